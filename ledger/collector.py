@@ -1,0 +1,312 @@
+"""Moves journals into the ledger, in batches, so that it can be killed at any moment and nothing is lost.
+
+A journal is removed in this order: judge its process gone, read to the end, commit, unlink. How far it was
+read is committed together with the events, and an event that comes twice is one event.
+"""
+
+import fcntl
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ledger.clock import Anchor
+from ledger.errors import InvalidEvent
+from ledger.events import (
+    Event,
+    ProcessJoined,
+    ProcessLeft,
+    ProcessLost,
+    from_row,
+    parse_event,
+    to_line,
+    to_row,
+)
+from ledger.identity import is_gone
+from ledger.journal import UNNAMED_SUFFIX, journals, read_lines
+from ledger.store import Appended, Store
+
+_BATCH_LINES: Final = 20_000
+_OWN_BATCH_LINES: Final = 2_000
+_OWN_BUDGET_S: Final = 1.0
+_PARSED_AT_ONCE: Final = 1_000
+"""So few that the models of one go are gone before the garbage collector looks at them for a second time."""
+_JOINS_WITHIN: Final = 2
+"""A process joins in the first lines of its journal."""
+_LOCK_FILE: Final = "collector.lock"
+_LOCK_WAIT_S: Final = 10.0
+_LOCK_LOOK_S: Final = 0.02
+_UNNAMED_KEPT_S: Final = 60.0
+
+
+ProgressCallback = Callable[[int], None]
+"""Called with a number of bytes that were read, again and again."""
+
+
+class Collected(NamedTuple):
+    """What a collection did."""
+
+    events: int = 0
+    known: int = 0
+    """Events that the ledger had already."""
+    rejected: int = 0
+    """Lines that are no events: they are in `rejected_lines`."""
+    removed: int = 0
+    """Journals that are all in the ledger, and so are gone."""
+    left: int = 0
+    """Journals that stay, since their process lives or can't be judged from here."""
+    is_waiting: bool = False
+    """Whether another collector was at work, so that this one did nothing."""
+
+    def plus(self, other: "Collected") -> "Collected":
+        """Return the sum of two collections of the same journals; the later one knows what is left."""
+        sums = (mine + its for mine, its in zip(self[:4], other[:4], strict=True))
+        return Collected(*sums, left=other.left, is_waiting=other.is_waiting)
+
+
+def collect(
+    store: Store,
+    folder: Path,
+    *,
+    remove: bool = True,
+    wait_s: float = _LOCK_WAIT_S,
+    progress: ProgressCallback | None = None,
+) -> Collected:
+    """Collect every journal in a folder into a store, and remove those that are finished.
+
+    `progress` is called with the number of bytes read, again and again. Raises LedgerError where the store
+    does not take them; the journals then stay.
+    """
+    total = Collected()
+    if not journals(folder):
+        return total
+    with _only_collector(folder if remove else None, wait_s) as is_mine:
+        if not is_mine:
+            return Collected(is_waiting=True)
+        while True:
+            batch = _Batch(store, _BATCH_LINES, remove, progress)
+            total = total.plus(batch.run(journals(folder)))
+            if batch.is_all_read:
+                break
+        if remove:
+            _tidy(folder)
+    return total
+
+
+def collect_own(ledger: Path, journal: Path) -> None:
+    """Collect the journal of the calling process, which has left: for a second at most, without waiting.
+
+    What is not done by then is left to the next collector.
+    """
+    deadline = time.monotonic() + _OWN_BUDGET_S
+    with _only_collector(journal.parent, 0) as is_mine:
+        if not is_mine:
+            return
+        store = Store.open(ledger, wait_s=0.1)
+        try:
+            while time.monotonic() < deadline:
+                batch = _Batch(store, _OWN_BATCH_LINES, True, None)
+                batch.run([journal])
+                if batch.is_all_read:
+                    _tidy(journal.parent)
+                    return
+        finally:
+            store.close()
+
+
+class _Progress(NamedTuple):
+    """How far a journal was read: a row of `journal_progress`."""
+
+    journal: str
+    read_bytes: int = 0
+    read_lines: int = 0
+    session: str | None = None
+    last_seq: int | None = None
+    last_ns: int | None = None
+    has_left: bool = False
+
+
+class _Batch:
+    """One transaction: a number of lines out of some journals."""
+
+    def __init__(self, store: Store, lines: int, remove: bool, progress: ProgressCallback | None) -> None:
+        self._store = store
+        self._lines = lines
+        self._remove = remove
+        self._progress = progress
+        self._done = Collected()
+        self._finished: list[Path] = []
+        self.is_all_read = True
+
+    def run(self, paths: list[Path]) -> Collected:
+        with self._store.transaction():
+            for path in paths:
+                if self._lines <= 0:
+                    self.is_all_read = False
+                    break
+                self._read(path)
+        for path in self._finished:
+            path.unlink(missing_ok=True)
+        removed = len(self._finished)
+        return self._done._replace(removed=removed, left=len(paths) - removed)
+
+    def _read(self, path: Path) -> None:
+        known = self._store.connection.execute(
+            "SELECT * FROM journal_progress WHERE journal = ?", (path.stem,)
+        ).fetchone()
+        progress = _Progress(*known) if known else _Progress(path.stem)
+        try:
+            # Judged before the end is looked for: what a dead process wrote is all there.
+            gone = self._remove and writer_is_gone(path)
+            if path.stat().st_size < progress.read_bytes:
+                progress = _Progress(path.stem)  # another file of that name: read again, events come once
+            texts, end = read_lines(path, progress.read_bytes, self._lines)
+        except FileNotFoundError:
+            return  # another collector finished it just now
+        self._lines -= len(texts)
+        for first in range(0, len(texts), _PARSED_AT_ONCE):
+            progress = self._take(path, texts[first : first + _PARSED_AT_ONCE], progress)
+        if self._progress and texts:
+            self._progress(end - progress.read_bytes)
+        progress = progress._replace(read_bytes=end)
+        if self._lines <= 0:
+            self.is_all_read = False  # there may be more
+        elif self._remove and (gone or progress.has_left):
+            self._finish(path, progress)
+        if known and progress == _Progress(*known):
+            return
+        self._store.connection.execute(
+            "INSERT OR REPLACE INTO journal_progress VALUES (?, ?, ?, ?, ?, ?, ?)", progress
+        )
+
+    def _take(self, path: Path, texts: list[bytes], progress: _Progress) -> _Progress:
+        """Append the events of some lines and put aside what is none; return how far that is."""
+        events, numbers = list[Event](), list[int]()
+        for number, text in enumerate(texts, progress.read_lines + 1):
+            try:
+                event = parse_event(text)
+            except InvalidEvent as error:
+                # A blank line was written to end one that a full disk had cut.
+                if text.strip():
+                    self._reject(path, number, str(error), text)
+                continue
+            events.append(event)
+            numbers.append(number)
+        anchor = self._anchor(progress, events)
+        rows = [to_row(event, anchor.wall_of(event.at_ns) if anchor else None) for event in events]
+        appended = self._store.append(rows)
+        for row in appended.conflicting:
+            reason = f"another event has the key ({row.session}, {row.process}, {row.seq})"
+            self._reject(path, numbers[rows.index(row)], reason, to_line(from_row(row)).rstrip())
+        self._count(appended)
+        progress = progress._replace(read_lines=progress.read_lines + len(texts))
+        mine = [event for event in events if event.process == path.stem]
+        if not mine:
+            return progress
+        return progress._replace(
+            session=mine[-1].session,
+            last_seq=max(progress.last_seq or 0, max(event.seq for event in mine)),
+            last_ns=max(progress.last_ns or 0, max(event.at_ns for event in mine)),
+            has_left=progress.has_left or any(isinstance(event, ProcessLeft) for event in mine),
+        )
+
+    def _count(self, appended: Appended) -> None:
+        done = self._done
+        self._done = done._replace(events=done.events + appended.new, known=done.known + appended.known)
+
+    def _finish(self, path: Path, progress: _Progress) -> None:
+        """Take the end of a journal to which nothing will be added."""
+        with path.open("rb") as file:
+            file.seek(progress.read_bytes)
+            tail = file.read()
+        if tail.strip():
+            reason = "its last line has no end: its writer was never told that it was recorded"
+            self._reject(path, progress.read_lines + 1, reason, tail)
+        if progress.session is not None and not progress.has_left:
+            lost = ProcessLost(
+                session=progress.session, process=f"{path.stem}:lost", seq=0, at_ns=progress.last_ns or 0,
+                lost=path.stem, last_seq=progress.last_seq or 0,
+            )  # fmt: skip
+            anchor = self._anchor(progress, [])
+            row = to_row(lost, anchor.wall_of(lost.at_ns) if anchor else None)
+            self._count(self._store.append([row]))
+        self._finished.append(path)
+
+    def _reject(self, path: Path, line: int, reason: str, text: bytes) -> None:
+        self._store.reject(path.name, line, reason, text.decode("utf-8", "backslashreplace"))
+        self._done = self._done._replace(rejected=self._done.rejected + 1)
+
+    def _anchor(self, progress: _Progress, events: list[Event]) -> Anchor | None:
+        """Return the clock anchor of the process, from these events or from what was read before."""
+        for event in events[:_JOINS_WITHIN]:
+            if isinstance(event, ProcessJoined) and event.wall_ns is not None:
+                return Anchor(event.at_ns, event.wall_ns)
+        row = self._store.connection.execute(
+            "SELECT at_ns, wall_ns FROM events WHERE session = ? AND process = ? AND seq <= 1 "
+            "AND kind = 'process_joined' AND wall_ns IS NOT NULL",
+            (progress.session, progress.journal),
+        ).fetchone()
+        return Anchor(*row) if row else None
+
+
+def writer_is_gone(path: Path) -> bool:
+    """Return whether the process that writes a journal has certainly ended."""
+    for text in read_lines(path, limit=_JOINS_WITHIN)[0]:
+        try:
+            event = parse_event(text)
+        except InvalidEvent:
+            continue
+        if isinstance(event, ProcessJoined):
+            return is_gone(
+                pid=event.pid, started=event.pid_start, host=event.host, boot=event.boot_id,
+                pid_ns=event.pid_namespace,
+            )  # fmt: skip
+    return False
+
+
+@contextmanager
+def _only_collector(folder: Path | None, wait_s: float) -> Generator[bool]:
+    """Hold the folder's lock, so that collectors do not do each other's work; yield whether it was had.
+
+    No folder, no lock: two collectors at once are slow, but lose nothing, since SQLite has a lock itself.
+    """
+    if folder is None:
+        yield True
+        return
+    try:
+        lock = (folder / _LOCK_FILE).open("ab")
+    except FileNotFoundError:
+        yield True  # the folder went with its last journal
+        return
+    with lock:
+        give_up_at = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= give_up_at:
+                    yield False
+                    return
+                time.sleep(_LOCK_LOOK_S)
+            except OSError:
+                break  # a file system without locks
+            else:
+                break
+        yield True
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what is left of writers that died before their first line, and the folder once it is empty."""
+    for unnamed in folder.glob("*" + UNNAMED_SUFFIX):
+        try:
+            if time.time() - unnamed.stat().st_mtime > _UNNAMED_KEPT_S:
+                unnamed.unlink()
+        except FileNotFoundError:
+            continue
+    if {path.name for path in folder.iterdir()} <= {_LOCK_FILE}:
+        (folder / _LOCK_FILE).unlink(missing_ok=True)
+        try:
+            folder.rmdir()
+        except OSError:
+            return  # somebody began a journal just now

@@ -1,0 +1,110 @@
+"""What the environment says about recording, and what a session says about its environment."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ledger._version import __version__
+
+FILE_VARIABLE: Final = "COMPILE_LEDGER"
+SESSION_VARIABLE: Final = "COMPILE_LEDGER_SESSION"
+LABEL_VARIABLE: Final = "COMPILE_LEDGER_LABEL"
+
+ENVIRONMENT_ALLOWED: Final = (
+    "CUDA_VISIBLE_DEVICES",
+    "LOCAL_RANK",
+    "OMP_NUM_THREADS",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "RANK",
+    "TORCHDYNAMO_DISABLE",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "TORCHINDUCTOR_COMPILE_THREADS",
+    "TORCHINDUCTOR_FORCE_DISABLE_CACHES",
+    "TORCHINDUCTOR_FX_GRAPH_CACHE",
+    "TORCHINDUCTOR_MAX_AUTOTUNE",
+    "TORCH_COMPILE_DEBUG",
+    "TORCH_COMPILE_DISABLE",
+    "TORCH_LOGS",
+    "TORCH_TRACE",
+    "TRITON_CACHE_DIR",
+    "VLLM_CACHE_ROOT",
+    "VLLM_DISABLE_COMPILE_CACHE",
+    "VLLM_ENABLE_V1_MULTIPROCESSING",
+    "VLLM_PLUGINS",
+    "VLLM_USE_AOT_COMPILE",
+    "VLLM_WORKER_MULTIPROC_METHOD",
+    "WORLD_SIZE",
+)
+"""The variables that a session keeps. By whole name, since a prefix would take keys and tokens along."""
+
+
+class Settings(NamedTuple):
+    """Where to record, and as what."""
+
+    ledger: Path
+    session: str
+    label: str | None
+    begins_session: bool
+    """Whether this process made the session's id, and so says when it ends."""
+
+
+def new_session_id() -> str:
+    """Return an id that no other session has, and that sorts by time."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(4).hex()
+
+
+def settings_from_environment() -> Settings | None:
+    """Return the settings, and hand them on to the processes that this one starts; None where off."""
+    # The one look-up that every program pays in which recording is off.
+    if not (file := os.environ.get(FILE_VARIABLE)):
+        return None
+    ledger = Path(file).absolute()
+    session = os.environ.get(SESSION_VARIABLE)
+    label = os.environ.get(LABEL_VARIABLE) or None
+    settings = Settings(ledger, session or new_session_id(), label, begins_session=not session)
+    # A child may have another working directory, and must join this session instead of making its own.
+    os.environ[FILE_VARIABLE] = str(ledger)
+    os.environ[SESSION_VARIABLE] = settings.session
+    return settings
+
+
+def environment_for(settings: Settings) -> dict[str, str]:
+    """Return the environment for a command that is to record into a session."""
+    environment = {**os.environ, FILE_VARIABLE: str(settings.ledger), SESSION_VARIABLE: settings.session}
+    environment.pop(LABEL_VARIABLE, None)
+    if settings.label is not None:
+        environment[LABEL_VARIABLE] = settings.label
+    return environment
+
+
+def allowed_environment() -> dict[str, str]:
+    """Return the variables of this process that a session keeps."""
+    return {name: os.environ[name] for name in ENVIRONMENT_ALLOWED if name in os.environ}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what takes part: ours, Python's, and those of torch and vLLM once imported."""
+    found = {"compile_ledger": __version__, "python": sys.version.split()[0]}
+    for name in ("torch", "vllm"):
+        # A process that has not imported torch must not do so because it is watched.
+        if (module := sys.modules.get(name)) is not None:
+            found[name] = str(getattr(module, "__version__", "unknown"))
+    return found
+
+
+def process_name() -> str:
+    """Return what a person would call this process: its multiprocessing name, or else its script's."""
+    if (process := sys.modules.get("multiprocessing.process")) is not None:
+        name = str(process.current_process().name)
+        if name != "MainProcess":
+            return name
+    script = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else ""
+    return script if script not in ("", "-c", "-m") else "python"
+
+
+def rank() -> int | None:
+    """Return this process's rank in a distributed program, as its launcher says it; None where it doesn't."""
+    value = os.environ.get("RANK", "")
+    return int(value) if value.isdecimal() else None

@@ -1,0 +1,374 @@
+"""From one process's starts and stops to its intervals: rules 1 to 4 and 7 of the reducer.
+
+The intervals stand in lists that go by one index, their place in the order of their starts. Sorted by start,
+then by later stop first, then by seq, all that enclose an interval stand before it, and the last of those
+that reach to its stop is the innermost:
+
+    A |--------------------|      in that order: A B C D
+    B |------|                    D, backwards: C ends too early, B ends too early, A reaches: A encloses D
+    C   |--|
+    D          |-----|
+
+So one pass with a stack finds every innermost encloser: what ends before D does is popped for good, for
+whatever comes after D and lies within the popped one lies within D as well, more closely.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from ledger.records import Anomaly, Interval
+from ledger.vocabulary import ROLE_OF_TORCH, Activity, Outcome, Source
+
+
+class Start(NamedTuple):
+    """A `stage_started` event, less what the reducer does not look at."""
+
+    process: str
+    at_ns: int
+    seq: int
+    interval: int
+    stage: str
+    activity: Activity
+    role: str | None
+    component: str | None
+    source: Source
+    thread: str | None
+    parent: int | None
+
+
+class Stop(NamedTuple):
+    """A `stage_stopped` event, likewise."""
+
+    process: str
+    at_ns: int
+    seq: int
+    interval: int
+    outcome: Outcome
+
+
+_OPEN: Final = -1
+"""The end of an interval that has none yet."""
+
+
+def intervals_of(
+    session: str, starts: Sequence[Start], stops: Sequence[Stop], *, is_over: bool, last_ns: int
+) -> tuple[list[Interval], list[Anomaly]]:
+    """Return the intervals of one process, by start, and what is odd about them.
+
+    `starts` and `stops` are sorted by (at_ns, seq); `last_ns` is the time of the process's last event.
+    """
+    anomalies = _Anomalies(session)
+    begun, stop_of, index_of = _paired(starts, stops, anomalies)
+    parents = _followed_parents(begun, index_of)
+    ends = _ends(begun, stop_of, parents, is_over)
+    order = _by_enclosure(begun, ends)
+    _check_parents(begun, ends, index_of, anomalies)
+    enclosing, depths = _enclosing(order, begun, ends)
+    roles = _roles(order, begun, ends, parents)
+    top_level = _top_level(order, begun, ends, roles)
+    unattributed, self_times = _times_not_in_others(order, begun, ends, parents)
+    intervals: list[Interval] = []
+    for i, start in enumerate(begun):
+        stop, around = stop_of[i], enclosing[i]
+        end = None if ends[i] == _OPEN else ends[i]
+        intervals.append(
+            Interval(
+                session, start.process, start.interval,
+                None if around is None else begun[around].interval, start.parent, depths[i], top_level[i],
+                start.activity, start.stage, roles[i], start.component, start.source, start.thread,
+                start.at_ns, end, None if end is None else end - start.at_ns, self_times[i], unattributed[i],
+                last_ns - start.at_ns if end is None else None,
+                stop.outcome if stop else "open" if end is None else "abandoned",
+                start.seq, stop.seq if stop else None,
+            )
+        )  # fmt: skip
+    return intervals, anomalies.found
+
+
+class _Anomalies:
+    """Collects what is odd, in the order in which it is come upon."""
+
+    def __init__(self, session: str) -> None:
+        self._session: Final = session
+        self.found: Final[list[Anomaly]] = []
+
+    def add(self, what: str, event: Start | Stop, detail: str, ns: int | None = None) -> None:
+        self.found.append(
+            Anomaly(
+                self._session, event.process, what, event.interval, None, ns, f"seq {event.seq}: {detail}"
+            )
+        )
+
+
+def _paired(
+    starts: Sequence[Start], stops: Sequence[Stop], anomalies: _Anomalies
+) -> tuple[list[Start], list[Stop | None], dict[int, int]]:
+    """Rule 1: of several starts with one id the first counts; its stop is the first that comes after it."""
+    begun: list[Start] = []
+    index_of: dict[int, int] = {}
+    for start in starts:
+        if start.interval in index_of:
+            anomalies.add("duplicate_start", start, f"{start.stage} starts again under an id in use")
+        else:
+            index_of[start.interval] = len(begun)
+            begun.append(start)
+    stop_of: list[Stop | None] = [None] * len(begun)
+    for stop in stops:
+        i = index_of.get(stop.interval)
+        if i is None:
+            anomalies.add("orphan_stop", stop, "nothing of this id ever started")
+        elif (stop.at_ns, stop.seq) < (begun[i].at_ns, begun[i].seq):
+            anomalies.add("stop_before_start", stop, f"{begun[i].stage} starts only at seq {begun[i].seq}")
+        elif stop_of[i] is not None:
+            anomalies.add("duplicate_stop", stop, f"{begun[i].stage} had stopped already")
+        else:
+            stop_of[i] = stop
+    return begun, stop_of, index_of
+
+
+def _followed_parents(begun: list[Start], index_of: dict[int, int]) -> list[int | None]:
+    """Return each interval's parent by index: one that started before it, so that no chain is a circle."""
+    parents: list[int | None] = []
+    for i, start in enumerate(begun):
+        parent = None if start.parent is None else index_of.get(start.parent)
+        parents.append(parent if parent is not None and parent < i else None)
+    return parents
+
+
+def _ends(
+    begun: list[Start], stop_of: list[Stop | None], parents: list[int | None], is_over: bool
+) -> list[int]:
+    """Rule 2: what has no stop and can't go on is abandoned: it ends with its last descendant's event."""
+    ends = [_OPEN if stop is None else stop.at_ns for stop in stop_of]
+    if _OPEN not in ends:
+        return ends
+    last = [max(start.at_ns, end) for start, end in zip(begun, ends, strict=True)]
+    for i in range(len(begun) - 1, -1, -1):
+        if (parent := parents[i]) is not None:
+            last[parent] = max(last[parent], last[i])
+    for i, start in enumerate(begun):
+        if stop_of[i] is not None:
+            continue
+        parent = parents[i]
+        parent_end = _OPEN if parent is None else ends[parent]
+        if parent_end != _OPEN:
+            ends[i] = max(start.at_ns, min(last[i], parent_end))
+        elif is_over:
+            ends[i] = last[i]
+    return ends
+
+
+def _by_enclosure(begun: list[Start], ends: list[int]) -> list[int]:
+    """Return the indexes of what has ended, each after all that enclose it (see the drawing above)."""
+    order = [i for i, end in enumerate(ends) if end != _OPEN]
+    # `begun` is in the order of (start, seq), and sorting keeps the order of what is equal.
+    order.sort(key=lambda i: -ends[i])
+    order.sort(key=lambda i: begun[i].at_ns)
+    return order
+
+
+def _check_parents(
+    begun: list[Start], ends: list[int], index_of: dict[int, int], anomalies: _Anomalies
+) -> None:
+    """Rule 3: a parent that never started, or that does not enclose its child, is an anomaly."""
+    for i, child in enumerate(begun):
+        if child.parent is None:
+            continue
+        p = index_of.get(child.parent)
+        if p is None:
+            anomalies.add(
+                "unknown_parent", child, f"{child.parent}, the parent of {child.stage}, never began"
+            )
+            continue
+        end, parent_end = ends[i], ends[p]
+        if _OPEN in (end, parent_end):
+            continue
+        parent = begun[p]
+        early, late = max(0, parent.at_ns - child.at_ns), max(0, end - parent_end)
+        is_same_time = parent.at_ns == child.at_ns and end == parent_end
+        if early or late or (is_same_time and parent.seq >= child.seq):
+            anomalies.add(
+                "parent_does_not_enclose",
+                child,
+                f"{child.stage} is not within its parent {parent.stage}",
+                early + late,
+            )
+
+
+def _enclosing(order: list[int], begun: list[Start], ends: list[int]) -> tuple[list[int | None], list[int]]:
+    """Rule 3: return each interval's innermost encloser, by index, and its depth."""
+    enclosing: list[int | None] = [None] * len(begun)
+    depths = [0] * len(begun)
+    stack: list[int] = []
+    for i in order:
+        while stack and ends[stack[-1]] < ends[i]:
+            stack.pop()
+        if stack:
+            enclosing[i] = stack[-1]
+            depths[i] = depths[stack[-1]] + 1
+        stack.append(i)
+    return enclosing, depths
+
+
+def _roles(
+    order: list[int], begun: list[Start], ends: list[int], parents: list[int | None]
+) -> list[str | None]:
+    """Rule 3: an interval's role is its own, else its nearest ancestor's, else its innermost encloser's.
+
+    Of the enclosers, those of the same activity with a role of their own are looked at.
+    """
+    roles: list[str | None] = []
+    for i, start in enumerate(begun):
+        parent = parents[i]
+        roles.append(start.role or (None if parent is None else roles[parent]))
+    from_ancestors = list(roles)
+    # Of each activity, those with a role of their own that may still enclose something, and their stops,
+    # negative so that they ascend: bisect then finds the last that reaches far enough.
+    candidates: dict[Activity, tuple[list[str], list[int]]] = {}
+    for i in order:
+        start, end = begun[i], ends[i]
+        given, stops = candidates.setdefault(start.activity, ([], []))
+        if start.role is not None:
+            while stops and -stops[-1] < end:
+                stops.pop()
+                given.pop()
+            stops.append(-end)
+            given.append(start.role)
+        elif from_ancestors[i] is None and (reaching := bisect_right(stops, -end)):
+            roles[i] = given[reaching - 1]
+    return [
+        ROLE_OF_TORCH if role is None and start.source == "torch" else role
+        for role, start in zip(roles, begun, strict=True)
+    ]
+
+
+def _top_level(order: list[int], begun: list[Start], ends: list[int], roles: list[str | None]) -> list[bool]:
+    """Rule 4: top-level is what no other interval of its role and activity encloses."""
+    top_level = [False] * len(begun)
+    latest: dict[tuple[str | None, Activity], int] = {}
+    for i in order:
+        group: tuple[str | None, Activity] = (roles[i], begun[i].activity)
+        end = ends[i]
+        if end > latest.get(group, -1):
+            latest[group] = end
+            top_level[i] = True
+    return top_level
+
+
+def _times_not_in_others(
+    order: list[int], begun: list[Start], ends: list[int], parents: list[int | None]
+) -> tuple[list[int | None], list[int | None]]:
+    """Rule 7: return each interval's unattributed time, and its self time."""
+    unattributed: list[int | None] = [None] * len(begun)
+    self_times: list[int | None] = [None] * len(begun)
+    coverage = _Coverage(order, begun, ends)
+    lengths = coverage.lengths()
+    for i, length in zip(order, lengths, strict=True):
+        if length is not None:
+            unattributed[i] = ends[i] - begun[i].at_ns - length
+    strays = _strays(begun, ends, parents)
+    threads: dict[str | None, list[int]] = {}
+    for i in order:
+        threads.setdefault(begun[i].thread, []).append(i)
+    for of_thread in threads.values():
+        if len(threads) > 1:
+            coverage = _Coverage(of_thread, begun, ends)
+            lengths = coverage.lengths()
+        for place, i in enumerate(of_thread):
+            inside = lengths[place] or 0
+            if i in strays:
+                inside = _covered(coverage.pieces(place) + strays[i], ends[i])
+            self_times[i] = ends[i] - begun[i].at_ns - inside
+    return unattributed, self_times
+
+
+class _Coverage:
+    """How much of each interval of an order is covered by the intervals of that order that it encloses.
+
+    What stands right after an interval in the order, up to the first that ends later than it, is enclosed by
+    it. So a walk over what an interval encloses goes from one outermost piece to the next, by `_past`.
+    """
+
+    def __init__(self, order: list[int], begun: list[Start], ends: list[int]) -> None:
+        self._starts = [begun[i].at_ns for i in order]
+        self._ends = [ends[i] for i in order]
+        self._past = [len(order)] * len(order)
+        stack: list[int] = []
+        for place, end in enumerate(self._ends):
+            while stack and self._ends[stack[-1]] < end:
+                self._past[stack.pop()] = place
+            stack.append(place)
+
+    def lengths(self) -> list[int | None]:
+        """Return, per place, the length of the union of what is enclosed there; None where nothing is."""
+        starts, ends, past = self._starts, self._ends, self._past
+        number = len(starts)
+        lengths: list[int | None] = [None] * number
+        for place, end in enumerate(ends):
+            other = place + 1
+            if other == number or starts[other] > end:
+                continue
+            length, reached, is_any = 0, 0, False
+            while other < number and (start := starts[other]) <= end:
+                stop = ends[other]
+                if stop > end:
+                    other += 1  # it crosses this one; what it encloses may still lie inside
+                    continue
+                is_any = True
+                if stop > reached:
+                    length += stop - (start if start > reached else reached)
+                    reached = stop
+                other = past[other]
+            if is_any:
+                lengths[place] = length
+        return lengths
+
+    def pieces(self, place: int) -> list[tuple[int, int]]:
+        """Return the spans of the outermost intervals that the one at a place encloses."""
+        end, spans, other = self._ends[place], list[tuple[int, int]](), place + 1
+        while other < len(self._starts) and self._starts[other] <= end:
+            if self._ends[other] <= end:
+                spans.append((self._starts[other], self._ends[other]))
+                other = self._past[other]
+            else:
+                other += 1
+        return spans
+
+
+def _strays(
+    begun: list[Start], ends: list[int], parents: list[int | None]
+) -> dict[int, list[tuple[int, int]]]:
+    """Return, per interval, the spans of its descendants that are not in its thread or stick out of it.
+
+    From the last to the first, each hands its own span up, merged with what its descendants handed to it:
+    what lies inside is then no span of its own any more, so that the lists stay short.
+    """
+    strays: dict[int, list[tuple[int, int]]] = {}
+    for i in range(len(begun) - 1, -1, -1):
+        parent = parents[i]
+        if parent is None:
+            continue
+        below, end = strays.get(i, []), ends[i]
+        is_plain = _OPEN != end <= ends[parent] and begun[i].thread == begun[parent].thread
+        if is_plain and not below:
+            continue
+        own = [] if end == _OPEN else [(begun[i].at_ns, end)]
+        strays.setdefault(parent, []).extend(_merged(own + below))
+    return strays
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the union of spans as spans that neither overlap nor touch, sorted."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _covered(spans: list[tuple[int, int]], limit: int) -> int:
+    """Return the length of the union of spans, cut at a limit."""
+    return sum(max(0, min(end, limit) - start) for start, end in _merged(spans))

@@ -1,0 +1,171 @@
+"""Opens a ledger, brings it up to date, and answers: rows of SQL, timelines, events."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from ledger.collector import Collected, collect
+from ledger.errors import (
+    InvalidQuery,
+    LedgerError,
+    LedgerLocked,
+    LedgerMissing,
+    LedgerNotWritable,
+    UnknownSession,
+)
+from ledger.events import Event, from_row
+from ledger.journal import journal_folder, journals
+from ledger.projections import bring_up_to_date, stored_timeline
+from ledger.store import Store
+from ledger.timeline import Timeline
+
+if TYPE_CHECKING:
+    import pandas
+
+_READING: Final = frozenset(
+    {
+        sqlite3.SQLITE_SELECT,
+        sqlite3.SQLITE_READ,
+        sqlite3.SQLITE_FUNCTION,
+        sqlite3.SQLITE_RECURSIVE,
+        sqlite3.SQLITE_SAVEPOINT,  # sqlite-utils sets one around a query
+    }
+)
+
+
+class Ledger:
+    """A ledger to read. Opening it collects the journals that wait and brings its projections up to date."""
+
+    def __init__(self, path: Path, store: Store, note: str | None) -> None:
+        self.path: Final = path
+        self.note: Final = note
+        """What a reader should know of how it was opened: that it is a copy in memory, and why."""
+        self._store: Final = store
+        store.connection.execute("PRAGMA query_only = on")
+        store.connection.set_authorizer(_may_only_read)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, progress: Callable[[int], None] | None = None) -> Ledger:
+        """Open the ledger at `path`; migrate an older one, never a newer.
+
+        Where it can't be written, the file and its journals are read into memory instead, and `note` says so.
+        `progress` is called with the bytes of journals that were read. Raises LedgerMissing, NotALedger,
+        NewerLedger, LedgerDamaged, LedgerLocked or SQLiteTooOld.
+        """
+        file = Path(path)
+        if file.is_dir():
+            raise LedgerError(f"{file}: a folder; name the ledger's file, or use `compile-ledger collect`")
+        if not file.exists() and not journals(journal_folder(file)):
+            raise LedgerMissing(f"{file}: there is no ledger here; `compile-ledger record` makes one")
+        note = None
+        try:
+            if refresh(file, progress).is_waiting:
+                note = f"{file}: another process is collecting; what its journals hold is not all here yet"
+        except LedgerNotWritable as error:
+            return cls(file, _in_memory(file, progress), f"{error.args[0]}; read into memory instead")
+        except LedgerLocked as error:
+            note = f"{error.args[0]}; this is what was there before"
+        return cls(file, Store.open_to_read(file), note)
+
+    def sql(
+        self, query: str, parameters: Sequence[object] | dict[str, object] = ()
+    ) -> list[dict[str, object]]:
+        """Return a query's rows, as dictionaries by column. Raises InvalidQuery; nothing can be written."""
+        try:
+            return list(self._store.db.query(query, parameters))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+            reason = "a ledger is only read here" if "not authorized" in str(error) else str(error)
+            raise InvalidQuery(f"the query is refused: {reason}") from error
+
+    def dataframe(
+        self, query: str, parameters: Sequence[object] | dict[str, object] = ()
+    ) -> pandas.DataFrame:
+        """Return the rows of a query as a data frame. Raises InvalidQuery, and ImportError without pandas."""
+        import pandas
+
+        return pandas.DataFrame(self.sql(query, parameters))
+
+    def sessions(self) -> list[str]:
+        """Return the ids of the sessions, oldest first."""
+        rows = self._store.select(
+            "SELECT s.session FROM sessions s JOIN projected_sessions p USING (session) "
+            "ORDER BY s.started_at IS NOT NULL, s.started_at, p.last_event_id"
+        )
+        return [str(session) for (session,) in rows]
+
+    def session(self, name: str | None = None) -> str:
+        """Return the id of a session: the newest, or the newest of which `name` is label, id or its start.
+
+        Raises UnknownSession.
+        """
+        known = self.sessions()
+        if name is None:
+            if known:
+                return known[-1]
+            raise UnknownSession(f"{self.path}: no session yet")
+        rows = self._store.select("SELECT session FROM sessions WHERE label = ?", [name])
+        labelled = {str(session) for (session,) in rows}
+        for session in reversed(known):
+            if session.startswith(name) or session in labelled:
+                return session
+        raise UnknownSession(f"{self.path}: no session {name!r}; the last ones are {', '.join(known[-5:])}")
+
+    def timeline(self, session: str | None = None) -> Timeline:
+        """Return a session, reduced: the newest, or the one of that id or label. Raises UnknownSession."""
+        return stored_timeline(self._store, self.session(session))
+
+    def events(self, session: str | None = None) -> Iterator[Event]:
+        """Yield a session's events in the order in which they came in. Raises UnknownSession."""
+        return map(from_row, self._store.rows(self.session(session)))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def refresh(path: Path, progress: Callable[[int], None] | None = None) -> Collected:
+    """Collect a ledger's journals and bring its projections up to date. Raises LedgerError."""
+    store = Store.open(path)
+    try:
+        collected = collect(store, journal_folder(path), progress=progress)
+        bring_up_to_date(store)
+        return collected
+    finally:
+        store.close()
+
+
+def _in_memory(path: Path, progress: Callable[[int], None] | None) -> Store:
+    if path.exists():
+        file = Store.open_to_read(path)
+        try:
+            store = file.copied_to_memory()
+        finally:
+            file.close()
+    else:
+        store = Store.in_memory()
+    collect(store, journal_folder(path), remove=False, progress=progress)
+    bring_up_to_date(store)
+    return store
+
+
+def _may_only_read(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    """Allow a statement of `sql` to select and to ask, not to write, attach or change a setting."""
+    if action in _READING or (action == sqlite3.SQLITE_PRAGMA and second is None):
+        return sqlite3.SQLITE_OK
+    # Of the pragmas with an argument, those that look at a table.
+    if action == sqlite3.SQLITE_PRAGMA and first is not None and first.endswith(("_info", "_xinfo", "_list")):
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY

@@ -1,0 +1,345 @@
+"""Takes events in the recorded program and has each in the journal before it returns.
+
+Nothing here may harm the host: no exception of ours gets out, no lock of another process is waited for, and
+nothing is opened before the first event.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import inspect
+import logging
+import os
+import sys
+from contextvars import ContextVar
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+from ledger.clock import monotonic_ns
+from ledger.environment import Settings, new_session_id, settings_from_environment
+from ledger.process_writer import NOT_RECORDED, ProcessWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from types import TracebackType
+
+    from ledger.vocabulary import Activity, Counts, Outcome, Source
+
+_LOG: Final = logging.getLogger("ledger")
+_Callable = TypeVar("_Callable", bound="Callable[..., object]")
+
+
+class _Innermost:
+    """The type of `INNERMOST`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "INNERMOST"
+
+
+INNERMOST: Final = _Innermost()
+"""As `parent`: the innermost `Recorder.stage` that is open in the current context."""
+
+# Both are context variables, so that each thread and each asyncio task has its own.
+_role: ContextVar[str | None] = ContextVar("ledger_role", default=None)
+_innermost: ContextVar[tuple[ProcessWriter, int] | None] = ContextVar("ledger_innermost", default=None)
+
+
+class Recorder:
+    """Records the stages of this process into one session of one ledger.
+
+    Every method returns at once and raises nothing; what could not be recorded is counted, said in the
+    ledger as a gap once that is possible, and logged once as a warning of the logger `ledger`.
+    """
+
+    __slots__ = ("_settings", "_writer", "enabled")
+
+    def __init__(self, settings: Settings | None, clock: Callable[[], int] = monotonic_ns) -> None:
+        self._settings = settings
+        self._writer = ProcessWriter(settings, clock) if settings else None
+        self.enabled: Final = settings is not None
+        if settings:
+            _live.add(self)
+
+    @classmethod
+    def from_environment(cls) -> Recorder:
+        """Return this process's recorder for `COMPILE_LEDGER`; a disabled one where that is not set."""
+        global _of_environment
+        if _of_environment is not None:
+            return _of_environment
+        try:
+            settings = settings_from_environment()
+        except OSError as error:  # the working directory is gone
+            _LOG.warning("compile-ledger records nothing: %s", error)
+            settings = None
+        if settings is None:
+            return DISABLED
+        _of_environment = cls(settings)
+        return _of_environment
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        label: str | None = None,
+        clock: Callable[[], int] = monotonic_ns,
+    ) -> Recorder:
+        """Return a recorder of a new session in the ledger at `path`, which need not exist yet.
+
+        `clock` gives the monotonic time in nanoseconds; a test has `ledger.testing.FakeClock` for it.
+        """
+        return cls(Settings(Path(path).absolute(), new_session_id(), label, begins_session=True), clock)
+
+    @property
+    def session(self) -> str | None:
+        """The session's id; None where recording is off."""
+        return self._settings.session if self._settings else None
+
+    def stage(
+        self,
+        stage: str,
+        *,
+        role: str | None = None,
+        source: Source = "user",
+        component: str | None = None,
+        activity: Activity | None = None,
+        parent: int | _Innermost | None = INNERMOST,
+        data: Mapping[str, object] | None = None,
+    ) -> Stage:
+        """Return a context manager and decorator whose body is the interval.
+
+        `activity` may be left out for a stage of the vocabulary. The interval is `failed` when an exception
+        leaves the body that was not already being handled where it began.
+        """
+        return Stage(self, stage, role, source, component, activity, parent, data)
+
+    def start(
+        self,
+        stage: str,
+        *,
+        role: str | None = None,
+        source: Source = "user",
+        component: str | None = None,
+        activity: Activity | None = None,
+        parent: int | _Innermost | None = INNERMOST,
+        data: Mapping[str, object] | None = None,
+    ) -> int:
+        """Begin an interval and return its id, which `stop` takes."""
+        writer = self._writer
+        if writer is None:
+            return NOT_RECORDED
+        return writer.start(
+            (stage, source, activity, role or _role.get(), component), _parent_for(writer, parent), data
+        )
+
+    def stop(
+        self,
+        interval: int,
+        *,
+        outcome: Outcome = "completed",
+        error: str | None = None,
+        data: Mapping[str, object] | None = None,
+    ) -> None:
+        """End an interval; `error` is the class name of the exception that failed it."""
+        if (writer := self._writer) is not None:
+            writer.stop(interval, writer.clock(), outcome, error, data)
+
+    def role(self, role: str) -> RoleContext:
+        """Return a context manager in which every interval without a role has this one."""
+        return RoleContext(role)
+
+    def claim(
+        self,
+        seconds: float,
+        *,
+        source: Source,
+        role: str | None = None,
+        component: str | None = None,
+        stage: str = "torch_compile",
+        counts: Counts = "interval",
+        resolution_ns: int | None = None,
+        text: str | None = None,
+        interval: int | None = None,
+        data: Mapping[str, object] | None = None,
+    ) -> None:
+        """Keep a duration, in seconds, that somebody reports, with the `text` it was read from.
+
+        `resolution_ns` is the unit of its last digit: 10,000,000 for "16.77 s". `counts` says what it speaks
+        of: one `interval`, an `addition` to an accumulator, its `total`, or a maximum over `ranks`.
+        """
+        if (writer := self._writer) is not None:
+            writer.claim(
+                seconds, source=source, role=role or _role.get(), component=component, stage=stage,
+                counts=counts, resolution_ns=resolution_ns, text=text, interval=interval, data=data,
+            )  # fmt: skip
+
+    def milestone(self, name: str) -> None:
+        """Note a moment: `engine_ready`, `first_token`, …."""
+        if (writer := self._writer) is not None:
+            writer.milestone(name)
+
+    def gap(self, what: str, *, count: int = 1, detail: str | None = None) -> None:
+        """Note something that is known not to have been seen."""
+        if (writer := self._writer) is not None:
+            writer.gap(what, count, detail)
+
+    def hooked(self, name: str) -> None:
+        """Note that an adapter listens at a place of the host program."""
+        if (writer := self._writer) is not None:
+            writer.hooked(name)
+
+    def hook_missing(self, name: str, reason: str) -> None:
+        """Note that an adapter could not listen at a place of the host program, and why."""
+        if (writer := self._writer) is not None:
+            writer.hook_missing(name, reason)
+
+    def close(self, outcome: Outcome = "completed") -> None:
+        """Say that this process left, and that the session ended where it began here.
+
+        After this nothing is taken any more. A process that exits closes its recorders by itself.
+        """
+        if (writer := self._writer) is None:
+            return
+        self._writer = None
+        _live.discard(self)
+        journal = writer.leave(outcome)
+        if journal is None:
+            return
+        try:
+            # By name, and only now that the host has done its work: recording itself needs no SQLite.
+            import_module("ledger.collector").collect_own(writer.settings.ledger, journal)
+        except Exception as error:
+            _LOG.debug("compile-ledger leaves its journal to the next collector: %s", error)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close("completed" if error is None else "failed")
+
+    def _after_fork(self) -> None:
+        if self._writer is not None:
+            self._writer = self._writer.forked()
+
+
+def _parent_for(writer: ProcessWriter, parent: int | _Innermost | None) -> int | None:
+    if not isinstance(parent, _Innermost):
+        return parent
+    innermost = _innermost.get()
+    # An interval of another recorder, or of the process that this one was forked from, is no parent.
+    return innermost[1] if innermost is not None and innermost[0] is writer else None
+
+
+class Stage:
+    """One interval as a context manager, or one per call as a decorator."""
+
+    __slots__ = ("_arguments", "_handled", "_recorder", "_token", "_writer", "interval")
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        stage: str,
+        role: str | None,
+        source: Source,
+        component: str | None,
+        activity: Activity | None,
+        parent: int | _Innermost | None,
+        data: Mapping[str, object] | None,
+    ) -> None:
+        self._recorder = recorder
+        self._arguments = (stage, role, source, component, activity, parent, data)
+
+    def __enter__(self) -> Stage:
+        self._writer = writer = self._recorder._writer  # pyright: ignore[reportPrivateUsage]
+        if writer is None:
+            self.interval = NOT_RECORDED
+            return self
+        stage, role, source, component, activity, parent, data = self._arguments
+        self._handled = sys.exc_info()[1]
+        self.interval = writer.start(
+            (stage, source, activity, role or _role.get(), component), _parent_for(writer, parent), data
+        )
+        self._token = _innermost.set((writer, self.interval))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if (writer := self._writer) is None:
+            return
+        at_ns = writer.clock()
+        # An asynchronous generator may be left in another context than it was entered in, which is gone.
+        with contextlib.suppress(ValueError):
+            _innermost.reset(self._token)
+        if error is None or error is self._handled:
+            writer.stop(self.interval, at_ns, "completed", None, None)
+        else:
+            writer.stop(self.interval, at_ns, "failed", type(error).__name__, None)
+
+    def __call__(self, function: _Callable) -> _Callable:
+        """Return a function, or coroutine function, of which each call is one interval."""
+        recorder, arguments = self._recorder, self._arguments
+
+        @functools.wraps(function)
+        def staged(*args: object, **kwargs: object) -> object:
+            with Stage(recorder, *arguments):
+                return function(*args, **kwargs)
+
+        @functools.wraps(function)
+        async def staged_coroutine(*args: object, **kwargs: object) -> object:
+            with Stage(recorder, *arguments):
+                return await cast("Awaitable[object]", function(*args, **kwargs))
+
+        return cast("_Callable", staged_coroutine if inspect.iscoroutinefunction(function) else staged)
+
+
+class RoleContext:
+    """In its body, intervals and claims without a role have this one."""
+
+    __slots__ = ("_role", "_token")
+
+    def __init__(self, role: str) -> None:
+        self._role = role
+
+    def __enter__(self) -> None:
+        self._token = _role.set(self._role)
+
+    def __exit__(self, *_: object) -> None:
+        _role.reset(self._token)
+
+
+_live: Final[set[Recorder]] = set()
+_of_environment: Recorder | None = None
+DISABLED: Final = Recorder(None)
+"""The recorder that records nothing."""
+
+
+def _close_all() -> None:
+    """At exit: the process failed if an exception ended it, which is what Python then keeps here."""
+    failed = getattr(sys, "last_value", None) is not None and not hasattr(sys, "ps1")
+    for recorder in list(_live):
+        recorder.close("failed" if failed else "completed")
+
+
+def _after_fork_in_child() -> None:
+    for recorder in list(_live):
+        recorder._after_fork()  # pyright: ignore[reportPrivateUsage]
+    # multiprocessing ends its forked children without exit handlers, but with its own finalizers. It
+    # forgets those made before its child runs, so ours is made when it tells the child about the fork.
+    if (util := sys.modules.get("multiprocessing.util")) is not None:
+        util.register_after_fork(_close_all, _close_with_multiprocessing)
+
+
+def _close_with_multiprocessing(_: object) -> None:
+    sys.modules["multiprocessing.util"].Finalize(None, _close_all, exitpriority=-1000)
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_after_fork_in_child)

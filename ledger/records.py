@@ -1,0 +1,213 @@
+"""The records that a session reduces to. Their fields are columns of the ledger's tables, by name and order.
+
+Times `…_ns` are integer nanoseconds of the monotonic clock of the process; ISO texts are UTC.
+"""
+
+from typing import NamedTuple
+
+from ledger.vocabulary import Activity, Counts, IntervalOutcome, ProcessOutcome, Source
+
+
+class Session(NamedTuple):
+    """One start-up of a program, over all its processes."""
+
+    session: str
+    label: str | None
+    command: str | None
+    """The command as a JSON array."""
+    started_at: str | None
+    ended_at: str | None
+    outcome: ProcessOutcome
+    process_count: int
+    event_count: int
+    python_version: str | None
+    vllm_version: str | None
+    torch_version: str | None
+
+
+class Process(NamedTuple):
+    """One operating-system process of a session."""
+
+    session: str
+    process: str
+    name: str | None
+    rank: int | None
+    pid: int | None
+    parent_pid: int | None
+    host: str | None
+    started_at: str | None
+    outcome: ProcessOutcome
+    event_count: int
+    lost_events: int
+    """Events that are known to have been numbered and are not here."""
+    hooks: str
+    missing_hooks: str
+    """Both JSON arrays of names."""
+
+
+class Interval(NamedTuple):
+    """A start and its stop. Without a stop it is `abandoned` (a lower bound) or still `open`."""
+
+    session: str
+    process: str
+    interval: int
+    enclosing: int | None
+    """The innermost interval that encloses it in time, in its process."""
+    parent: int | None
+    """The parent that the emitter named."""
+    depth: int
+    is_top_level: bool
+    activity: Activity
+    stage: str
+    role: str | None
+    component: str | None
+    source: Source
+    thread: str | None
+    start_ns: int
+    stop_ns: int | None
+    duration_ns: int | None
+    self_ns: int | None
+    unattributed_ns: int | None
+    open_ns: int | None
+    """Of an open interval: from its start to the last event of its process."""
+    outcome: IntervalOutcome
+    start_seq: int
+    stop_seq: int | None
+    """The `seq` of its two events, in its process."""
+
+
+class RoleTotal(NamedTuple):
+    """The time of one role and activity in one process: the union of its top-level intervals."""
+
+    session: str
+    process: str
+    role: str | None
+    activity: Activity
+    total_ns: int
+    crossing_ns: int
+    """By how much the sum of the top-level intervals is more than their union."""
+    open_ns: int
+    top_level_count: int
+    interval_count: int
+    open_count: int
+
+    @property
+    def total_s(self) -> float:
+        """`total_ns` in seconds."""
+        return self.total_ns / 1e9
+
+
+class SourceTotal(NamedTuple):
+    """The same among one source's intervals alone, beside what adding them all up would give."""
+
+    session: str
+    process: str
+    role: str | None
+    activity: Activity
+    source: Source
+    total_ns: int
+    naive_sum_ns: int
+    double_counted_ns: int
+
+    @property
+    def total_s(self) -> float:
+        """`total_ns` in seconds."""
+        return self.total_ns / 1e9
+
+
+class SessionTotal(NamedTuple):
+    """A role's time over the processes of a session: three different numbers, never one."""
+
+    session: str
+    role: str | None
+    activity: Activity
+    max_ns: int
+    union_ns: int | None
+    """None where the processes have no clock in common."""
+    sum_ns: int
+    slowest_process: str
+    process_count: int
+
+
+class Claim(NamedTuple):
+    """A duration that somebody reported."""
+
+    session: str
+    process: str
+    claim: int
+    counts: Counts
+    source: Source
+    role: str | None
+    component: str | None
+    stage: str | None
+    claimed_ns: int
+    resolution_ns: int | None
+    text: str | None
+    at_ns: int
+    interval: int | None
+
+    @property
+    def claimed_s(self) -> float:
+        """`claimed_ns` in seconds."""
+        return self.claimed_ns / 1e9
+
+
+class Anomaly(NamedTuple):
+    """Something in the events that should not be so. It is kept and shown, never repaired by a guess."""
+
+    session: str
+    process: str
+    what: str
+    interval: int | None
+    claim: int | None
+    ns: int | None
+    detail: str | None
+
+
+class Milestone(NamedTuple):
+    """A named moment."""
+
+    session: str
+    process: str
+    at_ns: int
+    name: str
+
+
+class Gap(NamedTuple):
+    """What a recorder knows that it did not see."""
+
+    session: str
+    process: str
+    at_ns: int
+    what: str
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride]
+    detail: str | None
+
+
+class Reconciliation(NamedTuple):
+    """A claim held against what was measured."""
+
+    session: str
+    process: str
+    claim: int
+    source: Source
+    role: str | None
+    component: str | None
+    stage: str | None
+    claimed_ns: int
+    measured_ns: int | None
+    measured_uncertainty_ns: int | None
+    difference_ns: int | None
+    main_cause: str | None
+
+
+class CauseShare(NamedTuple):
+    """The part of a claim's difference that one cause explains; `intervals` is a JSON array."""
+
+    session: str
+    process: str
+    claim: int
+    cause: str
+    stage: str | None
+    ns: int
+    intervals: str

@@ -1,0 +1,312 @@
+"""Reduces one session's events to intervals, totals and records: a pure function, without I/O or a clock.
+
+Same events, same result, in whatever order they came. All times are integer nanoseconds. `ledger.intervals`
+holds rules 1 to 4 and 7, `ledger.totals` rules 5, 6 and 8; here the processes are told apart, their clock
+domains found (rule 9) and their outcomes (rule 10).
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from ledger.clock import Anchor
+from ledger.errors import ConflictingEvents
+from ledger.events import (
+    Event,
+    GapNoted,
+    MilestoneReached,
+    ProcessJoined,
+    ProcessLeft,
+    ProcessLost,
+    SessionEnded,
+    SessionStarted,
+    StageStarted,
+    StageStopped,
+    TotalClaimed,
+)
+from ledger.intervals import Start, Stop, intervals_of
+from ledger.records import (
+    Anomaly,
+    Claim,
+    Gap,
+    Interval,
+    Milestone,
+    Process,
+    RoleTotal,
+    Session,
+    SessionTotal,
+    SourceTotal,
+)
+from ledger.totals import role_totals, session_totals, source_totals
+from ledger.vocabulary import ProcessOutcome
+
+REDUCER_VERSION: Final = 1
+"""Raised when the same events reduce to something else, so that projections are derived anew."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+class SessionEvents(NamedTuple):
+    """A session's events: the many as bare tuples, the few as themselves. In any order, each once."""
+
+    starts: Sequence[Start]
+    stops: Sequence[Stop]
+    others: Sequence[Event]
+
+
+class Reduced(NamedTuple):
+    """What a session's events reduce to, less what is made of its claims."""
+
+    session: Session | None
+    """None where there are no events."""
+    processes: tuple[Process, ...]
+    intervals: tuple[Interval, ...]
+    role_totals: tuple[RoleTotal, ...]
+    source_totals: tuple[SourceTotal, ...]
+    session_totals: tuple[SessionTotal, ...]
+    claims: tuple[Claim, ...]
+    anomalies: tuple[Anomaly, ...]
+    milestones: tuple[Milestone, ...]
+    gaps: tuple[Gap, ...]
+
+
+def reduce_session(events: Iterable[Event]) -> Reduced:
+    """Reduce the events of one session. The same event twice counts once.
+
+    Raises ConflictingEvents where two different events have one key, or where there are two sessions.
+    """
+    by_key: dict[tuple[str, int], Event] = {}
+    session = None
+    for event in events:
+        session = session or event.session
+        known = by_key.setdefault((event.process, event.seq), event)
+        if event.session != session or known != event:
+            raise ConflictingEvents(
+                f"two events of process {event.process} have seq {event.seq}"
+                if event.session == session
+                else f"events of two sessions, {session} and {event.session}, can't be reduced as one"
+            )
+    starts, stops, others = list[Start](), list[Stop](), list[Event]()
+    for event in by_key.values():
+        if isinstance(event, StageStarted):
+            starts.append(_start_of(event))
+        elif isinstance(event, StageStopped):
+            stops.append(_stop_of(event))
+        else:
+            others.append(event)
+    return reduce_stored(session or "", SessionEvents(starts, stops, others))
+
+
+def reduce_stored(session: str, events: SessionEvents) -> Reduced:
+    """Reduce a session's events as a ledger holds them: each once, those of stages as bare tuples."""
+    parts = _by_process(events)
+    is_ended = any(isinstance(event, SessionEnded) for event in events.others)
+    intervals, anomalies = list[Interval](), list[Anomaly]()
+    of_roles, of_sources = list[RoleTotal](), list[SourceTotal]()
+    for _, part in sorted(parts.items()):
+        found, odd = intervals_of(
+            session, part.starts, part.stops, is_over=is_ended or part.is_over, last_ns=part.last_ns
+        )
+        intervals += found
+        anomalies += odd
+        of_roles += role_totals(found)
+        of_sources += source_totals(found)
+    domain_of = {process: part.clock_domain or process for process, part in parts.items()}
+    others = sorted(events.others, key=attrgetter("process", "seq"))
+    processes = tuple(
+        part.record(session, process) for process, part in sorted(parts.items()) if part.is_process
+    )
+    return Reduced(
+        _session_record(session, others, parts, processes),
+        processes,
+        tuple(intervals),
+        tuple(of_roles),
+        tuple(of_sources),
+        tuple(session_totals(of_roles, intervals, domain_of)),
+        tuple(_claim(event) for event in others if isinstance(event, TotalClaimed)),
+        tuple(anomalies),
+        tuple(
+            Milestone(session, event.process, event.at_ns, event.name)
+            for event in others
+            if isinstance(event, MilestoneReached)
+        ),
+        tuple(
+            Gap(session, event.process, event.at_ns, event.what, event.count, event.detail)
+            for event in others
+            if isinstance(event, GapNoted)
+        ),
+    )
+
+
+@dataclass(slots=True)
+class _Part:
+    """What a session knows of one process."""
+
+    starts: list[Start] = field(default_factory=list[Start])
+    stops: list[Stop] = field(default_factory=list[Stop])
+    joined: ProcessJoined | None = None
+    left: ProcessLeft | None = None
+    lost: ProcessLost | None = None
+    others: list[Event] = field(default_factory=list[Event])
+
+    @property
+    def is_process(self) -> bool:
+        """Whether it says anything itself, and is not only the collector's note about another."""
+        return bool(self.starts or self.stops) or not all(isinstance(e, ProcessLost) for e in self.others)
+
+    @property
+    def event_count(self) -> int:
+        return len(self.starts) + len(self.stops) + len(self.others)
+
+    @property
+    def last_ns(self) -> int:
+        return max(events[-1].at_ns for events in (self.starts, self.stops, self.others) if events)
+
+    @property
+    def last_seq(self) -> int:
+        return max(event.seq for events in (self.starts, self.stops, self.others) for event in events)
+
+    @property
+    def is_over(self) -> bool:
+        return self.left is not None or self.lost is not None
+
+    @property
+    def anchor(self) -> Anchor | None:
+        if self.joined is None or self.joined.wall_ns is None:
+            return None
+        return Anchor(self.joined.at_ns, self.joined.wall_ns)
+
+    @property
+    def clock_domain(self) -> tuple[str | None, ...] | None:
+        """Rule 9: only times of one host, boot and time namespace can be compared; None where unknown."""
+        joined = self.joined
+        if joined is None or (joined.host is None and joined.boot_id is None):
+            return None
+        return (joined.host, joined.boot_id, joined.time_namespace)
+
+    @property
+    def outcome(self) -> ProcessOutcome:
+        if self.left is not None:
+            return self.left.outcome
+        return "running" if self.lost is None else "lost"
+
+    def record(self, session: str, process: str) -> Process:
+        joined = self.joined
+        if self.left is not None:
+            expected = self.left.event_count
+        elif self.lost is not None:
+            expected = self.lost.last_seq + 1
+        else:
+            expected = self.last_seq + 1
+        return Process(
+            session, process,
+            name=joined.name if joined else None,
+            rank=joined.rank if joined else None,
+            pid=joined.pid if joined else None,
+            parent_pid=joined.parent_pid if joined else None,
+            host=joined.host if joined else None,
+            started_at=_iso(joined.wall_ns if joined else None),
+            outcome=self.outcome,
+            event_count=self.event_count,
+            lost_events=max(0, expected - self.event_count),
+            hooks=json.dumps(joined.hooks if joined else ()),
+            missing_hooks=json.dumps(joined.missing_hooks if joined else ()),
+        )  # fmt: skip
+
+
+def _by_process(events: SessionEvents) -> dict[str, _Part]:
+    """Tell the processes apart; each one's starts and stops come out sorted by (at_ns, seq)."""
+    parts: defaultdict[str, _Part] = defaultdict(_Part)
+    for start in events.starts:
+        parts[start.process].starts.append(start)
+    for stop in events.stops:
+        parts[stop.process].stops.append(stop)
+    for event in events.others:
+        parts[event.process].others.append(event)
+    by_seq, by_time = attrgetter("seq"), attrgetter("at_ns")
+    for part in parts.values():
+        # Twice by one number is faster than once by a pair, and sorting keeps the order of what is equal.
+        for of_kind in (part.starts, part.stops, part.others):
+            of_kind.sort(key=by_seq)
+            of_kind.sort(key=by_time)
+        part.joined = min((e for e in part.others if isinstance(e, ProcessJoined)), key=by_seq, default=None)
+        part.left = min((e for e in part.others if isinstance(e, ProcessLeft)), key=by_seq, default=None)
+    for event in sorted((e for e in events.others if isinstance(e, ProcessLost)), key=attrgetter("process")):
+        if (part := parts.get(event.lost)) is not None:
+            part.lost = part.lost or event
+    return parts
+
+
+def _session_record(
+    session: str, others: list[Event], parts: dict[str, _Part], processes: tuple[Process, ...]
+) -> Session | None:
+    """Return the session's row. Of several processes that say how it started, the earliest counts."""
+    if not parts:
+        return None
+    started = sorted(
+        (event for event in others if isinstance(event, SessionStarted)),
+        key=lambda event: (event.wall_ns is None, event.wall_ns, event.process, event.seq),
+    )
+    versions = {name: value for event in reversed(started) for name, value in event.versions.items()}
+    command = next((event.command for event in started if event.command), None)
+    ended = next((event for event in others if isinstance(event, SessionEnded)), None)
+    joined_ns = [part.anchor.wall_ns for part in parts.values() if part.anchor]
+    started_ns = started[0].wall_ns if started else None
+    outcome = _session_outcome(ended, processes)
+    return Session(
+        session,
+        label=next((event.label for event in started if event.label is not None), None),
+        command=None if command is None else json.dumps(command),
+        started_at=_iso(min(joined_ns, default=None) if started_ns is None else started_ns),
+        ended_at=None if outcome == "running" else _iso(_ended_ns(ended, parts)),
+        outcome=outcome,
+        process_count=len(processes),
+        event_count=sum(part.event_count for part in parts.values()),
+        python_version=versions.get("python"),
+        vllm_version=versions.get("vllm"),
+        torch_version=versions.get("torch"),
+    )
+
+
+def _session_outcome(ended: SessionEnded | None, processes: tuple[Process, ...]) -> ProcessOutcome:
+    """Rule 10: what its end says; without one, what most needs to be known of its processes."""
+    if ended is not None:
+        return ended.outcome
+    outcomes: set[ProcessOutcome] = {process.outcome for process in processes}
+    order: tuple[ProcessOutcome, ...] = ("running", "lost", "failed", "completed")
+    return next(outcome for outcome in order if outcome in outcomes or outcome == "completed")
+
+
+def _ended_ns(ended: SessionEnded | None, parts: dict[str, _Part]) -> int | None:
+    if ended is not None:
+        anchor = parts[ended.process].anchor
+        return anchor.wall_of(ended.at_ns) if anchor else None
+    ends = (part.anchor.wall_of(part.last_ns) for part in parts.values() if part.anchor)
+    return max(ends, default=None)
+
+
+def _iso(wall_ns: int | None) -> str | None:
+    """Return nanoseconds since the epoch as ISO 8601 in UTC, to the microsecond."""
+    if wall_ns is None:
+        return None
+    try:
+        moment = _EPOCH + timedelta(microseconds=wall_ns // 1000)
+    except OverflowError:
+        return None  # no calendar reaches so far
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _start_of(event: StageStarted) -> Start:
+    return Start._make(getattr(event, name) for name in Start._fields)
+
+
+def _stop_of(event: StageStopped) -> Stop:
+    return Stop._make(getattr(event, name) for name in Stop._fields)
+
+
+def _claim(event: TotalClaimed) -> Claim:
+    return Claim._make(getattr(event, name) for name in Claim._fields)

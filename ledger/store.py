@@ -1,0 +1,265 @@
+"""The SQLite file: opens, creates and migrates it, appends events and gives them back."""
+
+import sqlite3
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ledger_migrations.migrations import APPLICATION_ID, ledger_schema
+from sqlite_utils import Database
+
+from ledger.errors import (
+    LedgerDamaged,
+    LedgerError,
+    LedgerLocked,
+    LedgerMissing,
+    LedgerNotWritable,
+    NewerLedger,
+    NotALedger,
+    SQLiteTooOld,
+)
+from ledger.events import EventRow
+
+SCHEMA_VERSION: Final = 1
+_OLDEST_SQLITE: Final = (3, 37, 0)
+_DEFAULT_WAIT_S: Final = 30.0
+_COLUMNS: Final = ", ".join(EventRow._fields)
+_SELECT: Final = f"SELECT {_COLUMNS} FROM events"
+_ROWS_AT_ONCE: Final = 200
+"""One statement for so many rows costs two thirds of one statement for each."""
+
+
+class Appended(NamedTuple):
+    """What became of rows that were to be appended."""
+
+    new: int
+    known: int
+    """Rows that the ledger has already, exactly so."""
+    conflicting: list[EventRow]
+    """Rows under whose key the ledger has another event: not appended."""
+
+
+class Store:
+    """One open ledger. Every error of SQLite becomes a LedgerError with the path and what to do next."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path | None, *, is_writable: bool) -> None:
+        self.connection: Final = connection
+        self.path: Final = path
+        self.is_writable: Final = is_writable
+        # Every process's and every stage's name comes again in each row: one string each is enough.
+        connection.text_factory = lru_cache(maxsize=100_000)(_decoded)
+        self.db: Final = Database(connection, execute_plugins=False)
+
+    @classmethod
+    def open(cls, path: Path, *, wait_s: float = _DEFAULT_WAIT_S) -> "Store":
+        """Open the ledger at a path to write, and create or migrate it where need be.
+
+        Raises NotALedger, NewerLedger, LedgerDamaged, LedgerLocked, LedgerNotWritable or SQLiteTooOld.
+        """
+        _check_sqlite()
+        with speaking(path):
+            store = cls(_connected(path, "rwc", wait_s), path, is_writable=True)
+            try:
+                store._migrate()
+            except BaseException:
+                store.close()
+                raise
+        return store
+
+    @classmethod
+    def open_to_read(cls, path: Path, *, wait_s: float = _DEFAULT_WAIT_S) -> "Store":
+        """Open the ledger at a path so that nothing can be written through it, not even by mistake.
+
+        Raises as `open` does, and LedgerMissing.
+        """
+        _check_sqlite()
+        if not path.exists():
+            raise LedgerMissing(f"{path}: there is no ledger here; `compile-ledger record` makes one")
+        with speaking(path):
+            store = cls(_connected(path, "ro", wait_s), path, is_writable=False)
+            try:
+                store.check()
+                store.connection.execute("PRAGMA query_only = on")
+            except BaseException:
+                store.close()
+                raise
+        return store
+
+    @classmethod
+    def in_memory(cls) -> "Store":
+        """Return a ledger that lives in memory, and as long as this object."""
+        _check_sqlite()
+        store = cls(sqlite3.connect(":memory:", isolation_level=None), None, is_writable=True)
+        store._migrate()
+        return store
+
+    def copied_to_memory(self) -> "Store":
+        """Return a copy in memory, which can be written to where the file can't."""
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        with speaking(self.path):
+            self.connection.backup(copy)
+        store = Store(copy, None, is_writable=True)
+        store._migrate()
+        return store
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+    @property
+    def schema_version(self) -> int:
+        """The version of the schema that the file has."""
+        return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def check(self) -> int:
+        """Return the file's schema version, 0 where it holds nothing yet.
+
+        Raises NotALedger or NewerLedger.
+        """
+        if self.connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            if self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                raise NotALedger(f"{self.path}: a SQLite file, but not a ledger; name another file")
+            if not self.is_writable:
+                raise NotALedger(f"{self.path}: an empty file, not a ledger; name another file")
+            return 0
+        version = self.schema_version
+        if version > SCHEMA_VERSION:
+            raise NewerLedger(
+                f"{self.path}: written by a newer compile-ledger (schema {version}, this one knows "
+                f"{SCHEMA_VERSION}); upgrade with `pip install -U compile-ledger`"
+            )
+        return version
+
+    def _migrate(self) -> None:
+        if self.check() == SCHEMA_VERSION:
+            return
+        # Several processes may meet at a new file: the first to get the write lock does it.
+        with self.transaction():
+            if self.check() != SCHEMA_VERSION:
+                ledger_schema.apply(self.db)
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Hold the ledger's write lock; commit at the end, or roll all of it back if an exception leaves."""
+        with speaking(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def append(self, rows: Sequence[EventRow]) -> Appended:
+        """Append rows within a transaction. The same row twice is one event; nothing is ever replaced."""
+        new = known = 0
+        conflicting: list[EventRow] = []
+        for first in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[first : first + _ROWS_AT_ONCE]
+            try:
+                self.insert("events", _COLUMNS, some)
+                new += len(some)
+            except sqlite3.IntegrityError:
+                # Of this statement nothing was inserted; one of its events, or more, is there already.
+                for row in some:
+                    there = self._same_key(row)
+                    if there is None:
+                        self.insert("events", _COLUMNS, [row])
+                        new += 1
+                    # The time on the wall is derived, and may be known to one of the two only.
+                    elif there._replace(wall_ns=row.wall_ns) == row:
+                        known += 1
+                    else:
+                        conflicting.append(row)
+        return Appended(new, known, conflicting)
+
+    def insert(self, table: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Insert rows into a table of ours, within a transaction. Raises sqlite3.IntegrityError."""
+        for first in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[first : first + _ROWS_AT_ONCE]
+            row = f"({', '.join('?' * len(some[0]))})"
+            self.connection.execute(
+                f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * len(some))}",
+                tuple(chain.from_iterable(some)),
+            )
+
+    def _same_key(self, row: EventRow) -> EventRow | None:
+        there = self.connection.execute(
+            f"{_SELECT} WHERE session = ? AND process = ? AND seq = ?", (row.session, row.process, row.seq)
+        ).fetchone()
+        return EventRow._make(there) if there else None
+
+    def reject(self, file: str, line: int, reason: str, text: str) -> None:
+        """Keep a line that is no event, within a transaction; the same line twice is kept once."""
+        self.connection.execute(
+            "INSERT OR IGNORE INTO rejected_lines (file, line, reason, text) VALUES (?, ?, ?, ?)",
+            (file, line, reason, text),
+        )
+
+    def rows(self, session: str, condition: str = "1") -> Iterator[EventRow]:
+        """Yield a session's events as rows, as they came in; `condition` is SQL of ours, never a user's."""
+        query = f"{_SELECT} WHERE session = ? AND {condition} ORDER BY id"
+        cursor = self.connection.execute(query, (session,))
+        return map(EventRow._make, cursor)
+
+    def select(self, sql: str, values: Iterable[object] = ()) -> list[tuple[object, ...]]:
+        """Return the rows of a query of ours."""
+        with speaking(self.path):
+            return self.connection.execute(sql, tuple(values)).fetchall()
+
+
+def _connected(path: Path, mode: str, wait_s: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        timeout=wait_s,
+        check_same_thread=False,
+    )
+    # A rollback journal, not WAL: one file at rest. EXTRA: what is committed is on the disk, so that the
+    # journal it was read from may go.
+    connection.execute("PRAGMA synchronous = EXTRA")
+    return connection
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
+
+
+def _check_sqlite() -> None:
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise SQLiteTooOld(
+            f"Python's SQLite library is {sqlite3.sqlite_version}; a ledger needs STRICT tables, so 3.37 or "
+            "newer: take another Python"
+        )
+
+
+@contextmanager
+def speaking(path: Path | None) -> Generator[None]:
+    """Turn an error of SQLite into one line that says what is wrong with the file and what to do next."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _in_our_words(path, error) from error
+
+
+def _in_our_words(path: Path | None, error: sqlite3.DatabaseError) -> LedgerError:
+    text = str(error)
+    if "not a database" in text or "file is encrypted" in text:
+        return NotALedger(f"{path}: not a SQLite file, so not a ledger; name another file")
+    if "malformed" in text or "disk I/O" in text:
+        return LedgerDamaged(
+            f"{path}: damaged ({text}); `compile-ledger verify` says where, and "
+            f"`sqlite3 {path} .recover` saves what can be read"
+        )
+    if "locked" in text:
+        return LedgerLocked(f"{path}: another process is writing to it; try again when it has finished")
+    if "readonly" in text or "unable to open" in text:
+        return LedgerNotWritable(f"{path}: can't be opened or written here ({text}); choose another place")
+    if "full" in text:
+        return LedgerNotWritable(f"{path}: the disk is full; nothing was lost: make room and collect again")
+    return LedgerError(f"{path}: {text}")

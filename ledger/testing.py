@@ -1,0 +1,165 @@
+"""Public fakes for tests: a clock to be moved by hand, a ledger in memory, and a builder of sessions."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from ledger.clock import Anchor
+from ledger.events import (
+    Event,
+    ProcessJoined,
+    ProcessLeft,
+    SessionEnded,
+    SessionStarted,
+    StageStarted,
+    StageStopped,
+    TotalClaimed,
+    to_row,
+)
+from ledger.projections import bring_up_to_date
+from ledger.reading import Ledger
+from ledger.store import Store
+from ledger.vocabulary import Activity, Counts, Outcome, Source, activity_of
+
+
+class FakeClock:
+    """A monotonic clock, in nanoseconds, that moves only when it is told to."""
+
+    def __init__(self, at_ns: int = 0) -> None:
+        self.at_ns = at_ns
+
+    def __call__(self) -> int:
+        """Return the time that the clock shows."""
+        return self.at_ns
+
+    def advance(self, ns: int) -> int:
+        """Move the clock on and return the time that it then shows."""
+        self.at_ns += ns
+        return self.at_ns
+
+
+class MemoryLedger(Ledger):
+    """A ledger in memory, of events that are given: with the tables and views of a real one."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        """Raises ValueError where two different events have the same key."""
+        store = Store.in_memory()
+        anchors: dict[tuple[str, str], Anchor] = {}
+        rows = []
+        for event in events:
+            key = (event.session, event.process)
+            if isinstance(event, ProcessJoined) and event.wall_ns is not None:
+                anchors[key] = Anchor(event.at_ns, event.wall_ns)
+            rows.append(to_row(event, anchors[key].wall_of(event.at_ns) if key in anchors else None))
+        with store.transaction():
+            conflicting = store.append(rows).conflicting
+        if conflicting:
+            raise ValueError(f"another event has the key {conflicting[0][:3]}")
+        bring_up_to_date(store)
+        super().__init__(Path(":memory:"), store, None)
+
+
+class SessionBuilder:
+    """Builds one process's events, numbered, at the times that are given.
+
+    >>> builder = SessionBuilder("s")
+    >>> outer = builder.start(0, "torch_compile", role="encoder", source="monitor")
+    >>> builder.stop(10, outer)
+    >>> [total.total_ns for total in reduce(builder.events).role_totals]
+    [10]
+    """
+
+    def __init__(self, session: str = "session", process: str = "process") -> None:
+        self.session: Final = session
+        self.process: Final = process
+        self.events: Final[list[Event]] = []
+
+    @property
+    def _seq(self) -> int:
+        return len(self.events)
+
+    def begin(
+        self, at_ns: int = 0, *, label: str | None = None, wall_ns: int = 0, host: str = "host"
+    ) -> None:
+        """Start the session and let the process join."""
+        key = {"session": self.session, "process": self.process, "at_ns": at_ns}
+        self.events.append(
+            SessionStarted.model_validate({**key, "seq": self._seq, "label": label, "wall_ns": wall_ns})
+        )
+        self.events.append(
+            ProcessJoined.model_validate(
+                {
+                    **key,
+                    "seq": self._seq,
+                    "name": self.process,
+                    "host": host,
+                    "boot_id": host,
+                    "wall_ns": wall_ns,
+                }
+            )
+        )
+
+    def start(
+        self,
+        at_ns: int,
+        stage: str,
+        *,
+        role: str | None = None,
+        component: str | None = None,
+        source: Source = "user",
+        activity: Activity | None = None,
+        thread: str = "main",
+        parent: int | None = None,
+    ) -> int:
+        """Begin an interval and return its id."""
+        interval = self._seq
+        self.events.append(
+            StageStarted(
+                session=self.session, process=self.process, seq=interval, at_ns=at_ns, interval=interval,
+                stage=stage, role=role, component=component, source=source, thread=thread, parent=parent,
+                activity=activity or activity_of(stage, source) or "compile",
+            )
+        )  # fmt: skip
+        return interval
+
+    def stop(
+        self, at_ns: int, interval: int, outcome: Outcome = "completed", error: str | None = None
+    ) -> None:
+        """End an interval."""
+        self.events.append(
+            StageStopped(
+                session=self.session, process=self.process, seq=self._seq, at_ns=at_ns, interval=interval,
+                outcome=outcome, error=error,
+            )
+        )  # fmt: skip
+
+    def claim(
+        self,
+        at_ns: int,
+        claimed_ns: int,
+        *,
+        source: Source,
+        counts: Counts = "interval",
+        role: str | None = None,
+        stage: str | None = "torch_compile",
+        interval: int | None = None,
+        text: str | None = None,
+    ) -> int:
+        """Claim a duration and return the claim's id."""
+        claim = self._seq
+        self.events.append(
+            TotalClaimed(
+                session=self.session, process=self.process, seq=claim, at_ns=at_ns, claim=claim,
+                claimed_ns=claimed_ns, source=source, counts=counts, role=role, stage=stage,
+                interval=interval, text=text,
+            )
+        )  # fmt: skip
+        return claim
+
+    def end(self, at_ns: int, outcome: Outcome = "completed") -> None:
+        """End the session, and let the process leave."""
+        key = {"session": self.session, "process": self.process, "at_ns": at_ns, "outcome": outcome}
+        self.events.append(SessionEnded.model_validate({**key, "seq": self._seq}))
+        self.events.append(
+            ProcessLeft.model_validate({**key, "seq": self._seq, "event_count": self._seq + 1})
+        )
