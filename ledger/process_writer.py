@@ -166,12 +166,12 @@ class ProcessWriter:
         if self._journal is not None:
             self.gap(HOOK_MISSING, 1, f"{name}: {reason}")
 
-    def leave(self, outcome: Outcome) -> Path | None:
+    def leave(self, outcome: Outcome, session_outcome: Outcome) -> Path | None:
         """Write the last events and close the journal; return its path, or None where there is none."""
         with self._lock:
             if self._journal is not None:
                 if self.settings.begins_session:
-                    self._write(SessionEnded, {"outcome": outcome})
+                    self._write(SessionEnded, {"outcome": session_outcome})
                 self._write(ProcessLeft, {"outcome": outcome}, numbered="event_count")
             journal = self._shut()
         return journal.path if journal else None

@@ -140,9 +140,8 @@ def _project(store: Store, session: str) -> None:
     )
 
 
-def differences(store: Store, session: str) -> list[str]:
-    """Return the projections of a session that are not what its events give now."""
-    timeline = stored_timeline(store, session)
+def differences(store: Store, session: str, timeline: Timeline) -> list[str]:
+    """Return the projections of a session that are not what its events give, which is `timeline`."""
     return [
         table
         for table, columns in TABLES.items()

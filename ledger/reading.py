@@ -27,16 +27,6 @@ from ledger.timeline import Timeline
 if TYPE_CHECKING:
     import pandas
 
-_READING: Final = frozenset(
-    {
-        sqlite3.SQLITE_SELECT,
-        sqlite3.SQLITE_READ,
-        sqlite3.SQLITE_FUNCTION,
-        sqlite3.SQLITE_RECURSIVE,
-        sqlite3.SQLITE_SAVEPOINT,  # sqlite-utils sets one around a query
-    }
-)
-
 
 class Ledger:
     """A ledger to read. Opening it collects the journals that wait and brings its projections up to date."""
@@ -47,7 +37,7 @@ class Ledger:
         """What a reader should know of how it was opened: that it is a copy in memory, and why."""
         self._store: Final = store
         store.connection.execute("PRAGMA query_only = on")
-        store.connection.set_authorizer(_may_only_read)
+        store.connection.set_authorizer(_stays_here)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, progress: Callable[[int], None] | None = None) -> Ledger:
@@ -79,7 +69,8 @@ class Ledger:
         try:
             return list(self._store.db.query(query, parameters))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-            reason = "a ledger is only read here" if "not authorized" in str(error) else str(error)
+            is_write = any(words in str(error) for words in ("not authorized", "readonly", "append-only"))
+            reason = "a ledger is only read here" if is_write else str(error)
             raise InvalidQuery(f"the query is refused: {reason}") from error
 
     def dataframe(
@@ -161,11 +152,11 @@ def _in_memory(path: Path, progress: Callable[[int], None] | None) -> Store:
     return store
 
 
-def _may_only_read(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-    """Allow a statement of `sql` to select and to ask, not to write, attach or change a setting."""
-    if action in _READING or (action == sqlite3.SQLITE_PRAGMA and second is None):
-        return sqlite3.SQLITE_OK
-    # Of the pragmas with an argument, those that look at a table.
-    if action == sqlite3.SQLITE_PRAGMA and first is not None and first.endswith(("_info", "_xinfo", "_list")):
-        return sqlite3.SQLITE_OK
-    return sqlite3.SQLITE_DENY
+def _stays_here(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    """Keep a statement of `sql` to this file and its settings; that it only reads, SQLite sees to itself."""
+    asks = second is None or str(first).endswith(("_info", "_xinfo", "_list"))
+    if action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH) or (
+        action == sqlite3.SQLITE_PRAGMA and not asks
+    ):
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK

@@ -198,16 +198,17 @@ class Recorder:
         if (writer := self._writer) is not None:
             writer.hook_missing(name, reason)
 
-    def close(self, outcome: Outcome = "completed") -> None:
-        """Say that this process left, and that the session ended where it began here.
+    def close(self, outcome: Outcome = "completed", *, session: Outcome | None = None) -> None:
+        """Say that this process left, and how; and where the session began here, that it ended.
 
+        `session` is the session's outcome, where it is not the process's.
         After this nothing is taken any more. A process that exits closes its recorders by itself.
         """
         if (writer := self._writer) is None:
             return
         self._writer = None
         _live.discard(self)
-        journal = writer.leave(outcome)
+        journal = writer.leave(outcome, session or outcome)
         if journal is None:
             return
         try:

@@ -3,13 +3,10 @@
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Final, NamedTuple
-
-from ledger_migrations.migrations import APPLICATION_ID, ledger_schema
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.errors import (
     LedgerDamaged,
@@ -23,7 +20,15 @@ from ledger.errors import (
 )
 from ledger.events import EventRow
 
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
 SCHEMA_VERSION: Final = 1
+APPLICATION_ID: Final = 0x434C4547
+"""As the first migration writes it: here once more, since importing that imports sqlite-utils.
+
+sqlite-utils imports pandas where that is installed, and a recorded program that exits should not wait for it.
+"""
 _OLDEST_SQLITE: Final = (3, 37, 0)
 _DEFAULT_WAIT_S: Final = 30.0
 _COLUMNS: Final = ", ".join(EventRow._fields)
@@ -51,7 +56,6 @@ class Store:
         self.is_writable: Final = is_writable
         # Every process's and every stage's name comes again in each row: one string each is enough.
         connection.text_factory = lru_cache(maxsize=100_000)(_decoded)
-        self.db: Final = Database(connection, execute_plugins=False)
 
     @classmethod
     def open(cls, path: Path, *, wait_s: float = _DEFAULT_WAIT_S) -> "Store":
@@ -105,6 +109,13 @@ class Store:
         store._migrate()
         return store
 
+    @cached_property
+    def db(self) -> "Database":
+        """The same connection as sqlite-utils has it."""
+        from sqlite_utils import Database
+
+        return Database(self.connection, recursive_triggers=False, execute_plugins=False)
+
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
@@ -139,6 +150,8 @@ class Store:
         # Several processes may meet at a new file: the first to get the write lock does it.
         with self.transaction():
             if self.check() != SCHEMA_VERSION:
+                from ledger_migrations.migrations import ledger_schema
+
                 ledger_schema.apply(self.db)
 
     @contextmanager

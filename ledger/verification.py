@@ -11,8 +11,9 @@ from ledger.collector import writer_is_gone
 from ledger.errors import LedgerDamaged
 from ledger.journal import journal_folder, journals
 from ledger.process_writer import NOT_WRITTEN
-from ledger.projections import differences, stale_sessions
+from ledger.projections import differences, stale_sessions, stored_timeline
 from ledger.store import Store
+from ledger.timeline import Timeline
 
 _FAULTS_SHOWN: Final = 20
 
@@ -32,23 +33,17 @@ def verify(path: Path) -> list[Finding]:
     """
     try:
         store = Store.open_to_read(path)
+        try:
+            return _pages(store) or [
+                *_triggers(store),
+                *_sessions(store),
+                *_rejected(store),
+                *_journals(path),
+            ]
+        finally:
+            store.close()
     except LedgerDamaged as error:
         return [Finding(True, "damaged_file", str(error))]
-    try:
-        pages = _pages(store)
-        if pages:
-            return pages
-        return [
-            *_triggers(store),
-            *_numbering(store),
-            *_projections(store),
-            *_rejected(store),
-            *_journals(path),
-        ]
-    except LedgerDamaged as error:
-        return [Finding(True, "damaged_file", str(error))]
-    finally:
-        store.close()
 
 
 def _pages(store: Store) -> list[Finding]:
@@ -78,43 +73,37 @@ def _triggers(store: Store) -> list[Finding]:
     ]
 
 
-def _numbering(store: Store) -> list[Finding]:
-    """A hole in `seq` is a lost event; one that the recorder itself reported is known, and no fault."""
-    rows = store.select(
-        """
-        SELECT p.session, p.process, p.lost_events, coalesce(sum(g.count), 0)
-        FROM processes p
-        LEFT JOIN gaps g ON g.session = p.session AND g.process = p.process AND g.what = ?
-        WHERE p.lost_events > 0
-        GROUP BY p.session, p.process
-        ORDER BY p.session, p.process
-        """,
-        [NOT_WRITTEN],
-    )
+def _sessions(store: Store) -> list[Finding]:
+    """Each session's numbering must have no hole, and its projections must be what its events give."""
     findings: list[Finding] = []
-    for session, process, lost, reported in rows:
-        where = f"process {process} of session {session}"
-        if int(str(lost)) <= int(str(reported)):
-            findings.append(Finding(False, "reported_gap", f"{where}: {lost} events could not be written"))
+    stale = stale_sessions(store)
+    for (name,) in store.select("SELECT DISTINCT session FROM events ORDER BY session"):
+        session = str(name)
+        timeline = stored_timeline(store, session)
+        findings += _numbering(session, timeline)
+        if session in stale:
+            text = f"session {session}: has events that its totals do not know yet"
+            findings.append(Finding(False, "not_projected", text))
         else:
-            findings.append(
-                Finding(True, "lost_events", f"{where}: {lost} events were numbered and are not here")
-            )
+            findings += [
+                Finding(True, "wrong_projection", f"session {session}: {table} is not what its events give")
+                for table in differences(store, session, timeline)
+            ]
     return findings
 
 
-def _projections(store: Store) -> list[Finding]:
-    stale = stale_sessions(store)
-    findings = [
-        Finding(False, "not_projected", f"session {session}: has events that its totals do not know yet")
-        for session in stale
-    ]
-    for (session,) in store.select("SELECT session FROM projected_sessions ORDER BY session"):
-        if session not in stale:
-            findings += [
-                Finding(True, "wrong_projection", f"session {session}: {table} is not what its events give")
-                for table in differences(store, str(session))
-            ]
+def _numbering(session: str, timeline: Timeline) -> list[Finding]:
+    """A hole in `seq` is a lost event; one that the recorder itself reported is known, and no fault."""
+    findings: list[Finding] = []
+    for process in timeline.processes:
+        if not process.lost_events:
+            continue
+        gaps = (gap for gap in timeline.gaps if gap.process == process.process and gap.what == NOT_WRITTEN)
+        where = f"process {process.process} of session {session}: {process.lost_events} events"
+        if process.lost_events <= sum(gap.count for gap in gaps):
+            findings.append(Finding(False, "reported_gap", f"{where} could not be written"))
+        else:
+            findings.append(Finding(True, "lost_events", f"{where} were numbered and are not here"))
     return findings
 
 

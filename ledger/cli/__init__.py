@@ -1,0 +1,58 @@
+"""The command `compile-ledger`: one module a command, or a few that belong together."""
+
+import sys
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ledger._version import __version__
+from ledger.cli import demo, query, record, report, upkeep
+from ledger.errors import LedgerError
+
+WRONG_USE = 2
+
+app = typer.Typer(
+    name="compile-ledger",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="An event-sourced timing ledger for torch.compile and engine start-up.",
+    epilog="Begin with: compile-ledger demo",
+)
+app.command()(demo.demo)
+app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(
+    record.record
+)
+app.command()(report.report)
+app.command()(query.sql)
+app.command()(upkeep.collect)
+app.command()(upkeep.rebuild)
+app.command()(upkeep.verify)
+app.command()(upkeep.migrate)
+app.command()(upkeep.doctor)
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"compile-ledger {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; an error that we know is one line on stderr and exit code 2."""
+    try:
+        app()
+    except LedgerError as error:
+        Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {error}"))
+        sys.exit(WRONG_USE)

@@ -1,0 +1,5 @@
+"""`python -m ledger.cli` is `compile-ledger`."""
+
+from ledger.cli import main
+
+main()

@@ -1,0 +1,81 @@
+"""The command `sql`: a query, read-only, as a table, JSON or CSV; and the saved queries."""
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from enum import Enum
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ledger.cli.report import tell_note
+from ledger.cli.tables import printer, table, table_of
+from ledger.errors import InvalidQuery
+from ledger.reading import Ledger
+
+
+class Format(str, Enum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def sql(
+    file: Annotated[Path, typer.Argument(help="The ledger.")],
+    query: Annotated[str | None, typer.Argument(help="One SELECT; - reads it from standard input.")] = None,
+    name: Annotated[str | None, typer.Option("--query", "-q", help="A saved query, by name.")] = None,
+    form: Annotated[Format, typer.Option("--format", "-f", help="How to print the rows.")] = Format.TABLE,
+) -> None:
+    """Run a query on a ledger; without one, list the saved queries.
+
+    Example: compile-ledger sql startup.db "SELECT role, activity, total_s FROM role_totals"
+    """
+    if query is not None and name is not None:
+        raise InvalidQuery("a query and --query NAME were both given; give one of them")
+    with Ledger.open(file) as ledger:
+        tell_note(ledger)
+        if query is None and name is None:
+            rows = [[saved, describe(text)] for saved, text in saved_queries().items()]
+            printer().print(table(["--query", "answers"], rows))
+            return
+        text = saved_query(name) if name is not None else query or ""
+        _print(ledger.sql(sys.stdin.read() if text == "-" else text), form)
+
+
+def saved_queries() -> dict[str, str]:
+    """Return the saved queries' SQL by name. Each begins with a comment that says what it answers."""
+    folder = files("ledger") / "queries"
+    texts = {entry.name: entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".sql")}
+    return {name.removesuffix(".sql"): texts[name] for name in sorted(texts)}
+
+
+def saved_query(name: str) -> str:
+    """Return a saved query's SQL. Raises InvalidQuery where there is none of that name."""
+    saved = saved_queries()
+    if name not in saved:
+        raise InvalidQuery(f"no saved query {name!r}; there are: {', '.join(saved)}")
+    return saved[name]
+
+
+def describe(text: str) -> str:
+    """Return what a saved query says that it answers."""
+    return text.splitlines()[0].removeprefix("--").strip()
+
+
+def _print(rows: Sequence[dict[str, object]], form: Format) -> None:
+    if form is Format.JSON:
+        typer.echo(json.dumps(rows, indent=2))
+    elif form is Format.CSV:
+        writer = csv.writer(sys.stdout)
+        if rows:
+            writer.writerow(rows[0])
+        writer.writerows(row.values() for row in rows)
+    elif rows:
+        printer().print(table_of(rows))
+    else:
+        typer.echo("no rows")

@@ -1,0 +1,400 @@
+"""The command `record`: runs a command with recording on in all its processes, and stays out of its way.
+
+Three things go on while the command runs, in a thread each, so that none of them waits for another: signals
+and the command's end here, journals into the ledger in `_Collecting`, output and live view in `Screen`.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ledger.cli.live import LiveView
+from ledger.cli.terminal import Screen, is_drawable, keep_standard_descriptors
+from ledger.collector import collect
+from ledger.environment import Settings, environment_for, new_session_id
+from ledger.errors import LedgerError, LedgerNotWritable
+from ledger.events import EventRow
+from ledger.journal import journal_folder
+from ledger.projections import bring_up_to_date
+from ledger.reading import Ledger
+from ledger.recorder import Recorder
+from ledger.store import Store
+
+REFUSED: Final = 125
+NOT_EXECUTABLE: Final = 126
+NOT_FOUND: Final = 127
+SIGNALLED: Final = 128
+
+_FORWARDED: Final = frozenset(
+    {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
+)
+_TAKEN: Final = _FORWARDED | {signal.SIGCHLD, signal.SIGWINCH}
+_SI_KERNEL: Final = 0x80
+"""The `si_code` of a signal from a terminal: it goes to the whole foreground group, so to the command too."""
+_TICK_S: Final = 0.25
+_COLLECT_EVERY_S: Final = 0.25
+_COLLECT_AGAIN_S: Final = 2.0
+"""After the ledger has refused."""
+_PROJECT_EVERY_S: Final = 2.0
+_PROJECT_REST: Final = 10
+"""So many times as long as projections took, they are left alone: they take a tenth of one core at most."""
+_LOCK_WAIT_MS: Final = 1_000
+_LAST_LOCK_WAIT_MS: Final = 10_000
+_PROBE_ATTEMPTS: Final = 5
+_PROBE: Final = b"compile-ledger was here\n"
+_PATIENCE_S: Final = 1.0
+_TROUBLES_TOLD: Final = 10
+
+
+class Recorded(NamedTuple):
+    """What became of a command."""
+
+    session: str
+    exit_code: int
+    """The command's: 128 + n where signal n ended it, 126 or 127 where it could not be started."""
+    is_started: bool
+    still_running: int
+    """Processes of the session that outlive the command; the next to read the ledger collects them."""
+
+
+def record(
+    command: Annotated[
+        list[str], typer.Argument(metavar="COMMAND", help="The command, with its arguments; after a --.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The ledger to record into; it may exist.")
+    ] = Path("startup.db"),
+    label: Annotated[
+        str | None, typer.Option("--label", "-l", help="A name for the session, to find it by.")
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No live view and no report; the command has the terminal.")
+    ] = False,
+) -> None:
+    """Run a command with recording on in all its processes, show its stages live, and print the report.
+
+    Example: compile-ledger record -o startup.db --label cold -- vllm serve Qwen/Qwen2.5-VL-3B-Instruct
+
+    The report goes to stderr; the exit code is the command's, or 128 + n where signal n ended it. 127: there
+    is no such command; 126: it can't be executed; 125: FILE takes no recording, and nothing was started.
+    """
+    try:
+        recorded = run_recorded(command, output, label, live=not quiet)
+    except LedgerError as error:
+        _say(str(error))
+        raise typer.Exit(REFUSED) from None
+    if recorded.is_started and not quiet:
+        _report(output, recorded)
+    raise typer.Exit(recorded.exit_code)
+
+
+def run_recorded(
+    command: Sequence[str],
+    ledger: Path,
+    label: str | None,
+    *,
+    live: bool,
+    environment: Mapping[str, str] = {},
+) -> Recorded:
+    """Run a command as a new session of a ledger, and return once all that it recorded is in there.
+
+    `live` asks for the live view, which there is where stderr is a terminal. `environment` is added to the
+    command's. To be called from the main thread, with no other thread beside it: it takes this process's
+    signals and passes them on for as long as the command runs. Raises LedgerError, with nothing started,
+    where nothing can be recorded into the ledger.
+    """
+    ledger = ledger.absolute()
+    keep_standard_descriptors()
+    store = _opened(ledger)
+    try:
+        settings = Settings(ledger, new_session_id(), label, begins_session=True)
+        return _run(command, store, settings, live=live, environment=environment)
+    finally:
+        store.close()
+
+
+def _run(
+    command: Sequence[str], store: Store, settings: Settings, *, live: bool, environment: Mapping[str, str]
+) -> Recorded:
+    recorder = Recorder(settings)
+    view = LiveView()
+    screen = _screen(view) if live else None
+    collecting = _Collecting(store, settings, view if screen else None)
+    with _signals_taken() as restore_signals:
+        recorder.milestone("command_started")
+        try:
+            child = subprocess.Popen(
+                command,
+                env={**environment_for(settings), **environment},
+                stdout=screen and screen.stdout,
+                stderr=screen and screen.stderr,
+                # What we were given open is the command's: a shell's <(…), a supervisor's sockets.
+                close_fds=False,
+                preexec_fn=restore_signals,
+            )
+        except OSError as error:
+            exit_code, problem = _not_started(command, error)
+            if screen:
+                screen.close()
+        else:
+            problem = None
+            if screen:
+                screen.start()
+            collecting.start()
+            exit_code = _exit_code(child, screen)
+            recorder.milestone("command_ended")
+            if screen:
+                _take_away(screen)
+        recorder.close("failed" if exit_code else "completed")
+    if problem:
+        _say(problem)
+    still_running = collecting.finish()
+    return Recorded(settings.session, exit_code, problem is None, still_running)
+
+
+def _exit_code(child: subprocess.Popen[bytes], screen: Screen | None) -> int:
+    """Pass signals on to the command until it has ended; return its exit code, as a shell says it."""
+    while (code := child.poll()) is None:
+        info = signal.sigtimedwait(_TAKEN, _TICK_S)
+        if info is None or info.si_signo == signal.SIGCHLD:
+            continue
+        if info.si_signo == signal.SIGWINCH:
+            if screen is None:
+                continue
+            # The terminal told the command too, which may have asked for the size before it was the new one.
+            screen.resize()
+        elif _has_it_already(info, child):
+            continue
+        with suppress(PermissionError):  # it has become another user's, as sudo does
+            child.send_signal(info.si_signo)
+    return code if code >= 0 else SIGNALLED - code
+
+
+def _has_it_already(info: signal.struct_siginfo, child: subprocess.Popen[bytes]) -> bool:
+    """Return whether the command got the signal that we got, or sent it."""
+    if info.si_code != _SI_KERNEL:
+        return info.si_pid == child.pid
+    # A terminal that goes away tells the leader of its session alone.
+    return info.si_signo != signal.SIGHUP or os.getsid(0) != os.getpid()
+
+
+def _not_started(command: Sequence[str], error: OSError) -> tuple[int, str]:
+    name = command[0]
+    if not isinstance(error, FileNotFoundError):
+        return NOT_EXECUTABLE, f"{name}: can't be executed ({error.strerror}); is it a program?"
+    if found := shutil.which(name):
+        return NOT_FOUND, f"{found}: the interpreter that its first line names does not exist"
+    return NOT_FOUND, f"{name}: there is no such command; name one in the PATH, or a file with its path"
+
+
+def _take_away(screen: Screen) -> None:
+    """Wait until the terminal has taken all output; where it does not, until somebody sends a signal."""
+    screen.finish()
+    if screen.is_finished(_PATIENCE_S):
+        return
+    _drop_pending_signals()
+    while not screen.is_finished(_TICK_S) and not signal.sigtimedwait(_FORWARDED, 0):
+        continue
+
+
+@contextmanager
+def _signals_taken() -> Generator[Callable[[], None]]:
+    """Block the signals that are passed on, so that none ends this process before its command.
+
+    Yields what gives a forked child the signals as they were.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
+    is_child_ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
+    if is_child_ignored:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the command's exit code would be lost
+
+    def restore() -> None:
+        if is_child_ignored:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    try:
+        yield restore
+    finally:
+        # They were meant for the command, which has ended.
+        _drop_pending_signals()
+        restore()
+
+
+def _drop_pending_signals() -> None:
+    while signal.sigtimedwait(_TAKEN, 0):
+        continue
+
+
+def _screen(view: LiveView) -> Screen | None:
+    if not is_drawable():
+        return None
+    try:
+        return Screen(view.render)
+    except OSError:
+        return None  # a system without pseudo-terminals: the command gets the real one
+
+
+class _Collecting:
+    """Moves journals into the ledger, projects them, and hands new events on.
+
+    What goes wrong with the ledger is said once and tried again later: the journals keep everything, and the
+    command must not feel it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        view: LiveView | None,
+    ) -> None:
+        self._store = store
+        self._session = settings.session
+        self._folder = journal_folder(settings.ledger)
+        self._view = view
+        self._seen_id = self._newest_id()
+        self._project_at_s = time.monotonic() + _PROJECT_EVERY_S
+        self._troubles: list[str] = []
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="collecting", daemon=True)
+
+    def start(self) -> None:
+        """Begin, in a thread."""
+        self._thread.start()
+
+    def finish(self) -> int:
+        """Take the rest, say what went wrong, and return how many processes of the session still run."""
+        running = 0
+        try:
+            self._stopping.set()
+            if self._thread.is_alive():
+                self._thread.join()
+            self._store.connection.execute(f"PRAGMA busy_timeout = {_LAST_LOCK_WAIT_MS}")
+            collect(self._store, self._folder)
+            bring_up_to_date(self._store)
+            rows = self._store.select(
+                "SELECT count(*) FROM processes WHERE session = ? AND outcome = 'running'", [self._session]
+            )
+            running = int(str(rows[0][0]))
+        except KeyboardInterrupt:
+            self._tell("interrupted: whatever reads the ledger next collects the rest")
+        except Exception as error:  # the exit code is the command's, whatever is wrong with the ledger
+            self._tell(_in_one_line(error))
+        for trouble in self._troubles:
+            _say(trouble)
+        return running
+
+    def _run(self) -> None:
+        wait_s = _COLLECT_EVERY_S
+        while not self._stopping.wait(wait_s):
+            try:
+                collect(self._store, self._folder, wait_s=0)
+                self._look()
+                self._project()
+                self._tell("")
+                wait_s = _COLLECT_EVERY_S
+            except Exception as error:  # a disk may be full now and not later
+                self._tell(_in_one_line(error))
+                wait_s = _COLLECT_AGAIN_S
+
+    def _look(self) -> None:
+        if self._view is None:
+            return
+        newest = self._newest_id()
+        # The plus keeps SQLite from the index on session, which would read all of it each time.
+        rows = self._store.select(
+            f"SELECT {', '.join(EventRow._fields)} FROM events "
+            "WHERE id > ? AND id <= ? AND +session = ? ORDER BY id",
+            [self._seen_id, newest, self._session],
+        )
+        self._view.see([EventRow._make(row) for row in rows])
+        self._seen_id = newest
+
+    def _project(self) -> None:
+        begun_s = time.monotonic()
+        if begun_s < self._project_at_s:
+            return
+        bring_up_to_date(self._store)
+        ended_s = time.monotonic()
+        self._project_at_s = ended_s + max(_PROJECT_EVERY_S, _PROJECT_REST * (ended_s - begun_s))
+
+    def _newest_id(self) -> int:
+        return int(str(self._store.select("SELECT coalesce(max(id), 0) FROM events")[0][0]))
+
+    def _tell(self, trouble: str) -> None:
+        if self._view:
+            self._view.tell(trouble)
+        if trouble and trouble not in self._troubles and len(self._troubles) < _TROUBLES_TOLD:
+            self._troubles.append(trouble)  # stderr is the command's until it ends
+
+
+def _in_one_line(error: Exception) -> str:
+    return str(error) if isinstance(error, LedgerError) else f"{type(error).__name__}: {error}"
+
+
+def _opened(ledger: Path) -> Store:
+    """Return the ledger, once it is sure that events can be written to it. Raises LedgerError."""
+    store = Store.open(ledger)
+    try:
+        with store.transaction():
+            # Opening one that is there writes nothing. This changes nothing, but takes what a write takes.
+            store.connection.execute("UPDATE versions SET reducer_version = reducer_version")
+        _probe(journal_folder(ledger))
+        store.connection.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _probe(folder: Path) -> None:
+    probe = folder / f"{os.getpid()}.probe"
+    for attempt in range(_PROBE_ATTEMPTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                probe.write_bytes(_PROBE)
+            finally:
+                probe.unlink(missing_ok=True)
+        except OSError as error:
+            # A collector may have tidied the folder up just then.
+            if not isinstance(error, FileNotFoundError) or attempt == _PROBE_ATTEMPTS - 1:
+                raise LedgerNotWritable(
+                    f"{folder}: can't be written ({error.strerror}); choose another place with -o"
+                ) from error
+        else:
+            return
+
+
+def _report(ledger_file: Path, recorded: Recorded) -> None:
+    from ledger.cli.report import print_report, tell_note
+
+    try:
+        with Ledger.open(ledger_file) as ledger:
+            tell_note(ledger)
+            print_report(ledger, recorded.session, Console(stderr=True))
+    except KeyboardInterrupt:
+        _say(f"interrupted: `compile-ledger report {ledger_file}` prints the report")
+    except (Exception, SystemExit) as error:  # rich exits where stderr is a pipe that nobody reads
+        _say(f"no report: {error}")
+    if recorded.still_running:
+        _say(
+            f"{recorded.still_running} of the session's processes still run; what they record is collected "
+            "when the ledger is read next"
+        )
+
+
+def _say(line: str) -> None:
+    with suppress(OSError, SystemExit):  # where nobody can hear it
+        Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {line}"))

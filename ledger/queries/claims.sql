@@ -1,0 +1,6 @@
+-- Who claimed how many seconds, and from which text was that read?
+SELECT s.label, c.source, c.role, c.stage, c.counts, c.claimed_s AS seconds, c.text
+FROM claims c
+JOIN sessions s USING (session)
+ORDER BY c.claimed_ns DESC, c.text
+LIMIT 8

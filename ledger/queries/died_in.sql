@@ -1,0 +1,14 @@
+-- Which stages was a process in when it died, or is it in now?
+SELECT
+    s.label,
+    p.name AS process,
+    p.outcome AS process_is,
+    i.role,
+    i.stage,
+    i.outcome AS stage_is,
+    coalesce(i.duration_s, i.open_s) AS at_least_seconds
+FROM intervals i
+JOIN sessions s USING (session)
+JOIN processes p USING (session, process)
+WHERE i.outcome IN ('abandoned', 'open')
+ORDER BY s.started_at, i.process, i.start_ns

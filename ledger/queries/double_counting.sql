@@ -1,0 +1,12 @@
+-- By how much is adding up all intervals of a source more than the time that passed?
+SELECT
+    s.label,
+    t.role,
+    t.source,
+    t.total_s AS seconds,
+    t.naive_sum_s AS added_up,
+    t.double_counted_s AS counted_twice
+FROM source_totals t
+JOIN sessions s USING (session)
+WHERE t.activity = 'compile'
+ORDER BY s.started_at, t.role, t.source

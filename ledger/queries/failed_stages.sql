@@ -1,0 +1,6 @@
+-- Which stages failed, with which exception?
+SELECT s.label, i.role, i.stage, i.source, i.error, i.duration_s AS seconds
+FROM intervals i
+JOIN sessions s USING (session)
+WHERE i.outcome = 'failed'
+ORDER BY s.started_at, i.start_ns, i.depth

@@ -1,0 +1,14 @@
+-- Which stages spend the time themselves, rather than in what they call?
+SELECT
+    s.label,
+    i.role,
+    i.stage,
+    count(*) AS times,
+    sum(i.self_s) AS self_seconds,
+    sum(i.duration_s) AS with_what_they_call
+FROM intervals i
+JOIN sessions s USING (session)
+WHERE i.activity = 'compile'
+GROUP BY i.session, i.role, i.stage
+ORDER BY sum(i.self_ns) DESC
+LIMIT 8

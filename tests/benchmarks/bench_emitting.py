@@ -1,0 +1,92 @@
+"""A start and stop pair on the emitting thread, beside opentelemetry-sdk's span and two bare writes."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from measuring import Goal, per_call_us
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from ledger import Recorder
+
+_CALLS = 5_000
+_NAMES = {"role": "encoder", "component": "Qwen2_5_VisionBlock"}
+
+
+def main() -> None:
+    """Measure all in turn, in the same run."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ours = _ours(folder)
+        floor = _floor(folder)
+        off = per_call_us(_stage_while_off, _CALLS)
+        environment = dict.fromkeys(os.environ, "")
+        look_up = per_call_us(lambda: environment.get("COMPILE_LEDGER"), _CALLS)
+        environ = per_call_us(lambda: os.environ.get("COMPILE_LEDGER"), _CALLS)
+        from_environment = per_call_us(Recorder.from_environment, _CALLS)
+    peer = _opentelemetry()
+    print("Emitting: one interval, its start and its stop, in microseconds on the emitting thread")
+    print(f"  two bare os.write {floor:.2f}, this recorder {ours:.2f}, opentelemetry-sdk {peer:.2f}")
+    print(Goal("of an opentelemetry span", ours / peer, 0.5, "times"))
+    print(Goal("of two bare writes", ours / floor, 3.0, "times"))
+    print("Recording off, in microseconds a call")
+    print(f"  dict.get {look_up:.3f}, os.environ.get {environ:.3f}, a stage of a disabled recorder {off:.3f}")
+    print(Goal("Recorder.from_environment(), of os.environ.get", from_environment / environ, 2.0, "times"))
+
+
+def _ours(folder: Path) -> float:
+    recorder = Recorder.open(folder / "bench.db")
+    outer = recorder.start("engine_init", source="engine")
+
+    def pair() -> None:
+        interval = recorder.start("torch_compile", source="monitor", parent=outer, **_NAMES)
+        recorder.stop(interval)
+
+    measured = per_call_us(pair, _CALLS)
+    recorder.close()
+    return measured
+
+
+def _floor(folder: Path) -> float:
+    line = (
+        b'{"kind":"stage_started","session":"20261122-113000-ab12cd34","process":"4242-5e6f7a8b","seq":12345,'
+        b'"at_ns":1234567890123,"interval":12345,"stage":"torch_compile","source":"monitor",'
+        b'"activity":"compile","role":"encoder","component":"Qwen2_5_VisionBlock",'
+        b'"thread":"MainThread-4242","parent":1}\n'
+    )
+    file = os.open(folder / "floor", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def pair() -> None:
+        os.write(file, line)
+        os.write(file, line)
+
+    measured = per_call_us(pair, _CALLS)
+    os.close(file)
+    return measured
+
+
+def _opentelemetry() -> float:
+    provider = TracerProvider()
+    exporter = InMemorySpanExporter()
+    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=100_000))
+    tracer = provider.get_tracer("bench")
+
+    def span() -> None:
+        with tracer.start_as_current_span("torch_compile", attributes=_NAMES):
+            pass
+
+    with tracer.start_as_current_span("engine_init"):
+        measured = per_call_us(span, _CALLS)
+    provider.shutdown()
+    return measured
+
+
+def _stage_while_off() -> None:
+    with Recorder.from_environment().stage("torch_compile", source="monitor", role="encoder"):
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The public API as its users write it: run by tests/test_public_api.py, and type-checked in strict mode."""
+
+import asyncio
+from pathlib import Path
+
+from ledger import Event, InvalidEvent, Ledger, Recorder, Timeline, parse_event, reduce
+from ledger.testing import FakeClock, MemoryLedger, SessionBuilder
+
+
+def record(path: Path) -> None:
+    """Record stages, a claim and a milestone at times that a fake clock gives."""
+    clock = FakeClock()
+    recorder = Recorder.open(path, label="nightly", clock=clock)
+
+    @recorder.stage("weights_load", source="engine")
+    def load() -> int:
+        return clock.advance(5)
+
+    @recorder.stage("warmup", role="language_model", source="engine")
+    async def warm_up() -> int:
+        return clock.advance(7)
+
+    load()
+    with recorder.stage(
+        "torch_compile",
+        role="encoder",
+        source="monitor",
+        component="Qwen2_5_VisionBlock",
+        data={"range": "(1, 2048)"},
+    ):
+        clock.advance(10)
+    with recorder.role("drafter"):
+        interval = recorder.start("graph_compile", source="backend")
+        clock.advance(3)
+        recorder.stop(interval)
+    asyncio.run(warm_up())
+    recorder.claim(16.77, source="monitor", role="encoder", text="torch.compile took 16.77 s in total")
+    recorder.milestone("engine_ready")
+    recorder.close()
+
+
+def read(path: Path) -> tuple[Timeline, list[dict[str, object]], int]:
+    """Read the newest session back: reduced, as rows, and as a data frame's length."""
+    with Ledger.open(path) as ledger:
+        timeline = ledger.timeline()
+        rows = ledger.sql("SELECT role, activity, total_ns FROM role_totals ORDER BY total_ns")
+        frame = ledger.dataframe("SELECT * FROM intervals WHERE role = :role", {"role": "encoder"})
+        assert reduce(ledger.events("nightly")) == timeline
+        return timeline, rows, len(frame)
+
+
+def build() -> list[Event]:
+    """Build a session by hand, and look at it in memory."""
+    builder = SessionBuilder()
+    builder.begin(label="by hand")
+    outer = builder.start(0, "torch_compile", role="encoder", source="monitor")
+    inner = builder.start(2, "dynamo", source="backend", parent=outer)
+    builder.stop(5, inner)
+    builder.stop(10, outer)
+    builder.claim(10, 11, source="monitor", role="encoder", interval=outer)
+    builder.end(12)
+    with MemoryLedger(builder.events) as ledger:
+        assert ledger.sql("SELECT total_ns FROM role_totals") == [{"total_ns": 10}]
+    return builder.events
+
+
+def refuse() -> str:
+    """Return what is said of an event that is none."""
+    try:
+        parse_event(
+            {"kind": "stage_stopped", "session": "s", "process": "p", "seq": -1, "at_ns": 0, "interval": 0}
+        )
+    except InvalidEvent as error:
+        return str(error)
+    raise AssertionError("not refused")

@@ -1,0 +1,59 @@
+"""What is built is what the repository has, and it stands alone."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {
+    "ledger": "ledger",
+    "ledger_torch": "adapters/ledger_torch",
+    "ledger_migrations": "migrations/ledger_migrations",
+}
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_packages_and_nothing_else(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    expected = {
+        f"{package}/{file.relative_to(ROOT / folder)}"
+        for package, folder in PACKAGES.items()
+        for file in (ROOT / folder).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    assert names == expected
+    assert "ledger/py.typed" in names
+
+
+def test_the_tops_of_the_repository_are_no_packages() -> None:
+    assert not (ROOT / "adapters" / "__init__.py").exists()
+    assert not (ROOT / "migrations" / "__init__.py").exists()
+
+
+def test_no_module_is_longer_than_400_lines() -> None:
+    modules = [file for folder in PACKAGES.values() for file in (ROOT / folder).rglob("*.py")]
+    assert modules
+    assert [file.name for file in modules if len(file.read_text().splitlines()) > 400] == []
+
+
+def test_sqlite_utils_runs_the_migrations_file_alone(tmp_path: Path) -> None:
+    ledger = tmp_path / "new.db"
+    migrations = ROOT / PACKAGES["ledger_migrations"] / "migrations.py"
+    subprocess.run(
+        [sys.executable, "-m", "sqlite_utils", "migrate", str(ledger), str(migrations)],
+        check=True, capture_output=True, cwd=tmp_path,
+    )  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-m", "ledger.cli", "verify", str(ledger)],
+        check=True,
+        capture_output=True,
+        cwd=tmp_path,
+    )

@@ -1,0 +1,85 @@
+"""What the README shows is what the commands print, of the recording in tests/data/demo.jsonl.
+
+With UPDATE_README=1 the blocks are written instead of compared.
+"""
+
+import io
+import os
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ledger import Ledger, parse_event
+from ledger.cli import app, demo
+from ledger.cli.query import describe, saved_queries
+from ledger.cli.tables import table_of
+from ledger.testing import MemoryLedger
+
+README = Path(__file__).parents[1] / "README.md"
+KEPT = Path(__file__).parent / "data" / "demo.jsonl"
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Ledger:
+    return MemoryLedger(parse_event(line) for line in KEPT.read_bytes().splitlines())
+
+
+def printed(show: object) -> str:
+    text = io.StringIO()
+    console = Console(file=text, width=200)
+    if callable(show):
+        show(console)
+    else:
+        console.print(show)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())
+
+
+def matches_readme(pattern: str, block: str) -> None:
+    text = README.read_text()
+    found = re.search(pattern, text, flags=re.DOTALL)
+    assert found, f"the README has no place for {pattern!r}"
+    if os.environ.get("UPDATE_README"):
+        README.write_text(text[: found.start(1)] + block + text[found.end(1) :])
+    else:
+        assert found[1] == block
+
+
+def test_the_demos_output_in_the_readme_is_real(recorded: Ledger) -> None:
+    labelled = {run: recorded.session(f"demo {run}") for run in ("cold", "warm")}
+    block = printed(lambda console: demo.print_comparison(recorded, labelled, console))
+    matches_readme(r"<!-- output: demo -->\n```text\n(.*?)```", block + "\n")
+
+
+def test_the_queries_in_the_readme_are_the_saved_ones_with_their_answers(recorded: Ledger) -> None:
+    blocks: list[str] = []
+    for name, sql in saved_queries().items():
+        question, _, query = sql.partition("\n")
+        rows = recorded.sql(sql)
+        assert rows, f"{name} has no answer to show"
+        answer = printed(table_of(rows))
+        blocks.append(
+            f"\n### {describe(question)}\n\n`--query {name}`\n\n```sql\n{query.strip()}\n```\n\n"
+            f"```text\n{answer}\n```\n"
+        )
+    assert len(blocks) == 10
+    matches_readme(r"<!-- queries -->\n(.*?)\n## What SQL sees", "".join(blocks))
+
+
+def test_every_command_and_table_is_in_the_readme(recorded: Ledger) -> None:
+    text = README.read_text()
+    for command in app.registered_commands:
+        assert f"`{command.callback.__name__}" in text
+    names = recorded.sql(
+        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE '%sqlite%'"
+    )
+    internal = {"projected_intervals", "projected_sessions", "journal_progress", "versions"}
+    for row in names:
+        assert row["name"] in internal or f"`{row['name']}`" in text
+
+
+def test_the_kept_recording_says_nothing_of_the_machine_it_was_made_on() -> None:
+    text = KEPT.read_text()
+    assert str(Path.home()) not in text
+    assert str(README.parent) not in text
