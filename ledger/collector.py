@@ -39,7 +39,6 @@ _LOCK_WAIT_S: Final = 10.0
 _LOCK_LOOK_S: Final = 0.02
 _UNNAMED_KEPT_S: Final = 60.0
 
-
 ProgressCallback = Callable[[int], None]
 """Called with a number of bytes that were read, again and again."""
 
@@ -252,7 +251,9 @@ class _Batch:
 
 def writer_is_gone(path: Path) -> bool:
     """Return whether the process that writes a journal has certainly ended."""
-    for text in read_lines(path, limit=_JOINS_WITHIN)[0]:
+    with path.open("rb") as file:
+        first_lines = [file.readline() for _ in range(_JOINS_WITHIN)]
+    for text in first_lines:
         try:
             event = parse_event(text)
         except InvalidEvent:

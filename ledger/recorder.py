@@ -149,6 +149,11 @@ class Recorder:
         if (writer := self._writer) is not None:
             writer.stop(interval, writer.clock(), outcome, error, data)
 
+    @property
+    def innermost(self) -> int | None:
+        """The id of the innermost `stage` that is open in the current context; None where none is."""
+        return None if self._writer is None else _parent_for(self._writer, INNERMOST)
+
     def role(self, role: str) -> RoleContext:
         """Return a context manager in which every interval without a role has this one."""
         return RoleContext(role)

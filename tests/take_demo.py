@@ -25,11 +25,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         ledger = Path(name) / "demo.db"
         subprocess.run([command, "demo", "-o", str(ledger)], check=True)
-        subprocess.run(
-            [command, "record", "--quiet", "-o", str(ledger), "--label", "killed", "--", "timeout", "-s", "KILL",
-             _KILLED_AFTER_S, sys.executable, str(TESTS / "programs" / "killed.py")],
-            check=False, env={**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(Path(name) / "cache")},
-        )  # fmt: skip
+        killed = [
+            "timeout",
+            "-s",
+            "KILL",
+            _KILLED_AFTER_S,
+            sys.executable,
+            str(TESTS / "programs" / "killed.py"),
+        ]
+        cold = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(Path(name) / "cache")}
+        record = [command, "record", "--quiet", "-o", str(ledger), "--label", "killed", "--"]
+        subprocess.run([*record, *killed], check=False, env=cold)
         with Ledger.open(ledger) as opened:
             lines = b"".join(
                 to_line(event) for session in opened.sessions() for event in opened.events(session)

@@ -1,6 +1,7 @@
 """Compiles with a backend that fails, and then a model that takes long enough to be killed meanwhile."""
 
 import torch
+
 from ledger_torch.demo import VisionEncoder
 
 

@@ -1,0 +1,90 @@
+"""Turns CompilationMetrics, torch's own record of a compile, into claims: one for each duration in it.
+
+A record says how long its compile took, and how long single stages of it, by adding spans up as they end. So
+a claim names the interval that the field is made of where there is just one, and lists them where there are
+several. Fields come and go between versions: what counts as a duration is told by name and type.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any, Final, NamedTuple
+
+from ledger import Recorder
+from ledger_torch.reliance import BACKWARD, DURATIONS_END_IN, FORWARD, NOT_DURATIONS, TIMED, TWINS
+from ledger_torch.spans import Ended
+
+_UNIT_SECONDS: Final = {"_us": 1e-6, "_ms": 1e-3, "_s": 1.0}
+_TOTAL: Final = "duration_us"
+_CLOCK_SLACK_US: Final = 1_000
+"""torch reads its clock for a record and for the span around it at two moments."""
+
+
+class Duration(NamedTuple):
+    """One duration that a record claims."""
+
+    field: str
+    value: float
+    """As torch gives it, in the field's unit."""
+    seconds: float
+    resolution_ns: int
+
+
+def durations(metrics: Any) -> Iterator[Duration]:
+    """Yield the durations of a CompilationMetrics record.
+
+    Without the older twins of fields that are there, and without zeros, which torch also writes for what did
+    not run: `duration_us` alone is kept at 0, since a compile that claims no time at all is worth knowing.
+    """
+    for field in fields(metrics):
+        name = field.name
+        suffix = next((end for end in DURATIONS_END_IN if name.endswith(end)), None)
+        if suffix is None or name in NOT_DURATIONS:
+            continue
+        value = getattr(metrics, name)
+        if type(value) not in (int, float) or (value == 0 and name != _TOTAL):
+            continue
+        if name in TWINS and getattr(metrics, TWINS[name], None) is not None:
+            continue
+        yield Duration(name, value, value * _UNIT_SECONDS[suffix], DURATIONS_END_IN[suffix])
+
+
+def claim(recorder: Recorder, metrics: Any, ended: Sequence[Ended]) -> None:
+    """Write a record's durations as claims; `ended` is what its thread ended since the last record."""
+    about: dict[str, object] = {
+        name: value
+        for name in ("compile_id", "is_forward", "is_runtime", "fail_type")
+        if (value := getattr(metrics, name, None)) is not None
+    }
+    began_us = getattr(metrics, "start_time_us", None)
+    # What ended in this thread outside of any record belongs to none.
+    own = [span for span in ended if began_us and span.begin_us >= began_us - _CLOCK_SLACK_US]
+    for duration in durations(metrics):
+        stage, intervals = _timed(duration.field, about, own)
+        data: dict[str, object] = {"field": duration.field, **about}
+        if len(intervals) > 1:
+            data["intervals"] = intervals
+        recorder.claim(
+            duration.seconds,
+            source="torch",
+            stage=stage,
+            counts="interval",
+            resolution_ns=duration.resolution_ns,
+            text=f"{duration.field}={duration.value}",
+            interval=intervals[0] if len(intervals) == 1 else None,
+            data=data,
+        )
+
+
+def _timed(field: str, about: dict[str, object], own: Sequence[Ended]) -> tuple[str, list[int]]:
+    """Return the stage that a field times, the field itself where that is not known, and its spans."""
+    if (timed := TIMED.get(field)) is not None:
+        return timed.stage, [span.interval for span in own if span.stage in (timed.stage, *timed.others)]
+    if field != _TOTAL or about.get("is_runtime"):
+        return field, []
+    # The last to end is the whole: a compile inside the backend of another one has no record of its own.
+    whole = [span for span in own if span.stage in (FORWARD, BACKWARD)][-1:]
+    if whole:
+        return whole[0].stage, [whole[0].interval]
+    if "is_forward" in about:
+        return (FORWARD if about["is_forward"] else BACKWARD), []
+    return field, []

@@ -1,0 +1,30 @@
+"""What `compile-ledger doctor` says about torch: whether its compiles would be recorded here."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Final
+
+from ledger import Check
+
+_TIMEOUT_S: Final = 300
+
+
+def examine() -> list[Check]:
+    """Return the self-test's findings; it runs in a process of its own, with recording off."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COMPILE_LEDGER")}
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-m", "ledger_torch.selftest"],
+            env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return [Check("torch", False, f"the self-test took longer than {_TIMEOUT_S} s")]
+    if ran.returncode:
+        last = (ran.stderr.strip() or "no output").splitlines()[-1]
+        return [Check("torch", False, f"the self-test ended with exit code {ran.returncode}: {last}")]
+    return [
+        Check(str(finding["name"]), bool(finding["found"]), str(finding["detail"] or "found and called"))
+        for finding in json.loads(ran.stdout.splitlines()[-1])
+    ]

@@ -1,0 +1,121 @@
+"""Puts our functions in the place of the two stubs through which torch reports its compiles.
+
+`torch._dynamo.utils` has two functions that do nothing, for others to replace: one gets every begin and end,
+the other every CompilationMetrics record. Ours record, call what was there before, and let no exception of
+ours out. They wait for the module's import, since importing it here would cost every `import torch` seconds.
+
+Whether the hooks are really called is known for certain only after a span has gone through them. That test is
+`ledger_torch.selftest`'s, in a process of its own: here it would leave a key in torch's
+`compilation_time_metrics`, create torch's event logger before the program had set the prefix of its id, and
+write a begin and an end of ours into the program's TORCH_TRACE.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from types import CodeType, ModuleType
+from typing import Any, Final
+
+from wrapt import register_post_import_hook
+
+from ledger import Recorder
+from ledger_torch.claims import claim
+from ledger_torch.reliance import EVENT_HOOK, LOGGER, LOGGER_GETTER, METRICS_HOOK, UTILS
+from ledger_torch.spans import Spans
+
+_LOG: Final = logging.getLogger("ledger")
+_lock: Final = threading.Lock()
+_hooked: set[str] = set()
+"""The modules, by name, that have our functions already."""
+_waiting = False
+
+
+def install_on_import(recorder: Recorder | None = None) -> None:
+    """Install the hooks as soon as `torch._dynamo.utils` is imported: now, where it is already."""
+    global _waiting
+    recorder = recorder or Recorder.from_environment()
+    if not recorder.enabled:
+        return
+    with _lock:
+        if _waiting:
+            return
+        _waiting = True
+
+    def on_import(utils: ModuleType) -> None:
+        try:
+            install(utils, recorder)
+        except Exception as error:
+            # This runs inside the program's own import.
+            _LOG.warning("compile-ledger: torch.compile is not recorded: %s: %s", type(error).__name__, error)
+
+    register_post_import_hook(on_import, UTILS)
+
+
+def install(utils: ModuleType, recorder: Recorder) -> None:
+    """Replace the stubs in `torch._dynamo.utils`, once, and tell the recorder which are really in use."""
+    with _lock:
+        if utils.__name__ in _hooked:
+            return
+        _hooked.add(utils.__name__)
+    spans = Spans(recorder, _depth_by(utils))
+
+    def observe_metrics(metrics: Any) -> None:
+        # A runtime record begins when the first of its spans has ended: which they were can't be told.
+        runtime = getattr(metrics, "is_runtime", False)
+        claim(recorder, metrics, () if runtime else spans.take_ended())
+
+    for name, observe in ((EVENT_HOOK, spans.observe), (METRICS_HOOK, observe_metrics)):
+        if (reason := missing(utils, name)) is not None:
+            recorder.hook_missing(f"{utils.__name__}.{name}", reason)
+            continue
+        setattr(utils, name, _before(getattr(utils, name), observe, recorder))
+        recorder.hooked(f"{utils.__name__}.{name}")
+
+
+def missing(utils: ModuleType, name: str) -> str | None:
+    """Return why replacing a stub would record nothing; None where torch's code still calls it."""
+    if not callable(getattr(utils, name, None)):
+        return "torch has no such function"
+    owner = getattr(utils, LOGGER, None) if name == EVENT_HOOK else utils
+    if owner is None:
+        return f"torch has no {LOGGER} any more"
+    if not any(name in code.co_names for code in _code_in(owner, utils.__name__)):
+        return "torch does not call it any more"
+    return None
+
+
+def _code_in(owner: object, module: str) -> list[CodeType]:
+    """Return the code of the functions that a module or a class defines itself."""
+    own = (value for value in vars(owner).values() if getattr(value, "__module__", None) == module)
+    return [code for value in own if isinstance(code := getattr(value, "__code__", None), CodeType)]
+
+
+def _depth_by(utils: ModuleType) -> Callable[[], int] | None:
+    """Return a function that counts torch's open spans in the calling thread; None where torch can't say."""
+    get_logger: Callable[[], Any] | None = getattr(utils, LOGGER_GETTER, None)
+    if get_logger is None or not hasattr(getattr(utils, LOGGER, None), "get_stack"):
+        return None
+    return lambda: len(get_logger().get_stack())
+
+
+def _before(
+    original: Callable[..., Any], observe: Callable[[Any], None], recorder: Recorder
+) -> Callable[..., Any]:
+    """Return a function that lets `observe` see the one argument, and then does what `original` does."""
+    warned = False
+
+    def hook(*args: Any, **kwargs: Any) -> Any:
+        nonlocal warned
+        try:
+            observe(args[0] if args else next(iter(kwargs.values())))
+        except Exception as error:
+            # Each is an event that is not in the ledger; a program's log is not ours to fill.
+            recorder.gap("hook_failed", detail=f"{original.__name__}: {type(error).__name__}: {error}")
+            if not warned:
+                warned = True
+                _LOG.warning("compile-ledger: an event of torch is not recorded", exc_info=True)
+        return original(*args, **kwargs)
+
+    hook.__name__ = hook.__qualname__ = original.__name__
+    hook.__wrapped__ = original  # pyright: ignore[reportFunctionMemberAccess]
+    return hook

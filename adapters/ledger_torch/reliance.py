@@ -1,0 +1,91 @@
+"""What of torch this adapter rests on, as data that tests hold against the sources of several versions.
+
+None of it is torch's public API. `tests/torch_compat` keeps what these places looked like in the oldest
+version that we know, in the newest and in the one that the tests run on.
+"""
+
+from typing import Final, NamedTuple
+
+UTILS: Final = "torch._dynamo.utils"
+"""The module whose import is waited for, and in which the two hooks are replaced."""
+
+EVENT_HOOK: Final = "record_chromium_event_internal"
+"""A stub that gets each begin and end, in the thread where it happens, as one argument, a dictionary."""
+
+METRICS_HOOK: Final = "log_compilation_event"
+"""A stub that gets each CompilationMetrics record as one argument, when its compile is over."""
+
+EVENT_KEYS: Final = ("name", "ph", "ts", "args")
+"""The keys that are read of an event: its stage, "B" or "E", the wall clock in µs, and its metadata."""
+
+LOGGER: Final = "ChromiumEventLogger"
+"""The class all of whose begins and ends go through EVENT_HOOK."""
+
+LOGGER_GETTER: Final = "get_chromium_event_logger"
+"""Returns the process's LOGGER. Its `get_stack()` has the names that are open in the calling thread: after
+a begin's hook has returned, and still during an end's."""
+
+CONVERT_FRAME: Final = "torch._dynamo.convert_frame"
+CONVERTER: Final = "ConvertFrame"
+"""What Dynamo calls where a frame may fall back to eager: its `__call__` catches SOFT_ERRORS."""
+CONVERTER_ENTRY: Final = "CatchErrorsWrapper"
+"""Whose `__call__` is the first Python frame of every attempt to compile one."""
+
+SOFT_ERRORS: Final = (("torch._dynamo.exc", "Unsupported"), ("torch._dynamo.exc", "UserError"))
+CONTROL_FLOW: Final = (
+    ("torch._dynamo.exc", "RestartAnalysis"),
+    ("torch._dynamo.exc", "SkipFrame"),
+    ("torch._functorch._aot_autograd.autograd_cache", "BypassAOTAutogradCache"),
+    ("torch._inductor.codecache", "BypassFxGraphCache"),
+)
+"""Classes, by module and name, that torch raises to itself; what derives from them is meant too."""
+
+PROBE: Final = ("torch._inductor.cpu_vec_isa", "VecISA", "check_build")
+"""Where inductor compiles a file to see whether the machine can: that it can't is its answer, not a fault."""
+
+DURATIONS_END_IN: Final = {"_us": 1_000, "_ms": 1_000_000, "_s": 1_000}
+"""Suffixes of CompilationMetrics' durations, and their resolution in ns: seconds are made of microseconds."""
+
+NOT_DURATIONS: Final = frozenset({"start_time_us", "end_time_us"})
+
+TWINS: Final = {
+    "entire_frame_compile_time_s": "dynamo_cumulative_compile_time_us",
+    "backend_compile_time_s": "aot_autograd_cumulative_compile_time_us",
+    "inductor_compile_time_s": "inductor_cumulative_compile_time_us",
+    "code_gen_time_s": "inductor_code_gen_cumulative_compile_time_us",
+    "remote_cache_time_saved_s": "distributed_ephemeral_timeout_us",
+    "remote_fx_graph_cache_get_time_ms": "remote_fx_graph_cache_get_time_us",
+    "remote_fx_graph_cache_put_time_ms": "remote_fx_graph_cache_put_time_us",
+    "structured_logging_overhead_s": "structured_logging_overhead_us",
+    "dynamo_time_before_restart_s": "dynamo_compile_time_before_restart_us",
+}
+"""Older fields that torch fills with the same number as the field beside them."""
+
+
+class Timed(NamedTuple):
+    """The stages whose lengths torch adds up into a field, and the one of them that names it."""
+
+    stage: str
+    others: tuple[str, ...] = ()
+
+
+TIMED: Final = {
+    "dynamo_cumulative_compile_time_us": Timed("entire_frame_compile"),
+    "aot_autograd_cumulative_compile_time_us": Timed("backend_compile"),
+    "inductor_cumulative_compile_time_us": Timed("inductor_compile"),
+    "inductor_code_gen_cumulative_compile_time_us": Timed("code_gen"),
+    "backward_cumulative_compile_time_us": Timed("entire_backward_compile"),
+    "pre_grad_pass_time_us": Timed("_recursive_pre_grad_passes"),
+    "joint_graph_pass_time_us": Timed("_recursive_joint_graph_passes"),
+    "post_grad_pass_time_us": Timed("_recursive_post_grad_passes"),
+    # On a machine without Triton this is the wait for the C++ compiler.
+    "triton_compile_time_us": Timed("async_compile.wait", ("async_compile.precompile",)),
+    "remote_fx_graph_cache_get_time_us": Timed("remote_fx_graph_cache_get"),
+    "remote_fx_graph_cache_put_time_us": Timed("remote_fx_graph_cache_put"),
+    "gc_time_us": Timed("gc"),
+}
+"""`dynamo_timed(…, dynamo_compile_column_us=field)` adds its span to the field when it ends."""
+
+FORWARD: Final = "entire_frame_compile"
+BACKWARD: Final = "entire_backward_compile"
+"""The stages that `duration_us` of a forward and of a backward record speaks of."""

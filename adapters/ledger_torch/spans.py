@@ -1,0 +1,163 @@
+"""Turns torch's begin and end events into intervals, with a stack of what is open in each thread.
+
+torch's own stack is the authority on what is open: some begins never get their end (compiled autograd's),
+and a compile empties it of what an earlier one left there. What vanished from it is no parent any more. Its
+end may come all the same, where the compile that emptied it ran inside another one (2.6); without an end it
+is left without a stop, and the reducer calls it abandoned.
+"""
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple, cast
+
+from ledger import Recorder
+from ledger_torch.outcome import control_flow
+from ledger_torch.reliance import BACKWARD, FORWARD, TIMED
+
+MAX_TEXT: Final = 1_000
+"""Characters that are kept of a string: reasons and stack traces of torch's are longer than anyone's need."""
+_MAX_ITEMS: Final = 10
+_MAX_ITEM_TEXT: Final = 200
+
+_LEFT_OUT: Final = frozenset(
+    {"dynamo_config", "compiler_config", "inductor_config", "functorch_config", "components"}
+)
+"""Whole configurations, and whole graphs as the parts of a cache key, at the end of each compile."""
+
+_REMEMBERED: Final = frozenset(
+    (FORWARD, BACKWARD, *(stage for timed in TIMED.values() for stage in (timed.stage, *timed.others)))
+)
+_MAX_REMEMBERED: Final = 1_000
+_MAX_LOST: Final = 100
+
+
+class _Open(NamedTuple):
+    """A begin without its end."""
+
+    stage: str
+    interval: int
+    handled: BaseException | None
+    """The exception that was being handled at the begin."""
+    depth: int
+    """How many were open below it, by torch's own count."""
+    begin_us: float
+    data: Mapping[str, object]
+
+
+class Ended(NamedTuple):
+    """An interval that ended in this thread, whose length torch adds up into one of its metrics."""
+
+    stage: str
+    interval: int
+    begin_us: float
+    """Its begin on torch's clock: the wall clock, in microseconds."""
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.open: list[_Open] = []
+        self.lost: deque[_Open] = deque(maxlen=_MAX_LOST)
+        """What vanished from torch's stack before its end."""
+        self.ended: deque[Ended] = deque(maxlen=_MAX_REMEMBERED)
+
+
+class Spans:
+    """The intervals of this process, from torch's events, each in the thread where it happens."""
+
+    def __init__(self, recorder: Recorder, depth: Callable[[], int] | None) -> None:
+        """`depth` counts torch's open spans in the calling thread; None where torch can't say."""
+        self._recorder = recorder
+        self._depth = depth
+        self._thread = _Thread()
+        # A forked child has its parent's stack, but none of its parent's intervals.
+        os.register_at_fork(after_in_child=self._forget)
+
+    def observe(self, event: Mapping[str, Any]) -> None:
+        """Record one event, in the thread and at the moment where it happens."""
+        phase = event["ph"]
+        if phase == "B":
+            self._begin(event)
+        elif phase == "E":
+            self._end(event)
+
+    def take_ended(self) -> list[Ended]:
+        """Return what ended in this thread since the last call."""
+        ended = list(self._thread.ended)
+        self._thread.ended.clear()
+        return ended
+
+    def _begin(self, event: Mapping[str, Any]) -> None:
+        stack = self._thread.open
+        depth = len(stack) if self._depth is None else self._depth()
+        # torch pushes a begin only after it has told us, so what it still has are the ancestors.
+        while stack and stack[-1].depth >= depth:
+            self._thread.lost.append(stack.pop())
+        stage = event["name"]
+        data = _simple(event["args"] or {})
+        # A stage that the program opened inside our innermost one began after it: its id is the larger.
+        around = (self._recorder.innermost, stack[-1].interval if stack else None)
+        parent = max((above for above in around if above is not None and above >= 0), default=None)
+        interval = self._recorder.start(stage, source="torch", parent=parent, data=data)
+        stack.append(_Open(stage, interval, sys.exc_info()[1], depth, event["ts"], data))
+
+    def _end(self, event: Mapping[str, Any]) -> None:
+        stage = event["name"]
+        began = self._take(stage)
+        if began is None:
+            self._recorder.gap("unmatched_end", detail=stage)
+            return
+        said = began.data
+        known = _simple(event["args"] or {})
+        data = {name: value for name, value in known.items() if said.get(name) != value}
+        error = sys.exc_info()[1]
+        if error is not None and error is not began.handled:
+            control = control_flow(error)
+            if control is None:
+                failed = type(error).__name__
+                self._recorder.stop(began.interval, outcome="failed", error=failed, data=data or None)
+            else:
+                self._recorder.stop(began.interval, data={**data, **control})
+        else:
+            self._recorder.stop(began.interval, data=data or None)
+        if stage in _REMEMBERED and began.interval >= 0:
+            self._thread.ended.append(Ended(stage, began.interval, began.begin_us))
+
+    def _take(self, stage: str) -> _Open | None:
+        """Return the innermost begin of a stage, and close what lies above it, as torch does."""
+        stack, lost = self._thread.open, self._thread.lost
+        if any(began.stage == stage for began in stack):
+            while (began := stack.pop()).stage != stage:
+                lost.append(began)
+            return began
+        for began in reversed(lost):
+            if began.stage == stage:
+                lost.remove(began)
+                return began
+        return None
+
+    def _forget(self) -> None:
+        self._thread = _Thread()
+
+
+def _simple(args: Mapping[str, object]) -> dict[str, object]:
+    """Return what of torch's metadata is small and plain JSON, texts cut to MAX_TEXT."""
+    simple: dict[str, object] = {}
+    for name, value in args.items():
+        if name in _LEFT_OUT:
+            continue
+        kind = type(value)
+        if kind is str:
+            # torch writes the compile id of a span outside of any compile as the text "None".
+            if value != "None":
+                simple[name] = cast("str", value)[:MAX_TEXT]
+        elif kind is int or kind is bool or kind is float:
+            simple[name] = value
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            items = cast("Iterable[object]", value)
+            texts = [item[:_MAX_ITEM_TEXT] for item in items if isinstance(item, str)]
+            if texts:
+                simple[name] = (sorted(texts) if isinstance(value, (set, frozenset)) else texts)[:_MAX_ITEMS]
+    return simple
