@@ -52,6 +52,7 @@ class _Process:
     """What is known of one process."""
 
     name: str
+    rank: int = -1
     is_our_clock: bool = True
     open: dict[int, _Open] = field(default_factory=dict[int, _Open])
     """By interval id, in the order in which they began."""
@@ -149,6 +150,7 @@ class LiveState:
         """
         table = Table.grid()
         busy = [process for process in self._processes.values() if process.open]
+        busy.sort(key=lambda process: process.rank)
         shown = busy[:rows]
         table.add_row(self._stages(shown, now_ns) if shown else _line("no stage is open", "dim"))
         if len(busy) > len(shown):
@@ -159,8 +161,10 @@ class LiveState:
 
     def _join(self, process: _Process, row: EventRow) -> None:
         said = _body(row)
-        rank = said.get("rank")
-        process.name = _printable(str(said.get("name"))) + (f" (rank {rank})" if rank is not None else "")
+        process.name = _printable(str(said.get("name")))
+        if (rank := said.get("rank")) is not None:
+            process.rank = int(str(rank))
+            process.name += f" (rank {rank})"
         domain = ClockDomain(*(_text(said.get(name)) for name in ClockDomain._fields))
         process.is_our_clock = self._here is None or domain == self._here
 

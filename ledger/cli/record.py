@@ -154,9 +154,9 @@ def _run(
             collecting.start()
             exit_code = _exit_code(child, screen)
             recorder.milestone("command_ended")
-            if screen:
-                _take_away(screen)
         recorder.close("failed" if exit_code else "completed")
+        if screen and not problem:
+            _take_away(screen)
     if problem:
         _say(problem)
     still_running = collecting.finish()
@@ -253,12 +253,7 @@ class _Collecting:
     command must not feel it.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        settings: Settings,
-        view: LiveView | None,
-    ) -> None:
+    def __init__(self, store: Store, settings: Settings, view: LiveView | None) -> None:
         self._store = store
         self._session = settings.session
         self._folder = journal_folder(settings.ledger)

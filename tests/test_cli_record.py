@@ -1,0 +1,590 @@
+"""`record`: its exit codes, signals, output and live view, with real processes and a real terminal."""
+
+import fcntl
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from ledger.cli.live import LINES_AROUND, ClockDomain, LiveState
+from ledger.cli.terminal import Output
+from ledger.events import ProcessLost, to_row
+from ledger.reading import Ledger
+from ledger.testing import SessionBuilder
+
+# sqlite-utils imports these two where they are installed, which takes longer than all else here.
+UNNEEDED = "import sys; sys.modules.update(numpy=None, pandas=None); "
+PROGRAM = [sys.executable, "-c", f"{UNNEEDED}from ledger.cli import main; main()"]
+IS_ROOT = os.geteuid() == 0
+NOBODY = 65534
+DEADLINE_S = 20.0
+SECOND = 1_000_000_000
+INTO = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
+
+COUNT_SIGNALS = """
+import json, signal, sys, time
+counts = {}
+def count(number, _):
+    name = signal.Signals(number).name
+    counts[name] = counts.get(name, 0) + 1
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+    signal.signal(number, count)
+print("ready", flush=True)
+end = time.monotonic() + 15
+while len(counts) < int(sys.argv[1]) and time.monotonic() < end:
+    time.sleep(0.01)
+time.sleep(0.2)
+print(json.dumps(counts), flush=True)
+raise SystemExit(7)
+"""
+
+
+def arguments(path: Path, *command: str, options: tuple[str, ...] = ()) -> list[str]:
+    return [*PROGRAM, "record", "-o", str(path), *options, "--", *command]
+
+
+def python(program: str, *args: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", program, *args)
+
+
+def run(path: Path, *command: str, **rest: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(arguments(path, *command), capture_output=True, timeout=60, check=False, **rest)
+
+
+def rows(path: Path, query: str) -> list[dict[str, object]]:
+    with Ledger.open(path) as opened:
+        return opened.sql(query)
+
+
+def outcome(path: Path) -> object:
+    return rows(path, "SELECT outcome FROM sessions")[0]["outcome"]
+
+
+class Terminal:
+    """A terminal with a program on it, which it controls."""
+
+    # What draws the view, and what takes it away: all else that arrives is the program's.
+    DRAWN = re.compile(rb"(?:\x1bD)+\x1b\[\d+A\x1b7.*?\x1b8|\x1b7\x1b\[\d+B\r\x1b\[J\x1b8", re.DOTALL)
+
+    def __init__(self, command: list[str], pause_s: float = 0.0) -> None:
+        self.ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, b"\x1e\x00\x64\x00\x00\x00\x00\x00")  # 30 lines of 100
+        attributes = termios.tcgetattr(theirs)
+        attributes[1] &= ~termios.OPOST  # what is written comes as it was written
+        termios.tcsetattr(theirs, termios.TCSANOW, attributes)
+        self.screen = b""
+        self.pause_s = pause_s
+        self.process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) and None,
+            env={**os.environ, "TERM": "xterm-256color"},
+        )
+        os.close(theirs)
+
+    def read(self, wait_s: float = 0.1) -> bool:
+        """Read what is there; return False where nothing more will come."""
+        if select.select([self.ours], [], [], wait_s)[0]:
+            time.sleep(self.pause_s)
+            try:
+                self.screen += os.read(self.ours, 4096)
+            except OSError:
+                return False
+        return True
+
+    def wait_for(self, text: str) -> None:
+        wait_until(lambda: self.read() and text.encode() in self.screen, f"{text!r} in {self.screen!r}")
+
+    def type(self, text: str) -> None:
+        os.write(self.ours, text.encode())
+
+    def finish(self) -> int:
+        """Read to the end and return the exit code."""
+        end = time.monotonic() + DEADLINE_S
+        while self.read() and time.monotonic() < end:
+            continue
+        return self.process.wait(timeout=DEADLINE_S)
+
+    @property
+    def output(self) -> bytes:
+        """What the program wrote, without the view."""
+        return self.DRAWN.sub(b"", self.screen)
+
+    @property
+    def view(self) -> bytes:
+        """What was drawn below it."""
+        return b"".join(self.DRAWN.findall(self.screen))
+
+
+@contextmanager
+def terminal(command: list[str], **rest: Any) -> Iterator[Terminal]:
+    opened = Terminal(command, **rest)
+    try:
+        yield opened
+    finally:
+        if opened.process.poll() is None:
+            opened.process.kill()
+            opened.process.wait()
+        os.close(opened.ours)
+
+
+def wait_until(is_so: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + DEADLINE_S
+    while not is_so():
+        assert time.monotonic() < end, f"did not come: {what}"
+
+
+class Session:
+    """What `LiveState` has seen of some processes, and how it shows that."""
+
+    def __init__(self, *processes: SessionBuilder, here: ClockDomain | None = None) -> None:
+        self.state = LiveState(here)
+        for process in processes:
+            for event in process.events:
+                self.state.add(to_row(event))
+
+    def lines(self, now: int = 0, shown: int = 12, width: int = 100) -> list[str]:
+        console = Console(width=width, file=StringIO())
+        with console.capture() as capture:
+            console.print(self.state.render(now * SECOND, shown))
+        return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def process(name: str = "Worker", host: str = "host") -> SessionBuilder:
+    builder = SessionBuilder(process=name)
+    builder.begin(host=host)
+    return builder
+
+
+class TestLiveState:
+    def test_shows_the_outermost_and_the_innermost_open_stage(self) -> None:
+        worker = process()
+        outer = worker.start(0, "torch_compile", role="encoder", source="monitor")
+        inner = worker.start(2 * SECOND, "dynamo", source="torch", parent=outer)
+        worker.start(70 * SECOND, "compile_attempt_0", source="torch", parent=inner)
+        header, line = Session(worker).lines(now=71)
+        assert header.split() == ["process", "open", "stages", "role", "innermost", "outermost"]
+        stages = f"torch_compile {INTO} … "
+        assert " ".join(line.split()) == f"Worker {stages}{INTO} compile_attempt_0 encoder 1.0 s 1 min 11 s"
+
+    def test_adds_up_what_is_top_level_and_has_ended(self) -> None:
+        worker = process()
+        outer = worker.start(0, "torch_compile", role="encoder", source="monitor")
+        inner = worker.start(SECOND, "dynamo", source="torch", parent=outer)
+        worker.stop(2 * SECOND, inner)
+        assert Session(worker).lines()[-1:] == Session(worker).lines()[1:]
+        worker.stop(3 * SECOND, outer)
+        again = worker.start(10 * SECOND, "dynamo", role="encoder", source="torch")
+        worker.stop(12 * SECOND, again)
+        load = worker.start(12 * SECOND, "weights_load", source="engine")
+        worker.stop(99 * SECOND, load)
+        assert Session(worker).lines() == ["no stage is open", "compiled so far: encoder 5.0 s"]
+
+    def test_says_the_slowest_of_several_processes(self) -> None:
+        workers = [process("a"), process("b")]
+        for seconds, worker in enumerate(workers, 1):
+            worker.stop(seconds * SECOND, worker.start(0, "dynamo", source="torch"))
+        assert Session(*workers).lines()[-1] == "compiled so far: model 2.0 s (in the slowest process)"
+
+    def test_drops_what_a_parent_that_has_ended_left_open(self) -> None:
+        worker = process()
+        outer = worker.start(0, "torch_compile", role="encoder", source="monitor")
+        worker.start(SECOND, "dynamo", source="torch", parent=outer)
+        worker.stop(2 * SECOND, outer)
+        assert Session(worker).lines() == ["no stage is open", "compiled so far: encoder 2.0 s"]
+
+    def test_drops_what_a_process_that_is_over_left_open(self) -> None:
+        left, lost = process("left"), process("lost")
+        for worker in (left, lost):
+            worker.start(0, "torch_compile", role="encoder", source="monitor")
+        left.end(SECOND)
+        gone = SessionBuilder(process="lost:lost")
+        gone.events.append(
+            ProcessLost(session="session", process="lost:lost", seq=0, at_ns=0, lost="lost", last_seq=2)
+        )
+        assert Session(left, lost).lines()[1].startswith("lost ")
+        assert Session(left, lost, gone).lines() == ["no stage is open"]
+
+    def test_takes_a_stop_without_a_start_and_a_start_that_comes_twice(self) -> None:
+        worker = process()
+        worker.stop(SECOND, 99)
+        worker.start(0, "dynamo", role="encoder", source="torch")
+        worker.events.append(worker.events[-1])
+        assert len(Session(worker).lines()) == 2
+
+    def test_cuts_a_long_list(self) -> None:
+        workers = [process(f"worker {number}") for number in range(30)]
+        for worker in workers:
+            worker.start(0, "dynamo", source="torch")
+        shown = Session(*workers)
+        assert shown.lines(shown=5)[-1] == "… and 25 more"
+        assert len(shown.lines(shown=5, width=20)) <= 5 + LINES_AROUND
+
+    def test_takes_names_as_they_are(self) -> None:
+        worker = process("[bold]w[/bold]")
+        worker.start(0, "\x1b[2Jdynamo\n", role="[red]", source="torch", activity="compile")
+        line = Session(worker).lines()[1]
+        assert line.startswith("[bold]w[/bold]  \ufffd[2Jdynamo\ufffd  [red] ")
+
+    def test_knows_no_time_of_a_process_with_another_clock(self) -> None:
+        here, there = process("here", host="host"), process("there", host="elsewhere")
+        for worker in (here, there):
+            worker.start(0, "dynamo", source="torch")
+        lines = Session(here, there, here=ClockDomain("host", "host", None)).lines(now=1)
+        assert lines[1].split()[-2:] == ["1.0", "s"]
+        assert lines[2].split()[-2:] == ["other", "clock"]
+
+
+class TestHeldOutput:
+    def test_gives_whole_lines_at_once_and_the_rest_after_a_pause(self) -> None:
+        output = Output()
+        assert output.take(b"one\ntwo\nthr") == b"one\ntwo\n"
+        assert output.take(b"ee") == b""
+        assert output.flush() == b"three"
+        assert output.flush() == b""
+        assert output.take(b"\nfour") == b"\n"
+        assert output.finish() == b"four\r\n"
+        assert output.finish() == b"\r\n"
+
+    def test_ends_no_line_that_has_ended(self) -> None:
+        output = Output()
+        assert output.finish() == b""
+        assert output.take(b"one\n") == b"one\n"
+        assert output.finish() == b""
+
+    @pytest.mark.parametrize("cut", [b"\x1b", b"\x1b[", b"\x1b[38;5", b"\x1b]8;;http", b"\xc3", b"\xe2\x80"])
+    def test_never_ends_within_an_escape_or_a_character(self, cut: bytes) -> None:
+        output = Output()
+        output.take(b"bar " + cut)
+        assert output.flush() == b"bar "
+        assert output.finish().startswith(cut)
+
+    def test_gives_a_long_line_as_it_comes(self) -> None:
+        output = Output()
+        data = b"\r50%" * 20_000
+        assert output.take(data) == data
+
+    def test_knows_the_lines_below_the_cursor(self) -> None:
+        output = Output()
+        output.take(b"\nsecond bar\x1b[A\rfirst bar")
+        output.flush()
+        assert output.lines_below == 1
+        output.take(b"\n\n")
+        assert output.lines_below == 0
+
+
+class TestExitCode:
+    @pytest.mark.parametrize("code", [0, 3])
+    def test_is_the_commands(self, path: Path, code: int) -> None:
+        done = run(path, "sh", "-c", f"exit {code}")
+        assert done.returncode == code
+        assert outcome(path) == ("failed" if code else "completed")
+        names = [row["name"] for row in rows(path, "SELECT name FROM milestones ORDER BY at_ns")]
+        assert names == ["command_started", "command_ended"]
+
+    def test_is_128_and_the_signal_that_killed_it(self, path: Path) -> None:
+        assert run(path, "sh", "-c", "kill -9 $$").returncode == 128 + 9
+        assert outcome(path) == "failed"
+
+    def test_is_127_for_what_does_not_exist(self, path: Path, tmp_path: Path) -> None:
+        done = run(path, "no-such-command")
+        assert (done.returncode, done.stdout) == (127, b"")
+        assert done.stderr.count(b"\n") == 1
+        assert b"no-such-command" in done.stderr
+        assert outcome(path) == "failed"
+        script = tmp_path / "script"
+        script.write_text("#!/no/such/interpreter\n")
+        script.chmod(0o755)
+        done = run(path, str(script))
+        assert done.returncode == 127
+        assert b"interpreter" in done.stderr
+
+    def test_is_126_for_what_cannot_be_executed(self, path: Path, tmp_path: Path) -> None:
+        file = tmp_path / "data.txt"
+        file.write_text("no program")
+        done = run(path, str(file))
+        assert (done.returncode, done.stdout) == (126, b"")
+        assert done.stderr.count(b"\n") == 1
+        assert str(file).encode() in done.stderr
+        assert outcome(path) == "failed"
+
+    def test_stays_the_commands_where_nobody_reads_stderr(self, path: Path) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(arguments(path, "sh", "-c", "exit 3"), stderr=writing, check=False)
+        os.close(writing)
+        assert done.returncode == 3
+
+    def test_stays_the_commands_where_stderr_is_closed(self, path: Path) -> None:
+        command = arguments(path, "sh", "-c", "echo nobody >&2; exit 3")
+        done = subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", *command], capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (3, b"", b"")
+        assert rows(path, "SELECT * FROM rejected_lines") == []
+
+
+class TestRefusal:
+    @pytest.mark.parametrize("place", ["no/such/folder/startup.db", "notes.txt", "."])
+    def test_is_125_and_one_line_and_nothing_started(self, tmp_path: Path, place: str) -> None:
+        (tmp_path / "notes.txt").write_text("not a database " * 100)
+        done = run(tmp_path / place, "touch", str(tmp_path / "started"))
+        assert (done.returncode, done.stdout) == (125, b"")
+        assert done.stderr.count(b"\n") == 1
+        assert not (tmp_path / "started").exists()
+
+    @pytest.mark.parametrize("is_recorded", [False, True])
+    def test_in_a_folder_that_takes_no_files(self, tmp_path: Path, is_recorded: bool) -> None:
+        folder = tmp_path / "taken"
+        folder.mkdir()
+        if is_recorded:
+            assert run(folder / "startup.db", "true").returncode == 0
+        folder.chmod(0o555)
+        for above in (tmp_path, *tmp_path.parents[:3]):
+            if above.stat().st_uid == os.geteuid():
+                above.chmod(0o755)
+        # Root may write anywhere: another user does this one.
+        leave_root = f"import os; os.setgid({NOBODY}); os.setuid({NOBODY}); " if IS_ROOT else ""
+        program = f"{UNNEEDED}from ledger.cli import main; {leave_root}main()"
+        command = [sys.executable, "-c", program, "record", "-o", str(folder / "startup.db"), "--", "true"]
+        done = subprocess.run(command, capture_output=True, check=False, cwd="/")
+        assert (done.returncode, done.stdout) == (125, b"")
+        assert done.stderr.count(b"\n") == 1
+        assert b"startup.db" in done.stderr
+
+
+class TestOutput:
+    def test_of_the_command_is_passed_through_byte_for_byte(self, path: Path, tmp_path: Path) -> None:
+        data = bytes(range(256)) * 2000
+        (tmp_path / "data").write_bytes(data)
+        done = run(path, "sh", "-c", 'cat "$1"; cat "$1" >&2', "sh", str(tmp_path / "data"))
+        assert done.stdout == data
+        assert done.stderr.startswith(data)
+        assert b"Session " in done.stderr[len(data) :]
+
+    def test_has_nothing_of_ours_where_quiet(self, path: Path) -> None:
+        command = arguments(path, "sh", "-c", "echo out; echo error >&2", options=("--quiet",))
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert (done.stdout, done.stderr) == (b"out\n", b"error\n")
+
+    def test_stays_open_as_it_was_given(self, path: Path) -> None:
+        reading, writing = os.pipe()
+        command = arguments(path, *python(f"import os; os.write({writing}, b'kept')"))
+        subprocess.run(command, pass_fds=[writing], capture_output=True, check=False)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as file:
+            assert file.read() == b"kept"
+
+
+class TestSignals:
+    def test_that_came_to_us_alone_reach_the_command_once(self, path: Path) -> None:
+        sent = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]
+        command = arguments(path, *python(COUNT_SIGNALS, str(len(sent))))
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            for name in sent:
+                process.send_signal(signal.Signals[name])
+            stdout, stderr = process.communicate(timeout=DEADLINE_S)
+        assert json.loads(stdout) == dict.fromkeys(sent, 1)
+        assert process.returncode == 7
+        assert b"Session " in stderr
+
+    def test_that_end_the_command_end_us_after_it(self, path: Path) -> None:
+        command = arguments(path, "sh", "-c", "echo ready; exec sleep 60")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            process.terminate()
+            stderr = process.communicate(timeout=DEADLINE_S)[1]
+        assert process.returncode == 128 + signal.SIGTERM
+        assert b"Session " in stderr
+        assert outcome(path) == "failed"
+
+    def test_of_the_terminal_reach_the_command_once(self, path: Path) -> None:
+        with terminal(arguments(path, *python(COUNT_SIGNALS, "1"))) as screen:
+            screen.wait_for("ready")
+            screen.type("\x03")
+            assert screen.finish() == 7
+        assert b'{"SIGINT": 1}\n' in screen.output
+        assert b"Session " in screen.output
+
+    def test_that_only_we_get_when_the_terminal_goes_away_is_passed_on(
+        self, path: Path, tmp_path: Path
+    ) -> None:
+        told = tmp_path / "told"
+        program = COUNT_SIGNALS.replace("print(json.dumps(counts), flush=True)", "").replace(
+            "raise", f"open({str(told)!r}, 'w').write(json.dumps(counts)); raise"
+        )
+        opened = Terminal(arguments(path, *python(program, "1")))
+        opened.wait_for("ready")
+        os.close(opened.ours)
+        assert opened.process.wait(timeout=DEADLINE_S) == 7
+        assert json.loads(told.read_text()) == {"SIGHUP": 1}
+        assert outcome(path) == "failed"
+
+    def test_are_not_blocked_in_the_command(self, path: Path) -> None:
+        program = "import signal; print(signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+        assert run(path, *python(program)).stdout == b"set()\n"
+
+
+class TestTerminal:
+    def test_shows_a_stage_while_it_is_open(self, path: Path, tmp_path: Path) -> None:
+        program = """
+import pathlib, sys, time
+from ledger import Recorder
+recorder = Recorder.from_environment()
+with recorder.stage("torch_compile", role="encoder", source="monitor"):
+    with recorder.stage("dynamo", source="backend"):
+        while not pathlib.Path(sys.argv[1]).exists():
+            time.sleep(0.01)
+time.sleep(1)
+"""
+        go_on = tmp_path / "go on"
+        with terminal(arguments(path, *python(program, str(go_on)))) as screen:
+            for text in (f"torch_compile {INTO} dynamo", "encoder"):
+                screen.wait_for(text)
+            go_on.touch()
+            screen.wait_for("compiled so far: encoder ")
+            assert screen.finish() == 0
+        assert b"compiled so far" not in screen.output
+        assert b"Time by role" in screen.output
+
+    def test_gets_the_output_whole_however_slow_it_is(self, path: Path) -> None:
+        lines = "".join(f"\x1b[3{n % 8}m{n}\x1b[0m: a line, with what is in it\r\n" for n in range(5000))
+        program = """
+import os, sys, time
+assert all(map(os.isatty, (0, 1, 2))) and os.get_terminal_size(1) == (100, 30)
+for n in range(5000):
+    file = sys.stdout if n % 2 else sys.stderr
+    file.write("\\x1b[3%dm%d\\x1b[0m: a line, with what is in it\\r\\n" % (n % 8, n))
+    file.flush()
+print("the end has no line's end", end="")
+"""
+        with terminal(arguments(path, *python(program)), pause_s=0.005) as screen:
+            assert screen.finish() == 0
+        assert screen.output.startswith(lines.encode() + b"the end has no line's end\r\n")
+        assert screen.view
+
+    def test_shows_a_question_and_takes_the_answer(self, path: Path) -> None:
+        with terminal(arguments(path, *python('print("hello", input("name? "))'))) as screen:
+            screen.wait_for("name? ")
+            screen.type("Ada\n")
+            assert screen.finish() == 0
+        assert b"hello Ada\n" in screen.output
+
+    def test_is_not_kept_by_what_the_command_leaves_behind(self, path: Path) -> None:
+        program = """
+import os, time
+from ledger import Recorder
+recorder = Recorder.from_environment()
+if os.fork() == 0:
+    recorder.milestone("left behind")
+    os.write(1, b"child %d here\\n" % os.getpid())
+    time.sleep(60)
+os.wait3(os.WNOHANG)
+time.sleep(0.5)
+recorder.milestone("gone")
+"""
+        with terminal(arguments(path, *python(program))) as screen:
+            try:
+                assert screen.finish() == 0
+            finally:
+                os.kill(int(re.findall(rb"child (\d+) here", screen.output)[0]), signal.SIGKILL)
+        assert b"1 of the session's processes still run" in screen.output
+
+    def test_that_is_no_terminal_for_the_cursor_gets_no_view(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        command = ["env", "TERM=dumb", *arguments(path, "sh", "-c", "sleep 0.5; tty <&1")]
+        with terminal(command) as screen:
+            assert screen.finish() == 0
+        assert b"\x1b7" not in screen.screen
+
+
+class TestLedger:
+    def test_keeps_that_an_exception_left_a_stage(self, path: Path) -> None:
+        program = """
+from ledger import Recorder
+with Recorder.from_environment().stage("torch_compile", role="encoder", source="monitor"):
+    raise ValueError("no")
+"""
+        done = run(path, *python(program))
+        assert done.returncode == 1
+        assert b"ValueError: no" in done.stderr
+        found = rows(path, "SELECT stage, role, outcome, error FROM intervals")
+        expected = {"stage": "torch_compile", "role": "encoder", "outcome": "failed", "error": "ValueError"}
+        assert found == [expected]
+        assert outcome(path) == "failed"
+
+    def test_is_brought_up_to_date_while_the_command_runs(self, path: Path) -> None:
+        program = """
+import sqlite3, sys, time
+from ledger import Recorder
+with Recorder.from_environment().stage("dynamo", role="encoder", source="backend"):
+    pass
+end = time.monotonic() + 15
+found = []
+while not found and time.monotonic() < end:
+    time.sleep(0.1)
+    found = sqlite3.connect(sys.argv[1]).execute("SELECT role FROM role_totals").fetchall()
+print(found)
+"""
+        assert run(path, *python(program, str(path))).stdout == b"[('encoder',)]\n"
+
+    @pytest.mark.skipif(not IS_ROOT, reason="mounting a small disk takes root")
+    def test_on_a_full_disk_does_not_hurt_the_command(self, tmp_path: Path) -> None:
+        program = """
+import os, sys, time
+from ledger import Recorder
+recorder = Recorder.from_environment()
+recorder.milestone("begun")
+with open(sys.argv[1], "wb", buffering=0) as file:
+    try:
+        while file.write(b"x" * 1000):
+            continue
+    except OSError:
+        pass
+for _ in range(200):
+    with recorder.stage("dynamo", role="encoder", source="backend"):
+        time.sleep(0.002)
+print("done", flush=True)
+sys.exit(4)
+"""
+        with small_disk(tmp_path / "disk", "1m") as disk:
+            done = run(disk / "startup.db", *python(program, str(disk / "filler")))
+            assert done.stdout == b"done\n"
+            assert done.returncode == 4
+            assert b"Traceback" not in done.stderr
+            assert b"disk is full" in done.stderr or b"No space left" in done.stderr
+            (disk / "filler").unlink()
+            assert rows(disk / "startup.db", "SELECT 1 FROM milestones WHERE name = 'begun'")
+        with small_disk(tmp_path / "disk", "32k") as disk:
+            done = run(disk / "startup.db", "true")
+            assert (done.returncode, done.stderr.count(b"\n")) == (125, 1)
+
+
+@contextmanager
+def small_disk(place: Path, size: str) -> Iterator[Path]:
+    place.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not permitted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
