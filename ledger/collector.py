@@ -5,8 +5,9 @@ read is committed together with the events, and an event that comes twice is one
 """
 
 import fcntl
+import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -34,6 +35,8 @@ _PARSED_AT_ONCE: Final = 1_000
 """So few that the models of one go are gone before the garbage collector looks at them for a second time."""
 _JOINS_WITHIN: Final = 2
 """A process joins in the first lines of its journal."""
+_HEAVY_AND_OPTIONAL: Final = ("numpy", "pandas")
+"""What sqlite-utils imports where it is installed: it takes seconds, and fails in a program that exits."""
 _LOCK_FILE: Final = "collector.lock"
 _LOCK_WAIT_S: Final = 10.0
 _LOCK_LOOK_S: Final = 0.02
@@ -102,7 +105,8 @@ def collect_own(ledger: Path, journal: Path) -> None:
     with _only_collector(journal.parent, 0) as is_mine:
         if not is_mine:
             return
-        store = Store.open(ledger, wait_s=0.1)
+        with _spared(_HEAVY_AND_OPTIONAL):
+            store = Store.open(ledger, wait_s=0.1)
         try:
             while time.monotonic() < deadline:
                 batch = _Batch(store, _OWN_BATCH_LINES, True, None)
@@ -112,6 +116,18 @@ def collect_own(ledger: Path, journal: Path) -> None:
                     return
         finally:
             store.close()
+
+
+@contextmanager
+def _spared(names: Sequence[str]) -> Generator[None]:
+    """Let an import of these modules fail, unless they are imported already."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 class _Progress(NamedTuple):

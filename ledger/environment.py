@@ -40,6 +40,9 @@ ENVIRONMENT_ALLOWED: Final = (
 """The variables that a session keeps. By whole name, since a prefix would take keys and tokens along."""
 
 
+_RANK_DIGITS: Final = 10
+
+
 class Settings(NamedTuple):
     """Where to record, and as what."""
 
@@ -107,4 +110,4 @@ def process_name() -> str:
 def rank() -> int | None:
     """Return this process's rank in a distributed program, as its launcher says it; None where it doesn't."""
     value = os.environ.get("RANK", "")
-    return int(value) if value.isdecimal() else None
+    return int(value) if value.isdecimal() and len(value) < _RANK_DIGITS else None

@@ -14,7 +14,7 @@ whatever comes after D and lies within the popped one lies within D as well, mor
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ledger.records import Anomaly, Interval
@@ -22,9 +22,8 @@ from ledger.vocabulary import ROLE_OF_TORCH, Activity, Outcome, Source
 
 
 class Start(NamedTuple):
-    """A `stage_started` event, less what the reducer does not look at."""
+    """A `stage_started` event of a process, less what the reducer does not look at."""
 
-    process: str
     at_ns: int
     seq: int
     interval: int
@@ -40,7 +39,6 @@ class Start(NamedTuple):
 class Stop(NamedTuple):
     """A `stage_stopped` event, likewise."""
 
-    process: str
     at_ns: int
     seq: int
     interval: int
@@ -52,35 +50,36 @@ _OPEN: Final = -1
 
 
 def intervals_of(
-    session: str, starts: Sequence[Start], stops: Sequence[Stop], *, is_over: bool, last_ns: int
+    session: str, process: str, starts: Iterable[Start], stops: Iterable[Stop], *, is_over: bool, last_ns: int
 ) -> tuple[list[Interval], list[Anomaly]]:
     """Return the intervals of one process, by start, and what is odd about them.
 
     `starts` and `stops` are sorted by (at_ns, seq); `last_ns` is the time of the process's last event.
     """
-    anomalies = _Anomalies(session)
+    anomalies = _Anomalies(session, process)
     begun, stop_of, index_of = _paired(starts, stops, anomalies)
     parents = _followed_parents(begun, index_of)
     ends = _ends(begun, stop_of, parents, is_over)
-    order = _by_enclosure(begun, ends)
     _check_parents(begun, ends, index_of, anomalies)
-    enclosing, depths = _enclosing(order, begun, ends)
+    order = _by_enclosure(begun, ends)
+    enclosure = _Enclosure(order, begun, ends)
+    enclosing, depths = enclosure.innermost(len(begun))
     roles = _roles(order, begun, ends, parents)
     top_level = _top_level(order, begun, ends, roles)
-    unattributed, self_times = _times_not_in_others(order, begun, ends, parents)
+    unattributed, self_times = _times_not_in_others(enclosure, begun, ends, parents)
     intervals: list[Interval] = []
     for i, start in enumerate(begun):
-        stop, around = stop_of[i], enclosing[i]
-        end = None if ends[i] == _OPEN else ends[i]
+        at_ns, seq, interval, stage, activity, _, component, source, thread, parent = start
+        end, stop, around = ends[i], stop_of[i], enclosing[i]
+        is_open = end == _OPEN
         intervals.append(
             Interval(
-                session, start.process, start.interval,
-                None if around is None else begun[around].interval, start.parent, depths[i], top_level[i],
-                start.activity, start.stage, roles[i], start.component, start.source, start.thread,
-                start.at_ns, end, None if end is None else end - start.at_ns, self_times[i], unattributed[i],
-                last_ns - start.at_ns if end is None else None,
-                stop.outcome if stop else "open" if end is None else "abandoned",
-                start.seq, stop.seq if stop else None,
+                session, process, interval, None if around is None else begun[around].interval, parent,
+                depths[i], top_level[i], activity, stage, roles[i], component, source, thread, at_ns,
+                None if is_open else end, None if is_open else end - at_ns, self_times[i], unattributed[i],
+                last_ns - at_ns if is_open else None,
+                stop.outcome if stop else "open" if is_open else "abandoned",
+                seq, stop.seq if stop else None,
             )
         )  # fmt: skip
     return intervals, anomalies.found
@@ -89,20 +88,17 @@ def intervals_of(
 class _Anomalies:
     """Collects what is odd, in the order in which it is come upon."""
 
-    def __init__(self, session: str) -> None:
-        self._session: Final = session
+    def __init__(self, session: str, process: str) -> None:
+        self._key: Final = (session, process)
         self.found: Final[list[Anomaly]] = []
 
     def add(self, what: str, event: Start | Stop, detail: str, ns: int | None = None) -> None:
-        self.found.append(
-            Anomaly(
-                self._session, event.process, what, event.interval, None, ns, f"seq {event.seq}: {detail}"
-            )
-        )
+        detail = f"seq {event.seq}: {detail}"
+        self.found.append(Anomaly(*self._key, what, event.interval, None, ns, detail))
 
 
 def _paired(
-    starts: Sequence[Start], stops: Sequence[Stop], anomalies: _Anomalies
+    starts: Iterable[Start], stops: Iterable[Stop], anomalies: _Anomalies
 ) -> tuple[list[Start], list[Stop | None], dict[int, int]]:
     """Rule 1: of several starts with one id the first counts; its stop is the first that comes after it."""
     begun: list[Start] = []
@@ -196,21 +192,6 @@ def _check_parents(
             )
 
 
-def _enclosing(order: list[int], begun: list[Start], ends: list[int]) -> tuple[list[int | None], list[int]]:
-    """Rule 3: return each interval's innermost encloser, by index, and its depth."""
-    enclosing: list[int | None] = [None] * len(begun)
-    depths = [0] * len(begun)
-    stack: list[int] = []
-    for i in order:
-        while stack and ends[stack[-1]] < ends[i]:
-            stack.pop()
-        if stack:
-            enclosing[i] = stack[-1]
-            depths[i] = depths[stack[-1]] + 1
-        stack.append(i)
-    return enclosing, depths
-
-
 def _roles(
     order: list[int], begun: list[Start], ends: list[int], parents: list[int | None]
 ) -> list[str | None]:
@@ -257,48 +238,63 @@ def _top_level(order: list[int], begun: list[Start], ends: list[int], roles: lis
 
 
 def _times_not_in_others(
-    order: list[int], begun: list[Start], ends: list[int], parents: list[int | None]
+    enclosure: "_Enclosure", begun: list[Start], ends: list[int], parents: list[int | None]
 ) -> tuple[list[int | None], list[int | None]]:
     """Rule 7: return each interval's unattributed time, and its self time."""
     unattributed: list[int | None] = [None] * len(begun)
     self_times: list[int | None] = [None] * len(begun)
-    coverage = _Coverage(order, begun, ends)
-    lengths = coverage.lengths()
-    for i, length in zip(order, lengths, strict=True):
+    lengths = enclosure.lengths()
+    for i, length in zip(enclosure.order, lengths, strict=True):
         if length is not None:
             unattributed[i] = ends[i] - begun[i].at_ns - length
     strays = _strays(begun, ends, parents)
     threads: dict[str | None, list[int]] = {}
-    for i in order:
+    for i in enclosure.order:
         threads.setdefault(begun[i].thread, []).append(i)
     for of_thread in threads.values():
         if len(threads) > 1:
-            coverage = _Coverage(of_thread, begun, ends)
-            lengths = coverage.lengths()
+            enclosure = _Enclosure(of_thread, begun, ends)
+            lengths = enclosure.lengths()
         for place, i in enumerate(of_thread):
             inside = lengths[place] or 0
             if i in strays:
-                inside = _covered(coverage.pieces(place) + strays[i], ends[i])
+                inside = _covered(enclosure.pieces(place) + strays[i], ends[i])
             self_times[i] = ends[i] - begun[i].at_ns - inside
     return unattributed, self_times
 
 
-class _Coverage:
-    """How much of each interval of an order is covered by the intervals of that order that it encloses.
+class _Enclosure:
+    """What encloses what among some intervals, in the order that is drawn above.
 
-    What stands right after an interval in the order, up to the first that ends later than it, is enclosed by
-    it. So a walk over what an interval encloses goes from one outermost piece to the next, by `_past`.
+    What stands right after an interval, up to the first that ends later than it, is enclosed by it. So a walk
+    over what an interval encloses goes from one outermost piece to the next, by `_past`.
     """
 
     def __init__(self, order: list[int], begun: list[Start], ends: list[int]) -> None:
+        self.order: Final = order
         self._starts = [begun[i].at_ns for i in order]
         self._ends = [ends[i] for i in order]
         self._past = [len(order)] * len(order)
+        self._around: list[int | None] = [None] * len(order)
         stack: list[int] = []
-        for place, end in enumerate(self._ends):
-            while stack and self._ends[stack[-1]] < end:
-                self._past[stack.pop()] = place
+        past, around, ends_by_place = self._past, self._around, self._ends
+        for place, end in enumerate(ends_by_place):
+            while stack and ends_by_place[stack[-1]] < end:
+                past[stack.pop()] = place
+            if stack:
+                around[place] = stack[-1]
             stack.append(place)
+
+    def innermost(self, number: int) -> tuple[list[int | None], list[int]]:
+        """Rule 3: return, of all `number` intervals, the innermost encloser and the depth."""
+        enclosing: list[int | None] = [None] * number
+        depths = [0] * number
+        for i, around in zip(self.order, self._around, strict=True):
+            if around is not None:
+                encloser = self.order[around]
+                enclosing[i] = encloser
+                depths[i] = depths[encloser] + 1
+        return enclosing, depths
 
     def lengths(self) -> list[int | None]:
         """Return, per place, the length of the union of what is enclosed there; None where nothing is."""

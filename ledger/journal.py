@@ -69,7 +69,7 @@ class JournalWriter:
 
     def _begin(self, unnamed: Path, first_lines: bytes) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
+        self._fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
         try:
             self.append(first_lines)
             unnamed.rename(self.path)

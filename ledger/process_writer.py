@@ -1,19 +1,19 @@
 """Writes the events of one process: numbers them, encodes them, appends them to the process's journal."""
 
-import json
 import logging
 import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
-from pydantic_core import from_json, to_json
 
 from ledger.clock import monotonic_ns, read_anchor
+from ledger.encoding import data_field, interval_id, json_text, well_formed
 from ledger.environment import Settings, allowed_environment, process_name, rank, versions
 from ledger.errors import InvalidEvent
 from ledger.events import (
@@ -27,6 +27,7 @@ from ledger.events import (
     StageStarted,
     TotalClaimed,
     first_fault,
+    parse_event,
     to_line,
 )
 from ledger.identity import this_process
@@ -57,9 +58,25 @@ class ProcessWriter:
     """
 
     __slots__ = (
-        "_described", "_hooks", "_journal", "_left", "_local", "_lock", "_missing", "_not_written",
-        "_opening", "_retry_at_ns", "_seq", "_start_prefix", "_stop_prefix", "_told",
-        "anchor", "clock", "process", "settings",
+        "_described",
+        "_hooks",
+        "_journal",
+        "_left",
+        "_local",
+        "_lock",
+        "_missing",
+        "_not_written",
+        "_opening",
+        "_retry_at_ns",
+        "_seq",
+        "_start_prefix",
+        "_stop_prefix",
+        "_told",
+        "_written",
+        "anchor",
+        "clock",
+        "process",
+        "settings",
     )  # fmt: skip
 
     def __init__(
@@ -75,7 +92,7 @@ class ProcessWriter:
         self.anchor: Final = read_anchor(clock)
         self._lock = threading.RLock()
         self._local = threading.local()
-        self._seq = count()
+        self._begin_numbers()
         self._journal: JournalWriter | None = None
         self._opening = False
         self._left = False
@@ -85,31 +102,42 @@ class ProcessWriter:
         self._hooks = list(hooks)
         self._missing = dict(missing)
         self._described: dict[Description, bytes] = {}
-        key = b'"session":%b,"process":%b,"seq":' % (_text(settings.session), _text(self.process))
+        key = b'"session":%b,"process":%b,"seq":' % (json_text(settings.session), json_text(self.process))
         self._start_prefix = b'{"kind":"stage_started",' + key
         self._stop_prefix = b'{"kind":"stage_stopped",' + key
 
     def start(self, described: Description, parent: int | None, data: Mapping[str, object] | None) -> int:
         """Write the start of an interval and return its id: the event's own `seq`."""
         try:
-            description = self._described.get(described) or self._describe(described)
             try:
                 thread: bytes = self._local.name
             except AttributeError:
                 thread = self._name_thread()
-            named_parent = b"" if parent is None else b',"parent":%d' % parent
+            # All that may fail comes before the number is taken: a number without a line is a lost event.
+            rest = b',%b,"thread":%b%b%b}\n' % (
+                self._described.get(described) or self._describe(described),
+                thread,
+                b"" if parent is None or parent == NOT_RECORDED else b',"parent":%d' % interval_id(parent),
+                b"" if data is None else data_field(data),
+            )
             with self._lock:
-                if not self._ready():
+                if (journal := self._journal or self._open()) is None:
                     return NOT_RECORDED
                 seq = next(self._seq)
-                line = b'%b%d,"at_ns":%d,"interval":%d,%b,"thread":%b%b%b}\n' % (
-                    self._start_prefix, seq, self.clock(), seq, description, thread, named_parent,
-                    b"" if data is None else _data(data),
-                )  # fmt: skip
-                return seq if self._append(line) else NOT_RECORDED
+                line = b'%b%d,"at_ns":%d,"interval":%d%b' % (self._start_prefix, seq, self.clock(), seq, rest)
+                journal.append(line)
+                self._written += 1
+                if self._not_written:
+                    self._say_not_written()
+                return seq
+        except OSError as error:
+            self._lose(error)
         except Exception as error:
             self._refuse("stage_started", error)
-            return NOT_RECORDED
+        except BaseException:
+            self._account()
+            raise
+        return NOT_RECORDED
 
     def stop(
         self,
@@ -123,23 +151,34 @@ class ProcessWriter:
         if interval == NOT_RECORDED:
             return
         try:
+            rest = b',"at_ns":%d,"interval":%d,"outcome":"%b"%b%b}\n' % (
+                at_ns,
+                interval_id(interval),
+                b"completed" if outcome == "completed" else b"failed",
+                b"" if error is None else b',"error":' + json_text(error),
+                b"" if data is None else data_field(data),
+            )
             with self._lock:
-                if not self._ready():
+                if (journal := self._journal or self._open()) is None:
                     return
-                line = b'%b%d,"at_ns":%d,"interval":%d,"outcome":"%b"%b%b}\n' % (
-                    self._stop_prefix, next(self._seq), at_ns, interval,
-                    b"completed" if outcome == "completed" else b"failed",
-                    b"" if error is None else b',"error":' + _text(error),
-                    b"" if data is None else _data(data),
-                )  # fmt: skip
-                self._append(line)
-        except Exception as fault:
-            self._refuse("stage_stopped", fault)
+                journal.append(b"%b%d%b" % (self._stop_prefix, next(self._seq), rest))
+                self._written += 1
+                if self._not_written:
+                    self._say_not_written()
+        except OSError as problem:
+            self._lose(problem)
+        except Exception as problem:
+            self._refuse("stage_stopped", problem)
+        except BaseException:
+            self._account()
+            raise
 
     def claim(self, seconds: float, **fields: object) -> None:
         """Write a claim; its id is the event's own `seq`."""
         try:
             fields["claimed_ns"] = round(seconds * 1e9)
+            if fields.get("interval") == NOT_RECORDED:
+                fields["interval"] = None
         except (TypeError, ValueError, OverflowError) as error:
             self._refuse("total_claimed.claimed_ns", error)
             return
@@ -155,14 +194,14 @@ class ProcessWriter:
 
     def hooked(self, name: str) -> None:
         """Keep the name of a hook that is in place, for `process_joined`."""
-        if name not in self._hooks:
+        if isinstance(name, str) and name not in self._hooks:  # pyright: ignore[reportUnnecessaryIsInstance]
             self._hooks.append(name)
 
     def hook_missing(self, name: str, reason: str) -> None:
         """Keep a hook that is not in place; where this process has joined already, write it as a gap."""
-        if name in self._missing:
+        if not isinstance(name, str) or name in self._missing:  # pyright: ignore[reportUnnecessaryIsInstance]
             return
-        self._missing[name] = reason
+        self._missing[name] = str(reason)
         if self._journal is not None:
             self.gap(HOOK_MISSING, 1, f"{name}: {reason}")
 
@@ -193,33 +232,34 @@ class ProcessWriter:
             journal.close()
         return journal
 
-    def _ready(self) -> bool:
-        """With the lock held: return whether a line can be appended; open the journal if need be."""
-        if self._journal is None and not self._open():
-            return False
-        if self._not_written:
-            self._say_not_written()
-        return True
-
-    def _open(self) -> bool:
+    def _open(self) -> JournalWriter | None:
+        """With the lock held: open the journal; return None where that fails, or failed a moment ago."""
         if self._left:
-            return False
+            return None
         if self._opening or monotonic_ns() < self._retry_at_ns:
             self._not_written += 1
-            return False
-        self._opening = True
+            return None
         try:
+            self._opening = True
             path = journal_folder(self.settings.ledger) / (self.process + SUFFIX)
             self._journal = JournalWriter(path, self._first_lines())
+            return self._journal
         except Exception as error:
+            self._begin_numbers()
             self._not_written += 1
             self._retry_at_ns = monotonic_ns() + _OPEN_AGAIN_AFTER_NS
-            self._seq = count()
             self._warn(f"events are not recorded: {error}")
-            return False
+            return None
+        except BaseException:
+            self._begin_numbers()
+            raise
         finally:
             self._opening = False
-        return True
+
+    def _begin_numbers(self) -> None:
+        """Number from 0: nothing that had a number before is in the journal."""
+        self._seq = count()
+        self._written = 0
 
     def _first_lines(self) -> bytes:
         me = this_process()
@@ -246,6 +286,7 @@ class ProcessWriter:
             },
             at_ns=self.anchor.at_ns,
         )  # fmt: skip
+        self._written = 2
         return started + joined
 
     def _line(
@@ -270,13 +311,14 @@ class ProcessWriter:
         }
         try:
             event = model.model_validate(fields)
-            to_line(event)
-        except ValueError:
+            parse_event(to_line(event))
+        except (ValueError, InvalidEvent):
             # It may be no more than a lone surrogate, as file names have, or an object in `data`.
             try:
-                event = model.model_validate(_well_formed(fields))
+                event = model.model_validate(well_formed(fields))
             except ValidationError as error:
                 raise InvalidEvent(first_fault(error)) from None
+            parse_event(to_line(event))
         seq = next(self._seq)
         numbers = {"seq": seq}
         if numbered:
@@ -288,26 +330,36 @@ class ProcessWriter:
     ) -> None:
         try:
             with self._lock:
-                if self._ready():
-                    self._append(self._line(model, fields, numbered=numbered))
+                if (journal := self._journal or self._open()) is None:
+                    return
+                journal.append(self._line(model, fields, numbered=numbered))
+                self._written += 1
+                if self._not_written:
+                    self._say_not_written()
+        except OSError as error:
+            self._lose(error)
         except Exception as error:
             self._refuse(_kind(model), error)
+        except BaseException:
+            self._account()
+            raise
 
-    def _append(self, line: bytes) -> bool:
-        journal = self._journal
-        if journal is None:
-            return False
-        try:
-            journal.append(line)
-        except OSError as error:
-            self._not_written += 1
-            self._warn(f"events are not recorded: {error}")
-            return False
-        return True
+    def _lose(self, error: OSError) -> None:
+        """Count an event that had its number and could not be written."""
+        self._written += 1
+        self._not_written += 1
+        self._warn(f"events are not recorded: {error}")
+
+    def _account(self) -> None:
+        """Count what had its number when a signal handler raised in the middle of writing it."""
+        taken = int(repr(self._seq)[len("count(") : -1])
+        self._not_written += max(0, taken - self._written)
+        self._written = max(taken, self._written)
 
     def _say_not_written(self) -> None:
         number, self._not_written = self._not_written, 0
-        if not self._append(self._line(GapNoted, {"what": NOT_WRITTEN, "count": number})):
+        self._write(GapNoted, {"what": NOT_WRITTEN, "count": number})
+        if self._not_written:  # not even that could be written
             self._not_written += number
 
     def _describe(self, described: Description) -> bytes:
@@ -315,7 +367,7 @@ class ProcessWriter:
         fields: dict[str, object] = {"session": "-", "process": "-", "seq": 0, "at_ns": 0, "interval": 0}
         fields.update(pair for pair in zip(names, described, strict=True) if pair[1] is not None)
         try:
-            event = StageStarted.model_validate(_well_formed(fields))
+            event = StageStarted.model_validate(well_formed(fields))
         except ValidationError as error:
             raise InvalidEvent(first_fault(error)) from None
         if len(self._described) >= _DESCRIPTIONS_KEPT:
@@ -325,7 +377,8 @@ class ProcessWriter:
         return text
 
     def _name_thread(self) -> bytes:
-        name = self._local.name = _text(f"{threading.current_thread().name}-{threading.get_native_id()}")
+        thread = threading.current_thread()
+        name = self._local.name = json_text(f"{thread.name}-{threading.get_native_id()}")
         return name
 
     def _refuse(self, kind: str, error: Exception) -> None:
@@ -341,28 +394,11 @@ class ProcessWriter:
         """Log the first warning of this process; a host's log is not ours to fill."""
         if "warned" not in self._told:
             self._told.add("warned")
-            _LOG.warning("compile-ledger: %s", message)
+            with suppress(
+                Exception
+            ):  # what the host's own log handlers raise is not for the host to get from us
+                _LOG.warning("compile-ledger: %s", message)
 
 
 def _kind(model: type[EventBase]) -> str:
     return str(model.model_fields["kind"].default)
-
-
-def _text(value: str) -> bytes:
-    """Return a string as JSON; what UTF-8 can't say becomes a question mark."""
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _data(data: Mapping[str, object]) -> bytes:
-    """Return the `data` field as it stands in a line; what JSON doesn't know is written as its text."""
-    plain = dict(data)
-    try:
-        return b',"data":' + to_json(plain, inf_nan_mode="strings", serialize_unknown=True)
-    except ValueError:
-        return b',"data":' + to_json(_well_formed(plain), inf_nan_mode="strings")
-
-
-def _well_formed(fields: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields as JSON holds them: text that is valid UTF-8, and other objects as text."""
-    text = json.dumps(dict(fields), ensure_ascii=False, default=str).encode("utf-8", "replace")
-    return from_json(text)

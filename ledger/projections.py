@@ -21,7 +21,7 @@ from ledger.records import (
     SessionTotal,
     SourceTotal,
 )
-from ledger.reducer import REDUCER_VERSION, SessionEvents
+from ledger.reducer import REDUCER_VERSION, SessionEvents, StageEvents
 from ledger.store import Store
 from ledger.timeline import Timeline, timeline_of_stored
 
@@ -53,21 +53,15 @@ def stored_timeline(store: Store, session: str) -> Timeline:
 
     Raises LedgerError where the ledger can't be read.
     """
-    starts = store.select(
-        f"SELECT {', '.join(Start._fields)} FROM events WHERE session = ? AND kind = 'stage_started'",
-        [session],
-    )
-    stops = store.select(
-        f"SELECT {', '.join(Stop._fields)} FROM events WHERE session = ? AND kind = 'stage_stopped'",
-        [session],
-    )
+    stages: dict[str, StageEvents] = {}
+    # One process after the other: the unique key is an index that gives each one's events in their order.
+    for process in store.processes(session):
+        stages[process] = StageEvents(
+            [Start._make(row) for row in store.of_kind(session, process, "stage_started", Start._fields)],
+            [Stop._make(row) for row in store.of_kind(session, process, "stage_stopped", Stop._fields)],
+        )
     others = store.rows(session, "kind NOT IN ('stage_started', 'stage_stopped')")
-    return timeline_of_stored(
-        session,
-        SessionEvents(
-            list(map(Start._make, starts)), list(map(Stop._make, stops)), [from_row(row) for row in others]
-        ),
-    )
+    return timeline_of_stored(session, SessionEvents(stages, [from_row(row) for row in others]))
 
 
 def stale_sessions(store: Store) -> list[str]:
@@ -145,8 +139,16 @@ def differences(store: Store, session: str, timeline: Timeline) -> list[str]:
     return [
         table
         for table, columns in TABLES.items()
-        if [tuple(row) for row in _rows(timeline, table)]
-        != store.select(
-            f"SELECT {', '.join(columns)} FROM {table} WHERE session = ? ORDER BY rowid", [session]
+        if sorted(map(_comparable, _rows(timeline, table)))
+        != sorted(
+            map(
+                _comparable,
+                store.select(f"SELECT {', '.join(columns)} FROM {table} WHERE session = ?", [session]),
+            )
         )
     ]
+
+
+def _comparable(row: tuple[object, ...]) -> tuple[str, ...]:
+    # A row in the ledger has 1 for True.
+    return tuple(str(int(value) if isinstance(value, bool) else value) for value in row)

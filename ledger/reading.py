@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from ledger.collector import Collected, collect
 from ledger.errors import (
     InvalidQuery,
+    LedgerDamaged,
     LedgerError,
     LedgerLocked,
     LedgerMissing,
@@ -21,7 +22,7 @@ from ledger.errors import (
 from ledger.events import Event, from_row
 from ledger.journal import journal_folder, journals
 from ledger.projections import bring_up_to_date, stored_timeline
-from ledger.store import Store
+from ledger.store import Store, in_our_words
 from ledger.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ class Ledger:
         NewerLedger, LedgerDamaged, LedgerLocked or SQLiteTooOld.
         """
         file = Path(path)
-        if file.is_dir():
+        if os.path.isdir(file):  # which, unlike Path.is_dir, raises nothing
             raise LedgerError(f"{file}: a folder; name the ledger's file, or use `compile-ledger collect`")
-        if not file.exists() and not journals(journal_folder(file)):
+        if not os.path.exists(file) and not journals(journal_folder(file)):
             raise LedgerMissing(f"{file}: there is no ledger here; `compile-ledger record` makes one")
         note = None
         try:
@@ -69,6 +70,10 @@ class Ledger:
         try:
             return list(self._store.db.query(query, parameters))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+            if isinstance(error, sqlite3.DatabaseError):
+                fault = in_our_words(self.path, error)
+                if isinstance(fault, (LedgerDamaged, LedgerLocked)):
+                    raise fault from error
             is_write = any(words in str(error) for words in ("not authorized", "readonly", "append-only"))
             reason = "a ledger is only read here" if is_write else str(error)
             raise InvalidQuery(f"the query is refused: {reason}") from error
@@ -139,7 +144,7 @@ def refresh(path: Path, progress: Callable[[int], None] | None = None) -> Collec
 
 
 def _in_memory(path: Path, progress: Callable[[int], None] | None) -> Store:
-    if path.exists():
+    if os.path.exists(path) and os.path.getsize(path):
         file = Store.open_to_read(path)
         try:
             store = file.copied_to_memory()

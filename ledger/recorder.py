@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from ledger.clock import monotonic_ns
 from ledger.environment import Settings, new_session_id, settings_from_environment
+from ledger.events import build_models
 from ledger.process_writer import NOT_RECORDED, ProcessWriter
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ class Recorder:
     __slots__ = ("_settings", "_writer", "enabled")
 
     def __init__(self, settings: Settings | None, clock: Callable[[], int] = monotonic_ns) -> None:
+        if settings:
+            # A fork can't take place while another thread builds the models: the child would wait for ever.
+            build_models()
         self._settings = settings
         self._writer = ProcessWriter(settings, clock) if settings else None
         self.enabled: Final = settings is not None
@@ -134,7 +138,9 @@ class Recorder:
         if writer is None:
             return NOT_RECORDED
         return writer.start(
-            (stage, source, activity, role or _role.get(), component), _parent_for(writer, parent), data
+            (stage, source, activity, role if role is not None else _role.get(), component),
+            _innermost_of(writer) if isinstance(parent, _Innermost) else parent,
+            data,
         )
 
     def stop(
@@ -152,7 +158,7 @@ class Recorder:
     @property
     def innermost(self) -> int | None:
         """The id of the innermost `stage` that is open in the current context; None where none is."""
-        return None if self._writer is None else _parent_for(self._writer, INNERMOST)
+        return None if self._writer is None else _innermost_of(self._writer)
 
     def role(self, role: str) -> RoleContext:
         """Return a context manager in which every interval without a role has this one."""
@@ -178,9 +184,10 @@ class Recorder:
         of: one `interval`, an `addition` to an accumulator, its `total`, or a maximum over `ranks`.
         """
         if (writer := self._writer) is not None:
+            role = role if role is not None else _role.get()
             writer.claim(
-                seconds, source=source, role=role or _role.get(), component=component, stage=stage,
-                counts=counts, resolution_ns=resolution_ns, text=text, interval=interval, data=data,
+                seconds, source=source, role=role, component=component, stage=stage, counts=counts,
+                resolution_ns=resolution_ns, text=text, interval=interval, data=data,
             )  # fmt: skip
 
     def milestone(self, name: str) -> None:
@@ -235,9 +242,7 @@ class Recorder:
             self._writer = self._writer.forked()
 
 
-def _parent_for(writer: ProcessWriter, parent: int | _Innermost | None) -> int | None:
-    if not isinstance(parent, _Innermost):
-        return parent
+def _innermost_of(writer: ProcessWriter) -> int | None:
     innermost = _innermost.get()
     # An interval of another recorder, or of the process that this one was forked from, is no parent.
     return innermost[1] if innermost is not None and innermost[0] is writer else None
@@ -270,20 +275,25 @@ class Stage:
         stage, role, source, component, activity, parent, data = self._arguments
         self._handled = sys.exc_info()[1]
         self.interval = writer.start(
-            (stage, source, activity, role or _role.get(), component), _parent_for(writer, parent), data
+            (stage, source, activity, role if role is not None else _role.get(), component),
+            _innermost_of(writer) if isinstance(parent, _Innermost) else parent,
+            data,
         )
-        self._token = _innermost.set((writer, self.interval))
+        # What could not be recorded is nobody's parent.
+        if self.interval != NOT_RECORDED:
+            self._token = _innermost.set((writer, self.interval))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if (writer := self._writer) is None:
+        if (writer := self._writer) is None or self.interval == NOT_RECORDED:
             return
-        at_ns = writer.clock()
-        # An asynchronous generator may be left in another context than it was entered in, which is gone.
+        # First of all, so that what a signal handler records from here on has its parent outside. (An
+        # asynchronous generator may be left in another context than it was entered in, which is gone.)
         with contextlib.suppress(ValueError):
             _innermost.reset(self._token)
+        at_ns = writer.clock()
         if error is None or error is self._handled:
             writer.stop(self.interval, at_ns, "completed", None, None)
         else:
@@ -343,9 +353,14 @@ def _after_fork_in_child() -> None:
         util.register_after_fork(_close_all, _close_with_multiprocessing)
 
 
-def _close_with_multiprocessing(_: object) -> None:
+def _close_with_multiprocessing(_: object = None) -> None:
     sys.modules["multiprocessing.util"].Finalize(None, _close_all, exitpriority=-1000)
 
 
 atexit.register(_close_all)
 os.register_at_fork(after_in_child=_after_fork_in_child)
+if (_util := sys.modules.get("multiprocessing.util")) is not None:
+    # A child that multiprocessing spawns imports this before it forgets its finalizers, or while it runs.
+    _util.register_after_fork(_close_all, _close_with_multiprocessing)
+    if sys.modules["multiprocessing.process"].parent_process() is not None:
+        _close_with_multiprocessing()

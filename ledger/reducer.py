@@ -7,7 +7,7 @@ domains found (rule 9) and their outcomes (rule 10).
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from operator import attrgetter
@@ -50,11 +50,17 @@ REDUCER_VERSION: Final = 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-class SessionEvents(NamedTuple):
-    """A session's events: the many as bare tuples, the few as themselves. In any order, each once."""
+class StageEvents(NamedTuple):
+    """The starts and stops of one process, in any order, each once: bare tuples, for they are many."""
 
-    starts: Sequence[Start]
-    stops: Sequence[Stop]
+    starts: list[Start]
+    stops: list[Stop]
+
+
+class SessionEvents(NamedTuple):
+    """A session's events: those of stages by process, and all others, in any order, each once."""
+
+    stages: Mapping[str, StageEvents]
     others: Sequence[Event]
 
 
@@ -90,15 +96,16 @@ def reduce_session(events: Iterable[Event]) -> Reduced:
                 if event.session == session
                 else f"events of two sessions, {session} and {event.session}, can't be reduced as one"
             )
-    starts, stops, others = list[Start](), list[Stop](), list[Event]()
+    stages: defaultdict[str, StageEvents] = defaultdict(lambda: StageEvents([], []))
+    others: list[Event] = []
     for event in by_key.values():
         if isinstance(event, StageStarted):
-            starts.append(_start_of(event))
+            stages[event.process].starts.append(_start_of(event))
         elif isinstance(event, StageStopped):
-            stops.append(_stop_of(event))
+            stages[event.process].stops.append(_stop_of(event))
         else:
             others.append(event)
-    return reduce_stored(session or "", SessionEvents(starts, stops, others))
+    return reduce_stored(session or "", SessionEvents(stages, others))
 
 
 def reduce_stored(session: str, events: SessionEvents) -> Reduced:
@@ -107,9 +114,14 @@ def reduce_stored(session: str, events: SessionEvents) -> Reduced:
     is_ended = any(isinstance(event, SessionEnded) for event in events.others)
     intervals, anomalies = list[Interval](), list[Anomaly]()
     of_roles, of_sources = list[RoleTotal](), list[SourceTotal]()
-    for _, part in sorted(parts.items()):
+    for process, part in sorted(parts.items()):
         found, odd = intervals_of(
-            session, part.starts, part.stops, is_over=is_ended or part.is_over, last_ns=part.last_ns
+            session,
+            process,
+            part.starts,
+            part.stops,
+            is_over=is_ended or part.is_over,
+            last_ns=part.last_ns,
         )
         intervals += found
         anomalies += odd
@@ -152,6 +164,7 @@ class _Part:
     left: ProcessLeft | None = None
     lost: ProcessLost | None = None
     others: list[Event] = field(default_factory=list[Event])
+    last_seq: int = -1
 
     @property
     def is_process(self) -> bool:
@@ -165,10 +178,6 @@ class _Part:
     @property
     def last_ns(self) -> int:
         return max(events[-1].at_ns for events in (self.starts, self.stops, self.others) if events)
-
-    @property
-    def last_seq(self) -> int:
-        return max(event.seq for events in (self.starts, self.stops, self.others) for event in events)
 
     @property
     def is_over(self) -> bool:
@@ -221,18 +230,18 @@ class _Part:
 def _by_process(events: SessionEvents) -> dict[str, _Part]:
     """Tell the processes apart; each one's starts and stops come out sorted by (at_ns, seq)."""
     parts: defaultdict[str, _Part] = defaultdict(_Part)
-    for start in events.starts:
-        parts[start.process].starts.append(start)
-    for stop in events.stops:
-        parts[stop.process].stops.append(stop)
+    for process, (starts, stops) in events.stages.items():
+        parts[process] = _Part(list(starts), list(stops))
     for event in events.others:
         parts[event.process].others.append(event)
     by_seq, by_time = attrgetter("seq"), attrgetter("at_ns")
     for part in parts.values():
         # Twice by one number is faster than once by a pair, and sorting keeps the order of what is equal.
         for of_kind in (part.starts, part.stops, part.others):
-            of_kind.sort(key=by_seq)
-            of_kind.sort(key=by_time)
+            if of_kind:
+                of_kind.sort(key=by_seq)
+                part.last_seq = max(part.last_seq, of_kind[-1].seq)
+                of_kind.sort(key=by_time)
         part.joined = min((e for e in part.others if isinstance(e, ProcessJoined)), key=by_seq, default=None)
         part.left = min((e for e in part.others if isinstance(e, ProcessLeft)), key=by_seq, default=None)
     for event in sorted((e for e in events.others if isinstance(e, ProcessLost)), key=attrgetter("process")):

@@ -1,9 +1,10 @@
 """The SQLite file: opens, creates and migrates it, appends events and gives them back."""
 
+import os
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -54,8 +55,6 @@ class Store:
         self.connection: Final = connection
         self.path: Final = path
         self.is_writable: Final = is_writable
-        # Every process's and every stage's name comes again in each row: one string each is enough.
-        connection.text_factory = lru_cache(maxsize=100_000)(_decoded)
 
     @classmethod
     def open(cls, path: Path, *, wait_s: float = _DEFAULT_WAIT_S) -> "Store":
@@ -80,7 +79,7 @@ class Store:
         Raises as `open` does, and LedgerMissing.
         """
         _check_sqlite()
-        if not path.exists():
+        if not os.path.exists(path):  # which, unlike Path.exists, raises nothing
             raise LedgerMissing(f"{path}: there is no ledger here; `compile-ledger record` makes one")
         with speaking(path):
             store = cls(_connected(path, "ro", wait_s), path, is_writable=False)
@@ -130,19 +129,33 @@ class Store:
 
         Raises NotALedger or NewerLedger.
         """
-        if self.connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-            if self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        application, version, objects = self._header()
+        if application != APPLICATION_ID:
+            if objects:
                 raise NotALedger(f"{self.path}: a SQLite file, but not a ledger; name another file")
             if not self.is_writable:
                 raise NotALedger(f"{self.path}: an empty file, not a ledger; name another file")
             return 0
-        version = self.schema_version
         if version > SCHEMA_VERSION:
             raise NewerLedger(
                 f"{self.path}: written by a newer compile-ledger (schema {version}, this one knows "
                 f"{SCHEMA_VERSION}); upgrade with `pip install -U compile-ledger`"
             )
         return version
+
+    def _header(self) -> tuple[int, int, int]:
+        """Return the application's id, the schema's version and the number of objects, at one moment."""
+        is_inside = self.connection.in_transaction
+        if not is_inside:
+            self.connection.execute("BEGIN")
+        try:
+            # The schema first: reading it takes the lock that keeps others from writing meanwhile.
+            objects = self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+            application = self.connection.execute("PRAGMA application_id").fetchone()[0]
+            return application, self.schema_version, objects
+        finally:
+            if not is_inside and self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
 
     def _migrate(self) -> None:
         if self.check() == SCHEMA_VERSION:
@@ -216,8 +229,29 @@ class Store:
     def rows(self, session: str, condition: str = "1") -> Iterator[EventRow]:
         """Yield a session's events as rows, as they came in; `condition` is SQL of ours, never a user's."""
         query = f"{_SELECT} WHERE session = ? AND {condition} ORDER BY id"
-        cursor = self.connection.execute(query, (session,))
-        return map(EventRow._make, cursor)
+        with speaking(self.path):
+            yield from map(EventRow._make, self.connection.execute(query, (session,)))
+
+    def processes(self, session: str) -> list[str]:
+        """Return the ids of a session's processes."""
+        rows = self.select(
+            "SELECT DISTINCT process FROM events WHERE session = ? ORDER BY process", [session]
+        )
+        return [str(process) for (process,) in rows]
+
+    def of_kind(
+        self, session: str, process: str, kind: str, columns: Sequence[str]
+    ) -> Iterator[tuple[object, ...]]:
+        """Yield some columns of a process's events of one kind, by seq."""
+        with speaking(self.path):
+            yield from self.connection.execute(
+                f"""
+                SELECT {", ".join(columns)} FROM events
+                WHERE session = ? AND process = ? AND kind = ?
+                ORDER BY seq
+                """,
+                (session, process, kind),
+            )
 
     def select(self, sql: str, values: Iterable[object] = ()) -> list[tuple[object, ...]]:
         """Return the rows of a query of ours."""
@@ -239,10 +273,6 @@ def _connected(path: Path, mode: str, wait_s: float) -> sqlite3.Connection:
     return connection
 
 
-def _decoded(text: bytes) -> str:
-    return text.decode("utf-8", "replace")
-
-
 def _check_sqlite() -> None:
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise SQLiteTooOld(
@@ -257,10 +287,11 @@ def speaking(path: Path | None) -> Generator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise _in_our_words(path, error) from error
+        raise in_our_words(path, error) from error
 
 
-def _in_our_words(path: Path | None, error: sqlite3.DatabaseError) -> LedgerError:
+def in_our_words(path: Path | None, error: sqlite3.DatabaseError) -> LedgerError:
+    """Return an error of SQLite as ours; a plain LedgerError where it says nothing of the file itself."""
     text = str(error)
     if "not a database" in text or "file is encrypted" in text:
         return NotALedger(f"{path}: not a SQLite file, so not a ledger; name another file")

@@ -7,6 +7,7 @@ from typing import Final
 from ledger.clock import Anchor
 from ledger.events import (
     Event,
+    EventRow,
     ProcessJoined,
     ProcessLeft,
     SessionEnded,
@@ -45,7 +46,7 @@ class MemoryLedger(Ledger):
         """Raises ValueError where two different events have the same key."""
         store = Store.in_memory()
         anchors: dict[tuple[str, str], Anchor] = {}
-        rows = []
+        rows: list[EventRow] = []
         for event in events:
             key = (event.session, event.process)
             if isinstance(event, ProcessJoined) and event.wall_ns is not None:

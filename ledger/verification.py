@@ -4,7 +4,6 @@ import sqlite3
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ledger_migrations.migrations import protect_events
 from sqlite_utils import Database
 
 from ledger.collector import writer_is_gone
@@ -14,6 +13,7 @@ from ledger.process_writer import NOT_WRITTEN
 from ledger.projections import differences, stale_sessions, stored_timeline
 from ledger.store import Store
 from ledger.timeline import Timeline
+from ledger_migrations.migrations import protect_events
 
 _FAULTS_SHOWN: Final = 20
 
