@@ -5,15 +5,17 @@ read is committed together with the events, and an event that comes twice is one
 """
 
 import fcntl
+import hashlib
+import os
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ledger.clock import Anchor
-from ledger.errors import InvalidEvent
+from ledger.errors import InvalidEvent, LedgerNotWritable
 from ledger.events import (
     Event,
     ProcessJoined,
@@ -62,9 +64,9 @@ class Collected(NamedTuple):
     """Whether another collector was at work, so that this one did nothing."""
 
     def plus(self, other: "Collected") -> "Collected":
-        """Return the sum of two collections of the same journals; the later one knows what is left."""
-        sums = (mine + its for mine, its in zip(self[:4], other[:4], strict=True))
-        return Collected(*sums, left=other.left, is_waiting=other.is_waiting)
+        """Return the sum of two collections."""
+        *sums, _ = (mine + its for mine, its in zip(self, other, strict=True))
+        return Collected(*sums, is_waiting=self.is_waiting or other.is_waiting)
 
 
 def collect(
@@ -81,19 +83,19 @@ def collect(
     does not take them; the journals then stay.
     """
     total = Collected()
-    if not journals(folder):
+    if not os.path.isdir(folder):
         return total
     with _only_collector(folder if remove else None, wait_s) as is_mine:
         if not is_mine:
             return Collected(is_waiting=True)
-        while True:
+        # What is written from here on is for the next collection: one that is fast enough could keep us here.
+        waiting = {journal: _size(journal) for journal in journals(folder)}
+        while waiting:
             batch = _Batch(store, _BATCH_LINES, remove, progress)
-            total = total.plus(batch.run(journals(folder)))
-            if batch.is_all_read:
-                break
+            total = total.plus(batch.run(waiting))
         if remove:
             _tidy(folder)
-    return total
+    return total._replace(left=len(journals(folder)))
 
 
 def collect_own(ledger: Path, journal: Path) -> None:
@@ -108,12 +110,10 @@ def collect_own(ledger: Path, journal: Path) -> None:
         with _spared(_HEAVY_AND_OPTIONAL):
             store = Store.open(ledger, wait_s=0.1)
         try:
-            while time.monotonic() < deadline:
-                batch = _Batch(store, _OWN_BATCH_LINES, True, None)
-                batch.run([journal])
-                if batch.is_all_read:
-                    _tidy(journal.parent)
-                    return
+            waiting = {journal: _size(journal)}
+            while waiting and time.monotonic() < deadline:
+                _Batch(store, _OWN_BATCH_LINES, True, None).run(waiting)
+            _tidy(journal.parent)
         finally:
             store.close()
 
@@ -134,11 +134,14 @@ class _Progress(NamedTuple):
     """How far a journal was read: a row of `journal_progress`."""
 
     journal: str
+    head: str
+    """What its first line hashes to: another file of that name is another journal."""
     read_bytes: int = 0
     read_lines: int = 0
     session: str | None = None
-    last_seq: int | None = None
-    last_ns: int | None = None
+    process: str | None = None
+    last_seq: int = 0
+    last_ns: int = 0
     has_left: bool = False
 
 
@@ -152,48 +155,52 @@ class _Batch:
         self._progress = progress
         self._done = Collected()
         self._finished: list[Path] = []
-        self.is_all_read = True
 
-    def run(self, paths: list[Path]) -> Collected:
+    def run(self, waiting: dict[Path, int]) -> Collected:
+        """Read from journals; take out of `waiting` those that were read up to the size it gives them."""
+        read: list[Path] = []
         with self._store.transaction():
-            for path in paths:
+            for path, size in waiting.items():
                 if self._lines <= 0:
-                    self.is_all_read = False
                     break
-                self._read(path)
+                try:
+                    if self._read(path, size):
+                        read.append(path)
+                except FileNotFoundError:
+                    read.append(path)  # another collector finished it just now
         for path in self._finished:
             path.unlink(missing_ok=True)
-        removed = len(self._finished)
-        return self._done._replace(removed=removed, left=len(paths) - removed)
+        for path in read:
+            del waiting[path]
+        return self._done._replace(removed=len(self._finished))
 
-    def _read(self, path: Path) -> None:
+    def _read(self, path: Path, size: int) -> bool:
+        """Take the next lines; return whether all up to a size is read, and the journal finished if over."""
+        first_lines = _first_lines(path)
+        head = hashlib.sha256(first_lines[0]).hexdigest()
         known = self._store.connection.execute(
-            "SELECT * FROM journal_progress WHERE journal = ?", (path.stem,)
+            "SELECT * FROM journal_progress WHERE journal = ? AND head = ?", (path.stem, head)
         ).fetchone()
-        progress = _Progress(*known) if known else _Progress(path.stem)
-        try:
-            # Judged before the end is looked for: what a dead process wrote is all there.
-            gone = self._remove and writer_is_gone(path)
-            if path.stat().st_size < progress.read_bytes:
-                progress = _Progress(path.stem)  # another file of that name: read again, events come once
-            texts, end = read_lines(path, progress.read_bytes, self._lines)
-        except FileNotFoundError:
-            return  # another collector finished it just now
+        progress = _Progress(*known) if known else _Progress(path.stem, head)
+        # Judged before the end is looked for: what a dead process wrote is all there.
+        gone = self._remove and _is_gone(first_lines)
+        texts, end = read_lines(path, progress.read_bytes, self._lines)
         self._lines -= len(texts)
         for first in range(0, len(texts), _PARSED_AT_ONCE):
             progress = self._take(path, texts[first : first + _PARSED_AT_ONCE], progress)
         if self._progress and texts:
             self._progress(end - progress.read_bytes)
         progress = progress._replace(read_bytes=end)
-        if self._lines <= 0:
-            self.is_all_read = False  # there may be more
-        elif self._remove and (gone or progress.has_left):
+        # Lines to spare: there were no more, at most the beginning of one.
+        is_at_end = self._lines > 0 or end == _size(path)
+        is_over = self._remove and (gone or progress.has_left)
+        if is_over and is_at_end:
             self._finish(path, progress)
-        if known and progress == _Progress(*known):
-            return
-        self._store.connection.execute(
-            "INSERT OR REPLACE INTO journal_progress VALUES (?, ?, ?, ?, ?, ?, ?)", progress
-        )
+        if not known or progress != _Progress(*known):
+            self._store.connection.execute(
+                f"INSERT OR REPLACE INTO journal_progress VALUES ({', '.join('?' * len(progress))})", progress
+            )
+        return is_at_end or (end >= size and not is_over)
 
     def _take(self, path: Path, texts: list[bytes], progress: _Progress) -> _Progress:
         """Append the events of some lines and put aside what is none; return how far that is."""
@@ -216,13 +223,12 @@ class _Batch:
             self._reject(path, numbers[rows.index(row)], reason, to_line(from_row(row)).rstrip())
         self._count(appended)
         progress = progress._replace(read_lines=progress.read_lines + len(texts))
-        mine = [event for event in events if event.process == path.stem]
-        if not mine:
-            return progress
+        if events and progress.process is None:
+            progress = progress._replace(session=events[0].session, process=events[0].process)
+        mine = [event for event in events if event.process == progress.process]
         return progress._replace(
-            session=mine[-1].session,
-            last_seq=max(progress.last_seq or 0, max(event.seq for event in mine)),
-            last_ns=max(progress.last_ns or 0, max(event.at_ns for event in mine)),
+            last_seq=max([progress.last_seq, *(event.seq for event in mine)]),
+            last_ns=max([progress.last_ns, *(event.at_ns for event in mine)]),
             has_left=progress.has_left or any(isinstance(event, ProcessLeft) for event in mine),
         )
 
@@ -238,10 +244,10 @@ class _Batch:
         if tail.strip():
             reason = "its last line has no end: its writer was never told that it was recorded"
             self._reject(path, progress.read_lines + 1, reason, tail)
-        if progress.session is not None and not progress.has_left:
+        if progress.session is not None and progress.process is not None and not progress.has_left:
             lost = ProcessLost(
-                session=progress.session, process=f"{path.stem}:lost", seq=0, at_ns=progress.last_ns or 0,
-                lost=path.stem, last_seq=progress.last_seq or 0,
+                session=progress.session, process=f"{progress.process}:lost", seq=0, at_ns=progress.last_ns,
+                lost=progress.process, last_seq=progress.last_seq,
             )  # fmt: skip
             anchor = self._anchor(progress, [])
             row = to_row(lost, anchor.wall_of(lost.at_ns) if anchor else None)
@@ -260,15 +266,22 @@ class _Batch:
         row = self._store.connection.execute(
             "SELECT at_ns, wall_ns FROM events WHERE session = ? AND process = ? AND seq <= 1 "
             "AND kind = 'process_joined' AND wall_ns IS NOT NULL",
-            (progress.session, progress.journal),
+            (progress.session, progress.process),
         ).fetchone()
         return Anchor(*row) if row else None
 
 
-def writer_is_gone(path: Path) -> bool:
+def writer_is_gone(journal: Path) -> bool:
     """Return whether the process that writes a journal has certainly ended."""
-    with path.open("rb") as file:
-        first_lines = [file.readline() for _ in range(_JOINS_WITHIN)]
+    return _is_gone(_first_lines(journal))
+
+
+def _first_lines(journal: Path) -> list[bytes]:
+    with journal.open("rb") as file:
+        return [file.readline() for _ in range(_JOINS_WITHIN)]
+
+
+def _is_gone(first_lines: list[bytes]) -> bool:
     for text in first_lines:
         try:
             event = parse_event(text)
@@ -280,6 +293,13 @@ def writer_is_gone(path: Path) -> bool:
                 pid_ns=event.pid_namespace,
             )  # fmt: skip
     return False
+
+
+def _size(journal: Path) -> int:
+    try:
+        return journal.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 @contextmanager
@@ -296,6 +316,8 @@ def _only_collector(folder: Path | None, wait_s: float) -> Generator[bool]:
     except FileNotFoundError:
         yield True  # the folder went with its last journal
         return
+    except OSError as error:
+        raise LedgerNotWritable(f"{folder}: can't be written ({error.strerror})") from error
     with lock:
         give_up_at = time.monotonic() + wait_s
         while True:
@@ -315,15 +337,11 @@ def _only_collector(folder: Path | None, wait_s: float) -> Generator[bool]:
 
 def _tidy(folder: Path) -> None:
     """Remove what is left of writers that died before their first line, and the folder once it is empty."""
-    for unnamed in folder.glob("*" + UNNAMED_SUFFIX):
-        try:
+    # Another collector, or a writer that begins, may be quicker anywhere in here.
+    with suppress(OSError):
+        for unnamed in folder.glob("*" + UNNAMED_SUFFIX):
             if time.time() - unnamed.stat().st_mtime > _UNNAMED_KEPT_S:
                 unnamed.unlink()
-        except FileNotFoundError:
-            continue
-    if {path.name for path in folder.iterdir()} <= {_LOCK_FILE}:
-        (folder / _LOCK_FILE).unlink(missing_ok=True)
-        try:
+        if {path.name for path in folder.iterdir()} <= {_LOCK_FILE}:
+            (folder / _LOCK_FILE).unlink(missing_ok=True)
             folder.rmdir()
-        except OSError:
-            return  # somebody began a journal just now

@@ -19,7 +19,8 @@ def journal_folder(ledger: Path) -> Path:
 
 def journals(folder: Path) -> list[Path]:
     """Return the journals in a folder, by name; none where there is no folder."""
-    return sorted(folder.glob("*" + SUFFIX))
+    # os.path, unlike Path, raises nothing where one may not look.
+    return sorted(folder.glob("*" + SUFFIX)) if os.path.isdir(folder) else []
 
 
 def read_lines(journal: Path, offset: int = 0, limit: int | None = None) -> tuple[list[bytes], int]:

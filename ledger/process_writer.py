@@ -57,28 +57,6 @@ class ProcessWriter:
     no hole in `seq`. It is held for one write(2), and can be entered again by a signal handler.
     """
 
-    __slots__ = (
-        "_described",
-        "_hooks",
-        "_journal",
-        "_left",
-        "_local",
-        "_lock",
-        "_missing",
-        "_not_written",
-        "_opening",
-        "_retry_at_ns",
-        "_seq",
-        "_start_prefix",
-        "_stop_prefix",
-        "_told",
-        "_written",
-        "anchor",
-        "clock",
-        "process",
-        "settings",
-    )  # fmt: skip
-
     def __init__(
         self,
         settings: Settings,

@@ -80,11 +80,13 @@ def v1(db: Database) -> None:
     db.conn.execute("""
         CREATE TABLE journal_progress (
             journal TEXT PRIMARY KEY,
+            head TEXT NOT NULL,
             read_bytes INTEGER NOT NULL,
             read_lines INTEGER NOT NULL,
             session TEXT,
-            last_seq INTEGER,
-            last_ns INTEGER,
+            process TEXT,
+            last_seq INTEGER NOT NULL,
+            last_ns INTEGER NOT NULL,
             has_left INTEGER NOT NULL
         ) STRICT
     """)
@@ -160,9 +162,6 @@ def _create_projections(db: Database) -> None:
             stop_seq INTEGER
         ) STRICT
     """)
-    db.conn.execute(
-        "CREATE INDEX projected_intervals_by_id ON projected_intervals (session, process, interval)"
-    )
     # An interval with its seconds, and with what its two events say beyond that.
     db.conn.execute("""
         CREATE VIEW intervals AS

@@ -1,0 +1,352 @@
+"""The recorder: what it writes for each call, and that nothing which it is given or meets harms its host."""
+
+import asyncio
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger import (
+    GapNoted,
+    Ledger,
+    MilestoneReached,
+    ProcessJoined,
+    ProcessLeft,
+    Recorder,
+    SessionEnded,
+    SessionStarted,
+    StageStarted,
+    TotalClaimed,
+)
+from ledger.clock import monotonic_ns
+from ledger.environment import FILE_VARIABLE, SESSION_VARIABLE
+from tests.conftest import Spawn, collected, events_in, exit_code, intervals, recorded
+
+
+class TestWhatIsWritten:
+    def test_recording_nothing_leaves_nothing(self, path: Path) -> None:
+        with Recorder.open(path) as recorder:
+            recorder.hooked("dynamo")
+            recorder.hook_missing("inductor", "no such function")
+            recorder.stage("dynamo")
+        assert list(path.parent.iterdir()) == []
+
+    def test_an_event_is_on_disk_when_the_call_returns(self, path: Path, recorder: Recorder) -> None:
+        for number in range(5):
+            recorder.milestone(f"m{number}")
+            assert len(recorded(path)) == number + 1
+
+    def test_a_process_joins_with_its_first_event(self, path: Path, recorder: Recorder) -> None:
+        recorder.hooked("dynamo")
+        recorder.hook_missing("inductor", "no such function")
+        recorder.milestone("engine_ready")
+        started, joined, reached = events_in(path)
+        assert isinstance(started, SessionStarted)
+        assert isinstance(joined, ProcessJoined)
+        assert isinstance(reached, MilestoneReached)
+        assert (started.session, started.label) == (recorder.session, "nightly")
+        assert started.command == tuple(sys.orig_argv)
+        assert (joined.pid, joined.hooks) == (os.getpid(), ("dynamo",))
+        assert joined.missing_hooks == ("inductor: no such function",)
+        assert joined.at_ns <= reached.at_ns <= monotonic_ns()
+        assert joined.wall_ns is not None
+        assert abs(joined.wall_ns + (reached.at_ns - joined.at_ns) - time.time_ns()) < 10e9
+
+    def test_a_stage_is_a_start_and_a_stop(self, path: Path, recorder: Recorder) -> None:
+        before = monotonic_ns()
+        with recorder.stage(
+            "torch_compile", role="encoder", source="monitor", component="Block", data={"range": "(1, 2048)"}
+        ):
+            inside = monotonic_ns()
+        [(start, stop)] = intervals(path)
+        assert before <= start.at_ns <= inside <= stop.at_ns <= monotonic_ns()
+        assert (start.stage, start.activity, start.source) == ("torch_compile", "compile", "monitor")
+        assert (start.role, start.component, start.data) == ("encoder", "Block", {"range": "(1, 2048)"})
+        assert start.thread is not None
+        assert start.thread.startswith("MainThread-")
+        assert start.parent is None
+        assert (stop.outcome, stop.error, stop.data) == ("completed", None, None)
+
+    def test_start_and_stop_do_the_same_by_hand(self, path: Path, recorder: Recorder) -> None:
+        outer = recorder.start("my_stage", activity="load")
+        inner = recorder.start("dynamo", parent=outer)
+        recorder.stop(outer, data={"cache": "miss"})
+        recorder.stop(inner, outcome="failed", error="ValueError")
+        [(first, first_stop), (second, second_stop)] = intervals(path)
+        assert (first.interval, second.interval) == (outer, inner)
+        assert (first.parent, second.parent) == (None, outer)
+        assert (first_stop.outcome, first_stop.data) == ("completed", {"cache": "miss"})
+        assert (second_stop.outcome, second_stop.error) == ("failed", "ValueError")
+
+    def test_the_parent_is_the_innermost_open_stage(self, path: Path, recorder: Recorder) -> None:
+        with recorder.stage("engine_init") as outer:
+            with recorder.stage("model_load") as inner:
+                recorder.start("weights_load")
+            recorder.start("profile_run")
+            recorder.start("warmup", parent=None)
+        recorder.start("first_run")
+        parents = {event.stage: event.parent for event in recorded(path) if isinstance(event, StageStarted)}
+        assert parents == {
+            "engine_init": None, "model_load": outer.interval, "weights_load": inner.interval,
+            "profile_run": outer.interval, "warmup": None, "first_run": None,
+        }  # fmt: skip
+
+    def test_a_stage_of_another_recorder_is_no_parent(self, path: Path, recorder: Recorder) -> None:
+        with Recorder.open(path.with_name("other.db")) as other, other.stage("engine_init"):
+            recorder.stop(recorder.start("dynamo"))
+        [(start, _)] = intervals(path)
+        assert start.parent is None
+
+    def test_a_role_is_for_all_that_has_none_of_its_own(self, path: Path, recorder: Recorder) -> None:
+        with recorder.role("encoder"):
+            recorder.start("dynamo")
+            with recorder.role("drafter"):
+                recorder.claim(1.0, source="log")
+            recorder.start("dynamo", role="language_model")
+            recorder.start("dynamo")
+        recorder.start("dynamo")
+        roles = [event.role for event in recorded(path) if isinstance(event, (StageStarted, TotalClaimed))]
+        assert roles == ["encoder", "drafter", "language_model", "encoder", None]
+
+    def test_a_claim_is_in_whole_nanoseconds_with_what_it_was_read_from(
+        self, path: Path, recorder: Recorder
+    ) -> None:
+        text = "torch.compile took 16.77 s in total"
+        recorder.claim(16.77, source="monitor", counts="total", resolution_ns=10**7, text=text)
+        [claim] = recorded(path)
+        assert isinstance(claim, TotalClaimed)
+        assert (claim.claimed_ns, claim.resolution_ns, claim.text) == (16_770_000_000, 10_000_000, text)
+        assert (claim.claim, claim.counts, claim.stage) == (claim.seq, "total", "torch_compile")
+
+    def test_a_gap_and_a_hook_found_missing_later_are_written(self, path: Path, recorder: Recorder) -> None:
+        recorder.gap("dropped", count=3, detail="why")
+        recorder.hook_missing("inductor", "gone")
+        recorder.hook_missing("inductor", "gone")
+        gaps = [(e.what, e.count, e.detail) for e in recorded(path) if isinstance(e, GapNoted)]
+        assert gaps == [("dropped", 3, "why"), ("hook_missing", 1, "inductor: gone")]
+
+    def test_leaving_says_how_many_events_there_were(self, path: Path, recorder: Recorder) -> None:
+        recorder.milestone("engine_ready")
+        with mock.patch("ledger.collector.collect_own"):
+            recorder.close()
+        _, ended, left = recorded(path)
+        assert isinstance(ended, SessionEnded)
+        assert isinstance(left, ProcessLeft)
+        assert left.event_count == 5
+
+    def test_after_closing_nothing_is_taken(self, path: Path, recorder: Recorder) -> None:
+        with mock.patch("ledger.collector.collect_own"), recorder.stage("dynamo"):
+            recorder.close()
+            recorder.milestone("late")
+        recorder.close()
+        assert [event.kind for event in recorded(path)] == ["stage_started", "session_ended", "process_left"]
+
+    def test_a_context_left_by_an_exception_has_failed(self, path: Path) -> None:
+        def program() -> None:
+            with Recorder.open(path) as recorder:
+                recorder.milestone("engine_ready")
+                raise KeyError
+
+        with mock.patch("ledger.collector.collect_own"), pytest.raises(KeyError):
+            program()
+        ends = [event for event in recorded(path) if isinstance(event, (SessionEnded, ProcessLeft))]
+        assert [event.outcome for event in ends] == ["failed", "failed"]
+
+
+class TestDecorator:
+    def test_each_call_is_one_interval(self, path: Path, recorder: Recorder) -> None:
+        @recorder.stage("graph_compile", role="encoder")
+        def compile_graph(depth: int) -> int:
+            """Compile."""
+            return depth and 1 + compile_graph(depth - 1)
+
+        assert compile_graph(2) == 2
+        assert (compile_graph.__name__, compile_graph.__doc__) == ("compile_graph", "Compile.")
+        starts = [start for start, _ in intervals(path)]
+        assert [start.parent for start in starts] == [None, starts[0].interval, starts[1].interval]
+
+    def test_a_coroutine_is_timed_to_its_end(self, path: Path, recorder: Recorder) -> None:
+        @recorder.stage("model_load")
+        async def load() -> str:
+            await asyncio.sleep(0.02)
+            return "loaded"
+
+        assert asyncio.run(load()) == "loaded"
+        [(start, stop)] = intervals(path)
+        assert stop.at_ns - start.at_ns >= 19_000_000
+
+
+class TestOutcome:
+    @pytest.mark.parametrize("error", [ValueError(), KeyboardInterrupt(), SystemExit(0), GeneratorExit()])
+    def test_a_stage_that_an_exception_leaves_has_failed(
+        self, path: Path, recorder: Recorder, error: BaseException
+    ) -> None:
+        with pytest.raises(type(error)), recorder.stage("dynamo"):
+            raise error
+        [(_, stop)] = intervals(path)
+        assert (stop.outcome, stop.error) == ("failed", type(error).__name__)
+
+    @pytest.mark.parametrize(
+        ("raised", "outcome"), [(None, ("completed", None)), (KeyError(), ("failed", "KeyError"))]
+    )
+    def test_an_exception_that_was_being_handled_already_is_not_this_stage_s(
+        self, path: Path, recorder: Recorder, raised: BaseException | None, outcome: object
+    ) -> None:
+        def handle() -> None:
+            with recorder.stage("cache_save"):
+                if raised:
+                    raise raised
+                raise  # the one that is being handled  # noqa: PLE0704
+
+        def program() -> None:
+            try:
+                raise ValueError
+            except ValueError:
+                handle()
+
+        with pytest.raises(type(raised) if raised else ValueError):
+            program()
+        [(_, stop)] = intervals(path)
+        assert (stop.outcome, stop.error) == outcome
+
+    def test_an_exception_that_stays_inside_fails_nothing(self, path: Path, recorder: Recorder) -> None:
+        with recorder.stage("dynamo"):
+            try:
+                with recorder.stage("graph_compile"):
+                    raise ValueError
+            except ValueError:
+                pass
+        assert [stop.outcome for _, stop in intervals(path)] == ["completed", "failed"]
+
+
+class TestHarmless:
+    def test_what_was_refused_is_noted_and_warned_of_once(
+        self, path: Path, recorder: Recorder, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for _ in range(3):
+            recorder.start("no such stage")
+            recorder.milestone("")
+        gaps = [event for event in recorded(path) if isinstance(event, GapNoted)]
+        assert {gap.what for gap in gaps} == {"event_not_valid"}
+        assert [str(gap.detail).partition(":")[0] for gap in gaps] == ["stage_started", "milestone_reached"]
+        assert [record.name for record in caplog.records] == ["ledger"]
+
+    def test_a_log_handler_that_raises_stops_nothing(self, recorder: Recorder) -> None:
+        handler = logging.Handler()
+        handler.emit = mock.Mock(side_effect=RuntimeError)
+        logging.getLogger("ledger").addHandler(handler)
+        try:
+            recorder.claim(float("nan"), source="log")
+        finally:
+            logging.getLogger("ledger").removeHandler(handler)
+
+    @given(st.data())
+    def test_any_calls_give_lines_that_are_events(
+        self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    ) -> None:
+        path = tmp_path_factory.mktemp("any") / "startup.db"
+        anything = st.none() | st.booleans() | st.integers(-2, 2**64) | st.floats() | st.text(max_size=5)
+        values = st.recursive(
+            anything, lambda a: st.lists(a, max_size=3) | st.dictionaries(anything, a, max_size=3)
+        )
+        recorder = Recorder.open(path)
+        for _ in range(data.draw(st.integers(0, 12))):
+            calls = ["start", "stop", "claim", "milestone", "gap", "hook_missing"]
+            call = data.draw(st.sampled_from(calls))
+            names = {
+                "start": ["role", "component", "activity", "source", "parent", "data"],
+                "stop": ["outcome", "error", "data"],
+                "claim": ["role", "component", "counts", "resolution_ns", "text", "interval", "data"],
+                "gap": ["count", "detail"],
+            }.get(call, ["-"])
+            words = data.draw(st.dictionaries(st.sampled_from(names), values, max_size=2))
+            words |= {"claim": {"source": "log"}, "hook_missing": {"reason": "gone"}}.get(call, {})
+            words.pop("-", None)
+            getattr(recorder, call)(data.draw(st.sampled_from(["dynamo", 2, 2.5]) | values), **words)
+        recorded(path)
+        with mock.patch("ledger.collector.collect_own"):
+            recorder.close()
+
+
+class TestEnvironment:
+    def test_without_the_variable_nothing_is_recorded(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        recorder = Recorder.from_environment()
+        assert (recorder.enabled, recorder.session) == (False, None)
+        use_everything(recorder)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_the_variable_turns_it_on_and_is_handed_on(self, path: Path, spawn: Spawn) -> None:
+        def program() -> None:
+            os.chdir(path.parent)
+            os.environ[FILE_VARIABLE] = path.name
+            recorder = Recorder.from_environment()
+            assert recorder is Recorder.from_environment()
+            assert os.environ[FILE_VARIABLE] == str(path)
+            assert os.environ[SESSION_VARIABLE] == recorder.session
+            use_everything(recorder)
+
+        assert exit_code(spawn(program)) == 0
+        with Ledger.open(path) as ledger:
+            assert ledger.sql("SELECT outcome, process_count FROM sessions") == [
+                {"outcome": "completed", "process_count": 1}
+            ]
+
+    @pytest.mark.parametrize("rank", ["", "-1", "one", "9" * 30, "\u0663"])
+    def test_an_odd_rank_does_not_stop_it(self, path: Path, spawn: Spawn, rank: str) -> None:
+        def program() -> None:
+            os.environ["RANK"] = rank
+            with Recorder.open(path) as recorder:
+                recorder.milestone("m")
+
+        assert exit_code(spawn(program)) == 0
+        assert len(collected(path)) == 1
+
+    def test_a_working_directory_that_is_gone_stops_nothing(self, tmp_path: Path, spawn: Spawn) -> None:
+        def program() -> None:
+            (tmp_path / "gone").mkdir()
+            os.chdir(tmp_path / "gone")
+            (tmp_path / "gone").rmdir()
+            os.environ[FILE_VARIABLE] = "startup.db"
+            use_everything(Recorder.from_environment())
+
+        assert exit_code(spawn(program)) == 0
+
+
+def use_everything(recorder: Recorder) -> None:
+    """Call every method once."""
+    with recorder.role("encoder"), recorder.stage("dynamo", data={"a": 1}):
+        recorder.stop(recorder.start("graph_compile"))
+        assert recorder.stage("warmup")(len)([]) == 0
+        recorder.claim(1.5, source="log")
+    recorder.milestone("engine_ready")
+    recorder.gap("dropped")
+    recorder.hooked("dynamo")
+    recorder.hook_missing("inductor", "gone")
+    recorder.close()
+
+
+def test_importing_the_recorder_imports_what_it_needs_and_no_more() -> None:
+    program = """
+import json, sys, time
+import pydantic
+class Warm(pydantic.BaseModel): x: int
+before = time.perf_counter()
+import ledger
+print(json.dumps([time.perf_counter() - before, sorted(sys.modules)]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
+    took, modules = json.loads(done.stdout)
+    print(f"`import ledger` took {took * 1000:.0f} ms beyond pydantic")
+    for name in ("sqlite3", "sqlite_utils", "torch", "typer", "rich", "ledger.store", "ledger.collector"):
+        assert name not in modules
