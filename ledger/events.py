@@ -239,7 +239,15 @@ def to_row(event: Event, wall_ns: int | None = None) -> EventRow:
     if isinstance(event, StageStopped):
         data = None if event.data is None else _json(event.data)
         return EventRow._make(
-            (*_columns_of_stop(event), *_NOT_OF_A_STOP, event.outcome, event.error, data, None, wall_ns)
+            (
+                *_columns_of_stop(event),
+                *_NOT_OF_A_STOP,
+                event.outcome,
+                event.error,
+                data,
+                None,
+                wall_ns,
+            )
         )
     fields = event.model_dump(mode="json", exclude_none=True)
     columns: dict[str, object] = {name: fields.pop(name) for name in EventRow._fields if name in fields}

@@ -1,8 +1,6 @@
 """Keeps the tables that are derived from events: they can be thrown away and come out the same again."""
 
-import gc
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ledger.events import from_row
@@ -22,7 +20,7 @@ from ledger.records import (
     SourceTotal,
 )
 from ledger.reducer import REDUCER_VERSION, SessionEvents, StageEvents
-from ledger.store import Store
+from ledger.store import Store, without_cycle_search
 from ledger.timeline import Timeline, timeline_of_stored
 
 TABLES: Final[dict[str, tuple[str, ...]]] = {
@@ -86,7 +84,7 @@ def bring_up_to_date(store: Store, progress: Callable[[str], None] | None = None
     """
     if not stale_sessions(store):
         return []
-    with _without_cycle_search(), store.transaction():
+    with without_cycle_search(), store.transaction():
         stale = stale_sessions(store)
         for session in stale:
             if progress:
@@ -103,21 +101,6 @@ def rebuild(store: Store, progress: Callable[[str], None] | None = None) -> list
             store.connection.execute(f"DELETE FROM {table}")
         store.connection.execute("DELETE FROM projected_sessions")
     return bring_up_to_date(store, progress)
-
-
-@contextmanager
-def _without_cycle_search() -> Generator[None]:
-    """Spare millions of tuples, none of them in a cycle, from being searched for cycles again and again.
-
-    That search took half of the time for a session of a million events (tests/benchmarks).
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _project(store: Store, session: str) -> None:

@@ -1,5 +1,6 @@
 """The SQLite file: opens, creates and migrates it, appends events and gives them back."""
 
+import gc
 import os
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -307,3 +308,18 @@ def in_our_words(path: Path | None, error: sqlite3.DatabaseError) -> LedgerError
     if "full" in text:
         return LedgerNotWritable(f"{path}: the disk is full; nothing was lost: make room and collect again")
     return LedgerError(f"{path}: {text}")
+
+
+@contextmanager
+def without_cycle_search() -> Generator[None]:
+    """Spare millions of tuples, none of them in a cycle, from being searched for cycles again and again.
+
+    That search takes a quarter of the time of collecting and a third of projecting (tests/benchmarks).
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
