@@ -613,7 +613,7 @@ def unaware(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Recording:
 
 
 def missing_share(recording: Recording) -> float:
-    """The largest part of a wall time that the top-level intervals lack: of all calls, and of the long ones."""
+    """The largest part of a wall time that top-level intervals lack: of all calls, and of the long ones."""
     wall_ns = [call["stop_ns"] - call["start_ns"] for call in recording.said]
     (total,) = recording.ledger.sql("select role, total_ns from role_totals where activity = 'compile'")
     assert total["role"] == "model"

@@ -238,7 +238,8 @@ os.execv(sys.executable, [sys.executable, "-c", {child!r}])
         assert len(collected(path)) == 1
 
     def test_a_fork_while_another_thread_records_its_first_event_is_fine(self, path: Path) -> None:
-        self.run(path, FORK_AT_THE_FIRST_EVENT)
+        for _ in range(4):  # of four runs one met it, almost always
+            self.run(path, FORK_AT_THE_FIRST_EVENT)
         collected(path)
 
     def test_a_program_that_recorded_nothing_leaves_nothing(self, path: Path) -> None:
