@@ -7,6 +7,7 @@ read is committed together with the events, and an event that comes twice is one
 import fcntl
 import hashlib
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -100,17 +101,18 @@ def collect(
     return total._replace(left=len(journals(folder)))
 
 
-def collect_own(ledger: Path, journal: Path) -> None:
+def collect_own(ledger: Path, journal: Path, *, is_exiting: bool) -> None:
     """Collect the journal of the calling process, which has left: for a second at most, without waiting.
 
     What is not done by then is left to the next collector.
     """
-    deadline = time.monotonic() + _OWN_BUDGET_S
     with _only_collector(journal.parent, 0) as is_mine:
         if not is_mine:
             return
-        with _spared(_HEAVY_AND_OPTIONAL):
+        # Only where no other thread can be importing them, and nobody will use sqlite-utils afterwards.
+        with _spared(_HEAVY_AND_OPTIONAL if is_exiting else ()):
             store = Store.open(ledger, wait_s=0.1)
+        deadline = time.monotonic() + _OWN_BUDGET_S
         try:
             waiting = {journal: _size(journal)}
             while waiting and time.monotonic() < deadline:
@@ -184,8 +186,11 @@ class _Batch:
             "SELECT * FROM journal_progress WHERE journal = ? AND head = ?", (path.stem, head)
         ).fetchone()
         progress = _Progress(*known) if known else _Progress(path.stem, head)
+        joined = _joined(first_lines)
+        if self._remove and joined is not None and joined.host not in (None, socket.gethostname()):
+            return True  # each host collects its own: what another one is writing may look odd from here
         # Judged before the end is looked for: what a dead process wrote is all there.
-        gone = self._remove and _is_gone(first_lines)
+        gone = self._remove and _is_gone(joined)
         texts, end = read_lines(path, progress.read_bytes, self._lines)
         self._lines -= len(texts)
         for first in range(0, len(texts), _PARSED_AT_ONCE):
@@ -279,7 +284,7 @@ class _Batch:
 
 def writer_is_gone(journal: Path) -> bool:
     """Return whether the process that writes a journal has certainly ended."""
-    return _is_gone(_first_lines(journal))
+    return _is_gone(_joined(_first_lines(journal)))
 
 
 def _first_lines(journal: Path) -> list[bytes]:
@@ -287,18 +292,23 @@ def _first_lines(journal: Path) -> list[bytes]:
         return [file.readline() for _ in range(_JOINS_WITHIN)]
 
 
-def _is_gone(first_lines: list[bytes]) -> bool:
+def _joined(first_lines: list[bytes]) -> ProcessJoined | None:
+    """Return what a journal's first lines say of its process; None where they say nothing."""
     for text in first_lines:
         try:
             event = parse_event(text)
         except InvalidEvent:
             continue
         if isinstance(event, ProcessJoined):
-            return is_gone(
-                pid=event.pid, started=event.pid_start, host=event.host, boot=event.boot_id,
-                pid_ns=event.pid_namespace,
-            )  # fmt: skip
-    return False
+            return event
+    return None
+
+
+def _is_gone(joined: ProcessJoined | None) -> bool:
+    return joined is not None and is_gone(
+        pid=joined.pid, started=joined.pid_start, host=joined.host, boot=joined.boot_id,
+        pid_ns=joined.pid_namespace,
+    )  # fmt: skip
 
 
 def _size(journal: Path) -> int:

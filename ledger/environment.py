@@ -82,9 +82,13 @@ def environment_for(settings: Settings) -> dict[str, str]:
     return environment
 
 
-def allowed_environment() -> dict[str, str]:
-    """Return the variables of this process that a session keeps."""
-    return {name: os.environ[name] for name in ENVIRONMENT_ALLOWED if name in os.environ}
+def describe_program() -> dict[str, object]:
+    """Return what `session_started` says of this program: its command, versions and allowed environment."""
+    return {
+        "command": tuple(sys.orig_argv),
+        "versions": versions(),
+        "environment": {name: os.environ[name] for name in ENVIRONMENT_ALLOWED if name in os.environ},
+    }
 
 
 def versions() -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The events: frozen pydantic models, one union told apart by `kind`, and their form as rows."""
 
+import os
+import threading
 from collections.abc import Mapping
 from functools import cache
 from operator import attrgetter
@@ -169,11 +171,36 @@ def _event() -> TypeAdapter[Event]:
     return TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 
 
-def build_models() -> None:
-    """Build what is otherwise built at its first use: some 20 ms."""
-    _event()
-    for model in EventBase.__subclasses__():
-        model.model_rebuild()
+_SAMPLES: Final[dict[str, dict[str, object]]] = {
+    "process_joined": {"name": "-"},
+    "stage_started": {"interval": 0, "stage": "dynamo", "source": "user", "data": {"-": 0}},
+    "stage_stopped": {"interval": 0, "data": {}},
+    "total_claimed": {"claim": 0, "source": "user", "claimed_ns": 0, "data": {}},
+    "milestone_reached": {"name": "-"},
+    "gap_noted": {"what": "-"},
+    "process_left": {"outcome": "completed", "event_count": 1},
+    "session_ended": {"outcome": "completed"},
+    "process_lost": {"lost": "-", "last_seq": 0},
+}
+# pydantic fills global caches, under locks of its own, where a model is built, validates or is dumped for the
+# first time. A child that is forked in the middle of that would wait for ever at its own first event, so the
+# fork waits instead, some 40 ms at most.
+_first_use = threading.RLock()
+os.register_at_fork(
+    before=_first_use.acquire, after_in_parent=_first_use.release, after_in_child=_first_use.release
+)
+
+
+@cache
+def use_every_model_once() -> None:
+    """Do all that pydantic does at a first use, so that no fork meets it later."""
+    with _first_use:
+        for model in EventBase.__subclasses__():
+            kind = str(model.model_fields["kind"].default)
+            fields = {"session": "-", "process": "-", "seq": 0, "at_ns": 0, **_SAMPLES.get(kind, {})}
+            event = model.model_validate(fields)
+            from_json(to_json(event.model_dump(mode="json"), inf_nan_mode="strings", serialize_unknown=True))
+            parse_event(to_line(event))
 
 
 def parse_event(event: Mapping[str, object] | str | bytes) -> Event:
@@ -191,8 +218,11 @@ def parse_event(event: Mapping[str, object] | str | bytes) -> Event:
 
 def first_fault(error: ValidationError) -> str:
     """Return the first fault that pydantic found, as `kind.field: what is wrong`."""
-    fault = error.errors(include_url=False, include_input=False)[0]
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    # A default that could not be made, since another field is bad, is no fault of its own.
+    faults = error.errors(include_url=False, include_input=False)
+    faults = [fault for fault in faults if fault["type"] != "default_factory_not_called"]
+    fault = faults[0]
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     where = ".".join(map(str, fault["loc"])) or ("kind" if "tag" in fault["type"] else "event")
     return f"{where}: {fault['msg']}{more}"
 

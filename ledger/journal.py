@@ -1,6 +1,7 @@
 """The way into a ledger: one file of JSON lines per process, appended to by that process alone."""
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,8 @@ UNNAMED_SUFFIX: Final = ".new"
 """Of a journal whose first line is not written yet: nothing in it was acknowledged."""
 _CHUNK_BYTES: Final = 1 << 20
 _ATTEMPTS: Final = 5
+_LAST_STANDARD: Final = 2
+"""The file descriptor of the standard error output."""
 
 
 def journal_folder(ledger: Path) -> Path:
@@ -72,6 +75,11 @@ class JournalWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
         try:
+            if self._fd <= _LAST_STANDARD:
+                # The host has closed its own, and what it prints later must not land here.
+                standard = self._fd
+                self._fd = fcntl.fcntl(standard, fcntl.F_DUPFD_CLOEXEC, _LAST_STANDARD + 1)
+                os.close(standard)
             self.append(first_lines)
             unnamed.rename(self.path)
         except BaseException:

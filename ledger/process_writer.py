@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 
 from ledger.clock import monotonic_ns, read_anchor
 from ledger.encoding import data_field, interval_id, json_text, well_formed
-from ledger.environment import Settings, allowed_environment, process_name, rank, versions
+from ledger.environment import Settings, describe_program, process_name, rank
 from ledger.errors import InvalidEvent
 from ledger.events import (
     EventBase,
@@ -77,6 +76,7 @@ class ProcessWriter:
         self._retry_at_ns = 0
         self._not_written = 0
         self._told: set[str] = set()
+        self._warnings: list[str] = []
         self._hooks = list(hooks)
         self._missing = dict(missing)
         self._described: dict[Description, bytes] = {}
@@ -115,6 +115,9 @@ class ProcessWriter:
         except BaseException:
             self._account()
             raise
+        finally:
+            if self._warnings:
+                self._say_warnings()
         return NOT_RECORDED
 
     def stop(
@@ -150,6 +153,9 @@ class ProcessWriter:
         except BaseException:
             self._account()
             raise
+        finally:
+            if self._warnings:
+                self._say_warnings()
 
     def claim(self, seconds: float, **fields: object) -> None:
         """Write a claim; its id is the event's own `seq`."""
@@ -186,29 +192,38 @@ class ProcessWriter:
     def leave(self, outcome: Outcome, session_outcome: Outcome) -> Path | None:
         """Write the last events and close the journal; return its path, or None where there is none."""
         with self._lock:
-            if self._journal is not None:
-                if self.settings.begins_session:
-                    self._write(SessionEnded, {"outcome": session_outcome})
-                self._write(ProcessLeft, {"outcome": outcome}, numbered="event_count")
-            journal = self._shut()
+            # Nothing can be taken after these: what a signal handler records meanwhile comes too late.
+            journal, self._journal, self._left = self._journal, None, True
+            if journal is not None:
+                try:
+                    journal.append(self._last_lines(outcome, session_outcome))
+                except Exception as error:
+                    self._warn(f"that the process left is not recorded: {error}")
+                finally:
+                    journal.close()
+        self._say_warnings()
         return journal.path if journal else None
+
+    def _last_lines(self, outcome: Outcome, session_outcome: Outcome) -> bytes:
+        lines = b""
+        if self._not_written:
+            lines += self._line(GapNoted, {"what": NOT_WRITTEN, "count": self._not_written})
+        if self.settings.begins_session:
+            lines += self._line(SessionEnded, {"outcome": session_outcome})
+        return lines + self._line(ProcessLeft, {"outcome": outcome}, numbered="event_count")
 
     def forked(self) -> "ProcessWriter":
         """In a forked child: return its own writer, and shut this one, which is the parent's."""
         # Without the lock, which a thread of the parent may have held at the fork, for ever.
-        self._shut()
+        journal, self._journal, self._left = self._journal, None, True
+        if journal is not None:
+            journal.close()
         return ProcessWriter(
             self.settings._replace(begins_session=False),
             self.clock,
             tuple(self._hooks),
             tuple(self._missing.items()),
         )
-
-    def _shut(self) -> JournalWriter | None:
-        journal, self._journal, self._left = self._journal, None, True
-        if journal is not None:
-            journal.close()
-        return journal
 
     def _open(self) -> JournalWriter | None:
         """With the lock held: open the journal; return None where that fails, or failed a moment ago."""
@@ -244,17 +259,8 @@ class ProcessWriter:
         for name, reason in self._missing.items():
             self._warn(f"{name} is not hooked: {reason}")
         wall_ns = self.anchor.wall_ns
-        started = self._line(
-            SessionStarted,
-            {
-                "label": self.settings.label,
-                "command": tuple(sys.orig_argv),
-                "versions": versions(),
-                "environment": allowed_environment(),
-                "wall_ns": wall_ns,
-            },
-            at_ns=self.anchor.at_ns,
-        )
+        program = {"label": self.settings.label, **describe_program(), "wall_ns": wall_ns}
+        started = self._line(SessionStarted, program, at_ns=self.anchor.at_ns)
         joined = self._line(
             ProcessJoined,
             {
@@ -321,6 +327,9 @@ class ProcessWriter:
         except BaseException:
             self._account()
             raise
+        finally:
+            if self._warnings:
+                self._say_warnings()
 
     def _lose(self, error: OSError) -> None:
         """Count an event that had its number and could not be written."""
@@ -369,13 +378,16 @@ class ProcessWriter:
         self.gap(NOT_VALID, 1, detail)
 
     def _warn(self, message: str) -> None:
-        """Log the first warning of this process; a host's log is not ours to fill."""
+        """Keep the first warning of this process to be logged; a host's log is not ours to fill."""
         if "warned" not in self._told:
             self._told.add("warned")
-            with suppress(
-                Exception
-            ):  # what the host's own log handlers raise is not for the host to get from us
-                _LOG.warning("compile-ledger: %s", message)
+            self._warnings.append(message)
+
+    def _say_warnings(self) -> None:
+        """Log what there is to warn of. Never with the lock held: a host's log handler may record, too."""
+        while self._warnings:
+            with suppress(Exception):  # the host's own log handlers may raise
+                _LOG.warning("compile-ledger: %s", self._warnings.pop())
 
 
 def _kind(model: type[EventBase]) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from ledger.clock import monotonic_ns
 from ledger.environment import Settings, new_session_id, settings_from_environment
-from ledger.events import build_models
+from ledger.events import use_every_model_once
 from ledger.process_writer import NOT_RECORDED, ProcessWriter
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ class Recorder:
 
     def __init__(self, settings: Settings | None, clock: Callable[[], int] = monotonic_ns) -> None:
         if settings:
-            # A fork can't take place while another thread builds the models: the child would wait for ever.
-            build_models()
+            use_every_model_once()
         self._settings = settings
         self._writer = ProcessWriter(settings, clock) if settings else None
         self.enabled: Final = settings is not None
@@ -120,6 +119,8 @@ class Recorder:
         `activity` may be left out for a stage of the vocabulary. The interval is `failed` when an exception
         leaves the body that was not already being handled where it began.
         """
+        if self._writer is None:
+            return _NO_STAGE
         return Stage(self, stage, role, source, component, activity, parent, data)
 
     def start(
@@ -216,16 +217,20 @@ class Recorder:
         `session` is the session's outcome, where it is not the process's.
         After this nothing is taken any more. A process that exits closes its recorders by itself.
         """
+        self._close(outcome, session or outcome, is_exiting=False)
+
+    def _close(self, outcome: Outcome, session: Outcome, *, is_exiting: bool) -> None:
         if (writer := self._writer) is None:
             return
         self._writer = None
         _live.discard(self)
-        journal = writer.leave(outcome, session or outcome)
+        journal = writer.leave(outcome, session)
         if journal is None:
             return
         try:
             # By name, and only now that the host has done its work: recording itself needs no SQLite.
-            import_module("ledger.collector").collect_own(writer.settings.ledger, journal)
+            collector = import_module("ledger.collector")
+            collector.collect_own(writer.settings.ledger, journal, is_exiting=is_exiting)
         except Exception as error:
             _LOG.debug("compile-ledger leaves its journal to the next collector: %s", error)
 
@@ -301,6 +306,8 @@ class Stage:
 
     def __call__(self, function: _Callable) -> _Callable:
         """Return a function, or coroutine function, of which each call is one interval."""
+        if self is _NO_STAGE:
+            return function
         recorder, arguments = self._recorder, self._arguments
 
         @functools.wraps(function)
@@ -335,13 +342,15 @@ _live: Final[set[Recorder]] = set()
 _of_environment: Recorder | None = None
 DISABLED: Final = Recorder(None)
 """The recorder that records nothing."""
+_NO_STAGE: Final = Stage(DISABLED, "", None, "user", None, None, None, None)
 
 
 def _close_all() -> None:
     """At exit: the process failed if an exception ended it, which is what Python then keeps here."""
     failed = getattr(sys, "last_value", None) is not None and not hasattr(sys, "ps1")
+    outcome = "failed" if failed else "completed"
     for recorder in list(_live):
-        recorder.close("failed" if failed else "completed")
+        recorder._close(outcome, outcome, is_exiting=True)  # pyright: ignore[reportPrivateUsage]
 
 
 def _after_fork_in_child() -> None:

@@ -224,13 +224,22 @@ class TestWhoIsGone:
         assert collect_at(path).removed == 1
         assert exit_code(child) == 0
 
-    @pytest.mark.parametrize("elsewhere", ["host", "boot_id", "pid_namespace"])
+    @pytest.mark.parametrize("elsewhere", ["boot_id", "pid_namespace"])
     def test_one_that_can_not_be_judged_from_here_keeps_its_journal(self, path: Path, elsewhere: str) -> None:
         write(path, "p", [joined("p", **GONE, **{elsewhere: "elsewhere"}), *milestones("p", [1])])
         assert collect_at(path).left == 1
         assert [finding for finding in verify(path) if finding.is_fault] == []
         with Ledger.open(path) as ledger:
             assert [process.outcome for process in ledger.timeline().processes] == ["running"]
+
+    def test_another_hosts_journal_is_left_to_it_unless_collected_into_a_ledger_elsewhere(
+        self, path: Path
+    ) -> None:
+        write(path, "p", [joined("p", **GONE, host="elsewhere"), *milestones("p", [1])])
+        assert collect_at(path) == Collected(left=1)
+        assert [finding for finding in verify(path) if finding.is_fault] == []
+        store = Store.in_memory()
+        assert collector.collect(store, journal_folder(path), remove=False) == Collected(events=2, left=1)
 
     def test_one_whose_journal_was_renamed_is_lost_too(self, path: Path) -> None:
         journal = write(path, "p", [joined("p", **GONE), *milestones("p", [1])])
@@ -339,7 +348,7 @@ class TestTogether:
     def test_at_exit_a_process_collects_its_own_journal_alone(self, path: Path) -> None:
         mine = write(path, "mine", [joined("mine"), left("mine", 1)])
         other = write(path, "other", [joined("other"), left("other", 1)])
-        collect_own(path, mine)
+        collect_own(path, mine, is_exiting=True)
         assert (mine.exists(), other.exists()) == (False, True)
         assert rows(path) == keys("mine", 2)
 

@@ -350,3 +350,14 @@ print(json.dumps([time.perf_counter() - before, sorted(sys.modules)]))
     print(f"`import ledger` took {took * 1000:.0f} ms beyond pydantic")
     for name in ("sqlite3", "sqlite_utils", "torch", "typer", "rich", "ledger.store", "ledger.collector"):
         assert name not in modules
+
+
+class TestStandardDescriptors:
+    def test_a_host_that_closed_its_stderr_does_not_write_into_the_journal(self, path: Path) -> None:
+        program = (
+            "import os, sys; os.close(2); from ledger import Recorder; "
+            f"r = Recorder.open({str(path)!r}); r.milestone('one'); os.system('echo noise >&2'); "
+            "r.milestone('two'); os._exit(0)"
+        )
+        subprocess.run([sys.executable, "-c", program], check=True)
+        assert [event.name for event in recorded(path)] == ["one", "two"]

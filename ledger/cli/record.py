@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ledger.cli.live import LiveView
+from ledger.cli.tables import printer
 from ledger.cli.terminal import Screen, is_drawable, keep_standard_descriptors
 from ledger.collector import collect
 from ledger.environment import Settings, environment_for, new_session_id
@@ -378,7 +379,7 @@ def _report(ledger_file: Path, recorded: Recorded) -> None:
     try:
         with Ledger.open(ledger_file) as ledger:
             tell_note(ledger)
-            print_report(ledger, recorded.session, Console(stderr=True))
+            print_report(ledger, recorded.session, printer(stderr=True))
     except KeyboardInterrupt:
         _say(f"interrupted: `compile-ledger report {ledger_file}` prints the report")
     except (Exception, SystemExit) as error:  # rich exits where stderr is a pipe that nobody reads

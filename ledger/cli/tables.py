@@ -1,6 +1,5 @@
 """Tables on the terminal: rows in, rich tables out. Names from events are no markup."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -13,9 +12,10 @@ NS_PER_S: Final = 1e9
 _NO_TERMINAL_WIDTH: Final = 1_000
 
 
-def printer() -> Console:
+def printer(*, stderr: bool = False) -> Console:
     """Return the console to print to. What is read by a program is not folded at a terminal's width."""
-    return Console() if sys.stdout.isatty() else Console(width=_NO_TERMINAL_WIDTH)
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=_NO_TERMINAL_WIDTH)
 
 
 def seconds(ns: object) -> str:
