@@ -14,6 +14,7 @@ whatever comes after D and lies within the popped one lies within D as well, mor
 """
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -60,7 +61,7 @@ def intervals_of(
     begun, stop_of, index_of = _paired(starts, stops, anomalies)
     parents = _followed_parents(begun, index_of)
     ends = _ends(begun, stop_of, parents, is_over)
-    _check_parents(begun, ends, index_of, anomalies)
+    _check_parents(begun, ends, parents, index_of, anomalies)
     order = _by_enclosure(begun, ends)
     enclosure = _Enclosure(order, begun, ends)
     enclosing, depths = enclosure.innermost(len(begun))
@@ -165,22 +166,26 @@ def _by_enclosure(begun: list[Start], ends: list[int]) -> list[int]:
 
 
 def _check_parents(
-    begun: list[Start], ends: list[int], index_of: dict[int, int], anomalies: _Anomalies
+    begun: list[Start],
+    ends: list[int],
+    parents: list[int | None],
+    index_of: dict[int, int],
+    anomalies: _Anomalies,
 ) -> None:
     """Rule 3: a parent that never started, or that does not enclose its child, is an anomaly."""
     for i, child in enumerate(begun):
-        if child.parent is None:
-            continue
+        p = parents[i]
+        if child.parent is None or (p is not None and ends[i] <= ends[p]):
+            continue  # it has none, or lies within one that began before it
         p = index_of.get(child.parent)
         if p is None:
             anomalies.add(
                 "unknown_parent", child, f"{child.parent}, the parent of {child.stage}, never began"
             )
             continue
-        end, parent_end = ends[i], ends[p]
+        parent, end, parent_end = begun[p], ends[i], ends[p]
         if _OPEN in (end, parent_end):
             continue
-        parent = begun[p]
         early, late = max(0, parent.at_ns - child.at_ns), max(0, end - parent_end)
         is_same_time = parent.at_ns == child.at_ns and end == parent_end
         if early or late or (is_same_time and parent.seq >= child.seq):
@@ -206,10 +211,10 @@ def _roles(
     from_ancestors = list(roles)
     # Of each activity, those with a role of their own that may still enclose something, and their stops,
     # negative so that they ascend: bisect then finds the last that reaches far enough.
-    candidates: dict[Activity, tuple[list[str], list[int]]] = {}
+    candidates: defaultdict[Activity, tuple[list[str], list[int]]] = defaultdict(lambda: ([], []))
     for i in order:
         start, end = begun[i], ends[i]
-        given, stops = candidates.setdefault(start.activity, ([], []))
+        given, stops = candidates[start.activity]
         if start.role is not None:
             while stops and -stops[-1] < end:
                 stops.pop()
@@ -248,9 +253,9 @@ def _times_not_in_others(
         if length is not None:
             unattributed[i] = ends[i] - begun[i].at_ns - length
     strays = _strays(begun, ends, parents)
-    threads: dict[str | None, list[int]] = {}
+    threads: defaultdict[str | None, list[int]] = defaultdict(list)
     for i in enclosure.order:
-        threads.setdefault(begun[i].thread, []).append(i)
+        threads[begun[i].thread].append(i)
     for of_thread in threads.values():
         if len(threads) > 1:
             enclosure = _Enclosure(of_thread, begun, ends)
@@ -345,12 +350,12 @@ def _strays(
         parent = parents[i]
         if parent is None:
             continue
-        below, end = strays.get(i, []), ends[i]
+        below, end = strays.get(i), ends[i]
         is_plain = _OPEN != end <= ends[parent] and begun[i].thread == begun[parent].thread
         if is_plain and not below:
             continue
         own = [] if end == _OPEN else [(begun[i].at_ns, end)]
-        strays.setdefault(parent, []).extend(_merged(own + below))
+        strays.setdefault(parent, []).extend(_merged(own + (below or [])))
     return strays
 
 

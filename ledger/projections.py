@@ -55,8 +55,8 @@ def stored_timeline(store: Store, session: str) -> Timeline:
     # One process after the other: the unique key is an index that gives each one's events in their order.
     for process in store.processes(session):
         stages[process] = StageEvents(
-            [Start._make(row) for row in store.of_kind(session, process, "stage_started", Start._fields)],
-            [Stop._make(row) for row in store.of_kind(session, process, "stage_stopped", Stop._fields)],
+            list(map(Start._make, store.of_kind(session, process, "stage_started", Start._fields))),
+            list(map(Stop._make, store.of_kind(session, process, "stage_stopped", Stop._fields))),
         )
     others = store.rows(session, "kind NOT IN ('stage_started', 'stage_stopped')")
     return timeline_of_stored(session, SessionEvents(stages, [from_row(row) for row in others]))

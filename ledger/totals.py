@@ -1,5 +1,6 @@
 """From intervals to totals: rules 4 to 6 and 8 of the reducer. A total is the length of a union."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,21 +39,19 @@ def role_totals(intervals: Sequence[Interval]) -> list[RoleTotal]:
 
     `intervals` are those of the process, by start.
     """
-    top_level: dict[Group, _Sum] = {}
-    still_open: dict[Group, _Open] = {}
-    numbers: dict[Group, int] = {}
+    top_level: defaultdict[Group, _Sum] = defaultdict(_Sum)
+    still_open: defaultdict[Group, _Open] = defaultdict(_Open)
+    numbers: Counter[Group] = Counter((interval.role, interval.activity) for interval in intervals)
     for interval in intervals:
-        group = (interval.role, interval.activity)
-        numbers[group] = numbers.get(group, 0) + 1
         if interval.open_ns is not None:
-            waiting = still_open.setdefault(group, _Open())
+            waiting = still_open[interval.role, interval.activity]
             waiting.number += 1
             waiting.longest_ns = max(waiting.longest_ns, interval.open_ns)
         elif interval.is_top_level and interval.stop_ns is not None:
-            top_level.setdefault(group, _Sum()).add(interval.start_ns, interval.stop_ns)
+            top_level[interval.role, interval.activity].add(interval.start_ns, interval.stop_ns)
     totals: list[RoleTotal] = []
     for group in sorted(numbers, key=_sort_key):
-        total, waiting = top_level.get(group, _Sum()), still_open.get(group, _Open())
+        total, waiting = top_level[group], still_open[group]
         totals.append(
             RoleTotal(
                 intervals[0].session, intervals[0].process, *group,
@@ -66,9 +65,9 @@ def role_totals(intervals: Sequence[Interval]) -> list[RoleTotal]:
 
 def source_totals(intervals: Sequence[Interval]) -> list[SourceTotal]:
     """Rule 6: the same among one source's intervals alone, beside the sum of all of them."""
-    sums: dict[tuple[str | None, Activity, Source], _Sum] = {}
+    sums: defaultdict[tuple[str | None, Activity, Source], _Sum] = defaultdict(_Sum)
     for interval in intervals:
-        total = sums.setdefault((interval.role, interval.activity, interval.source), _Sum())
+        total = sums[interval.role, interval.activity, interval.source]
         if interval.stop_ns is not None:
             total.add(interval.start_ns, interval.stop_ns)
     return [
@@ -88,15 +87,14 @@ def session_totals(
 
     `domain_of` gives each process's clock domain; there is no union where two processes' domains differ.
     """
-    groups: dict[Group, list[RoleTotal]] = {}
+    groups: defaultdict[Group, list[RoleTotal]] = defaultdict(list)
     for total in totals:
-        groups.setdefault((total.role, total.activity), []).append(total)
-    unions: dict[Group, _Sum] = {}
+        groups[total.role, total.activity].append(total)
+    unions: defaultdict[Group, _Sum] = defaultdict(_Sum)
     top_level = (interval for interval in intervals if interval.is_top_level)
     for interval in sorted(top_level, key=lambda interval: interval.start_ns):
         if interval.stop_ns is not None:
-            union = unions.setdefault((interval.role, interval.activity), _Sum())
-            union.add(interval.start_ns, interval.stop_ns)
+            unions[interval.role, interval.activity].add(interval.start_ns, interval.stop_ns)
     found: list[SessionTotal] = []
     for group in sorted(groups, key=_sort_key):
         of_group = groups[group]
@@ -106,7 +104,7 @@ def session_totals(
             SessionTotal(
                 slowest.session, *group,
                 max_ns=slowest.total_ns,
-                union_ns=unions.get(group, _Sum()).union_ns if is_one_clock else None,
+                union_ns=unions[group].union_ns if is_one_clock else None,
                 sum_ns=sum(total.total_ns for total in of_group),
                 slowest_process=slowest.process,
                 process_count=len(of_group),
