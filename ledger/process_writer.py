@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ledger.clock import monotonic_ns, read_anchor
 from ledger.encoding import data_field, interval_id, json_text, well_formed
-from ledger.environment import Settings, describe_program, process_name, rank
+from ledger.environment import Settings, describe_program
 from ledger.errors import InvalidEvent
 from ledger.events import (
     EventBase,
@@ -29,7 +29,7 @@ from ledger.events import (
     parse_event,
     to_line,
 )
-from ledger.identity import this_process
+from ledger.introduction import Introduction
 from ledger.journal import SUFFIX, JournalWriter, journal_folder
 from ledger.vocabulary import Outcome
 
@@ -60,8 +60,7 @@ class ProcessWriter:
         self,
         settings: Settings,
         clock: Callable[[], int] = monotonic_ns,
-        hooks: tuple[str, ...] = (),
-        missing: tuple[tuple[str, str], ...] = (),
+        introduction: Introduction | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -77,16 +76,23 @@ class ProcessWriter:
         self._not_written = 0
         self._told: set[str] = set()
         self._warnings: list[str] = []
-        self._hooks = list(hooks)
-        self._missing = dict(missing)
+        self._introduction = introduction or Introduction()
+        self._failed = False
         self._described: dict[Description, bytes] = {}
         key = b'"session":%b,"process":%b,"seq":' % (json_text(settings.session), json_text(self.process))
         self._start_prefix = b'{"kind":"stage_started",' + key
         self._stop_prefix = b'{"kind":"stage_stopped",' + key
 
-    def start(self, described: Description, parent: int | None, data: Mapping[str, object] | None) -> int:
-        """Write the start of an interval and return its id: the event's own `seq`."""
+    def start(
+        self,
+        described: Description,
+        parent: int | None,
+        data: Mapping[str, object] | None,
+        at_ns: int | None = None,
+    ) -> int:
+        """Write the start of an interval, now or at `at_ns`, and return its id: the event's own `seq`."""
         try:
+            begin_ns = None if at_ns is None else int(at_ns)
             try:
                 thread: bytes = self._local.name
             except AttributeError:
@@ -102,8 +108,10 @@ class ProcessWriter:
                 if (journal := self._journal or self._open()) is None:
                     return NOT_RECORDED
                 seq = next(self._seq)
-                line = b'%b%d,"at_ns":%d,"interval":%d%b' % (self._start_prefix, seq, self.clock(), seq, rest)
-                journal.append(line)
+                begin_ns = self.clock() if at_ns is None else at_ns
+                journal.append(
+                    b'%b%d,"at_ns":%d,"interval":%d%b' % (self._start_prefix, seq, begin_ns, seq, rest)
+                )
                 self._written += 1
                 if self._not_written:
                     self._say_not_written()
@@ -178,16 +186,26 @@ class ProcessWriter:
 
     def hooked(self, name: str) -> None:
         """Keep the name of a hook that is in place, for `process_joined`."""
-        if isinstance(name, str) and name not in self._hooks:  # pyright: ignore[reportUnnecessaryIsInstance]
-            self._hooks.append(name)
+        hooks = self._introduction.hooks
+        if isinstance(name, str) and name not in hooks:  # pyright: ignore[reportUnnecessaryIsInstance]
+            hooks.append(name)
 
     def hook_missing(self, name: str, reason: str) -> None:
         """Keep a hook that is not in place; where this process has joined already, write it as a gap."""
-        if not isinstance(name, str) or name in self._missing:  # pyright: ignore[reportUnnecessaryIsInstance]
+        missing = self._introduction.missing
+        if not isinstance(name, str) or name in missing:  # pyright: ignore[reportUnnecessaryIsInstance]
             return
-        self._missing[name] = str(reason)
+        missing[name] = str(reason)
         if self._journal is not None:
             self.gap(HOOK_MISSING, 1, f"{name}: {reason}")
+
+    def name_process(self, name: str, rank: int | None) -> None:
+        """Keep the name, and rank, for `process_joined`."""
+        self._introduction.named = (name, rank)
+
+    def process_failed(self) -> None:
+        """Keep that this process failed, whatever its exit will say."""
+        self._failed = True
 
     def leave(self, outcome: Outcome, session_outcome: Outcome) -> Path | None:
         """Write the last events and close the journal; return its path, or None where there is none."""
@@ -196,7 +214,7 @@ class ProcessWriter:
             journal, self._journal, self._left = self._journal, None, True
             if journal is not None:
                 try:
-                    journal.append(self._last_lines(outcome, session_outcome))
+                    journal.append(self._last_lines("failed" if self._failed else outcome, session_outcome))
                 except Exception as error:
                     self._warn(f"that the process left is not recorded: {error}")
                 finally:
@@ -218,12 +236,8 @@ class ProcessWriter:
         journal, self._journal, self._left = self._journal, None, True
         if journal is not None:
             journal.close()
-        return ProcessWriter(
-            self.settings._replace(begins_session=False),
-            self.clock,
-            tuple(self._hooks),
-            tuple(self._missing.items()),
-        )
+        settings = self.settings._replace(begins_session=False)
+        return ProcessWriter(settings, self.clock, self._introduction.of_forked_child())
 
     def _open(self) -> JournalWriter | None:
         """With the lock held: open the journal; return None where that fails, or failed a moment ago."""
@@ -255,21 +269,13 @@ class ProcessWriter:
         self._written = 0
 
     def _first_lines(self) -> bytes:
-        me = this_process()
-        for name, reason in self._missing.items():
+        for name, reason in self._introduction.missing.items():
             self._warn(f"{name} is not hooked: {reason}")
         wall_ns = self.anchor.wall_ns
         program = {"label": self.settings.label, **describe_program(), "wall_ns": wall_ns}
         started = self._line(SessionStarted, program, at_ns=self.anchor.at_ns)
-        joined = self._line(
-            ProcessJoined,
-            {
-                "name": process_name(), "rank": rank(), **me._asdict(), "wall_ns": wall_ns,
-                "hooks": tuple(self._hooks),
-                "missing_hooks": tuple(f"{name}: {reason}" for name, reason in self._missing.items()),
-            },
-            at_ns=self.anchor.at_ns,
-        )  # fmt: skip
+        me = {**self._introduction.fields(), "wall_ns": wall_ns}
+        joined = self._line(ProcessJoined, me, at_ns=self.anchor.at_ns)
         self._written = 2
         return started + joined
 

@@ -6,7 +6,6 @@ nothing is opened before the first event.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
 import inspect
@@ -18,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
+from ledger import exits
 from ledger.clock import monotonic_ns
 from ledger.environment import Settings, new_session_id, settings_from_environment
 from ledger.events import use_every_model_once
@@ -66,7 +66,7 @@ class Recorder:
         self._writer = ProcessWriter(settings, clock) if settings else None
         self.enabled: Final = settings is not None
         if settings:
-            _live.add(self)
+            exits.watch(self)
 
     @classmethod
     def from_environment(cls) -> Recorder:
@@ -133,8 +133,12 @@ class Recorder:
         activity: Activity | None = None,
         parent: int | _Innermost | None = INNERMOST,
         data: Mapping[str, object] | None = None,
+        at_ns: int | None = None,
     ) -> int:
-        """Begin an interval and return its id, which `stop` takes."""
+        """Begin an interval and return its id, which `stop` takes.
+
+        `at_ns` is when it began, by the recorder's clock (`time.perf_counter_ns`), where that was before now.
+        """
         writer = self._writer
         if writer is None:
             return NOT_RECORDED
@@ -142,6 +146,7 @@ class Recorder:
             (stage, source, activity, role if role is not None else _role.get(), component),
             _innermost_of(writer) if isinstance(parent, _Innermost) else parent,
             data,
+            at_ns,
         )
 
     def stop(
@@ -151,10 +156,11 @@ class Recorder:
         outcome: Outcome = "completed",
         error: str | None = None,
         data: Mapping[str, object] | None = None,
+        at_ns: int | None = None,
     ) -> None:
-        """End an interval; `error` is the class name of the exception that failed it."""
+        """End an interval; `error` is the class name of what failed it, `at_ns` is as for `start`."""
         if (writer := self._writer) is not None:
-            writer.stop(interval, writer.clock(), outcome, error, data)
+            writer.stop(interval, writer.clock() if at_ns is None else at_ns, outcome, error, data)
 
     @property
     def innermost(self) -> int | None:
@@ -211,6 +217,19 @@ class Recorder:
         if (writer := self._writer) is not None:
             writer.hook_missing(name, reason)
 
+    def name_process(self, name: str, rank: int | None = None) -> None:
+        """Say what this process is called, and its rank, where its host program knows better.
+
+        Has no effect after the process's first event, which goes out with its name.
+        """
+        if (writer := self._writer) is not None:
+            writer.name_process(name, rank)
+
+    def process_failed(self) -> None:
+        """Say that this process has failed, for a host that catches what failed it and then exits with 0."""
+        if (writer := self._writer) is not None:
+            writer.process_failed()
+
     def close(self, outcome: Outcome = "completed", *, session: Outcome | None = None) -> None:
         """Say that this process left, and how; and where the session began here, that it ended.
 
@@ -223,7 +242,7 @@ class Recorder:
         if (writer := self._writer) is None:
             return
         self._writer = None
-        _live.discard(self)
+        exits.forget(self)
         journal = writer.leave(outcome, session)
         if journal is None:
             return
@@ -242,7 +261,12 @@ class Recorder:
     ) -> None:
         self.close("completed" if error is None else "failed")
 
-    def _after_fork(self) -> None:
+    def close_at_exit(self, outcome: Outcome) -> None:
+        """For `ledger.exits`: as `close`, without waiting for anybody else."""
+        self._close(outcome, outcome, is_exiting=True)
+
+    def after_fork(self) -> None:
+        """For `ledger.exits`: become the recorder of a forked child, which is a process of its own."""
         if self._writer is not None:
             self._writer = self._writer.forked()
 
@@ -338,38 +362,7 @@ class RoleContext:
         _role.reset(self._token)
 
 
-_live: Final[set[Recorder]] = set()
 _of_environment: Recorder | None = None
 DISABLED: Final = Recorder(None)
 """The recorder that records nothing."""
 _NO_STAGE: Final = Stage(DISABLED, "", None, "user", None, None, None, None)
-
-
-def _close_all() -> None:
-    """At exit: the process failed if an exception ended it, which is what Python then keeps here."""
-    failed = getattr(sys, "last_value", None) is not None and not hasattr(sys, "ps1")
-    outcome = "failed" if failed else "completed"
-    for recorder in list(_live):
-        recorder._close(outcome, outcome, is_exiting=True)  # pyright: ignore[reportPrivateUsage]
-
-
-def _after_fork_in_child() -> None:
-    for recorder in list(_live):
-        recorder._after_fork()  # pyright: ignore[reportPrivateUsage]
-    # multiprocessing ends its forked children without exit handlers, but with its own finalizers. It
-    # forgets those made before its child runs, so ours is made when it tells the child about the fork.
-    if (util := sys.modules.get("multiprocessing.util")) is not None:
-        util.register_after_fork(_close_all, _close_with_multiprocessing)
-
-
-def _close_with_multiprocessing(_: object = None) -> None:
-    sys.modules["multiprocessing.util"].Finalize(None, _close_all, exitpriority=-1000)
-
-
-atexit.register(_close_all)
-os.register_at_fork(after_in_child=_after_fork_in_child)
-if (_util := sys.modules.get("multiprocessing.util")) is not None:
-    # A child that multiprocessing spawns imports this before it forgets its finalizers, or while it runs.
-    _util.register_after_fork(_close_all, _close_with_multiprocessing)
-    if sys.modules["multiprocessing.process"].parent_process() is not None:
-        _close_with_multiprocessing()

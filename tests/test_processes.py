@@ -207,6 +207,39 @@ subprocess.run([sys.executable, "-c", {child!r}], cwd="elsewhere", check=True)
         self.run(path, program, code=1)
         assert collected(path)["program.py"]["outcome"] == "failed"
 
+    @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+    @pytest.mark.parametrize(
+        ("ends_with", "outcome"),
+        [
+            ("raise KeyError", "failed"),
+            ("sys.exit(3)", "failed"),
+            ("sys.exit(0)", "completed"),
+            ("pass", "completed"),
+        ],
+    )
+    def test_a_child_of_multiprocessing_leaves_as_it_ended(
+        self, path: Path, method: str, ends_with: str, outcome: str
+    ) -> None:
+        program = f"""
+import multiprocessing, sys
+from ledger import Recorder
+
+def child():
+    Recorder.from_environment().milestone("child")
+    {ends_with}
+
+if __name__ == "__main__":
+    Recorder.from_environment().milestone("parent")
+    started = multiprocessing.get_context({method!r}).Process(target=child, name="child")
+    started.start()
+    started.join()
+"""
+        self.run(path, program)
+        assert {name: row["outcome"] for name, row in collected(path).items()} == {
+            "child": outcome,
+            "program.py": "completed",
+        }
+
     def test_exec_makes_another_process_of_the_same_session(self, path: Path) -> None:
         child = "from ledger import Recorder; Recorder.from_environment().milestone('after')"
         program = f"""

@@ -126,6 +126,30 @@ class TestWhatIsWritten:
         assert (claim.claimed_ns, claim.resolution_ns, claim.text) == (16_770_000_000, 10_000_000, text)
         assert (claim.claim, claim.counts, claim.stage) == (claim.seq, "total", "torch_compile")
 
+    def test_an_interval_may_be_of_a_time_that_has_passed(self, path: Path, recorder: Recorder) -> None:
+        before = recorder.start("process_start", source="engine", at_ns=5)
+        recorder.stop(before, at_ns=8)
+        started, stopped = events_in(path)[-2:]
+        assert (started.at_ns, stopped.at_ns) == (5, 8)
+        recorder.start("process_start", at_ns="no time")  # type: ignore[arg-type]
+        assert [event.what for event in events_in(path) if isinstance(event, GapNoted)] == ["event_not_valid"]
+
+    def test_a_host_may_name_its_process_before_the_first_event(self, path: Path, recorder: Recorder) -> None:
+        recorder.name_process("Worker_TP1", rank=1)
+        recorder.milestone("first")
+        recorder.name_process("too late")
+        recorder.milestone("second")
+        [joined] = (event for event in events_in(path) if isinstance(event, ProcessJoined))
+        assert (joined.name, joined.rank) == ("Worker_TP1", 1)
+
+    def test_a_process_that_its_host_calls_failed_has_failed(self, path: Path, recorder: Recorder) -> None:
+        recorder.milestone("first")
+        recorder.process_failed()
+        recorder.close()
+        with Ledger.open(path) as ledger:
+            assert ledger.sql("SELECT outcome FROM processes") == [{"outcome": "failed"}]
+            assert ledger.sql("SELECT outcome FROM sessions") == [{"outcome": "completed"}]
+
     def test_a_gap_and_a_hook_found_missing_later_are_written(self, path: Path, recorder: Recorder) -> None:
         recorder.gap("dropped", count=3, detail="why")
         recorder.hook_missing("inductor", "gone")

@@ -155,7 +155,7 @@ def _run(
             collecting.start()
             exit_code = _exit_code(child, screen)
             recorder.milestone("command_ended")
-        recorder.close("failed" if exit_code else "completed")
+        recorder.close(session="failed" if exit_code else "completed")
         if screen and not problem:
             _take_away(screen)
     if problem:
