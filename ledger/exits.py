@@ -65,9 +65,10 @@ def _close_with_multiprocessing(_: object = None) -> None:
 
 atexit.register(_close_all)
 os.register_at_fork(after_in_child=_after_fork_in_child)
-# A child that multiprocessing spawns imports this before it forgets its finalizers, or while it runs. In the
-# first case it has not imported its own `util` yet, but will.
+# In a child that multiprocessing spawns. Where its main module imports this, which is before multiprocessing
+# makes it a child, it has neither a parent nor `util` yet; versions that then clear the finalizers tell us.
 if "multiprocessing.util" in sys.modules or "multiprocessing.spawn" in sys.modules:
     import_module("multiprocessing.util").register_after_fork(_close_all, _close_with_multiprocessing)
-    if sys.modules["multiprocessing.process"].parent_process() is not None:
+    _process = sys.modules["multiprocessing.process"]
+    if _process.parent_process() is not None or getattr(_process.current_process(), "_inheriting", False):
         _close_with_multiprocessing()
