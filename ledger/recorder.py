@@ -280,7 +280,7 @@ def _innermost_of(writer: ProcessWriter) -> int | None:
 class Stage:
     """One interval as a context manager, or one per call as a decorator."""
 
-    __slots__ = ("_arguments", "_handled", "_recorder", "_token", "_writer", "interval")
+    __slots__ = ("_arguments", "_handled", "_recorder", "_said", "_token", "_writer", "interval")
 
     def __init__(
         self,
@@ -295,14 +295,15 @@ class Stage:
     ) -> None:
         self._recorder = recorder
         self._arguments = (stage, role, source, component, activity, parent, data)
+        self.interval = NOT_RECORDED
 
     def __enter__(self) -> Stage:
         self._writer = writer = self._recorder._writer  # pyright: ignore[reportPrivateUsage]
         if writer is None:
-            self.interval = NOT_RECORDED
             return self
         stage, role, source, component, activity, parent, data = self._arguments
         self._handled = sys.exc_info()[1]
+        self._said: dict[str, object] | None = None
         self.interval = writer.start(
             (stage, source, activity, role if role is not None else _role.get(), component),
             _innermost_of(writer) if isinstance(parent, _Innermost) else parent,
@@ -324,9 +325,14 @@ class Stage:
             _innermost.reset(self._token)
         at_ns = writer.clock()
         if error is None or error is self._handled:
-            writer.stop(self.interval, at_ns, "completed", None, None)
+            writer.stop(self.interval, at_ns, "completed", None, self._said)
         else:
-            writer.stop(self.interval, at_ns, "failed", type(error).__name__, None)
+            writer.stop(self.interval, at_ns, "failed", type(error).__name__, self._said)
+
+    def note(self, **data: object) -> None:
+        """Keep, with the interval's end, what became known of it inside; does nothing outside of the body."""
+        if self.interval != NOT_RECORDED:
+            self._said = {**(self._said or {}), **data}
 
     def __call__(self, function: _Callable) -> _Callable:
         """Return a function, or coroutine function, of which each call is one interval."""

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = {
     "ledger": "ledger",
     "ledger_torch": "adapters/ledger_torch",
+    "ledger_vllm": "adapters/ledger_vllm",
     "ledger_migrations": "migrations/ledger_migrations",
 }
 

@@ -1,0 +1,155 @@
+"""Writes down what vLLM says about its own time: its log lines, and what its accumulators hold."""
+
+import logging
+from collections.abc import Generator, Mapping
+from typing import Any, Final, NamedTuple
+
+from ledger_vllm.messages import Stated, stated
+from ledger_vllm.parts import WHOLE, Part, part_of
+from ledger_vllm.stages import Begun, Stages
+from ledger_vllm.watching import Call, Ended
+
+_LOGGER: Final = "vllm"
+"""All of vLLM's loggers are below this one, which does not propagate."""
+
+ACCUMULATORS: Final = {"compilation_time": "language_model", "encoder_compilation_time": "encoder"}
+"""Attributes of vLLM's CompilationConfig, in seconds; the second one from 0.20.0 on."""
+
+
+_ACCUMULATED_NS: Final = 1_000
+"""The resolution of what vLLM keeps as a float: its two looks at the clock are not ours."""
+
+
+class LogClaims(logging.Handler):
+    """Claims each duration that vLLM logs, with the line's text and the interval that it speaks of."""
+
+    def __init__(self, stages: Stages) -> None:
+        super().__init__(logging.INFO)
+        self._stages = stages
+
+    def listen(self) -> None:
+        """Add this handler to vLLM's logger, where it is not among its handlers."""
+        logging.getLogger(_LOGGER).addHandler(self)
+
+    def logging_configured(self, call: Call) -> Generator[None, Ended, None]:
+        """Listen again: vLLM's configuration of its logger removes the handlers that it does not know."""
+        yield
+        self.listen()
+
+    def say_whether_heard(self) -> None:
+        """Note whether vLLM's lines come here at all."""
+        logger = logging.getLogger(_LOGGER)
+        if logger.isEnabledFor(logging.INFO):
+            self._stages.recorder.hooked("vllm log lines")
+        else:
+            level = logging.getLevelName(logger.getEffectiveLevel())
+            self._stages.recorder.hook_missing("vllm log lines", f"vLLM logs nothing below {level}")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Claim what a line states; most lines state nothing."""
+        try:
+            text = record.getMessage()
+            where = {"logger": record.name, "line": record.lineno}
+            for said in stated(text):
+                self._claim(said, text, where)
+        except Exception as error:
+            self._stages.recorder.gap("claim_failed", detail=f"{type(error).__name__}: {error}")
+
+    def _claim(self, said: Stated, text: str, where: Mapping[str, object]) -> None:
+        subject = self._subject(said)
+        data: dict[str, object] = dict(where)
+        if said.range is not None:
+            data["range"] = said.range
+        if len(subject.intervals) > 1:
+            data["intervals"] = subject.intervals
+        self._stages.recorder.claim(
+            said.seconds,
+            source=said.source,
+            role=subject.part.role,
+            component=subject.part.component,
+            stage=subject.stage,
+            counts=said.counts,
+            resolution_ns=said.resolution_ns,
+            text=text,
+            interval=subject.intervals[0] if len(subject.intervals) == 1 else None,
+            data=data,
+        )
+
+    def _subject(self, said: Stated) -> "_Subject":
+        if said.counts == "ranks":
+            return _Subject(said.stage, Part(said.role, None), [])
+        if said.range is not None and (compiling := self._stages.innermost("backend_compile")) is not None:
+            return _Subject(said.stage, compiling.part, compiling.graphs.get(said.range, []))
+        about = self._stages.spoken_of(said.stage)
+        if said.stage == "graph_capture":
+            # The probe captures with the same function, and the same words.
+            about = self._stages.innermost("graph_capture_probe") or about
+        if about is not None:
+            return _Subject(about.stage, about.part, [about.interval, *about.also])
+        return _Subject(said.stage, part_of(said.tag, is_encoder=False) if said.tag else WHOLE, [])
+
+
+class _Subject(NamedTuple):
+    """What a line speaks of."""
+
+    stage: str
+    part: Part
+    intervals: list[int]
+
+
+class Accumulators:
+    """What a CompilationConfig has added up, and what was added to it since the last look."""
+
+    def __init__(self, stages: Stages, config: Any) -> None:
+        self._stages = stages
+        self.config: Final = config
+        self._seen = held(config)
+
+    def claim_added(self, source: Any, begun: Begun, *, even_nothing: bool = False) -> None:
+        """Claim what was added since the last look as an addition that speaks of a stage.
+
+        `even_nothing` is for one who is supposed to add something: that it added nothing is a claim as well.
+        """
+        now = held(self.config)
+        expected = "encoder_compilation_time" if begun.part.role == "encoder" else "compilation_time"
+        for name, after in now.items():
+            before = self._seen.get(name, 0.0)
+            if after == before and not (even_nothing and name == expected):
+                continue
+            self._stages.recorder.claim(
+                after - before,
+                source=source,
+                role=begun.part.role,
+                component=begun.part.component,
+                stage=begun.stage,
+                counts="addition",
+                resolution_ns=_ACCUMULATED_NS,
+                text=f"compilation_config.{name}: {before!r} -> {after!r}",
+                interval=begun.interval,
+                data={"accumulator": name},
+            )
+        self._seen = now
+
+
+def held(config: Any) -> dict[str, float]:
+    """Return the accumulators that a CompilationConfig has, in seconds."""
+    return {name: float(value) for name in ACCUMULATORS if (value := getattr(config, name, None)) is not None}
+
+
+def claim_held(stages: Stages, config: Any, source: Any, counts: Any, whose: str) -> None:
+    """Claim what a CompilationConfig holds in the end."""
+    for name, seconds in held(config).items():
+        claim_total(stages, seconds, source, counts, ACCUMULATORS[name], f"{whose} {name} = {seconds!r}")
+
+
+def claim_total(stages: Stages, seconds: float, source: Any, counts: Any, role: str, text: str) -> None:
+    """Claim a number that stands for all compiles of a role."""
+    stages.recorder.claim(
+        seconds,
+        source=source,
+        role=role,
+        stage="torch_compile",
+        counts=counts,
+        resolution_ns=_ACCUMULATED_NS,
+        text=text,
+    )

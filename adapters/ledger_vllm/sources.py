@@ -1,0 +1,55 @@
+"""Reads in vLLM's sources, without importing them, whether the targets are what the watches expect.
+
+Importing vLLM takes many seconds, and modules of a GPU's worker can't be imported where there is none.
+"""
+
+import ast
+from collections.abc import Callable, Iterator
+
+from ledger_vllm.reliance import Target
+
+Read = Callable[[str], str | None]
+"""Returns the text of a module, by its dotted name; None where there is none."""
+
+
+def parameters(target: Target, read: Read) -> list[str] | None:
+    """Return the names of a target's parameters; None where there is no such function."""
+    return _parameters(target.module, target.name, read)
+
+
+def _parameters(module: str, name: str, read: Read) -> list[str] | None:
+    text = read(module)
+    if text is None:
+        return None
+    body = ast.parse(text).body
+    *path, last = name.split(".")
+    for part in path:
+        inside = [node.body for node in body if isinstance(node, ast.ClassDef) and node.name == part]
+        if not inside:
+            return None
+        body = inside[-1]
+    functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == last]
+    if functions:
+        return list(_names(functions[-1].args))
+    for node in body:
+        if isinstance(node, ast.ImportFrom) and any(alias.name == last for alias in node.names):
+            return _parameters(_imported_from(node, module), last, read)
+    return None
+
+
+def _names(arguments: ast.arguments) -> Iterator[str]:
+    for argument in (*arguments.posonlyargs, *arguments.args):
+        yield argument.arg
+    if arguments.vararg:
+        yield arguments.vararg.arg
+    for argument in arguments.kwonlyargs:
+        yield argument.arg
+    if arguments.kwarg:
+        yield arguments.kwarg.arg
+
+
+def _imported_from(node: ast.ImportFrom, module: str) -> str:
+    if not node.level:
+        return node.module or ""
+    package = module.rsplit(".", node.level)[0]
+    return f"{package}.{node.module}" if node.module else package
