@@ -51,6 +51,8 @@ class Settings(NamedTuple):
     label: str | None
     begins_session: bool
     """Whether this process made the session's id, and so says when it ends."""
+    command: tuple[str, ...] | None = None
+    """The command that the session is of, where that is not this process's own."""
 
 
 def new_session_id() -> str:
@@ -82,10 +84,10 @@ def environment_for(settings: Settings) -> dict[str, str]:
     return environment
 
 
-def describe_program() -> dict[str, object]:
-    """Return what `session_started` says of this program: its command, versions and allowed environment."""
+def describe_program(command: tuple[str, ...] | None) -> dict[str, object]:
+    """Return what `session_started` says: the command, or this program's, versions, allowed environment."""
     return {
-        "command": tuple(sys.orig_argv),
+        "command": tuple(sys.orig_argv) if command is None else command,
         "versions": versions(),
         "environment": {name: os.environ[name] for name in ENVIRONMENT_ALLOWED if name in os.environ},
     }

@@ -264,10 +264,10 @@ _NOT_OF_A_STOP: Final = (None,) * (_OUTCOME - _STAGE)
 def to_row(event: Event, wall_ns: int | None = None) -> EventRow:
     """Return an event as a row; `wall_ns` is its time on the wall clock, where the caller knows it."""
     if isinstance(event, StageStarted):
-        data = None if event.data is None else _json(event.data)
+        data = None if event.data is None else json_of(event.data)
         return EventRow._make((*_columns_of_start(event), None, None, data, None, wall_ns))
     if isinstance(event, StageStopped):
-        data = None if event.data is None else _json(event.data)
+        data = None if event.data is None else json_of(event.data)
         return EventRow._make(
             (
                 *_columns_of_stop(event),
@@ -284,13 +284,14 @@ def to_row(event: Event, wall_ns: int | None = None) -> EventRow:
     if not isinstance(event, (SessionStarted, ProcessJoined)):
         columns["wall_ns"] = wall_ns
     if "data" in columns:
-        columns["data"] = _json(columns["data"])
+        columns["data"] = json_of(columns["data"])
     if fields:
-        columns["body"] = _json(fields)
+        columns["body"] = json_of(fields)
     return EventRow._make(columns.get(name) for name in EventRow._fields)
 
 
-def _json(value: object) -> str:
+def json_of(value: object) -> str:
+    """Return a value of `data` as the text that the ledger keeps."""
     # JSON has no NaN; SQLite reads none that has one.
     return to_json(value, inf_nan_mode="strings").decode()
 

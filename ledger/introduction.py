@@ -1,9 +1,12 @@
 """What a process says of itself when it joins a session: its name and rank, and which hooks are in place."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from ledger.environment import process_name, rank
 from ledger.identity import this_process
+
+_MAX_RANK: Final = 1 << 31
 
 
 class Introduction:
@@ -13,8 +16,27 @@ class Introduction:
         self.hooks: list[str] = []
         self.missing: dict[str, str] = {}
         """Why a hook is not in place, by its name."""
-        self.named: tuple[str, int | None] | None = None
-        """The name and rank that a host program gave, where it knows better."""
+        self._named: tuple[str, int | None] | None = None
+
+    def name(self, name: str, rank: int | None) -> None:
+        """Keep the name and rank that a host program gives, where it knows better.
+
+        A rank that can be none is left out: an event that is not valid would cost the process all its others.
+        """
+        is_rank = type(rank) is int and 0 <= rank < _MAX_RANK
+        self._named = (str(name) or process_name(), rank if is_rank else None)
+
+    def add_hook(self, name: str) -> None:
+        """Keep the name of a hook that is in place."""
+        if isinstance(name, str) and name not in self.hooks:  # pyright: ignore[reportUnnecessaryIsInstance]
+            self.hooks.append(name)
+
+    def add_missing(self, name: str, reason: str) -> bool:
+        """Keep why a hook is not in place; return whether that is new."""
+        if not isinstance(name, str) or name in self.missing:  # pyright: ignore[reportUnnecessaryIsInstance]
+            return False
+        self.missing[name] = str(reason)
+        return True
 
     def of_forked_child(self) -> "Introduction":
         """Return a child's introduction: it has its parent's hooks, but is another process."""
@@ -24,7 +46,7 @@ class Introduction:
 
     def fields(self) -> Mapping[str, object]:
         """Return the fields of `process_joined` that are the process's own."""
-        name, its_rank = self.named or (process_name(), rank())
+        name, its_rank = self._named or (process_name(), rank())
         return {
             "name": name,
             "rank": its_rank,

@@ -76,7 +76,7 @@ class ProcessWriter:
         self._not_written = 0
         self._told: set[str] = set()
         self._warnings: list[str] = []
-        self._introduction = introduction or Introduction()
+        self.introduction: Final = introduction or Introduction()
         self._failed = False
         self._described: dict[Description, bytes] = {}
         key = b'"session":%b,"process":%b,"seq":' % (json_text(settings.session), json_text(self.process))
@@ -184,24 +184,10 @@ class ProcessWriter:
         """Write a gap."""
         self._write(GapNoted, {"what": what, "count": number, "detail": detail})
 
-    def hooked(self, name: str) -> None:
-        """Keep the name of a hook that is in place, for `process_joined`."""
-        hooks = self._introduction.hooks
-        if isinstance(name, str) and name not in hooks:  # pyright: ignore[reportUnnecessaryIsInstance]
-            hooks.append(name)
-
     def hook_missing(self, name: str, reason: str) -> None:
         """Keep a hook that is not in place; where this process has joined already, write it as a gap."""
-        missing = self._introduction.missing
-        if not isinstance(name, str) or name in missing:  # pyright: ignore[reportUnnecessaryIsInstance]
-            return
-        missing[name] = str(reason)
-        if self._journal is not None:
+        if self.introduction.add_missing(name, reason) and self._journal is not None:
             self.gap(HOOK_MISSING, 1, f"{name}: {reason}")
-
-    def name_process(self, name: str, rank: int | None) -> None:
-        """Keep the name, and rank, for `process_joined`."""
-        self._introduction.named = (name, rank)
 
     def process_failed(self) -> None:
         """Keep that this process failed, whatever its exit will say."""
@@ -237,7 +223,7 @@ class ProcessWriter:
         if journal is not None:
             journal.close()
         settings = self.settings._replace(begins_session=False)
-        return ProcessWriter(settings, self.clock, self._introduction.of_forked_child())
+        return ProcessWriter(settings, self.clock, self.introduction.of_forked_child())
 
     def _open(self) -> JournalWriter | None:
         """With the lock held: open the journal; return None where that fails, or failed a moment ago."""
@@ -269,12 +255,16 @@ class ProcessWriter:
         self._written = 0
 
     def _first_lines(self) -> bytes:
-        for name, reason in self._introduction.missing.items():
+        for name, reason in self.introduction.missing.items():
             self._warn(f"{name} is not hooked: {reason}")
         wall_ns = self.anchor.wall_ns
-        program = {"label": self.settings.label, **describe_program(), "wall_ns": wall_ns}
+        program = {
+            "label": self.settings.label,
+            **describe_program(self.settings.command),
+            "wall_ns": wall_ns,
+        }
         started = self._line(SessionStarted, program, at_ns=self.anchor.at_ns)
-        me = {**self._introduction.fields(), "wall_ns": wall_ns}
+        me = {**self.introduction.fields(), "wall_ns": wall_ns}
         joined = self._line(ProcessJoined, me, at_ns=self.anchor.at_ns)
         self._written = 2
         return started + joined

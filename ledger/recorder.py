@@ -210,7 +210,7 @@ class Recorder:
     def hooked(self, name: str) -> None:
         """Note that an adapter listens at a place of the host program."""
         if (writer := self._writer) is not None:
-            writer.hooked(name)
+            writer.introduction.add_hook(name)
 
     def hook_missing(self, name: str, reason: str) -> None:
         """Note that an adapter could not listen at a place of the host program, and why."""
@@ -223,7 +223,7 @@ class Recorder:
         Has no effect after the process's first event, which goes out with its name.
         """
         if (writer := self._writer) is not None:
-            writer.name_process(name, rank)
+            writer.introduction.name(name, rank)
 
     def process_failed(self) -> None:
         """Say that this process has failed, for a host that catches what failed it and then exits with 0."""
@@ -280,7 +280,7 @@ def _innermost_of(writer: ProcessWriter) -> int | None:
 class Stage:
     """One interval as a context manager, or one per call as a decorator."""
 
-    __slots__ = ("_arguments", "_handled", "_recorder", "_said", "_token", "_writer", "interval")
+    __slots__ = ("_arguments", "_ended_ns", "_handled", "_recorder", "_said", "_token", "_writer", "interval")
 
     def __init__(
         self,
@@ -304,6 +304,7 @@ class Stage:
         stage, role, source, component, activity, parent, data = self._arguments
         self._handled = sys.exc_info()[1]
         self._said: dict[str, object] | None = None
+        self._ended_ns: int | None = None
         self.interval = writer.start(
             (stage, source, activity, role if role is not None else _role.get(), component),
             _innermost_of(writer) if isinstance(parent, _Innermost) else parent,
@@ -323,7 +324,7 @@ class Stage:
         # asynchronous generator may be left in another context than it was entered in, which is gone.)
         with contextlib.suppress(ValueError):
             _innermost.reset(self._token)
-        at_ns = writer.clock()
+        at_ns = writer.clock() if self._ended_ns is None else self._ended_ns
         if error is None or error is self._handled:
             writer.stop(self.interval, at_ns, "completed", None, self._said)
         else:
@@ -333,6 +334,11 @@ class Stage:
         """Keep, with the interval's end, what became known of it inside; does nothing outside of the body."""
         if self.interval != NOT_RECORDED:
             self._said = {**(self._said or {}), **data}
+
+    def ended(self) -> None:
+        """Say that the interval ends now, for a body that has more to do before it is left."""
+        if self._writer is not None and self.interval != NOT_RECORDED:
+            self._ended_ns = self._writer.clock()
 
     def __call__(self, function: _Callable) -> _Callable:
         """Return a function, or coroutine function, of which each call is one interval."""

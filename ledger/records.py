@@ -145,6 +145,8 @@ class Claim(NamedTuple):
     text: str | None
     at_ns: int
     interval: int | None
+    data: str | None
+    """What else is known of it, as JSON: further `intervals` that it speaks of, a `range`."""
 
     @property
     def claimed_s(self) -> float:

@@ -27,6 +27,7 @@ from ledger.events import (
     StageStarted,
     StageStopped,
     TotalClaimed,
+    json_of,
 )
 from ledger.intervals import Start, Stop, intervals_of
 from ledger.records import (
@@ -44,7 +45,7 @@ from ledger.records import (
 from ledger.totals import role_totals, session_totals, source_totals
 from ledger.vocabulary import ProcessOutcome
 
-REDUCER_VERSION: Final = 1
+REDUCER_VERSION: Final = 2
 """Raised when the same events reduce to something else, so that projections are derived anew."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -318,4 +319,6 @@ def _stop_of(event: StageStopped) -> Stop:
 
 
 def _claim(event: TotalClaimed) -> Claim:
-    return Claim._make(getattr(event, name) for name in Claim._fields)
+    values = {name: getattr(event, name) for name in Claim._fields}
+    values["data"] = None if event.data is None else json_of(event.data)
+    return Claim(**values)

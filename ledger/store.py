@@ -25,7 +25,7 @@ from ledger.events import EventRow
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 APPLICATION_ID: Final = 0x434C4547
 """As the first migration writes it: here once more, since importing that imports sqlite-utils.
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
+from pydantic_core import to_json
+
 from ledger.events import (
     Event,
     GapNoted,
@@ -393,7 +395,8 @@ def session_totals(processes: list[ProcessTwin]) -> tuple[SessionTotal, ...]:
 
 def claim_of(event: TotalClaimed) -> Claim:
     """Return a claim's row: its event's own fields."""
-    return Claim(**{name: getattr(event, name) for name in Claim._fields})
+    data = None if event.data is None else to_json(event.data, inf_nan_mode="strings").decode()
+    return Claim(**{**{name: getattr(event, name) for name in Claim._fields}, "data": data})
 
 
 def iso(wall_ns: int | None) -> str | None:

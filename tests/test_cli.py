@@ -14,6 +14,7 @@ import pytest
 from ledger import Ledger, Recorder
 from ledger.cli import app
 from ledger.journal import journal_folder
+from ledger.store import SCHEMA_VERSION
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -212,7 +213,7 @@ def test_verify_finds_a_damaged_page_and_a_journal_left_behind(
 
 
 def test_migrate_says_the_schema(run: Run, ledger: Path) -> None:
-    assert run("migrate", "startup.db").stdout == "startup.db: schema 1\n"
+    assert run("migrate", "startup.db").stdout == f"startup.db: schema {SCHEMA_VERSION}\n"
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from ledger import (
     SessionEnded,
     SessionStarted,
     StageStarted,
+    StageStopped,
     TotalClaimed,
 )
 from ledger.clock import monotonic_ns
@@ -135,6 +136,8 @@ class TestWhatIsWritten:
         assert [event.what for event in events_in(path) if isinstance(event, GapNoted)] == ["event_not_valid"]
 
     def test_a_host_may_name_its_process_before_the_first_event(self, path: Path, recorder: Recorder) -> None:
+        recorder.name_process("Worker_TP1", rank=-1)
+        recorder.name_process(17, rank="first")  # type: ignore[arg-type]
         recorder.name_process("Worker_TP1", rank=1)
         recorder.milestone("first")
         recorder.name_process("too late")
@@ -149,6 +152,22 @@ class TestWhatIsWritten:
         with Ledger.open(path) as ledger:
             assert ledger.sql("SELECT outcome FROM processes") == [{"outcome": "failed"}]
             assert ledger.sql("SELECT outcome FROM sessions") == [{"outcome": "completed"}]
+
+    def test_a_stage_may_end_before_it_is_left_and_say_more(self, path: Path, recorder: Recorder) -> None:
+        with recorder.stage("graph_load") as stage:
+            stage.note(cache="hit")
+            stage.ended()
+            recorder.milestone("after")
+            stage.note(size=3)
+        milestone, stopped = events_in(path)[-2:]
+        assert isinstance(stopped, StageStopped)
+        assert stopped.at_ns <= milestone.at_ns
+        assert stopped.data == {"cache": "hit", "size": 3}
+        stage.note(too="late")
+        stage.ended()
+        with recorder.stage("graph_load") as nothing_said:
+            pass
+        assert (nothing_said.interval, events_in(path)[-1].data) == (stage.interval + 3, None)  # type: ignore[union-attr]
 
     def test_a_gap_and_a_hook_found_missing_later_are_written(self, path: Path, recorder: Recorder) -> None:
         recorder.gap("dropped", count=3, detail="why")

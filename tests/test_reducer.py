@@ -934,6 +934,7 @@ class TestOutcomes:
             resolution_ns=10_000_000,
             text="torch.compile took 16.77 s in total",
             interval=1,
+            data={"intervals": [1, 2]},
         )
         reduced = tape.reduce()
         assert one(reduced.gaps) == ("s", "p", 5, "missing_hook", 2, "torch.aot")
@@ -952,6 +953,7 @@ class TestOutcomes:
             "text": "torch.compile took 16.77 s in total",
             "at_ns": 3,
             "interval": 1,
+            "data": '{"intervals":[1,2]}',
         }
         # A claim is never an interval, and never in a total.
         assert (reduced.intervals, reduced.role_totals, reduced.session_totals) == ((), (), ())

@@ -119,7 +119,7 @@ def run_recorded(
     keep_standard_descriptors()
     store = _opened(ledger)
     try:
-        settings = Settings(ledger, new_session_id(), label, begins_session=True)
+        settings = Settings(ledger, new_session_id(), label, True, tuple(command))
         return _run(command, store, settings, live=live, environment=environment)
     finally:
         store.close()

@@ -15,6 +15,7 @@ from ledger.reading import Ledger
 _CLAIMS_SHOWN: Final = 12
 _UNATTRIBUTED_SHOWN: Final = 5
 _ANOMALIES_SHOWN: Final = 10
+_FAILED_SHOWN: Final = 10
 _PARTS: Final = (
     "sessions",
     "processes",
@@ -66,6 +67,7 @@ def print_report(ledger: Ledger, session: str, console: Console) -> None:
     _print_claims(ledger, session, console)
     _print_unattributed(ledger, session, console)
     _print_processes(ledger, session, console)
+    _print_failed(ledger, session, console)
     _print_faults(ledger, session, console)
 
 
@@ -212,6 +214,30 @@ def _print_processes(ledger: Ledger, session: str, console: Console) -> None:
     console.print(
         table(["process", "pid", "rank", "outcome", "in stage", "events", "lost"], cells, "Processes")
     )
+
+
+def _print_failed(ledger: Ledger, session: str, console: Console) -> None:
+    rows = ledger.sql(
+        """
+        SELECT coalesce(p.name, i.process) AS process, i.role, i.stage, i.component, i.error, i.duration_ns
+        FROM intervals i
+        LEFT JOIN processes p USING (session, process)
+        WHERE i.session = ? AND i.outcome = 'failed'
+        ORDER BY i.stop_ns, i.depth DESC LIMIT ?
+        """,
+        [session, _FAILED_SHOWN],
+    )
+    if not rows:
+        return
+    cells = [
+        [
+            row["process"], row["role"] or _NO_ROLE, row["stage"], row["component"], row["error"],
+            seconds(row["duration_ns"]),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    columns = ["process", "role", "stage", "component", "error", "seconds"]
+    console.print(table(columns, cells, "What failed, the first to end first"))
 
 
 def _print_faults(ledger: Ledger, session: str, console: Console) -> None:

@@ -342,3 +342,10 @@ def _create_projections(db: Database) -> None:
             ), 0) AS events_not_projected
         FROM versions v
     """)
+
+
+@ledger_schema()
+def v2(db: Database) -> None:
+    """Claims keep their data: which intervals one speaks of, where it is not one alone."""
+    db.conn.execute("ALTER TABLE claims ADD COLUMN data TEXT")
+    db.conn.execute("PRAGMA user_version = 2")
