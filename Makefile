@@ -4,13 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint bench compat readme install clean
+.PHONY: demo test test-vllm lint bench compat readme install clean
 
 demo: install
 	$(BIN)/compile-ledger demo -o demo.db
 
 test: install lint
 	$(BIN)/python -m pytest
+
+# Starts a real vLLM on the CPU; builds an environment for it once, outside of the repository.
+test-vllm: install
+	$(BIN)/python -m pytest -m vllm tests/vllm
 
 lint: install
 	$(BIN)/ruff check .
@@ -22,14 +26,16 @@ lint: install
 bench: install
 	$(BIN)/python tests/benchmarks/run.py
 
-# Takes the signatures that the hooks rest on from torch's real sources again (downloads two wheels).
+# Takes what the hooks rest on from the sources of torch and of each vLLM again (downloads 22 wheels, 1 GB).
 compat: install
 	$(BIN)/python tests/torch_compat/take.py
-	$(BIN)/python -m pytest tests/test_torch_compat.py
+	$(BIN)/python tests/vllm_compat/take.py
+	$(BIN)/python -m pytest tests/test_torch_compat.py tests/test_vllm_compat.py
 
-# Records the demo anew and shows it in the README.
+# Records the demo and a start of vLLM anew, and shows them in the README.
 readme: install
-	$(BIN)/python tests/take_demo.py
+	$(BIN)/python -m tests.take_demo
+	$(BIN)/python -m tests.vllm.take
 	UPDATE_README=1 $(BIN)/python -m pytest tests/test_readme.py
 
 install: $(INSTALLED)

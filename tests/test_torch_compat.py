@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ledger_torch import reliance
+from ledger_vllm.reliance import TARGETS
 
 FOLDER = Path(__file__).parent / "torch_compat"
 KEPT = {path.stem.removeprefix("torch-"): path for path in sorted(FOLDER.glob("torch-*.json"))}
@@ -102,6 +103,22 @@ def test_dynamo_answers_just_these_errors_with_eager_execution(facts: dict[str, 
 
 def test_a_probe_of_the_cpu_is_where_it_is_looked_for(facts: dict[str, Any]) -> None:
     assert facts["probe"] == ["self", "code"]
+
+
+def test_a_compile_ahead_of_time_is_saved_where_the_adapter_for_vllm_watches(facts: dict[str, Any]) -> None:
+    (target,) = (target for target in TARGETS if not target.module.startswith("vllm."))
+    assert (target.module, target.name) == (
+        "torch._dynamo.aot_compile",
+        "AOTCompiledFunction.save_compiled_function",
+    )
+    if facts["aot_save"] is None:
+        # The oldest vLLM that is watched comes with torch 2.10.
+        assert tuple(map(int, facts["torch"].split(".")[:2])) < (2, 10)
+        return
+    names = [name.rstrip("=") for name in facts["aot_save"]]
+    assert target.fault(names) is None
+    # The watch takes the first one after self for the path.
+    assert names[:2] == ["self", "path"]
 
 
 def test_fields_are_timed_by_the_stages_that_claims_name(facts: dict[str, Any]) -> None:

@@ -29,6 +29,9 @@ class Backend:
         """Record a call of the backend: Dynamo is over when it begins."""
         stages, backend = self._stages, call.owner
         dynamo = stages.innermost("dynamo")
+        if dynamo is None and (load := stages.innermost("aot_load")) is not None:
+            # What a load has read goes through the backend, too; vLLM calls the time until then Dynamo's.
+            dynamo = stages.begin("aot_read", "backend", is_parent=False, at_ns=load.began_ns)
         if dynamo is not None:
             stages.end(dynamo)
         part = part_of(backend.prefix or None, is_encoder=bool(backend.is_encoder))
@@ -45,7 +48,8 @@ class Backend:
     def configure_post_pass(self, call: Call) -> Generator[None, Ended, None]:
         """Note that the cache key is made, and Dynamo's time logged and, up to 0.19.1, added up."""
         self._end_key(None)
-        accumulators, dynamo = self._monitor.accumulators, self._stages.spoken_of("dynamo")
+        accumulators = self._monitor.accumulators
+        dynamo = self._stages.spoken_of("dynamo") or self._stages.spoken_of("aot_read")
         if accumulators is not None and dynamo is not None:
             accumulators.claim_added("backend", dynamo)
         yield
@@ -63,20 +67,26 @@ class Backend:
         """Record one graph for one range: loaded where the compiler manager's cache has it, else compiled."""
         manager, given = call.owner, call.given
         compile_range, index = given["compile_range"], given.get("graph_index", 0)
-        is_cached = (compile_range, index, manager.compiler.name) in manager.cache
+        key = (compile_range, index, manager.compiler.name)
+        entry = manager.cache.get(key)
+        is_cached = entry is not None
         data = {"range": str(compile_range), "graph_index": index, "graphs": given.get("num_graphs", 1)}
         loaded = {id(artifact) for artifact in manager.loaded_artifacts.values()}
         begun = self._stages.begin("graph_load" if is_cached else "graph_compile", "backend", data=data)
+        graphs = [begun.interval]
         if (compiling := self._stages.innermost("backend_compile")) is not None:
-            compiling.graphs.setdefault(data["range"], []).append(begun.interval)
+            graphs = compiling.graphs.setdefault(data["range"], [])
+            graphs.append(begun.interval)
         ended = yield
         if is_cached:
-            begun.note(cache="hit")
+            # An entry that vLLM can't read any more is compiled anew, and replaced.
+            begun.note(cache="hit" if manager.cache.get(key) is entry else "outdated")
         else:
             # A graph that is equal to an earlier one is not compiled again: it has the same artifact.
             begun.note(cache="reused" if id(ended.result) in loaded else "miss")
         if (accumulators := self._monitor.accumulators) is not None:
-            accumulators.claim_added("backend", begun)
+            # Up to 0.19.1 the last graph adds the time of all graphs of its range.
+            accumulators.claim_added("backend", begun, intervals=graphs)
         self._stages.end(begun, ended.error)
 
     def load_artifacts(self, call: Call) -> Generator[None, Ended, None]:

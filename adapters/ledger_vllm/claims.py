@@ -1,7 +1,7 @@
 """Writes down what vLLM says about its own time: its log lines, and what its accumulators hold."""
 
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ledger_vllm.messages import Stated, stated
@@ -79,14 +79,21 @@ class LogClaims(logging.Handler):
         if said.counts == "ranks":
             return _Subject(said.stage, Part(said.role, None), [])
         if said.range is not None and (compiling := self._stages.innermost("backend_compile")) is not None:
-            return _Subject(said.stage, compiling.part, compiling.graphs.get(said.range, []))
+            return _Subject(said.stage, compiling.part, _recorded(*compiling.graphs.get(said.range, [])))
         about = self._stages.spoken_of(said.stage)
         if said.stage == "graph_capture":
             # The probe captures with the same function, and the same words.
             about = self._stages.innermost("graph_capture_probe") or about
+        elif said.stage == "dynamo":
+            about = about or self._stages.spoken_of("aot_read")
         if about is not None:
-            return _Subject(about.stage, about.part, [about.interval, *about.also])
+            return _Subject(about.stage, about.part, _recorded(about.interval, *about.also))
         return _Subject(said.stage, part_of(said.tag, is_encoder=False) if said.tag else WHOLE, [])
+
+
+def _recorded(*intervals: int) -> list[int]:
+    """Return the ids of the intervals whose start could be recorded."""
+    return [interval for interval in intervals if interval >= 0]
 
 
 class _Subject(NamedTuple):
@@ -105,12 +112,26 @@ class Accumulators:
         self.config: Final = config
         self._seen = held(config)
 
-    def claim_added(self, source: Any, begun: Begun, *, even_nothing: bool = False) -> None:
-        """Claim what was added since the last look as an addition that speaks of a stage.
+    def pass_over(self, now: dict[str, float]) -> None:
+        """Leave alone what was added up to `now`: it is claimed elsewhere."""
+        self._seen = now
 
-        `even_nothing` is for one who is supposed to add something: that it added nothing is a claim as well.
+    def claim_added(
+        self,
+        source: Any,
+        begun: Begun,
+        now: dict[str, float] | None = None,
+        *,
+        intervals: Sequence[int] = (),
+        even_nothing: bool = False,
+    ) -> None:
+        """Claim what was added since the last look, up to `now`, as additions that speak of a stage.
+
+        `intervals` are those that an addition counts, where they are not the stage's own. `even_nothing` is
+        for one who is supposed to add something: that it added nothing is a claim as well.
         """
-        now = held(self.config)
+        now = held(self.config) if now is None else now
+        counted = _recorded(*(intervals or (begun.interval, *begun.also)))
         expected = "encoder_compilation_time" if begun.part.role == "encoder" else "compilation_time"
         for name, after in now.items():
             before = self._seen.get(name, 0.0)
@@ -125,8 +146,8 @@ class Accumulators:
                 counts="addition",
                 resolution_ns=_ACCUMULATED_NS,
                 text=f"compilation_config.{name}: {before!r} -> {after!r}",
-                interval=begun.interval,
-                data={"accumulator": name},
+                interval=counted[0] if len(counted) == 1 else None,
+                data={"accumulator": name, **({"intervals": counted} if len(counted) > 1 else {})},
             )
         self._seen = now
 

@@ -23,7 +23,7 @@ def examine() -> list[Check]:
     checks = [_version(), _entry_point()]
     read = reader(Path(spec.origin).parent.parent)
     known = [target for target in TARGETS if target.module.startswith("vllm.")]
-    faults = {target: target.fault(parameters(target, read)) for target in known if _is_there(target, read)}
+    faults = {target: _fault(target, read) for target in known if _is_there(target, read)}
     good = sum(reason is None for reason in faults.values())
     checks.append(Check("vllm hooks", good == len(faults), f"{good} of {len(faults)} are in place"))
     for target, reason in faults.items():
@@ -44,6 +44,13 @@ def reader(root: Path) -> Read:
         return None
 
     return read
+
+
+def _fault(target: Target, read: Read) -> str | None:
+    try:
+        return target.fault(parameters(target, read))
+    except SyntaxError as error:
+        return f"its source can't be read: {error}"
 
 
 def _is_there(target: Target, read: Read) -> bool:

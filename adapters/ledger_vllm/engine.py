@@ -66,8 +66,10 @@ class Engine:
 
     def device_init(self, call: Call) -> Generator[None, Ended, None]:
         """Name a worker's process, of which this is the first event, and record its device's start."""
-        if multiprocessing.current_process().name.startswith(_WORKER):
-            self._stages.recorder.name_process(_worker_name(call.owner), int(call.owner.rank))
+        worker = call.owner
+        is_alone = multiprocessing.current_process().name.startswith(_WORKER)
+        if is_alone or worker.parallel_config.distributed_executor_backend == "ray":
+            self._stages.recorder.name_process(_worker_name(worker), int(worker.rank))
         yield from self.stage("device_init")(call)
 
     def worker_warmup(self, call: Call) -> Generator[None, Ended, None]:
@@ -120,7 +122,8 @@ def _vllm_config(call: Call) -> Any:
 def _worker_name(worker: Any) -> str:
     """Return the name that vLLM gives a worker's process once its groups are made: `Worker_DP1_TP0`.
 
-    vLLM lays ranks out as data, pipeline, prefill-context and tensor parallel, the last one innermost.
+    vLLM lays ranks out as data, pipeline, prefill-context and tensor parallel, the last one innermost; decode
+    context groups span the prefill-context ones first.
     """
     config = worker.parallel_config
     tensor = int(config.tensor_parallel_size)
@@ -133,7 +136,7 @@ def _worker_name(worker: Any) -> str:
         ("PP", int(config.pipeline_parallel_size), rank // (tensor * prefill)),
         ("PCP", prefill, prefill_rank),
         ("TP", tensor, tensor_rank),
-        ("DCP", decode, tensor_rank % decode),
+        ("DCP", decode, (tensor_rank * prefill + prefill_rank) % decode),
     )
     name = "Worker" + "".join(f"_{what}{its_rank}" for what, size, its_rank in parts if size > 1)
     if config.enable_expert_parallel:

@@ -49,7 +49,11 @@ _SHAPES: Final = (
     _Shape("model_init", "engine", rf"Initializing model took {_N} seconds"),
     _Shape("model_load", "engine", rf"Model loading took \S+ GiB(?: memory)? and {_N} seconds"),
     _Shape("kernel_warmup", "engine", rf"JIT kernel warmup finished in {_N}s\."),
-    _Shape("graph_capture", "engine", rf"Graph capturing finished in {_N} secs, took \S+ GiB"),
+    _Shape(
+        "graph_capture",
+        "engine",
+        rf"(?:Encoder g|G)raph capturing finished in {_N} secs, took \S+ GiB(?: \(\d+ graphs\))?",
+    ),
 )
 _ENGINE: Final = re.compile(
     rf"init engine \(profile, create kv cache, warmup model\) took {_N} s(?:econds)?"
@@ -87,4 +91,4 @@ def _of_engine(known: dict[str, str | None]) -> list[Stated]:
 
 
 def _resolution_ns(printed: str) -> int:
-    return 10 ** (9 - len(printed.partition(".")[2]))
+    return 10 ** max(0, 9 - len(printed.partition(".")[2]))

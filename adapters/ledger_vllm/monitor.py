@@ -4,13 +4,14 @@ The monitor's interval encloses what it times. Around it vLLM first tries to loa
 compiled: that try runs under a monitor too, and finds nothing at a cold start.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Generator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ledger_vllm.claims import Accumulators
+from ledger_vllm.claims import Accumulators, held
 from ledger_vllm.parts import Part, current_tag, part_of
 from ledger_vllm.stages import Begun, Stages
 from ledger_vllm.watching import Call, Ended
@@ -26,6 +27,19 @@ class _Thread(threading.local):
         self.loading: str | None = None
         """The path that is about to be loaded from, until the monitor begins."""
         self.accumulators: Accumulators | None = None
+        self.has_own_backend = False
+        """Whether the compile that goes on is one of vLLM's own mode."""
+
+
+class _Timed(NamedTuple):
+    """What goes on under a monitor."""
+
+    stages: tuple[Begun, ...]
+    """The load, where it is one, and around it the monitor's own."""
+    loads_from: str | None
+    accumulators: Accumulators
+    outer: Accumulators | None
+    """What another monitor around this one adds up."""
 
 
 class Monitor:
@@ -57,11 +71,31 @@ class Monitor:
 
     def torch_compile(self, call: Call) -> Generator[None, Ended, None]:
         """Record one interval of the monitor, and what it adds to the accumulators."""
+        timed = self._begin(call)
+        left_by = (yield).error
+        self._end_dynamo(left_by)
+        # vLLM looks at its clock next: what there is to write down waits until it has.
+        for begun in timed.stages:
+            begun.ended()
+        added_inside = held(timed.accumulators.config)
+        ended_by = (yield).error
+        self._claim_added(timed, added_inside, has_ended_well=ended_by is None)
+        found: dict[str, object] = {"cache": "compiled" if left_by is None else "failed"}
+        if timed.loads_from is not None:
+            found = _found(timed.loads_from, left_by)
+        for begun in timed.stages:
+            begun.note(**found)
+            self._stages.end(begun, None if found["cache"] == "miss" else ended_by)
+        self._thread.accumulators = timed.outer
+
+    def _begin(self, call: Call) -> "_Timed":
         stages, thread = self._stages, self._thread
         config = call.given["vllm_config"].compilation_config
-        part = self._part(call)
-        loading, thread.loading = thread.loading, None
+        is_encoder = bool(call.given.get("is_encoder"))
+        part = self._known_part(call) or part_of(call.given.get("tag") or None, is_encoder=is_encoder)
+        loads_from, thread.loading = thread.loading, None
         mode = getattr(config.mode, "name", str(config.mode))
+        thread.has_own_backend = mode == OWN_MODE
         has_first_run = "warmup run together" in call.given.get("message", "")
         data: dict[str, object] = {"mode": mode}
         if has_first_run:
@@ -70,33 +104,30 @@ class Monitor:
         # A monitor inside another one adds to the same accumulators, once.
         accumulators = outer if outer is not None and outer.config is config else Accumulators(stages, config)
         thread.accumulators = accumulators
-        compiling = stages.begin("torch_compile", "monitor", part, data)
-        load: Begun | None = None
-        if loading is not None:
-            load = stages.begin("aot_load", "backend", data={"path": loading})
-        elif mode == OWN_MODE and has_first_run:
+        begun = [stages.begin("torch_compile", "monitor", part, data)]
+        if loads_from is not None:
+            begun.insert(0, stages.begin("aot_load", "backend", data={"path": loads_from}))
+        elif thread.has_own_backend and has_first_run:
             stages.begin("dynamo", "backend", is_parent=False)
-        left_by = (yield).error
-        accumulators.claim_added("backend", compiling)
-        found: dict[str, object] = {"cache": "compiled" if left_by is None else "failed"}
-        if loading is not None:
-            found = _found(loading, left_by)
-        is_miss = found["cache"] == "miss"
-        compiling.note(**found)
-        if load is not None:
-            load.note(**found)
-            stages.end(load, None if is_miss else left_by)
-        self._end_dynamo(left_by)
-        ended_by = (yield).error
-        if ended_by is None:
-            accumulators.claim_added("monitor", compiling, even_nothing=True)
-        stages.end(compiling, None if is_miss else ended_by)
-        thread.accumulators = outer
+        return _Timed(tuple(begun), loads_from, accumulators, outer)
+
+    def _claim_added(self, timed: "_Timed", added_inside: dict[str, float], *, has_ended_well: bool) -> None:
+        compiling, accumulators = timed.stages[-1], timed.accumulators
+        # From 0.20.0 on the monitor alone adds: what came meanwhile is a compile's in another thread.
+        adds_itself = "encoder_compilation_time" in added_inside
+        if adds_itself:
+            accumulators.pass_over(added_inside)
+        else:
+            accumulators.claim_added("backend", compiling, added_inside)
+        if has_ended_well:
+            is_expected = adds_itself or not self._thread.has_own_backend
+            accumulators.claim_added("monitor", compiling, even_nothing=is_expected)
 
     def aot_compile(self, call: Call) -> Generator[None, Ended, None]:
-        """Record the compile ahead of time, which begins with Dynamo."""
+        """Record the compile ahead of time, which begins with Dynamo: until it calls vLLM's own backend."""
         begun = self._stages.begin("aot_compile", "backend")
-        self._stages.begin("dynamo", "backend", is_parent=False)
+        if self._thread.has_own_backend:
+            self._stages.begin("dynamo", "backend", is_parent=False)
         ended = yield
         self._end_dynamo(ended.error)
         self._stages.end(begun, ended.error)
@@ -110,18 +141,21 @@ class Monitor:
     def first_run(self, call: Call) -> Generator[None, Ended, None]:
         """Record the first run of what was just compiled or loaded."""
         last = self._stages.spoken_of("torch_compile")
-        begun = self._stages.begin("first_run", "monitor", last.part if last else None)
-        left_by = (yield).error
-        ended_by = (yield).error
-        self._stages.end(begun, ended_by or left_by)
+        part = self._known_part(call) or (last.part if last else None)
+        begun = self._stages.begin("first_run", "monitor", part)
+        yield
+        begun.ended()
+        self._stages.end(begun, (yield).error)
 
-    def _part(self, call: Call) -> Part:
-        if call.caller is not None:
-            known: Mapping[str, Any] = call.caller.f_locals
-            model = known.get("model", known.get("self"))
-            if model is not None and (part := self._parts.get(model)) is not None:
-                return part
-        return part_of(call.given.get("tag") or None, is_encoder=bool(call.given.get("is_encoder")))
+    def _known_part(self, call: Call) -> Part | None:
+        """Return the part of the model whose method made this call."""
+        if call.caller is None:
+            return None
+        known: Mapping[str, Any] = call.caller.f_locals
+        model = known.get("model", known.get("self"))
+        with contextlib.suppress(TypeError):  # an object that can't be a key was never one
+            return self._parts.get(model)
+        return None
 
     def _end_dynamo(self, error: BaseException | None) -> None:
         """End a Dynamo that never came to the backend."""

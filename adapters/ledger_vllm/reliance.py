@@ -43,6 +43,7 @@ _WORKER: Final = "vllm.v1.worker.gpu_worker"
 _CPU_WORKER: Final = "vllm.v1.worker.cpu_worker"
 _RUNNER: Final = "vllm.v1.worker.gpu_model_runner"
 _RUNNER_V2: Final = "vllm.v1.worker.gpu.model_runner"
+_ENCODER_RUNNER: Final = "vllm.v1.worker.mm_encoder_model_runner"
 _CPU_RUNNER: Final = "vllm.v1.worker.cpu_model_runner"
 _CPU_RUNNER_V2: Final = "vllm.v1.worker.cpu.model_runner"
 
@@ -79,6 +80,7 @@ TARGETS: Final = (
     Target(_WORKER, "Worker.initialize_from_config", "kv_cache_init"),
     Target(_WORKER, "Worker.compile_or_warm_up_model", "worker_warmup"),
     Target(_WORKER, "kernel_warmup", "kernel_warmup"),
+    Target("vllm.v1.worker.xpu_worker", "XPUWorker.init_device", "device_init"),
     Target(_CPU_WORKER, "CPUWorker.init_device", "device_init"),
     Target(_CPU_WORKER, "CPUWorker.determine_available_memory", "memory_profile"),
     Target(_CPU_WORKER, "CPUWorker.compile_or_warm_up_model", "worker_warmup"),
@@ -92,6 +94,7 @@ TARGETS: Final = (
             ("capture_model", "graph_capture"),
         )
     ),
+    Target(_ENCODER_RUNNER, "MMEncoderModelRunner.capture_model", "graph_capture"),
     Target(_CPU_RUNNER, "CPUModelRunner.load_model", "model_load"),
     Target(_CPU_RUNNER, "CPUModelRunner.warming_up_model", "warmup"),
     Target(_CPU_RUNNER_V2, "CPUModelRunner.warming_up_model", "warmup"),

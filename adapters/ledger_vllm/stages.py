@@ -6,6 +6,7 @@ speaks of: vLLM writes a line while the stage that it times is open, or just aft
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from ledger import Recorder
 from ledger_vllm.parts import WHOLE, Part
 
 _ACTIVITIES: Final = {
+    "aot_read": "compile",
     "cache_key": "compile",
     "device_init": "startup",
     "executor_init": "startup",
@@ -25,11 +27,12 @@ _ACTIVITIES: Final = {
 class Begun:
     """A stage that has begun, in the thread in which it did."""
 
-    __slots__ = ("also", "context", "graphs", "interval", "part", "said", "stage")
+    __slots__ = ("also", "began_ns", "context", "graphs", "interval", "part", "said", "stage")
 
     def __init__(self, stage: str, part: Part) -> None:
         self.stage = stage
         self.part = part
+        self.began_ns = 0
         self.context: Any = None
         """The recorder's own context manager; None for an interval that is nobody's parent."""
         self.interval = -1
@@ -38,6 +41,11 @@ class Begun:
         self.graphs: dict[str, list[int]] = {}
         """Of a backend: the graphs that were compiled or loaded in it, by range."""
         self.said: dict[str, object] = {}
+
+    def ended(self) -> None:
+        """Say that the stage is over now, although its end is written down later."""
+        if self.context is not None:
+            self.context.ended()
 
     def note(self, **data: object) -> None:
         """Keep what becomes known of the stage for its end."""
@@ -70,10 +78,12 @@ class Stages:
         data: Mapping[str, object] | None = None,
         *,
         is_parent: bool = True,
+        at_ns: int | None = None,
     ) -> Begun:
         """Begin a stage; without a `part` it belongs to that of the innermost stage around it.
 
-        Not every stage may be a parent: what starts inside of `dynamo` may well end after it.
+        Not every stage may be a parent: what starts inside of `dynamo` may well end after it. Such a one may
+        have begun at `at_ns`, before it was known to be one.
         """
         if (before_first := self._before_first) is not None:
             self._before_first = None
@@ -92,14 +102,17 @@ class Stages:
             begun.context = self.recorder.stage(stage, **known).__enter__()
             begun.interval = begun.context.interval
         else:
-            begun.interval = self.recorder.start(stage, **known)
+            begun.interval = self.recorder.start(stage, **known, at_ns=at_ns)
+        # After the event, so that what is said to begin now is within it.
+        begun.began_ns = time.perf_counter_ns()
         self._thread.open.append(begun)
         return begun
 
     def end(self, begun: Begun, error: BaseException | None = None) -> None:
         """End a stage: failed, where an exception left it."""
         if begun in self._thread.open:
-            self._thread.open.remove(begun)
+            # With what is still open inside it: the watch of that one broke.
+            del self._thread.open[self._thread.open.index(begun) :]
         self._thread.last[begun.stage] = begun
         if begun.context is not None:
             begun.context.note(**begun.said)
@@ -117,9 +130,16 @@ class Stages:
         return next((begun for begun in reversed(self._thread.open) if begun.stage == stage), None)
 
     def spoken_of(self, stage: str) -> Begun | None:
-        """Return the stage of a name that a line speaks of now: the innermost open one, else the last."""
-        return self.innermost(stage) or self._thread.last.get(stage)
+        """Return the stage of a name that a line speaks of now: the innermost open one, else the last.
+
+        What ended before the compile that goes on now began is of another part of the model.
+        """
+        if (begun := self.innermost(stage)) is not None:
+            return begun
+        compiling, last = self.innermost("torch_compile"), self._thread.last.get(stage)
+        if compiling is not None and last is not None and last.began_ns < compiling.began_ns:
+            return None
+        return last
 
     def _forget(self) -> None:
-        self._before_first = None
         self._thread = _Thread()

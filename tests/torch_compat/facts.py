@@ -15,6 +15,7 @@ OTHER_EXCEPTIONS = {
     "torch/_functorch/_aot_autograd/autograd_cache.py": ("BypassAOTAutogradCache", "FXGraphCacheMiss"),
     "torch/_inductor/codecache.py": ("BypassFxGraphCache",),
 }
+AOT_COMPILE = "torch/_dynamo/aot_compile.py"
 PROBES = "torch/_inductor/cpu_vec_isa.py"
 INIT = "torch/__init__.py"
 HOOKS = ("record_chromium_event_internal", "log_compilation_event")
@@ -25,6 +26,7 @@ Read = Callable[[str], str]
 
 def facts(version: str, read: Read, names: Iterable[str]) -> dict[str, Any]:
     """Return the facts of one version; `read` returns a file's text, `names` are all files there are."""
+    names = frozenset(names)
     sources = (UTILS, STUBS, EXCEPTIONS, CONVERT_FRAME)
     utils, stubs, exceptions, frames = (_parse(read, name) for name in sources)
     logger = _class(utils, "ChromiumEventLogger")
@@ -52,6 +54,12 @@ def facts(version: str, read: Read, names: Iterable[str]) -> dict[str, Any]:
             for name in ("ConvertFrame", "ConvertFrameAssert", "CatchErrorsWrapper")
         },
         "soft_errors": _soft_errors(_function(_class(frames, "ConvertFrame"), "__call__")),
+        # What the adapter for vLLM watches of torch's: null in a version that compiles nothing ahead of time.
+        "aot_save": _arguments(
+            _function(_class(_parse(read, AOT_COMPILE), "AOTCompiledFunction"), "save_compiled_function")
+        )
+        if AOT_COMPILE in names
+        else None,
         "probe": _arguments(_function(_class(_parse(read, PROBES), "VecISA"), "check_build")),
         "metrics_fields": {
             node.target.id: ast.unparse(node.annotation)

@@ -6,6 +6,7 @@ The result is plain JSON, small enough to read in a diff when vLLM changes.
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from ledger_vllm.reliance import TARGETS
@@ -13,89 +14,438 @@ from ledger_vllm.sources import Read, parameters
 
 MONITOR = "vllm.compilation.monitor"
 DECORATORS = "vllm.compilation.decorators"
+WRAPPER = "vllm.compilation.wrapper"
 BACKENDS = "vllm.compilation.backends"
+CACHING = "vllm.compilation.caching"
+PIECEWISE = "vllm.compilation.piecewise_backend"
 CONFIG = "vllm.config.compilation"
+PARALLEL_CONFIG = "vllm.config.parallel"
+PARALLEL_STATE = "vllm.distributed.parallel_state"
+MULTIPROC = "vllm.v1.executor.multiproc_executor"
+ENGINE_UTILS = "vllm.v1.engine.utils"
+WORKER_BASE = "vllm.v1.worker.worker_base"
 PLUGINS = "vllm.plugins"
 PLUGIN_GROUP = "vllm.general_plugins"
 
-STATES_TIME = re.compile(r"\b(took|takes|time:|finished in|cache in) .*%")
+STATES_TIME = re.compile(r"%\.\d+f ?(s|secs?|seconds|ms)\b")
 """What a message that states a duration looks like."""
+
+MESSAGES_IN = (
+    "vllm.compilation.",
+    "vllm.model_executor.model_loader.",
+    "vllm.model_executor.warmup.",
+    "vllm.renderers.",
+    "vllm.v1.engine.",
+    "vllm.v1.executor.",
+    "vllm.v1.worker.",
+)
+CLASSES_IN = ("vllm.compilation.", "vllm.model_executor.model_loader.", "vllm.v1.")
+DRAFTERS_IN = ("vllm.v1.spec_decode.", "vllm.v1.worker.gpu.spec_decode.")
+
+ATTRIBUTES = {
+    f"{BACKENDS}:CompilerManager": ("cache", "compiler", "disable_cache", "loaded_artifacts"),
+    f"{BACKENDS}:VllmBackend": ("compilation_config", "compiler_manager", "is_encoder", "prefix"),
+    f"{PIECEWISE}:PiecewiseBackend": (
+        "compile_ranges",
+        "piecewise_compile_index",
+        "total_piecewise_compiles",
+    ),
+    f"{CACHING}:StandaloneCompiledArtifacts": ("num_artifacts", "num_entries"),
+    f"{WORKER_BASE}:WorkerBase": ("parallel_config", "rank"),
+}
+"""What the watches read of the objects whose methods they watch."""
+
+NAMED_BY = (
+    "data_parallel_rank",
+    "data_parallel_size",
+    "decode_context_parallel_size",
+    "enable_expert_parallel",
+    "pipeline_parallel_size",
+    "prefill_context_parallel_size",
+    "tensor_parallel_size",
+)
+"""Fields of ParallelConfig, of which a worker's name is made."""
 
 
 def facts(version: str, read: Read, modules: Iterable[str]) -> dict[str, Any]:
     """Return the facts of one version; `modules` are the dotted names of all there are."""
-    modules = sorted(modules)
-    watched = sorted({target.module for target in TARGETS} | {MONITOR})
-    trees = {module: ast.parse(text) for module in watched if (text := read(module)) is not None}
-    adders = {module: _adders(read(module) or "") for module in modules if module.startswith("vllm.compi")}
-    config = ast.parse(read(CONFIG) or "")
-    return {
-        "vllm": version,
-        "parameters": {
-            f"{target.module}:{target.name}": parameters(target, read)
-            for target in TARGETS
-            if target.module.startswith("vllm.") and target.module in trees
-        },
-        "absent_modules": [
-            module for module in watched if module.startswith("vllm.") and module not in trees
-        ],
-        "messages": _messages(read, [name for name in modules if name.startswith(_MESSAGES_IN)]),
-        "accumulators": sorted(
-            node.target.id
-            for node in ast.walk(config)
-            if isinstance(node, ast.AnnAssign)
-            and isinstance(node.target, ast.Name)
-            and node.target.id.endswith("compilation_time")
-        ),
-        "added_to_by": {module: found for module, found in adders.items() if found},
-        "tags": sorted(set(_tags(read, modules))),
-        "load_is_monitored": "monitor_torch_compile"
-        in _called(trees[DECORATORS], "_try_load_aot_compiled_fn"),
-        "backend_calls": _called_in_order(
-            trees[BACKENDS], "VllmBackend", "__call__", ("info", "configure_post_pass", "split_graph", "run")
-        ),
-        "plugin_group": PLUGIN_GROUP in (read(PLUGINS) or ""),
-        "plugins_loaded_by": sorted(
-            module for module in modules if "load_general_plugins()" in (read(module) or "")
-        ),
-    }
+    return _Facts(read, sorted(modules)).all(version)
 
 
-_MESSAGES_IN = (
-    "vllm.compilation.",
-    "vllm.model_executor.model_loader.",
-    "vllm.model_executor.warmup.",
-    "vllm.v1.engine.core",
-    "vllm.v1.worker.",
-)
+class _Facts:
+    def __init__(self, read: Read, modules: list[str]) -> None:
+        self.read = cache(read)
+        self.modules = modules
+        self.tree = cache(lambda module: ast.parse(self.read(module) or ""))
 
-
-def _messages(read: Read, modules: Iterable[str]) -> dict[str, list[str]]:
-    """Return the messages that state a duration, as they are before their arguments are put in."""
-    found: dict[str, list[str]] = {}
-    for module in modules:
-        text = read(module) or ""
-        if "logger" not in text:
-            continue
-        messages = {
-            node.args[0].value
-            for node in ast.walk(ast.parse(text))
-            if isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr.startswith(("info", "warning"))
-            and node.args
-            and isinstance(node.args[0], ast.Constant)
-            and isinstance(node.args[0].value, str)
+    def all(self, version: str) -> dict[str, Any]:
+        known = [target for target in TARGETS if target.module.startswith("vllm.")]
+        watched = sorted({target.module for target in known})
+        return {
+            "vllm": version,
+            "parameters": {
+                f"{target.module}:{target.name}": None if found is None else ", ".join(found)
+                for target in known
+                if self.read(target.module) is not None
+                for found in [parameters(target, self.read)]
+            },
+            "absent_modules": [module for module in watched if self.read(module) is None],
+            "decorators": self._decorators(),
+            "called_by_name": self._called_by_name(),
+            "overridden": self._overridden(),
+            "messages": self._messages(),
+            "accumulators": ", ".join(
+                name for name in _fields(self.tree(CONFIG)) if name.endswith("compilation_time")
+            ),
+            "added_to_by": self._adders(),
+            "modes": ", ".join(_fields(_class(self.tree(CONFIG), "CompilationMode"))),
+            "monitors": self._monitors(),
+            "monitor_used_by": [
+                module
+                for module in self._with_text("monitor_torch_compile")
+                if module not in (MONITOR, DECORATORS)
+            ],
+            "model_made": self._model_made(),
+            "tags": self._tags(),
+            "drafters_without_tag": sorted(self._untagged()),
+            "attributes": {owner: self._attributes(owner, names) for owner, names in ATTRIBUTES.items()},
+            "backend_calls": self._backend_calls(),
+            "backend_called_by_load": ", ".join(_callers(self.tree(CACHING), "vllm_backend")),
+            "cache_looked_up": self._cache_looked_up(),
+            "cache_key_factors": self._cache_key_factors(),
+            "warmup_returns": self._warmup_returns(),
+            "workers": self._workers(),
+            "plugin_group": PLUGIN_GROUP in (self.read(PLUGINS) or ""),
+            "plugins_loaded_by": ", ".join(self._with_text("load_general_plugins()")),
         }
-        messages |= _default_messages(ast.parse(text))
-        if stating := sorted(message for message in messages if STATES_TIME.search(message)):
-            found[module] = stating
-    return found
+
+    def _with_text(self, text: str) -> list[str]:
+        return [module for module in self.modules if text in (self.read(module) or "")]
+
+    def _decorators(self) -> dict[str, str]:
+        """Return which of the watched functions are decorated, by the decorator."""
+        found: dict[str, list[str]] = {}
+        for target in TARGETS:
+            function = _function(self.tree(target.module), target.name)
+            for node in function.decorator_list if function else ():
+                by = ast.unparse(node.func if isinstance(node, ast.Call) else node)
+                found.setdefault(by, []).append(target.name)
+        return {by: ", ".join(sorted(set(names))) for by, names in sorted(found.items())}
+
+    def _called_by_name(self) -> dict[str, str]:
+        """Return who calls the watched functions of a module, there, by their global name."""
+        functions = [target for target in TARGETS if target.name.isidentifier()]
+        return {
+            target.name: ", ".join(_callers(self.tree(target.module), target.name)) for target in functions
+        }
+
+    def _overridden(self) -> list[str]:
+        """Return the methods that take a watched one's place, and do not call it."""
+        watched: dict[str, set[str]] = {}
+        for target in TARGETS:
+            owner, _, name = target.name.rpartition(".")
+            watched.setdefault(owner, set()).add(name)
+        classes = {
+            f"{module}:{node.name}": node
+            for module in self.modules
+            if module.startswith(CLASSES_IN)
+            for node in self.tree(module).body
+            if isinstance(node, ast.ClassDef)
+        }
+        # By name: which module a base class comes from does not matter here.
+        above = {name: name for name in watched if name}
+        while new := {
+            node.name: above[base]
+            for node in classes.values()
+            for base in (_last(base) for base in node.bases)
+            if base in above and node.name not in above
+        }:
+            above |= new
+        here = {f"{target.module}:{target.name}" for target in TARGETS}
+        return sorted(
+            f"{name}.{method.name}"
+            for name, node in classes.items()
+            if node.name in above
+            for method in node.body
+            if isinstance(method, ast.FunctionDef)
+            and method.name in watched[above[node.name]]
+            and f"{name}.{method.name}" not in here
+            and not re.search(rf"\w+(\(\))?\.{method.name}\(", ast.unparse(method))
+        )
+
+    def _messages(self) -> dict[str, list[str]]:
+        """Return the messages that state a duration, as they are before their arguments are put in."""
+        found: dict[str, list[str]] = {}
+        for module in self.modules:
+            if not module.startswith(MESSAGES_IN) or "logger" not in (self.read(module) or ""):
+                continue
+            messages = {
+                node.args[0].value
+                for node in _calls(self.tree(module))
+                if isinstance(node.func, ast.Attribute)
+                and node.func.attr.startswith(("info", "warning"))
+                and node.args
+                and isinstance(node.args[0], ast.Constant)
+                and isinstance(node.args[0].value, str)
+            }
+            messages |= _handed_on(self.tree(module))
+            if stating := sorted(message for message in messages if STATES_TIME.search(message)):
+                found[module] = stating
+        return found
+
+    def _adders(self) -> dict[str, list[str]]:
+        """Return the functions that add to an accumulator of compile time."""
+        return {
+            module: sorted(
+                {
+                    f"{function.name}: {ast.unparse(node.target).rpartition('.')[2]}"
+                    for function in ast.walk(self.tree(module))
+                    if isinstance(function, ast.FunctionDef)
+                    for node in ast.walk(function)
+                    if isinstance(node, ast.AugAssign)
+                    and ast.unparse(node.target).endswith("compilation_time")
+                }
+            )
+            for module in self._with_text("compilation_time +=")
+        }
+
+    def _monitors(self) -> list[str]:
+        """Return where the monitor is used, with the locals there that tell the model.
+
+        `__call__(self): with monitor_profiling_run()`
+        """
+        used: list[str] = []
+        for function, nodes in _functions(self.tree(DECORATORS)):
+            statements = [node for node in nodes if isinstance(node, ast.With)]
+            within = {item.context_expr for statement in statements for item in statement.items}
+            names = _parameter_names(function) + [node.id for node in nodes if _is_bound(node)]
+            known = ", ".join(sorted({"model", "self"} & set(names)))
+            for node in nodes:
+                if isinstance(node, ast.Call) and _name(node.func).startswith("monitor_"):
+                    given = ", ".join(ast.unparse(argument) for argument in node.args[:1])
+                    how = "with " if node in within else ""
+                    used.append(f"{function.name}({known}): {how}{_name(node.func)}({given})")
+        return sorted(used)
+
+    def _model_made(self) -> dict[str, str]:
+        """Return what a model is made with, and what its backend makes of that."""
+        made = next(node for node in _calls(self.tree(DECORATORS)) if _is_init_of_wrapper(node))
+        given = {str(keyword.arg): ast.unparse(keyword.value) for keyword in made.keywords}
+        backend = _function(self.tree(BACKENDS), "VllmBackend.__init__")
+        assert backend is not None
+        for node in ast.walk(backend):
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in (
+                "self.prefix",
+                "self.is_encoder",
+            ):
+                given[f"backend.{_last(node.targets[0])}"] = ast.unparse(node.value)
+        for node in self.tree(BACKENDS).body:
+            if isinstance(node, ast.AnnAssign) and ast.unparse(node.target).startswith("model_"):
+                given[ast.unparse(node.target)] = ast.unparse(node.value) if node.value else ""
+        return given
+
+    def _tags(self) -> dict[str, str]:
+        """Return the tags of parts of models: those that are given as an encoder's, and the others."""
+        found: dict[str, set[str]] = {"encoders": set(), "others": set()}
+        for module in self._with_text("set_model_tag("):
+            for node in _calls(self.tree(module)):
+                if _name(node.func) == "set_model_tag" and isinstance(node.args[0], ast.Constant):
+                    is_encoder = any(keyword.arg == "is_encoder" for keyword in node.keywords)
+                    found["encoders" if is_encoder else "others"].add(str(node.args[0].value))
+        return {of: ", ".join(sorted(tags)) for of, tags in found.items()}
+
+    def _untagged(self) -> Iterator[str]:
+        """Return who loads a drafter outside of any `set_model_tag`."""
+        for module in self.modules:
+            if not module.startswith(DRAFTERS_IN):
+                continue
+            for function in ast.walk(self.tree(module)):
+                if not isinstance(function, ast.FunctionDef):
+                    continue
+                tagged = {
+                    call
+                    for node in ast.walk(function)
+                    if isinstance(node, ast.With)
+                    and any("set_model_tag(" in ast.unparse(item) for item in node.items)
+                    for call in _calls(node)
+                }
+                if any(
+                    isinstance(node.func, ast.Name) and node.func.id == "get_model" and node not in tagged
+                    for node in _calls(function)
+                ):
+                    yield f"{module}.{function.name}"
+
+    def _attributes(self, owner: str, names: tuple[str, ...]) -> str:
+        """Return which of some names a class has as attributes or methods."""
+        module, _, kind = owner.partition(":")
+        node = _class(self.tree(module), kind)
+        has = {ast.unparse(inner.target) for inner in node.body if isinstance(inner, ast.AnnAssign)}
+        has |= {inner.name for inner in node.body if isinstance(inner, ast.FunctionDef)}
+        has |= {
+            inner.attr
+            for inner in ast.walk(node)
+            if isinstance(inner, ast.Attribute)
+            and isinstance(inner.ctx, ast.Store)
+            and ast.unparse(inner.value) == "self"
+        }
+        return ", ".join(name for name in names if name in has)
+
+    def _backend_calls(self) -> str:
+        """Return what the backend does, in the order of the text; log lines by their words."""
+        function = _function(self.tree(BACKENDS), "VllmBackend.__call__")
+        assert function is not None
+        calls = sorted(_calls(function), key=lambda node: (node.lineno, node.col_offset))
+        said = [_said(node) for node in calls]
+        return ", ".join(what for what in said if what is not None)
+
+    def _cache_looked_up(self) -> str:
+        """Return the key under which the compiler manager looks for a graph."""
+        load = _function(self.tree(BACKENDS), "CompilerManager.load")
+        assert load is not None
+        return next(
+            ast.unparse(node.left)
+            for node in ast.walk(load)
+            if isinstance(node, ast.Compare) and ast.unparse(node.comparators[0]) == "self.cache"
+        )
+
+    def _cache_key_factors(self) -> dict[str, str]:
+        function = _function(self.tree(BACKENDS), "VllmBackend.__call__")
+        assert function is not None
+        files = {
+            node.value
+            for node in ast.walk(function)
+            if isinstance(node, ast.Constant) and str(node.value).endswith(".json")
+        }
+        keys = [
+            str(key.value)
+            for node in _calls(function)
+            if _name(node.func) == "dump" and isinstance(node.args[0], ast.Dict)
+            for key in node.args[0].keys
+            if isinstance(key, ast.Constant)
+        ]
+        return {"file": ", ".join(sorted(files)), "keys": ", ".join(sorted(keys))}
+
+    def _warmup_returns(self) -> dict[str, str]:
+        returns = {
+            target.name: ast.unparse(function.returns)
+            for target in TARGETS
+            if target.watch == "worker_warmup"
+            and (function := _function(self.tree(target.module), target.name)) is not None
+            and function.returns is not None
+        }
+        for node in self.tree(WORKER_BASE).body:
+            if isinstance(node, ast.ClassDef) and node.name == "CompilationTimes":
+                returns[node.name] = ", ".join(_fields(node))
+        return returns
+
+    def _workers(self) -> dict[str, Any]:
+        """Return how vLLM names processes, and what their names are made of."""
+        title = _function(self.tree(MULTIPROC), "WorkerProc.setup_proc_title_and_log_prefix")
+        layout = _function(self.tree(PARALLEL_STATE), "initialize_model_parallel")
+        assert title is not None
+        assert layout is not None
+        made = [node for node in ast.walk(layout) if isinstance(node, ast.Assign)]
+        ranks = next(node.value for node in made if ast.unparse(node.targets[0]) == "all_ranks")
+        assert isinstance(ranks, ast.Call)
+        return {
+            "processes": ", ".join(sorted(set(self._process_names()))),
+            "title": "".join(
+                ast.unparse(node.value).strip("f'")
+                for node in ast.walk(title)
+                if isinstance(node, (ast.Assign, ast.AugAssign))
+                and "process_name" in ast.unparse(node).partition(" ")[0]
+            ),
+            "named_after": self._named_after(),
+            "rank_layout": ", ".join(
+                ast.unparse(argument).removesuffix("_parallel_size") for argument in ranks.args
+            ),
+            "dcp_spans_pcp": any(
+                ast.unparse(node) == "dcp_ranks = dcp_ranks.transpose(-1, -2)" for node in made
+            ),
+            "parallel_config": ", ".join(
+                name
+                for name in NAMED_BY
+                if name in _fields(_class(self.tree(PARALLEL_CONFIG), "ParallelConfig"))
+            ),
+        }
+
+    def _process_names(self) -> Iterator[str]:
+        for module in (MULTIPROC, ENGINE_UTILS):
+            for node in _calls(self.tree(module)):
+                if _name(node.func) == "Process":
+                    given = next(keyword.value for keyword in node.keywords if keyword.arg == "name")
+                    alternatives = [given.body, given.orelse] if isinstance(given, ast.IfExp) else [given]
+                    yield from (ast.unparse(one).strip("f'\"") for one in alternatives)
+
+    def _named_after(self) -> str:
+        """Return what a worker's process has done of this when it is named: its groups exist then."""
+        made = _function(self.tree(MULTIPROC), "WorkerProc.__init__")
+        assert made is not None
+        names = ("init_device", "setup_proc_title_and_log_prefix", "load_model")
+        calls = sorted(_calls(made), key=lambda node: node.lineno)
+        return ", ".join(_name(node.func) for node in calls if _name(node.func) in names)
 
 
-def _default_messages(tree: ast.Module) -> set[str]:
-    """Return messages that are handed on: the monitor's own default, and what its callers give it."""
+def _class(tree: ast.Module, name: str) -> ast.ClassDef:
+    return next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+
+
+def _function(tree: ast.Module, name: str) -> ast.FunctionDef | None:
+    *path, last = name.split(".")
+    body = tree.body
+    for part in path:
+        body = [
+            inner
+            for node in body
+            if isinstance(node, ast.ClassDef) and node.name == part
+            for inner in node.body
+        ]
+    return next((node for node in body if isinstance(node, ast.FunctionDef) and node.name == last), None)
+
+
+def _fields(tree: ast.Module | ast.ClassDef) -> list[str]:
+    """Return the names that classes assign in their bodies."""
+    return [
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.AnnAssign, ast.Assign))
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    ]
+
+
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def _functions(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, list[ast.AST]]]:
+    """Return each function, with what is in it and not in a function inside of it."""
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            nodes: list[ast.AST] = []
+            ahead = list(ast.iter_child_nodes(function))
+            while ahead:
+                node = ahead.pop()
+                nodes.append(node)
+                if not isinstance(node, ast.FunctionDef):
+                    ahead += ast.iter_child_nodes(node)
+            yield function, nodes
+
+
+def _callers(tree: ast.Module, name: str) -> list[str]:
+    """Return the functions that call another one by its bare name."""
+    calls = {node for node in _calls(tree) if isinstance(node.func, ast.Name) and node.func.id == name}
     found: set[str] = set()
+    for function, nodes in _functions(tree):
+        if inside := calls.intersection(nodes):
+            found.add(function.name)
+            calls -= inside
+    return sorted(found | ({"<module>"} if calls else set()))
+
+
+def _handed_on(tree: ast.Module) -> set[str]:
+    """Return messages that are handed on: the monitor's own default, and what its callers give it."""
+    found: set[Any] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.name == "monitor_torch_compile":
             found |= {default.value for default in node.args.defaults if isinstance(default, ast.Constant)}
@@ -104,60 +454,32 @@ def _default_messages(tree: ast.Module) -> set[str]:
     return {message for message in found if isinstance(message, str)}
 
 
-def _adders(text: str) -> list[str]:
-    """Return the functions that add to an accumulator of compile time."""
-    if "compilation_time +=" not in text:
-        return []
-    return sorted(
-        {
-            f"{function.name}: {ast.unparse(node.target).rpartition('.')[2]}"
-            for function in ast.walk(ast.parse(text))
-            if isinstance(function, ast.FunctionDef)
-            for node in ast.walk(function)
-            if isinstance(node, ast.AugAssign) and ast.unparse(node.target).endswith("compilation_time")
-        }
-    )
+def _parameter_names(function: ast.FunctionDef) -> list[str]:
+    return [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
 
 
-def _tags(read: Read, modules: Iterable[str]) -> Iterator[str]:
-    for module in modules:
-        text = read(module) or ""
-        if "set_model_tag(" not in text:
-            continue
-        for node in ast.walk(ast.parse(text)):
-            given = node.args if isinstance(node, ast.Call) and _name(node.func) == "set_model_tag" else []
-            if given and isinstance(given[0], ast.Constant):
-                yield str(given[0].value)
+def _is_bound(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+def _is_init_of_wrapper(node: ast.Call) -> bool:
+    return ast.unparse(node.func) == "TorchCompileWithNoGuardsWrapper.__init__"
 
 
 def _name(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
-def _called(tree: ast.Module, function: str) -> set[str]:
-    return {
-        _name(node.func)
-        for owner in tree.body
-        if isinstance(owner, ast.FunctionDef) and owner.name == function
-        for node in ast.walk(owner)
-        if isinstance(node, ast.Call)
-    }
-
-
-def _called_in_order(tree: ast.Module, kind: str, method: str, names: tuple[str, ...]) -> list[str]:
-    """Return which of some functions a method calls, in the order of the text; log lines by their words."""
-    (owner,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == kind)
-    (function,) = (node for node in owner.body if isinstance(node, ast.FunctionDef) and node.name == method)
-    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _name(node.func) in names]
-    calls.sort(key=lambda node: (node.lineno, node.col_offset))
-    said = [_said(node) for node in calls]
-    return [what for what in said if what is not None]
+def _last(node: ast.expr) -> str:
+    """Return the last part of a dotted name, without what it is subscripted with."""
+    return ast.unparse(node).partition("[")[0].rpartition(".")[2]
 
 
 def _said(call: ast.Call) -> str | None:
     name = _name(call.func)
-    if name != "info":
+    if name in ("initialize_cache", "configure_post_pass", "split_graph", "run", "save_to_file"):
         return name
-    first = call.args[0] if call.args else None
-    is_dynamo = isinstance(first, ast.Constant) and "Dynamo bytecode transform time" in str(first.value)
-    return "logs Dynamo's time" if is_dynamo else None
+    if not name.startswith("info") or not call.args or not isinstance(call.args[0], ast.Constant):
+        return None
+    words = {"Dynamo bytecode": "logs Dynamo's time", "Saved compiler": "logs the saving's time"}
+    return next((said for word, said in words.items() if word in str(call.args[0].value)), None)

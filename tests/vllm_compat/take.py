@@ -26,7 +26,10 @@ def main() -> None:
     """Write one file per version, beside this one."""
     sys.path.insert(0, str(HERE))
     kept = [path.stem.removeprefix("vllm-") for path in HERE.glob("vllm-*.json")]
-    for version in sys.argv[1:] or sorted(kept, key=Version):
+    wanted = sys.argv[1:] or sorted(kept, key=Version)
+    for at, version in enumerate(wanted, 1):
+        # A wheel takes a while: up to 330 MB.
+        print(f"{at} of {len(wanted)}: downloading vLLM {version}", flush=True)
         found = of_wheel(version)
         path = HERE / f"vllm-{version}.json"
         path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
