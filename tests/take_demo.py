@@ -1,21 +1,18 @@
 """Records what the README shows, and keeps it as tests/data/demo.jsonl: `make readme`.
 
-Three sessions: the demo's cold and warm one, and one that is killed while it compiles. What the texts say of
-this machine (its folders, its host name) is blotted out.
+Three sessions: the demo's cold and warm one, and one that is killed while it compiles.
 """
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from ledger import Ledger
-from ledger.events import to_line
+from tests.keeping import keep
 
 TESTS = Path(__file__).parent
-KEPT = TESTS / "data" / "demo.jsonl"
+KEPT = "demo.jsonl"
 _KILLED_AFTER_S = "12"
 
 
@@ -36,20 +33,7 @@ def main() -> None:
         cold = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(Path(name) / "cache")}
         record = [command, "record", "--quiet", "-o", str(ledger), "--label", "killed", "--"]
         subprocess.run([*record, *killed], check=False, env=cold)
-        with Ledger.open(ledger) as opened:
-            lines = b"".join(
-                to_line(event) for session in opened.sessions() for event in opened.events(session)
-            )
-    blots = {
-        name: "/tmp/demo",
-        str(Path(sys.executable).parent): "/usr/bin",
-        str(TESTS.parent): "/src",
-        str(Path.home()): "/home/me",
-        f'"host":"{socket.gethostname()}"': '"host":"demo"',
-    }
-    for text, blot in blots.items():
-        lines = lines.replace(text.encode(), blot.encode())
-    KEPT.write_bytes(lines)
+        keep(ledger, KEPT, Path(name))
 
 
 if __name__ == "__main__":

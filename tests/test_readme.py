@@ -1,4 +1,4 @@
-"""What the README shows is what the commands print, of the recording in tests/data/demo.jsonl.
+"""What the README shows is what the commands print, of the recordings in tests/data.
 
 With UPDATE_README=1 the blocks are written instead of compared.
 """
@@ -6,6 +6,7 @@ With UPDATE_README=1 the blocks are written instead of compared.
 import io
 import os
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,23 @@ from ledger.cli.tables import table_of
 from ledger.testing import MemoryLedger
 
 README = Path(__file__).parents[1] / "README.md"
-KEPT = Path(__file__).parent / "data" / "demo.jsonl"
+KEPT = {name: Path(__file__).parent / "data" / f"{name}.jsonl" for name in ("demo", "vllm")}
+OF_VLLM = {"components"}
+"""The queries that have an answer only where vLLM was recorded."""
+
+
+def kept(name: str) -> Ledger:
+    return MemoryLedger(parse_event(line) for line in KEPT[name].read_bytes().splitlines())
 
 
 @pytest.fixture(scope="module")
 def recorded() -> Ledger:
-    return MemoryLedger(parse_event(line) for line in KEPT.read_bytes().splitlines())
+    return kept("demo")
+
+
+@pytest.fixture(scope="module")
+def vllm() -> Ledger:
+    return kept("vllm")
 
 
 def printed(show: object) -> str:
@@ -52,18 +64,25 @@ def test_the_demos_output_in_the_readme_is_real(recorded: Ledger) -> None:
     matches_readme(r"<!-- output: demo -->\n```text\n(.*?)```", block + "\n")
 
 
-def test_the_queries_in_the_readme_are_the_saved_ones_with_their_answers(recorded: Ledger) -> None:
+def test_the_start_of_vllm_in_the_readme_is_real(vllm: Ledger) -> None:
+    rows = vllm.sql(saved_queries()["role_totals"])
+    matches_readme(r"<!-- output: vllm -->\n```text\n(.*?)```", printed(table_of(rows)) + "\n")
+
+
+def test_the_queries_in_the_readme_are_the_saved_ones_with_their_answers(
+    recorded: Ledger, vllm: Ledger
+) -> None:
     blocks: list[str] = []
     for name, sql in saved_queries().items():
         question, _, query = sql.partition("\n")
-        rows = recorded.sql(sql)
+        rows = (vllm if name in OF_VLLM else recorded).sql(sql)
         assert rows, f"{name} has no answer to show"
         answer = printed(table_of(rows))
         blocks.append(
             f"\n### {describe(question)}\n\n`--query {name}`\n\n```sql\n{query.strip()}\n```\n\n"
             f"```text\n{answer}\n```\n"
         )
-    assert len(blocks) == 10
+    assert len(blocks) == 11
     matches_readme(r"<!-- queries -->\n(.*?)\n## What SQL sees", "".join(blocks))
 
 
@@ -79,7 +98,9 @@ def test_every_command_and_table_is_in_the_readme(recorded: Ledger) -> None:
         assert row["name"] in internal or f"`{row['name']}`" in text
 
 
-def test_the_kept_recording_says_nothing_of_the_machine_it_was_made_on() -> None:
-    text = KEPT.read_text()
+@pytest.mark.parametrize("name", KEPT)
+def test_a_kept_recording_says_nothing_of_the_machine_it_was_made_on(name: str) -> None:
+    text = KEPT[name].read_text()
+    assert socket.gethostname() not in text
     assert str(Path.home()) not in text
     assert str(README.parent) not in text

@@ -1,0 +1,15 @@
+-- Which components were compiled, which loaded, and which attempts to load found nothing or failed?
+SELECT
+    s.label,
+    p.name AS process,
+    i.role,
+    i.component,
+    coalesce(json_extract(i.data, '$.cache'), i.outcome) AS cache,
+    count(*) AS times,
+    sum(coalesce(i.duration_s, i.open_s)) AS seconds
+FROM intervals i
+JOIN sessions s USING (session)
+JOIN processes p USING (session, process)
+WHERE i.stage = 'torch_compile' AND i.source = 'monitor'
+GROUP BY i.session, i.process, i.role, i.component, cache
+ORDER BY s.started_at, p.name, min(i.start_ns)
