@@ -19,6 +19,7 @@ from ledger.errors import (
     LedgerNotWritable,
     NewerLedger,
     NotALedger,
+    NotRecognised,
     SQLiteTooOld,
     UnknownSession,
 )
@@ -40,13 +41,16 @@ from ledger.recorder import Recorder
 
 if TYPE_CHECKING:
     from ledger.doctor import Check
+    from ledger.importing import Importer, Unread
     from ledger.reading import Ledger
     from ledger.timeline import Timeline, reduce
 
 _ON_DEMAND = {
     "Check": "ledger.doctor",
+    "Importer": "ledger.importing",
     "Ledger": "ledger.reading",
     "Timeline": "ledger.timeline",
+    "Unread": "ledger.importing",
     "reduce": "ledger.timeline",
 }
 
@@ -55,6 +59,7 @@ __all__ = [
     "ConflictingEvents",
     "Event",
     "GapNoted",
+    "Importer",
     "InvalidEvent",
     "InvalidQuery",
     "Ledger",
@@ -66,6 +71,7 @@ __all__ = [
     "MilestoneReached",
     "NewerLedger",
     "NotALedger",
+    "NotRecognised",
     "ProcessJoined",
     "ProcessLeft",
     "ProcessLost",
@@ -78,6 +84,7 @@ __all__ = [
     "Timeline",
     "TotalClaimed",
     "UnknownSession",
+    "Unread",
     "__version__",
     "parse_event",
     "reduce",

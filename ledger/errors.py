@@ -47,3 +47,7 @@ class UnknownSession(LedgerError):
 
 class InvalidQuery(LedgerError):
     """SQLite refused the query: bad SQL, or an attempt to write."""
+
+
+class NotRecognised(LedgerError):
+    """A file is none that an installed adapter reads, or holds nothing."""

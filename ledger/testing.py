@@ -1,6 +1,6 @@
 """Public fakes for tests: a clock to be moved by hand, a ledger in memory, and a builder of sessions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +8,7 @@ from ledger.clock import Anchor
 from ledger.events import (
     Event,
     EventRow,
+    MilestoneReached,
     ProcessJoined,
     ProcessLeft,
     SessionEnded,
@@ -143,19 +144,27 @@ class SessionBuilder:
         counts: Counts = "interval",
         role: str | None = None,
         stage: str | None = "torch_compile",
+        component: str | None = None,
         interval: int | None = None,
+        resolution_ns: int | None = None,
         text: str | None = None,
+        data: Mapping[str, object] | None = None,
     ) -> int:
         """Claim a duration and return the claim's id."""
         claim = self._seq
-        self.events.append(
-            TotalClaimed(
-                session=self.session, process=self.process, seq=claim, at_ns=at_ns, claim=claim,
-                claimed_ns=claimed_ns, source=source, counts=counts, role=role, stage=stage,
-                interval=interval, text=text,
-            )
-        )  # fmt: skip
+        known = {
+            "session": self.session, "process": self.process, "seq": claim, "at_ns": at_ns, "claim": claim,
+            "claimed_ns": claimed_ns, "source": source, "counts": counts, "role": role, "stage": stage,
+            "component": component, "interval": interval, "resolution_ns": resolution_ns, "text": text,
+            "data": data,
+        }  # fmt: skip
+        self.events.append(TotalClaimed.model_validate(known))
         return claim
+
+    def milestone(self, at_ns: int, name: str) -> None:
+        """Reach a milestone."""
+        key = {"session": self.session, "process": self.process, "at_ns": at_ns}
+        self.events.append(MilestoneReached.model_validate({**key, "seq": self._seq, "name": name}))
 
     def end(self, at_ns: int, outcome: Outcome = "completed") -> None:
         """End the session, and let the process leave."""

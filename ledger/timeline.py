@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ledger.events import Event
+from ledger.reconciliation import reconcile
 from ledger.records import (
     Anomaly,
     CauseShare,
@@ -53,4 +54,7 @@ def timeline_of_stored(session: str, events: SessionEvents) -> Timeline:
 
 
 def _timeline(reduced: Reduced) -> Timeline:
-    return Timeline(*reduced, reconciliation=(), causes=())
+    reconciled = reconcile(reduced.intervals, reduced.claims, reduced.milestones)
+    odd = (*reduced.anomalies, *reconciled.anomalies)
+    known = reduced._replace(anomalies=odd)
+    return Timeline(*known, reconciliation=reconciled.reconciliation, causes=reconciled.causes)

@@ -48,7 +48,7 @@ def one_line(text: str) -> str:
 
 def test_every_command_has_help_with_an_example(run: Run) -> None:
     for command in app.registered_commands:
-        shown = run(command.callback.__name__, "--help")
+        shown = run(command.name or command.callback.__name__, "--help")
         assert shown.returncode == 0
         assert "Example: compile-ledger" in shown.stdout
 
@@ -65,7 +65,8 @@ def test_report_as_json_has_every_part(run: Run, ledger: Path) -> None:
     assert report["session"]["label"] == "[red]first[/red]"
     assert [total["role"] for total in report["role_totals"]] == ["encoder"]
     assert report["claims"][0]["claimed_ns"] == 16_770_000_000
-    assert report["reconciliation"] == report["causes"] == []
+    assert [row["main_cause"] for row in report["reconciliation"]] == ["unexplained"]
+    assert sum(cause["ns"] for cause in report["causes"]) == report["reconciliation"][0]["difference_ns"]
 
 
 def test_sql_prints_tables_json_and_csv(run: Run, ledger: Path) -> None:

@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = {
     "ledger": "ledger",
     "ledger_torch": "adapters/ledger_torch",
+    "ledger_torch_trace": "adapters/ledger_torch_trace",
     "ledger_vllm": "adapters/ledger_vllm",
+    "ledger_vllm_log": "adapters/ledger_vllm_log",
     "ledger_migrations": "migrations/ledger_migrations",
 }
 

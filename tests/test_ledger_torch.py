@@ -421,10 +421,9 @@ def test_a_compile_that_claims_no_time_at_all_is_kept() -> None:
 
 def test_a_claim_names_the_interval_that_torch_timed(recorded: Recorded) -> None:
     ended = [
-        Ended("entire_frame_compile", 3, 1_000_000_010.0),
         Ended("_recursive_post_grad_passes", 5, 1_000_000_500.0),
         Ended("_recursive_post_grad_passes", 7, 1_000_000_600.0),
-        Ended("_recursive_post_grad_passes", 1, 900_000_000.0),  # of an earlier compile
+        Ended("entire_frame_compile", 3, 1_000_000_010.0),
     ]
     claim(recorded, Metrics(), ended)  # pyright: ignore[reportArgumentType]
     claims = {said["data"]["field"]: said for said in recorded.claims}
@@ -444,10 +443,26 @@ def test_a_claim_names_the_interval_that_torch_timed(recorded: Recorded) -> None
 
 def test_a_record_claims_what_ended_since_the_one_before(funnel: Any, recorded: Recorded) -> None:
     for _ in range(2):
-        with funnel.dynamo_timed("entire_frame_compile", time_ns=1_000_000_010_000):
+        with funnel.dynamo_timed("entire_frame_compile", time_ns=1_000_000_010_000_000, compile_id="0/0"):
             pass
         funnel.record_compilation_metrics(Metrics())
     assert [said["interval"] for said in recorded.claims if said["text"].startswith("duration_us")] == [0, 1]
+
+
+def test_a_runtime_s_record_has_what_belongs_to_no_compile(funnel: Any, recorded: Recorded) -> None:
+    inductor = funnel.dynamo_timed("inductor_compile", time_ns=900_000_000_000)
+    with inductor, funnel.dynamo_timed("code_gen", time_ns=900_100_000_000):
+        pass
+    with funnel.dynamo_timed("entire_frame_compile", time_ns=1_000_000_010_000_000, compile_id="0/0"):
+        pass
+    with funnel.dynamo_timed("_recursive_joint_graph_passes", time_ns=1_100_000_000_000_000):
+        pass
+    funnel.record_compilation_metrics(Metrics())
+    funnel.record_compilation_metrics(Metrics(is_runtime=True))
+    of_frame, of_runtime = (said for said in recorded.claims if said["data"]["field"] == "duration_us")
+    assert (of_frame["stage"], of_frame["interval"]) == ("entire_frame_compile", 2)
+    # torch adds up the outermost alone.
+    assert (of_runtime["stage"], of_runtime["data"]["intervals"]) == ("duration_us", [0, 3])
 
 
 def test_a_backward_and_a_runtime_record_say_so(recorded: Recorded) -> None:

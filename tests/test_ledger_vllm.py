@@ -357,7 +357,8 @@ class TestWarmStart:
             assert (line.resolution_ns, warm.named_by(line)) == (10**6, graphs)
 
     def test_several_blocks_of_an_encoder_are_one_compile_and_loads(self, tmp_path: Path) -> None:
-        start = record(tmp_path, "LLM(VllmConfig(encoder_blocks=3))")
+        start = record(tmp_path, "LLM(VllmConfig(encoder_blocks=3))", is_clean=False)
+        assert [odd["what"] for odd in start.anomalies] == ["repeated_load"]
         caches = [i.data["cache"] for i in start.of("torch_compile", ENCODER)]
         assert caches == ["miss", "compiled", "hit", "hit"]
         assert len([c for c in start.additions("monitor") if c.role == "encoder"]) == 3

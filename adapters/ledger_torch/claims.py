@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from ledger import Recorder
 from ledger_torch.reliance import BACKWARD, DURATIONS_END_IN, FORWARD, NOT_DURATIONS, TIMED, TWINS
-from ledger_torch.spans import Ended
+from ledger_torch.spans import Ended, Spans
 
 _UNIT_SECONDS: Final = {"_us": 1e-6, "_ms": 1e-3, "_s": 1.0}
 _TOTAL: Final = "duration_us"
@@ -48,16 +48,21 @@ def durations(metrics: Any) -> Iterator[Duration]:
         yield Duration(name, value, value * _UNIT_SECONDS[suffix], DURATIONS_END_IN[suffix])
 
 
-def claim(recorder: Recorder, metrics: Any, ended: Sequence[Ended]) -> None:
-    """Write a record's durations as claims; `ended` is what its thread ended since the last record."""
+def own_of(metrics: Any, spans: Spans) -> list[Ended]:
+    """Return what a record is made of: what has ended in its thread since it began, and is of its kind."""
+    is_runtime = bool(getattr(metrics, "is_runtime", False))
+    # A runtime's record is begun when the first of its spans has ended.
+    began_us = 0 if is_runtime else (getattr(metrics, "start_time_us", None) or 0) - _CLOCK_SLACK_US
+    return spans.take_ended(is_runtime=is_runtime, since_us=began_us)
+
+
+def claim(recorder: Recorder, metrics: Any, own: Sequence[Ended]) -> None:
+    """Write a record's durations as claims; `own` is what it is made of, in the order in which it ended."""
     about: dict[str, object] = {
         name: value
         for name in ("compile_id", "is_forward", "is_runtime", "fail_type")
         if (value := getattr(metrics, name, None)) is not None
     }
-    began_us = getattr(metrics, "start_time_us", None)
-    # What ended in this thread outside of any record belongs to none.
-    own = [span for span in ended if began_us and span.begin_us >= began_us - _CLOCK_SLACK_US]
     for duration in durations(metrics):
         stage, intervals = _timed(duration.field, about, own)
         data: dict[str, object] = {"field": duration.field, **about}
@@ -79,12 +84,21 @@ def _timed(field: str, about: dict[str, object], own: Sequence[Ended]) -> tuple[
     """Return the stage that a field times, the field itself where that is not known, and its spans."""
     if (timed := TIMED.get(field)) is not None:
         return timed.stage, [span.interval for span in own if span.stage in (timed.stage, *timed.others)]
-    if field != _TOTAL or about.get("is_runtime"):
+    if field != _TOTAL:
         return field, []
     # The last to end is the whole: a compile inside the backend of another one has no record of its own.
-    whole = [span for span in own if span.stage in (FORWARD, BACKWARD)][-1:]
-    if whole:
+    whole = [span for span in own if span.stage in (FORWARD, BACKWARD)][-1:] or _outermost(own)
+    if len(whole) == 1:
         return whole[0].stage, [whole[0].interval]
-    if "is_forward" in about:
+    if not whole and "is_forward" in about and not about.get("is_runtime"):
         return (FORWARD if about["is_forward"] else BACKWARD), []
-    return field, []
+    return field, [span.interval for span in whole]
+
+
+def _outermost(own: Sequence[Ended]) -> list[Ended]:
+    """Return the spans that lie within no other one, of spans in the order in which they ended."""
+    return [
+        span
+        for at, span in enumerate(own)
+        if not any(later.begin_us <= span.begin_us for later in own[at + 1 :])
+    ]

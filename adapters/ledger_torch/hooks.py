@@ -19,7 +19,7 @@ from typing import Any, Final
 from wrapt import register_post_import_hook
 
 from ledger import Recorder
-from ledger_torch.claims import claim
+from ledger_torch.claims import claim, own_of
 from ledger_torch.reliance import EVENT_HOOK, LOGGER, LOGGER_GETTER, METRICS_HOOK, UTILS
 from ledger_torch.spans import Spans
 
@@ -60,9 +60,7 @@ def install(utils: ModuleType, recorder: Recorder) -> None:
     spans = Spans(recorder, _depth_by(utils))
 
     def observe_metrics(metrics: Any) -> None:
-        # A runtime record begins when the first of its spans has ended: which they were can't be told.
-        runtime = getattr(metrics, "is_runtime", False)
-        claim(recorder, metrics, () if runtime else spans.take_ended())
+        claim(recorder, metrics, own_of(metrics, spans))
 
     for name, observe in ((EVENT_HOOK, spans.observe), (METRICS_HOOK, observe_metrics)):
         if (reason := missing(utils, name)) is not None:

@@ -54,6 +54,8 @@ class Ended(NamedTuple):
     interval: int
     begin_us: float
     """Its begin on torch's clock: the wall clock, in microseconds."""
+    is_runtime: bool = False
+    """Whether it ran outside of any compile: torch adds it up in another record then."""
 
 
 class _Thread(threading.local):
@@ -83,11 +85,15 @@ class Spans:
         elif phase == "E":
             self._end(event)
 
-    def take_ended(self) -> list[Ended]:
-        """Return what ended in this thread since the last call."""
+    def take_ended(self, *, is_runtime: bool, since_us: float = 0) -> list[Ended]:
+        """Return what ended in this thread, once: of compiles, or of what ran outside of any.
+
+        Of compiles only what began since a time on torch's clock: the rest was of an earlier one.
+        """
         ended = list(self._thread.ended)
         self._thread.ended.clear()
-        return ended
+        self._thread.ended.extend(span for span in ended if span.is_runtime != is_runtime)
+        return [span for span in ended if span.is_runtime == is_runtime and span.begin_us >= since_us]
 
     def _begin(self, event: Mapping[str, Any]) -> None:
         stack = self._thread.open
@@ -96,7 +102,7 @@ class Spans:
         while stack and stack[-1].depth >= depth:
             self._thread.lost.append(stack.pop())
         stage = event["name"]
-        data = _simple(event["args"] or {})
+        data = simple(event["args"] or {})
         # A stage that the program opened inside our innermost one began after it: its id is the larger.
         around = (self._recorder.innermost, stack[-1].interval if stack else None)
         parent = max((above for above in around if above is not None and above >= 0), default=None)
@@ -110,7 +116,7 @@ class Spans:
             self._recorder.gap("unmatched_end", detail=stage)
             return
         said = began.data
-        known = _simple(event["args"] or {})
+        known = simple(event["args"] or {})
         data = {name: value for name, value in known.items() if said.get(name) != value}
         error = sys.exc_info()[1]
         if error is not None and error is not began.handled:
@@ -123,7 +129,8 @@ class Spans:
         else:
             self._recorder.stop(began.interval, data=data or None)
         if stage in _REMEMBERED and began.interval >= 0:
-            self._thread.ended.append(Ended(stage, began.interval, began.begin_us))
+            is_runtime = "compile_id" not in said
+            self._thread.ended.append(Ended(stage, began.interval, began.begin_us, is_runtime))
 
     def _take(self, stage: str) -> _Open | None:
         """Return the innermost begin of a stage, and close what lies above it, as torch does."""
@@ -142,7 +149,7 @@ class Spans:
         self._thread = _Thread()
 
 
-def _simple(args: Mapping[str, object]) -> dict[str, object]:
+def simple(args: Mapping[str, object]) -> dict[str, object]:
     """Return what of torch's metadata is small and plain JSON, texts cut to MAX_TEXT."""
     simple: dict[str, object] = {}
     for name, value in args.items():

@@ -60,6 +60,8 @@ class LogClaims(logging.Handler):
         data: dict[str, object] = dict(where)
         if said.range is not None:
             data["range"] = said.range
+        if said.counts == "ranks" and said.role is not None:
+            data["accumulator"] = next(name for name, role in ACCUMULATORS.items() if role == said.role)
         if len(subject.intervals) > 1:
             data["intervals"] = subject.intervals
         self._stages.recorder.claim(
@@ -160,17 +162,20 @@ def held(config: Any) -> dict[str, float]:
 def claim_held(stages: Stages, config: Any, source: Any, counts: Any, whose: str) -> None:
     """Claim what a CompilationConfig holds in the end."""
     for name, seconds in held(config).items():
-        claim_total(stages, seconds, source, counts, ACCUMULATORS[name], f"{whose} {name} = {seconds!r}")
+        claim_total(stages, seconds, source, counts, name, f"{whose} {name} = {seconds!r}")
 
 
-def claim_total(stages: Stages, seconds: float, source: Any, counts: Any, role: str, text: str) -> None:
+def claim_total(
+    stages: Stages, seconds: float, source: Any, counts: Any, accumulator: str, text: str
+) -> None:
     """Claim a number that stands for all compiles of a role."""
     stages.recorder.claim(
         seconds,
         source=source,
-        role=role,
+        role=ACCUMULATORS[accumulator],
         stage="torch_compile",
         counts=counts,
         resolution_ns=_ACCUMULATED_NS,
         text=text,
+        data={"accumulator": accumulator},
     )

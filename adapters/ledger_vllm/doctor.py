@@ -22,7 +22,7 @@ def examine() -> list[Check]:
         return [Check("vllm", True, "not installed: there is nothing to record")]
     checks = [_version(), _entry_point()]
     read = reader(Path(spec.origin).parent.parent)
-    known = [target for target in TARGETS if target.module.startswith("vllm.")]
+    known = [target for target in TARGETS if target.module.startswith("vllm.") and target.since is None]
     faults = {target: _fault(target, read) for target in known if _is_there(target, read)}
     good = sum(reason is None for reason in faults.values())
     checks.append(Check("vllm hooks", good == len(faults), f"{good} of {len(faults)} are in place"))

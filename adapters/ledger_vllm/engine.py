@@ -4,7 +4,7 @@ import multiprocessing
 from collections.abc import Generator
 from typing import Any, Final
 
-from ledger_vllm.claims import ACCUMULATORS, claim_held, claim_total
+from ledger_vllm.claims import claim_held, claim_total
 from ledger_vllm.parts import Part, current_tag, is_drafter
 from ledger_vllm.stages import Stages
 from ledger_vllm.watching import Call, Ended, Watch, Watcher
@@ -100,7 +100,7 @@ class Engine:
 
     def _claim_handed_over(self, name: str, seconds: float) -> None:
         text = f"compile_or_warm_up_model: {name} = {seconds!r}"
-        claim_total(self._stages, seconds, "monitor", "total", ACCUMULATORS[name], text)
+        claim_total(self._stages, seconds, "monitor", "total", name, text)
 
     def _drafter(self) -> Part | None:
         """Return the drafter's part while one is made; None for what serves the whole model."""

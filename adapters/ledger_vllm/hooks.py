@@ -81,7 +81,7 @@ def _installer(
                 reason = f"{type(error).__name__}: {error}"
             if reason is None:
                 recorder.hooked(f"{target.module}.{target.name}")
-            else:
+            elif target.since is None:
                 recorder.hook_missing(f"{target.module}.{target.name}", reason)
 
     return on_import

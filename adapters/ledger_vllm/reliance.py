@@ -20,6 +20,8 @@ class Target(NamedTuple):
     """The parameters that the watch can't do without."""
     is_context: bool = False
     """Whether it makes context managers."""
+    since: str | None = None
+    """The first version that has it, where another target does for those before."""
 
     def fault(self, parameters: Collection[str] | None) -> str | None:
         """Return what keeps a function with these parameters from being watched; None where nothing does."""
@@ -100,5 +102,7 @@ TARGETS: Final = (
     Target(_CPU_RUNNER_V2, "CPUModelRunner.warming_up_model", "warmup"),
     # Weights
     Target(_LOADER, "BaseModelLoader.load_model", "load_model"),
+    # What "Initializing model took" times; before, there is only the call inside it, and no such line.
+    Target(_LOADER, "BaseModelLoader.create_model", "model_init", since="0.30.0"),
     Target(_LOADER, "initialize_model", "model_init"),
 )

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ledger._version import __version__
-from ledger.cli import demo, query, record, report, upkeep
+from ledger.cli import demo, importing, query, record, report, upkeep
 from ledger.errors import LedgerError
 
 WRONG_USE = 2
@@ -27,6 +27,7 @@ app.command(context_settings={"ignore_unknown_options": True, "allow_intersperse
 )
 app.command()(report.report)
 app.command()(query.sql)
+app.command("import")(importing.import_files)
 app.command()(upkeep.collect)
 app.command()(upkeep.rebuild)
 app.command()(upkeep.verify)

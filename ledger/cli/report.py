@@ -12,7 +12,9 @@ from rich.text import Text
 from ledger.cli.tables import printer, seconds, table
 from ledger.reading import Ledger
 
-_CLAIMS_SHOWN: Final = 12
+_CLAIMS_SHOWN: Final = 10
+_CAUSES_SHOWN: Final = 3
+_TEXT_SHOWN: Final = 50
 _UNATTRIBUTED_SHOWN: Final = 5
 _ANOMALIES_SHOWN: Final = 10
 _FAILED_SHOWN: Final = 10
@@ -63,9 +65,9 @@ def print_report(ledger: Ledger, session: str, console: Console) -> None:
     """Print one session's report as text."""
     _print_head(ledger, session, console)
     _print_totals(ledger, session, console)
-    _print_sources(ledger, session, console)
-    _print_claims(ledger, session, console)
+    _print_differences(ledger, session, console)
     _print_unattributed(ledger, session, console)
+    _print_sources(ledger, session, console)
     _print_processes(ledger, session, console)
     _print_failed(ledger, session, console)
     _print_faults(ledger, session, console)
@@ -151,22 +153,56 @@ def _print_sources(ledger: Ledger, session: str, console: Console) -> None:
     console.print(table(columns, cells, "Whose clock says what"))
 
 
-def _print_claims(ledger: Ledger, session: str, console: Console) -> None:
+def _print_differences(ledger: Ledger, session: str, console: Console) -> None:
     rows = ledger.sql(
         """
-        SELECT source, role, stage, counts, claimed_ns, text FROM claims
-        WHERE session = ? ORDER BY abs(claimed_ns) DESC, process, claim
+        SELECT
+            c.source, c.role, c.stage, r.claimed_ns, r.measured_ns, r.difference_ns, c.text,
+            (
+                SELECT group_concat(
+                    cause || coalesce(' of ' || stage, '') || printf(' %+.3f', ns / 1e9), ', '
+                )
+                FROM (
+                    SELECT * FROM causes k
+                    WHERE k.session = c.session AND k.process = c.process AND k.claim = c.claim
+                        AND k.cause <> 'rounding'
+                    ORDER BY abs(k.ns) DESC LIMIT ?
+                )
+            ) AS why
+        FROM claims c
+        JOIN reconciliation r USING (session, process, claim)
+        WHERE c.session = ? AND r.main_cause NOT IN ('rounding', 'unmatched')
+        ORDER BY abs(r.difference_ns) DESC, c.process, c.claim LIMIT ?
+        """,
+        [_CAUSES_SHOWN, session, _CLAIMS_SHOWN],
+    )
+    counts = ledger.sql(
+        """
+        SELECT
+            count(*) AS claims,
+            count(*) FILTER (WHERE main_cause IS NULL OR main_cause = 'rounding') AS agree,
+            count(*) FILTER (WHERE main_cause = 'unmatched') AS unmatched
+        FROM reconciliation WHERE session = ?
         """,
         [session],
-    )
-    if not rows:
-        return
-    cells = [
-        [row["source"], row["role"], row["stage"], row["counts"], seconds(row["claimed_ns"]), row["text"]]
-        for row in rows[:_CLAIMS_SHOWN]
-    ]
-    title = f"Claims: the largest {len(cells)} of {len(rows)}"
-    console.print(table(["source", "role", "stage", "counts", "seconds", "read from"], cells, title))
+    )[0]
+    if rows:
+        cells = [
+            [
+                row["source"], row["role"], row["stage"], seconds(row["claimed_ns"]),
+                seconds(row["measured_ns"]), seconds(row["difference_ns"]), row["why"],
+                str(row["text"] or "")[:_TEXT_SHOWN],
+            ]
+            for row in rows
+        ]  # fmt: skip
+        columns = ["source", "role", "stage", "claimed", "measured", "difference", "why", "read from"]
+        console.print(table(columns, cells, "Who said otherwise, by how much, and why"))
+    if counts["claims"]:
+        told = f"{counts['agree']} of {counts['claims']} claims agree with what was measured"
+        if counts["unmatched"]:
+            told += f"; {counts['unmatched']} speak of nothing that was recorded"
+        console.print(Text(told), soft_wrap=True)
+        console.print()
 
 
 def _print_unattributed(ledger: Ledger, session: str, console: Console) -> None:

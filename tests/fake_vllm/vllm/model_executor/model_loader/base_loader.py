@@ -18,9 +18,12 @@ class BaseModelLoader(ABC):
     @abstractmethod
     def load_weights(self, model: Any, model_config: Any) -> None: ...
 
+    def create_model(self, vllm_config: VllmConfig, model_config: Any, prefix: str = "") -> Any:
+        return initialize_model(vllm_config=vllm_config, model_config=model_config, prefix=prefix)
+
     def load_model(self, vllm_config: VllmConfig, model_config: Any, prefix: str = "") -> Any:
         before = time.perf_counter()
-        model = initialize_model(vllm_config=vllm_config, model_config=model_config, prefix=prefix)
+        model = self.create_model(vllm_config, model_config, prefix)
         if is_at_least("0.32.0"):
             logger.info_once("Initializing model took %.6f seconds", time.perf_counter() - before)
         self.load_weights(model, model_config)

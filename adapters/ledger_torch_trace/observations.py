@@ -1,0 +1,135 @@
+"""Tells what a record says of time: a begin, an end, or the metrics of a compile. All else is passed over.
+
+The time is the payload's, the wall clock in microseconds: the prefix has no year and lags behind.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple, cast
+
+from pydantic_core import from_json
+
+from ledger_torch.spans import simple
+from ledger_torch_trace.records import METRICS, SPAN, Record
+
+_MAX_NS: Final = 2**63 - 1
+_MAX_NAME: Final = 1_000
+
+
+class Begin(NamedTuple):
+    """A stage begins."""
+
+    at_ns: int
+    pid: int
+    stage: str
+    compile_id: str | None
+    data: dict[str, object]
+
+
+class End(NamedTuple):
+    """A stage ends."""
+
+    at_ns: int
+    pid: int
+    stage: str
+    compile_id: str | None
+    data: dict[str, object]
+
+
+class Metrics(NamedTuple):
+    """torch's record of a compile, at the moment when that was over."""
+
+    at_ns: int
+    pid: int
+    compile_id: str | None
+    fields: dict[str, object]
+
+
+Observation = Begin | End | Metrics
+
+
+class Fault(NamedTuple):
+    """What is wrong with a record that should say something."""
+
+    reason: str
+
+
+def mapping_of(text: bytes) -> dict[str, object] | None:
+    """Return the object that a JSON text describes; None where it describes none."""
+    try:
+        value = from_json(text)
+    except ValueError:
+        return None
+    return cast("dict[str, object]", value) if isinstance(value, dict) else None
+
+
+def observations(record: Record, latest_ns: int) -> Iterator[Observation | Fault]:
+    """Yield what a record says, and what is wrong with it; `latest_ns` is the latest time before it."""
+    if record.kind == SPAN:
+        yield from _span(record)
+    elif record.kind in METRICS:
+        yield from _metrics(record, latest_ns)
+
+
+def _span(record: Record) -> Iterator[Observation | Fault]:
+    metadata = mapping_of(record.metadata)
+    if metadata is None:
+        yield Fault("its metadata is no JSON object")
+        return
+    payload = record.payload
+    if payload is None:
+        yield Fault("its payload is missing")
+        return
+    if metadata.get("has_payload") != hashlib.md5(payload, usedforsecurity=False).hexdigest():
+        yield Fault("its payload has another checksum than its metadata says")
+    event = mapping_of(payload)
+    if event is None:
+        yield Fault("its payload is no JSON object")
+        return
+    phase = event.get("ph")
+    if phase not in ("B", "E"):
+        return
+    stage, at_ns = event.get("name"), _ns(event.get("ts"))
+    if not isinstance(stage, str) or not stage or at_ns is None:
+        yield Fault("its payload has no name, or no time")
+        return
+    said = event.get("args")
+    args = cast("dict[str, object]", said) if isinstance(said, dict) else {}
+    seen: type[Begin | End] = Begin if phase == "B" else End
+    yield seen(at_ns, record.pid, stage[:_MAX_NAME], _compile_id(args, metadata), simple(args))
+
+
+def _metrics(record: Record, latest_ns: int) -> Iterator[Observation | Fault]:
+    metadata = mapping_of(record.metadata)
+    fields = None if metadata is None else metadata.get(record.kind)
+    if metadata is None or not isinstance(fields, dict):
+        yield Fault("its metadata is no JSON object with metrics")
+        return
+    metrics = cast("dict[str, object]", fields)
+    end_ns = _ns(metrics.get("end_time_us"))
+    # The end of that microsecond: what ended within it is in the record.
+    at_ns = latest_ns if end_ns is None else end_ns + 999
+    if not at_ns:
+        yield Fault("its time is not known")
+        return
+    yield Metrics(at_ns, record.pid, _compile_id(metrics, metadata), metrics)
+
+
+def _compile_id(said: Mapping[str, object], metadata: Mapping[str, object]) -> str | None:
+    compile_id = said.get("compile_id")
+    if isinstance(compile_id, str) and compile_id:
+        return None if compile_id == "None" else compile_id
+    frame, again = metadata.get("frame_id"), metadata.get("frame_compile_id")
+    return f"{frame}/{again}" if type(frame) is int and type(again) is int else None
+
+
+def _ns(time_us: object) -> int | None:
+    """Return a time in µs as nanoseconds: the whole apart, since a float has no room for so many digits."""
+    if type(time_us) not in (int, float):
+        return None
+    number = cast("float", time_us)
+    if not math.isfinite(number) or not 0 <= number < _MAX_NS // 1000:
+        return None
+    whole = int(number)
+    return whole * 1000 + round((number - whole) * 1000)

@@ -1,0 +1,152 @@
+"""Turns the observations of one trace into the events of one process, numbered in the order of their time."""
+
+from collections.abc import Iterator
+from typing import Final, TypedDict, cast
+
+from pydantic import JsonValue
+
+from ledger import (
+    Event,
+    GapNoted,
+    ProcessJoined,
+    SessionStarted,
+    StageStarted,
+    StageStopped,
+    TotalClaimed,
+)
+from ledger_torch.reliance import CONTROL_FLOW, SOFT_ERRORS
+from ledger_torch.spans import Ended
+from ledger_torch_trace.claims import COUNTED, claimed
+from ledger_torch_trace.lanes import Lanes, Open
+from ledger_torch_trace.observations import Begin, End, Metrics, Observation
+from ledger_torch_trace.survey import Survey
+
+_NO_THREADS: Final = "a trace does not say the thread: a lane is what has one compile id, or what has none"
+_WALL_CLOCK: Final = (
+    "times are the wall clock's, in steps of 250 ns; of ranks on several hosts they differ by what those "
+    "clocks do, and nothing shows where a clock was set"
+)
+_AMBIGUOUS: Final = "their ends can belong to another begin of that name: `data.ambiguous`, for example in "
+_CONTROL: Final = frozenset(name for _, name in CONTROL_FLOW)
+_MAYBE_EAGER: Final = frozenset(name for _, name in SOFT_ERRORS)
+"""What torch answers with eager execution, or raises to the user: a trace does not say which."""
+
+
+class _Key(TypedDict):
+    session: str
+    process: str
+    seq: int
+    at_ns: int
+
+
+class TracedProcess:
+    """The events of one process."""
+
+    def __init__(self, session: str, traced: Survey) -> None:
+        self._session = session
+        self._traced = traced
+        self._seq = 0
+        self._interval = 0
+        self._claim = 0
+        self._lanes = Lanes()
+        self._latest_ns = 0
+        self._ambiguous = 0
+        self._ambiguous_stage = ""
+
+    def events(self, seen: Observation) -> Iterator[Event]:
+        """Yield the events of one observation, and before the first how the process joins."""
+        if self._seq == 0:
+            yield from self._joined(seen.at_ns)
+        self._latest_ns = max(self._latest_ns, seen.at_ns)
+        if isinstance(seen, Begin):
+            yield self._begin(seen)
+        elif isinstance(seen, End):
+            yield self._end(seen)
+        else:
+            yield from self._claims(seen)
+
+    def rest(self) -> Iterator[Event]:
+        """Yield what is known when the trace is over. It does not say whether its process is."""
+        if self._ambiguous:
+            yield GapNoted(
+                **self._key(self._latest_ns),
+                what="ambiguous_intervals",
+                count=self._ambiguous,
+                detail=_AMBIGUOUS + self._ambiguous_stage,
+            )
+
+    def _joined(self, at_ns: int) -> Iterator[Event]:
+        traced = self._traced
+        yield SessionStarted(**self._key(at_ns), versions=traced.versions, wall_ns=at_ns)
+        name = f"rank {traced.rank}" if traced.rank is not None else f"process {traced.pid}"
+        yield ProcessJoined(**self._key(at_ns), name=name, rank=traced.rank, pid=traced.pid, wall_ns=at_ns)
+        yield GapNoted(**self._key(at_ns), what="thread_identity", detail=_NO_THREADS)
+        yield GapNoted(**self._key(at_ns), what="monotonic_clock", detail=_WALL_CLOCK)
+
+    def _begin(self, seen: Begin) -> Event:
+        lane = self._lanes.of(seen.pid, seen.compile_id)
+        parent, thread = lane.parent, lane.thread(seen.stage)
+        interval, self._interval = self._interval, self._interval + 1
+        lane.begin(Open(seen.stage, interval, seen.at_ns, seen.data))
+        return StageStarted(
+            **self._key(seen.at_ns),
+            interval=interval,
+            stage=seen.stage,
+            source="torch",
+            thread=thread,
+            parent=parent,
+            data=_json(seen.data),
+        )
+
+    def _end(self, seen: End) -> Event:
+        lane = self._lanes.of(seen.pid, seen.compile_id)
+        taken = lane.end(seen.stage, seen.at_ns)
+        if taken is None:
+            return GapNoted(**self._key(seen.at_ns), what="unmatched_end", detail=seen.stage)
+        begin = taken.begin
+        data = {name: value for name, value in seen.data.items() if begin.data.get(name) != value}
+        # Only the outermost span of a compile says so, by what torch adds to it of the compile's record.
+        error: str | None = None
+        failed = seen.data.get("fail_type")
+        if isinstance(failed, str) and failed:
+            if failed in _CONTROL or failed.endswith("RestartAnalysis"):
+                data["control"] = failed
+            elif failed not in _MAYBE_EAGER:
+                error = failed
+        if taken.is_ambiguous:
+            data["ambiguous"] = True
+            self._ambiguous += 1
+            self._ambiguous_stage = self._ambiguous_stage or seen.stage
+        if seen.stage in COUNTED:
+            lane.ended(Ended(seen.stage, begin.interval, begin.at_ns / 1000))
+        return StageStopped(
+            **self._key(seen.at_ns),
+            interval=begin.interval,
+            outcome="completed" if error is None else "failed",
+            error=error,
+            data=_json(data),
+        )
+
+    def _claims(self, seen: Metrics) -> Iterator[Event]:
+        lane = self._lanes.of(seen.pid, seen.compile_id)
+        for each in claimed(seen.fields, lane.take_ended):
+            claim, self._claim = self._claim, self._claim + 1
+            yield TotalClaimed(
+                **self._key(seen.at_ns),
+                claim=claim,
+                source="torch",
+                stage=each.stage,
+                claimed_ns=each.claimed_ns,
+                resolution_ns=each.resolution_ns,
+                text=each.text,
+                interval=each.interval,
+                data=_json(each.data),
+            )
+
+    def _key(self, at_ns: int) -> _Key:
+        seq, self._seq = self._seq, self._seq + 1
+        return {"session": self._session, "process": self._traced.process, "seq": seq, "at_ns": at_ns}
+
+
+def _json(data: dict[str, object]) -> dict[str, JsonValue] | None:
+    return cast("dict[str, JsonValue]", data) or None

@@ -1,0 +1,114 @@
+"""Splits a trace into records: a line with a glog prefix and JSON metadata, then a payload led by tabs.
+
+    V1122 16:02:47.517000 7589 torch/_dynamo/utils.py:2350] {"chromium_event": {}, …, "has_payload": "4e99…"}
+    <tab>{
+    <tab>"name": "dynamo",
+
+Traces are large and mostly not about time: what a record is, is told without parsing it.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+CHUNK_BYTES: Final = 1 << 20
+MAX_RECORD_BYTES: Final = 32 << 20
+"""A longer record is passed over: torch's own for compile stages have some kilobytes, and metrics 40."""
+_KEPT_OF_TOO_LONG: Final = 4_096
+
+SPAN: Final = "chromium_event"
+METRICS: Final = frozenset(
+    f"{direction}compilation_metrics{moment}" for direction in ("", "bwd_") for moment in ("", "_runtime")
+)
+"""The kinds of records that speak of time."""
+
+_BREAK: Final = re.compile(rb"\n(?=[^\t])")
+_HEAD: Final = re.compile(
+    rb"[A-Z]+\d{4} \d\d:\d\d:\d\d\.\d+ (?P<pid>\d{1,18}) [^\n]+?:\d+\] (?P<metadata>\{\"(?P<kind>\w+)\": )"
+)
+
+
+class Raw(NamedTuple):
+    """A record as it stands in the file, without the newline that ends it."""
+
+    line: int
+    """The number of its first line, from 1."""
+    text: bytes
+    is_too_long: bool = False
+    """`text` is only its beginning."""
+
+
+class Record(NamedTuple):
+    """A record with its parts told apart."""
+
+    line: int
+    pid: int
+    kind: str
+    """The first key of the metadata: `chromium_event`, `compilation_metrics`, …."""
+    metadata: bytes
+    """A JSON text."""
+    tabbed: bytes | None
+    """The payload as it stands in the file, after its first tab."""
+
+    @property
+    def payload(self) -> bytes | None:
+        """What torch logged: each newline of it was written with a tab after it."""
+        return None if self.tabbed is None else self.tabbed.replace(b"\n\t", b"\n")
+
+    @property
+    def speaks_of_time(self) -> bool:
+        """Tell whether it is of a kind that is read here."""
+        return self.kind == SPAN or self.kind in METRICS
+
+
+def chunks(path: Path, size: int, progress: Callable[[int], None]) -> Iterator[bytes]:
+    """Yield the first `size` bytes of a file in pieces: what is written meanwhile belongs to another read."""
+    with path.open("rb", buffering=0) as file:
+        while size > 0 and (chunk := file.read(min(CHUNK_BYTES, size))):
+            size -= len(chunk)
+            yield chunk
+            progress(len(chunk))
+
+
+def split(pieces: Iterable[bytes], max_bytes: int = MAX_RECORD_BYTES) -> Iterator[Raw]:
+    """Yield the records of a file that comes in pieces. A record ends before a line that no tab leads."""
+    line = 1
+    rest = b""
+    too_long: Raw | None = None
+    for piece in pieces:
+        # The last byte has been looked at without the one that follows.
+        searched = max(len(rest) - 1, 0)
+        rest += piece
+        start = 0
+        for found in _BREAK.finditer(rest, searched):
+            end = found.start()
+            yield too_long or Raw(line, rest[start:end])
+            too_long = None
+            line += rest.count(b"\n", start, end + 1)
+            start = end + 1
+        rest = rest[start:]
+        if len(rest) > max_bytes:
+            too_long = too_long or Raw(line, rest[:_KEPT_OF_TOO_LONG], is_too_long=True)
+            line += rest.count(b"\n", 0, len(rest) - 1)
+            rest = rest[-1:]
+    if too_long is not None:
+        yield too_long
+    elif rest:
+        yield Raw(line, rest[:-1] if rest.endswith(b"\n") else rest)
+
+
+def parse(raw: Raw) -> Record | None:
+    """Return a record's parts; None where it does not begin as torch's records do."""
+    head = _HEAD.match(raw.text)
+    if head is None:
+        return None
+    first, tab, tabbed = raw.text.partition(b"\n\t")
+    metadata = first[head.start("metadata") :]
+    return Record(raw.line, int(head["pid"]), head["kind"].decode("ascii"), metadata, tabbed if tab else None)
+
+
+def is_trace(head: bytes) -> bool:
+    """Tell whether a file that begins with `head` is a trace, or one that has lost its beginning."""
+    lines = (line for line in head.split(b"\n") if not line.startswith(b"\t"))
+    return _HEAD.match(next(lines, b"")) is not None

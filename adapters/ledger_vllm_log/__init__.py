@@ -1,0 +1,4 @@
+"""Imports logs of vLLM: its stages by stamp and stated duration, and each duration as a claim.
+
+Nothing is imported here: `compile-ledger import` loads `ledger_vllm_log.importer`.
+"""

@@ -1,0 +1,113 @@
+"""Finds in a file of any size the lines that may matter, without looking at the others.
+
+Lines end with `\n` or `\r`: a progress bar and the message after it can share what an editor shows as one
+line. Numbers are an editor's.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Final, NamedTuple
+
+_WORDS: Final = (
+    b"took",
+    b"takes",
+    b"time:",
+    b"ime spent",
+    b"finished in",
+    b"completed in",
+    b"compiler manager cache",
+    b"Starting torch.compile",
+    b"Using cache directory",
+    b"Directly load",
+    b"AOT compiled function",
+    b"load failure",
+    b"Warming up",
+    b"LLM engine (v",
+    b"in world size",
+    b"Starting vLLM",
+    b"startup complete",
+)
+"""Every message that says something has one of them, and few others do. Looking for one goes at some GB/s;
+one regular expression of all would go at some MB/s."""
+
+_CHUNK: Final = 1 << 18
+LONGEST: Final = 1 << 16
+"""A line with more bytes is left out, and said to be."""
+LOOKED_AT: Final = 1 << 13
+"""How much of a line is looked at: vLLM's own lines that matter have a few hundred bytes, or, with the
+engine's whole configuration, 4,000."""
+
+
+class Line(NamedTuple):
+    """A line that may matter."""
+
+    number: int
+    text: bytes
+    is_too_long: bool = False
+    """It has more than LONGEST bytes; `text` is its beginning."""
+
+
+def lines(file: BinaryIO, size: int, progress: Callable[[int], None]) -> Iterator[Line]:
+    """Yield the lines of the file's first `size` bytes that may matter, in their order."""
+    number, rest, is_skipping = 1, b"", False
+    while True:
+        chunk = file.read(min(_CHUNK, size))
+        size -= len(chunk)
+        progress(len(chunk))
+        buffer, is_last = rest + chunk, not chunk or size == 0
+        begin = 0
+        if is_skipping:
+            begin = _end_of_line(buffer, 0)
+            is_skipping = begin == len(buffer) and not buffer.endswith((b"\n", b"\r"))
+        end = len(buffer) if is_last else _begin_of_line(buffer, begin, len(buffer))
+        yield from _in(buffer, begin, end, number)
+        number += buffer.count(b"\n", 0, end)
+        rest = buffer[end:]
+        if is_last:
+            return
+        if len(rest) > LONGEST:
+            if not is_skipping:
+                yield Line(number, rest[:LOOKED_AT], is_too_long=True)
+            is_skipping, rest = True, b""
+
+
+def _in(buffer: bytes, begin: int, end: int, number: int) -> Iterator[Line]:
+    places = {start: False for word in _WORDS for start in _lines_with(word, buffer, begin, end)}
+    places.update(dict.fromkeys(_too_long(buffer, begin, end), True))
+    counted = 0
+    for start in sorted(places):
+        number += buffer.count(b"\n", counted, start)
+        counted = start
+        stop = min(_end_of_line(buffer, start), end, start + LOOKED_AT)
+        yield Line(number, buffer[start:stop], places[start])
+
+
+def _lines_with(word: bytes, buffer: bytes, begin: int, end: int) -> Iterator[int]:
+    """Yield where lines begin that have a word, each once."""
+    place = buffer.find(word, begin, end)
+    while place >= 0:
+        yield _begin_of_line(buffer, begin, place)
+        place = buffer.find(word, _end_of_line(buffer, place), end)
+
+
+def _too_long(buffer: bytes, begin: int, end: int) -> Iterator[int]:
+    """Yield where lines begin that have more than LONGEST bytes."""
+    while end - begin > LONGEST:
+        after = _begin_of_line(buffer, begin, begin + LONGEST + 1)
+        if after == begin:
+            yield begin
+            after = _end_of_line(buffer, begin)
+        begin = after
+
+
+def _begin_of_line(buffer: bytes, begin: int, place: int) -> int:
+    """Return where the line begins that a place is in; `begin` where no line ends before it."""
+    newline = max(buffer.rfind(b"\n", begin, place), begin - 1)
+    return max(buffer.rfind(b"\r", newline + 1, place), newline) + 1
+
+
+def _end_of_line(buffer: bytes, place: int) -> int:
+    """Return the place after the end of the line that begins, or goes on, at a place."""
+    newline = buffer.find(b"\n", place)
+    newline = len(buffer) if newline < 0 else newline + 1
+    carriage_return = buffer.find(b"\r", place, newline)
+    return newline if carriage_return < 0 else carriage_return + 1

@@ -1,0 +1,140 @@
+"""Takes a line of a log apart into what vLLM's logger put together: process, stamp, place, message."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple, cast
+
+from ledger_vllm_log.stamps import Calendar, iso_wall_ns
+
+STAMP_NS: Final = 1_000_000_000
+"""Stamps are cut to whole seconds."""
+_JSON_STAMP_NS: Final = 1_000_000
+
+_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])?")
+"""Of terminals: colours above all, also the links and the highlighting of other tools."""
+# "**" is Markdown's; two levels of a path have one star between them at most.
+_BOLD: Final = "**"
+_FRAME: Final = " \t\r\n|`>\u00a0" + "".join(map(chr, range(0x2500, 0x2580)))
+"""What copies put around a line: box-drawing characters, a table's bars, a quotation's marks."""
+_HEAD: Final = re.compile(
+    r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) (?P<stamp>\d\d-\d\d \d\d:\d\d:\d\d) "
+    # Until 0.7 there was no bracket in front.
+    r"\[?(?P<place>[^\[\]\s:]+:\d+)\] ?"
+)
+_PROCESS: Final = re.compile(
+    r"\((?P<name>[^()\s]+) (?:rank=(?P<rank>\d{1,9}) )?pid=(?P<pid>\d{1,18})(?:, ip=(?P<host>[^()\s]+))?\)"
+)
+# What belongs to the next record of the same line, where two processes wrote at once.
+_NEXT: Final = re.compile(rf"(?:{_PROCESS.pattern}\s*)+$".replace("?P<", "?P<next_"))
+_REPEATED: Final = re.compile(r" ?\[repeated (\d{1,9})x across [^\]]*\].*$", re.DOTALL)
+"""Ray shows equal lines of several workers once."""
+_ACTOR: Final = re.compile(r"\[actor=[^\]]*\] ")
+_JSON_TEXTS: Final = ("asctime", "levelname", "message", "name", "processName")
+"""The fields of vLLM's JSON formatter, from 0.32 on, and there is `process`, a number."""
+
+
+class Speaker(NamedTuple):
+    """The process that logged a line, as its prefix names it."""
+
+    name: str | None = None
+    pid: int | None = None
+    rank: int | None = None
+    host: str | None = None
+    """Named by Ray, where the process is on another host than the one that shows the line."""
+
+
+class Record(NamedTuple):
+    """What vLLM's logger was given, and what it and others put around that."""
+
+    speaker: Speaker
+    stamp: str
+    at_ns: int | None
+    """None where there is no such time as the stamp says."""
+    unit_ns: int
+    """What the stamp is cut to."""
+    wall_ns: int | None
+    place: str
+    """Of the source, `monitor.py:53`; where only the logger is known, its name."""
+    message: str
+    repeated: int | None = None
+    """How many equal lines this one stands for, by Ray."""
+
+
+def plain(text: str) -> str:
+    """Return a line without what terminals and copies add to it."""
+    return _ESCAPES.sub("", text).replace(_BOLD, "").replace("\u00a0", " ").strip(_FRAME)
+
+
+def has_record(text: str) -> bool:
+    """Tell whether a plain line is of vLLM's logger."""
+    return _HEAD.search(text) is not None or _of_json(text) is not None
+
+
+def records(text: str, calendar: Calendar) -> Iterator[Record]:
+    """Yield the records in a plain line: mostly one or none; more where processes wrote at once."""
+    heads = list(_HEAD.finditer(text))
+    if not heads:
+        fields = _of_json(text)
+        if fields is not None:
+            yield _from_json(fields, calendar)
+        return
+    begin = 0
+    for number, head in enumerate(heads):
+        before = text[begin : head.start()]
+        begin = head.end()
+        message = text[begin : heads[number + 1].start()] if number + 1 < len(heads) else text[begin:]
+        if number + 1 < len(heads):
+            message = _NEXT.sub("", message)
+        message = _ACTOR.sub("", message, count=1) if message.startswith("[actor=") else message
+        repeated = _REPEATED.search(message)
+        if repeated is not None:
+            message = message[: repeated.start()]
+        yield Record(
+            _speaker(before), head["stamp"], calendar.at_ns(head["stamp"]), STAMP_NS, iso_wall_ns(before),
+            head["place"], message.strip(_FRAME), None if repeated is None else int(repeated[1]),
+        )  # fmt: skip
+
+
+def _speaker(before: str) -> Speaker:
+    """Return the process of the last prefix: Ray's, or another process's, is in front of the own one."""
+    last, rank, host = None, None, None
+    for last in _PROCESS.finditer(before):
+        rank, host = last["rank"] or rank, last["host"] or host
+    if last is None:
+        return Speaker()
+    return Speaker(last["name"], int(last["pid"]), None if rank is None else int(rank), host)
+
+
+def _of_json(text: str) -> Mapping[str, Any] | None:
+    if not text.startswith("{") or '"asctime"' not in text:
+        return None
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict):
+        return None
+    known = cast("dict[str, Any]", fields)
+    texts = {name: value for name in _JSON_TEXTS if isinstance(value := known.get(name), str)}
+    if len(texts) < len(_JSON_TEXTS) or type(known.get("process")) is not int:
+        return None
+    if texts["name"].split(".")[0] != "vllm":
+        return None
+    # JSON can spell out halves of characters, which are no text.
+    whole = {name: value.encode(errors="replace").decode() for name, value in texts.items()}
+    return {**whole, "process": known["process"]}
+
+
+def _from_json(fields: Mapping[str, Any], calendar: Calendar) -> Record:
+    date, _, fraction = fields["asctime"].partition(",")
+    stamp = date[5:]
+    at_ns = calendar.at_ns(stamp)
+    unit_ns = STAMP_NS
+    if at_ns is not None and re.fullmatch(r"\d{3}", fraction):
+        at_ns, unit_ns = at_ns + int(fraction) * _JSON_STAMP_NS, _JSON_STAMP_NS
+    pid = fields["process"]
+    speaker = Speaker(fields["processName"] or None, pid if 0 <= pid < 10**18 else None)
+    return Record(
+        speaker, fields["asctime"], at_ns, unit_ns, None, fields["name"], fields["message"].strip(_FRAME)
+    )

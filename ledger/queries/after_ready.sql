@@ -1,0 +1,9 @@
+-- What was compiled after the engine was ready, and for how long?
+SELECT s.label, p.name AS process, i.role, i.component, i.stage, i.duration_s AS seconds,
+    (i.start_ns - m.at_ns) / 1e9 AS seconds_after
+FROM intervals i
+JOIN milestones m ON m.session = i.session AND m.name = 'engine_ready'
+JOIN sessions s ON s.session = i.session
+LEFT JOIN processes p ON p.session = i.session AND p.process = i.process
+WHERE i.activity = 'compile' AND i.is_top_level AND i.start_ns >= m.at_ns
+ORDER BY s.started_at, i.start_ns

@@ -1,0 +1,31 @@
+-- How long did each graph and range really take, beside what the lines about its range say?
+WITH graphs AS (
+    SELECT
+        i.*,
+        json_extract(i.data, '$.range') AS range,
+        json_extract(i.data, '$.graph_index') AS graph,
+        json_extract(i.data, '$.cache') AS cache
+    FROM intervals i
+    WHERE i.stage IN ('graph_compile', 'graph_load') AND i.source = 'backend'
+),
+lines AS (
+    SELECT session, process, component, json_extract(data, '$.range') AS range, sum(claimed_s) AS said
+    FROM claims
+    WHERE stage IN ('graph_compile', 'graph_load') AND counts = 'interval'
+    GROUP BY session, process, component, json_extract(data, '$.range')
+)
+SELECT
+    s.label,
+    g.component,
+    g.range,
+    g.graph,
+    g.cache,
+    g.duration_s AS seconds,
+    sum(g.duration_ns) OVER (PARTITION BY g.session, g.process, g.component, g.range) / 1e9 AS of_range,
+    l.said AS line_says
+FROM graphs g
+JOIN sessions s USING (session)
+LEFT JOIN lines l
+    ON l.session = g.session AND l.process = g.process AND l.component IS g.component AND l.range IS g.range
+WHERE g.graph IS NOT NULL AND g.cache <> 'hit'
+ORDER BY s.started_at, g.start_ns

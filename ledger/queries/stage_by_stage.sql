@@ -1,0 +1,39 @@
+-- Which stages take how much longer, or shorter, than in the session before, with which versions?
+WITH stages AS (
+    SELECT
+        i.session,
+        i.role,
+        i.stage,
+        i.source,
+        sum(i.duration_ns) AS ns,
+        count(*) AS times
+    FROM intervals i
+    WHERE i.source <> 'torch' AND i.duration_ns IS NOT NULL
+    GROUP BY i.session, i.role, i.stage, i.source
+),
+paired AS (
+    SELECT
+        g.*,
+        s.label,
+        s.started_at,
+        s.vllm_version,
+        s.torch_version,
+        lag(g.ns) OVER (PARTITION BY g.role, g.stage, g.source ORDER BY s.started_at) AS ns_before,
+        lag(s.label) OVER (PARTITION BY g.role, g.stage, g.source ORDER BY s.started_at) AS label_before
+    FROM stages g
+    JOIN sessions s USING (session)
+)
+SELECT
+    label,
+    label_before AS before,
+    vllm_version AS vllm,
+    torch_version AS torch,
+    role,
+    stage,
+    times,
+    ns / 1e9 AS seconds,
+    (ns - ns_before) / 1e9 AS more
+FROM paired
+WHERE ns_before IS NOT NULL
+ORDER BY started_at, abs(ns - ns_before) DESC
+LIMIT 10
