@@ -336,6 +336,16 @@ class TestMatching:
         assert (row.measured_ns, row.difference_ns, row.main_cause) == (None, None, "unmatched")
         assert causes_of(timeline, claim) == {}
 
+    def test_nothing_is_claimed_of_a_role_that_is_not_there(self) -> None:
+        worker = Worker()
+        claims = [
+            worker.say(0, counts=counts, source="engine", role="encoder") for counts in ("total", "ranks")
+        ]
+        something = worker.say(1, counts="total", source="engine", role="encoder")
+        found = {row.claim: (row.measured_ns, row.main_cause) for row in reduce(worker.events).reconciliation}
+        assert [found[claim] for claim in claims] == [(0, None), (0, None)]
+        assert found[something] == (None, "unmatched")
+
     def test_a_printed_number_differs_by_its_rounding(self) -> None:
         worker = Worker()
         interval = worker.stage("torch_compile", 16.7731, source="monitor")

@@ -93,7 +93,7 @@ def _parts(evidence: Evidence, claim: Claim, measured: Measured) -> dict[Part, _
     additions = max(1, len(pieces or ()))
     remainder = Remainder(claim, evidence, measured, difference_ns, additions)
     parts: dict[Part, _Share] = {}
-    if pieces is not None and _is_apart(claim, measured, pieces):
+    if measured.spans and pieces is not None and _is_apart(claim, measured, pieces):
         parts = _of_spans(evidence, claim, measured, pieces)
         explained_ns = sum(share.ns for share in parts.values())
         remainder = remainder._replace(ns=difference_ns - explained_ns)

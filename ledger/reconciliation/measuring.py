@@ -43,6 +43,9 @@ def measure(evidence: Evidence) -> dict[tuple[str, int], Measured]:
             measured = _all(evidence.top_level(claim.process, activity, claim.role), claim.process)
         else:
             measured = _longest(evidence, activity_of_claim(claim), claim.role)
+        if measured is None and claim.counts in ("total", "ranks") and claim.claimed_ns == 0:
+            # Nothing is claimed of a role that the model does not have.
+            measured = Measured(claim.process, (), (), 0)
         if measured is not None:
             found[claim.process, claim.claim] = measured
     return found
