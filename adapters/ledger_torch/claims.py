@@ -5,17 +5,17 @@ a claim names the interval that the field is made of where there is just one, an
 several. Fields come and go between versions: what counts as a duration is told by name and type.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from ledger import Recorder
 from ledger_torch.reliance import BACKWARD, DURATIONS_END_IN, FORWARD, NOT_DURATIONS, TIMED, TWINS
 from ledger_torch.spans import Ended, Spans
 
-_UNIT_SECONDS: Final = {"_us": 1e-6, "_ms": 1e-3, "_s": 1.0}
+_UNIT_NS: Final = {"_us": 1_000, "_ms": 1_000_000, "_s": 1_000_000_000}
 _TOTAL: Final = "duration_us"
-_CLOCK_SLACK_US: Final = 1_000
+CLOCK_SLACK_US: Final = 1_000
 """torch reads its clock for a record and for the span around it at two moments."""
 
 
@@ -25,34 +25,41 @@ class Duration(NamedTuple):
     field: str
     value: float
     """As torch gives it, in the field's unit."""
-    seconds: float
+    unit_ns: int
     resolution_ns: int
+
+    @property
+    def seconds(self) -> float:
+        """The value in seconds."""
+        return self.value * self.unit_ns / 1e9
 
 
 def durations(metrics: Any) -> Iterator[Duration]:
-    """Yield the durations of a CompilationMetrics record.
+    """Yield the durations of a CompilationMetrics record."""
+    return durations_of({field.name: getattr(metrics, field.name) for field in fields(metrics)})
+
+
+def durations_of(metrics: Mapping[str, object]) -> Iterator[Duration]:
+    """Yield the durations among a record's fields.
 
     Without the older twins of fields that are there, and without zeros, which torch also writes for what did
     not run: `duration_us` alone is kept at 0, since a compile that claims no time at all is worth knowing.
     """
-    for field in fields(metrics):
-        name = field.name
+    for name, said in metrics.items():
         suffix = next((end for end in DURATIONS_END_IN if name.endswith(end)), None)
-        if suffix is None or name in NOT_DURATIONS:
+        if suffix is None or name in NOT_DURATIONS or type(said) not in (int, float):
             continue
-        value = getattr(metrics, name)
-        if type(value) not in (int, float) or (value == 0 and name != _TOTAL):
+        value = cast("float", said)
+        if (value == 0 and name != _TOTAL) or metrics.get(TWINS.get(name, "")) is not None:
             continue
-        if name in TWINS and getattr(metrics, TWINS[name], None) is not None:
-            continue
-        yield Duration(name, value, value * _UNIT_SECONDS[suffix], DURATIONS_END_IN[suffix])
+        yield Duration(name, value, _UNIT_NS[suffix], DURATIONS_END_IN[suffix])
 
 
 def own_of(metrics: Any, spans: Spans) -> list[Ended]:
     """Return what a record is made of: what has ended in its thread since it began, and is of its kind."""
     is_runtime = bool(getattr(metrics, "is_runtime", False))
     # A runtime's record is begun when the first of its spans has ended.
-    began_us = 0 if is_runtime else (getattr(metrics, "start_time_us", None) or 0) - _CLOCK_SLACK_US
+    began_us = 0 if is_runtime else (getattr(metrics, "start_time_us", None) or 0) - CLOCK_SLACK_US
     return spans.take_ended(is_runtime=is_runtime, since_us=began_us)
 
 
@@ -64,7 +71,7 @@ def claim(recorder: Recorder, metrics: Any, own: Sequence[Ended]) -> None:
         if (value := getattr(metrics, name, None)) is not None
     }
     for duration in durations(metrics):
-        stage, intervals = _timed(duration.field, about, own)
+        stage, intervals = timed_by(duration.field, about, own)
         data: dict[str, object] = {"field": duration.field, **about}
         if len(intervals) > 1:
             data["intervals"] = intervals
@@ -80,7 +87,7 @@ def claim(recorder: Recorder, metrics: Any, own: Sequence[Ended]) -> None:
         )
 
 
-def _timed(field: str, about: dict[str, object], own: Sequence[Ended]) -> tuple[str, list[int]]:
+def timed_by(field: str, about: Mapping[str, object], own: Sequence[Ended]) -> tuple[str, list[int]]:
     """Return the stage that a field times, the field itself where that is not known, and its spans."""
     if (timed := TIMED.get(field)) is not None:
         return timed.stage, [span.interval for span in own if span.stage in (timed.stage, *timed.others)]

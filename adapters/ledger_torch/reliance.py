@@ -89,3 +89,8 @@ TIMED: Final = {
 FORWARD: Final = "entire_frame_compile"
 BACKWARD: Final = "entire_backward_compile"
 """The stages that `duration_us` of a forward and of a backward record speaks of."""
+
+COUNTED: Final = frozenset(
+    (FORWARD, BACKWARD, *(stage for timed in TIMED.values() for stage in (timed.stage, *timed.others)))
+)
+"""The stages whose lengths torch adds up into a field."""

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from ledger import Recorder
 from ledger_torch.outcome import control_flow
-from ledger_torch.reliance import BACKWARD, FORWARD, TIMED
+from ledger_torch.reliance import COUNTED
 
 MAX_TEXT: Final = 1_000
 """Characters that are kept of a string: reasons and stack traces of torch's are longer than anyone's need."""
@@ -27,9 +27,6 @@ _LEFT_OUT: Final = frozenset(
 )
 """Whole configurations, and whole graphs as the parts of a cache key, at the end of each compile."""
 
-_REMEMBERED: Final = frozenset(
-    (FORWARD, BACKWARD, *(stage for timed in TIMED.values() for stage in (timed.stage, *timed.others)))
-)
 _MAX_REMEMBERED: Final = 1_000
 _MAX_LOST: Final = 100
 
@@ -128,7 +125,7 @@ class Spans:
                 self._recorder.stop(began.interval, data={**data, **control})
         else:
             self._recorder.stop(began.interval, data=data or None)
-        if stage in _REMEMBERED and began.interval >= 0:
+        if stage in COUNTED and began.interval >= 0:
             is_runtime = "compile_id" not in said
             self._thread.ended.append(Ended(stage, began.interval, began.begin_us, is_runtime))
 

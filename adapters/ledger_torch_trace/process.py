@@ -14,9 +14,9 @@ from ledger import (
     StageStopped,
     TotalClaimed,
 )
-from ledger_torch.reliance import CONTROL_FLOW, SOFT_ERRORS
+from ledger_torch.reliance import CONTROL_FLOW, COUNTED, SOFT_ERRORS
 from ledger_torch.spans import Ended
-from ledger_torch_trace.claims import COUNTED, claimed
+from ledger_torch_trace.claims import claimed
 from ledger_torch_trace.lanes import Lanes, Open
 from ledger_torch_trace.observations import Begin, End, Metrics, Observation
 from ledger_torch_trace.survey import Survey
