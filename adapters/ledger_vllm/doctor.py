@@ -1,5 +1,6 @@
 """What `compile-ledger doctor` says about vLLM: whether its start-ups would be recorded here."""
 
+import functools
 import importlib.metadata
 import importlib.util
 import os
@@ -21,7 +22,8 @@ def examine() -> list[Check]:
     if spec is None or spec.origin is None:
         return [Check("vllm", True, "not installed: there is nothing to record")]
     checks = [_version(), _entry_point()]
-    read = reader(Path(spec.origin).parent.parent)
+    # Some forty targets are in a dozen modules.
+    read = functools.cache(reader(Path(spec.origin).parent.parent))
     known = [target for target in TARGETS if target.module.startswith("vllm.") and target.since is None]
     faults = {target: _fault(target, read) for target in known if _is_there(target, read)}
     good = sum(reason is None for reason in faults.values())

@@ -55,13 +55,13 @@ class Watcher:
 
         @functools.wraps(original)
         def watched(*args: Any, **kwargs: Any) -> Any:
-            watching = self._begin(watch, _call(names, args, kwargs, None))
+            watching = self.begin(watch, _call(names, args, kwargs, None))
             try:
                 result = original(*args, **kwargs)
             except BaseException as error:
-                self._go_on(watching, Ended(None, error), is_last=True)
+                self.go_on(watching, Ended(None, error), is_last=True)
                 raise
-            self._go_on(watching, Ended(result, None), is_last=True)
+            self.go_on(watching, Ended(result, None), is_last=True)
             return result
 
         return watched
@@ -77,7 +77,8 @@ class Watcher:
 
         return watched
 
-    def _begin(self, watch: Watch, call: Call) -> _Watching:
+    def begin(self, watch: Watch, call: Call) -> _Watching:
+        """Let a watch run up to its first yield."""
         try:
             watching = watch(call)
             next(watching)
@@ -86,7 +87,7 @@ class Watcher:
             self._note(watch, error)
             return None
 
-    def _go_on(self, watching: _Watching, ended: Ended, *, is_last: bool) -> bool:
+    def go_on(self, watching: _Watching, ended: Ended, *, is_last: bool) -> bool:
         """Tell a watch how it ended; return whether the watch is still there."""
         if watching is None:
             return False
@@ -119,7 +120,7 @@ class _WatchedContext(AbstractContextManager[Any]):
 
     def __enter__(self) -> Any:
         assert self._call is not None
-        self._watching = self._watcher._begin(self._watch, self._call)  # pyright: ignore[reportPrivateUsage]
+        self._watching = self._watcher.begin(self._watch, self._call)
         self._call = None  # and with it the frame
         try:
             return self._original.__enter__()
@@ -145,7 +146,7 @@ class _WatchedContext(AbstractContextManager[Any]):
 
     def _go_on(self, error: BaseException | None, *, is_last: bool) -> None:
         ended = Ended(None, error)
-        if not self._watcher._go_on(self._watching, ended, is_last=is_last):  # pyright: ignore[reportPrivateUsage]
+        if not self._watcher.go_on(self._watching, ended, is_last=is_last):
             self._watching = None
 
 
