@@ -99,17 +99,28 @@ class Ledger:
 
         Raises UnknownSession.
         """
+        if name is not None:
+            return self.matching(name)[-1]
         known = self.sessions()
-        if name is None:
-            if known:
-                return known[-1]
+        if not known:
             raise UnknownSession(f"{self.path}: no session yet")
+        return known[-1]
+
+    def matching(self, name: str) -> list[str]:
+        """Return the session of that id, or else those, oldest first, of that label or whose id begins so.
+
+        Raises UnknownSession where there is none.
+        """
+        known = self.sessions()
+        if name in known:
+            return [name]
         rows = self._store.select("SELECT session FROM sessions WHERE label = ?", [name])
         labelled = {str(session) for (session,) in rows}
-        for session in reversed(known):
-            if session.startswith(name) or session in labelled:
-                return session
-        raise UnknownSession(f"{self.path}: no session {name!r}; the last ones are {', '.join(known[-5:])}")
+        found = [session for session in known if session.startswith(name) or session in labelled]
+        if not found:
+            last = ", ".join(known[-5:]) or "there is none yet"
+            raise UnknownSession(f"{self.path}: no session {name!r}; the last ones are {last}")
+        return found
 
     def timeline(self, session: str | None = None) -> Timeline:
         """Return a session, reduced: the newest, or the one of that id or label. Raises UnknownSession."""
