@@ -2,6 +2,8 @@
 
 `Recorder` writes events in the recorded program; `Ledger` reads them back, reduced to totals. What only
 readers need is imported when it is asked for, since this package is imported in other people's programs.
+
+PYTEST_DONT_REWRITE: else pytest warns, where a program imports this before it runs pytest.
 """
 
 from importlib import import_module
@@ -10,7 +12,9 @@ from typing import TYPE_CHECKING
 from ledger._version import __version__
 from ledger.errors import (
     ConflictingEvents,
+    InvalidBudget,
     InvalidEvent,
+    InvalidLines,
     InvalidQuery,
     LedgerDamaged,
     LedgerError,
@@ -40,27 +44,37 @@ from ledger.events import (
 from ledger.recorder import Recorder
 
 if TYPE_CHECKING:
+    from ledger.budget import Budget, Verdict, Verdicts, check_budget
     from ledger.doctor import Check
     from ledger.importing import Importer, Unread
+    from ledger.lines import read_events
     from ledger.reading import Ledger
     from ledger.timeline import Timeline, reduce
 
 _ON_DEMAND = {
+    "Budget": "ledger.budget",
     "Check": "ledger.doctor",
     "Importer": "ledger.importing",
     "Ledger": "ledger.reading",
     "Timeline": "ledger.timeline",
     "Unread": "ledger.importing",
+    "Verdict": "ledger.budget",
+    "Verdicts": "ledger.budget",
+    "check_budget": "ledger.budget",
+    "read_events": "ledger.lines",
     "reduce": "ledger.timeline",
 }
 
 __all__ = [
+    "Budget",
     "Check",
     "ConflictingEvents",
     "Event",
     "GapNoted",
     "Importer",
+    "InvalidBudget",
     "InvalidEvent",
+    "InvalidLines",
     "InvalidQuery",
     "Ledger",
     "LedgerDamaged",
@@ -85,8 +99,12 @@ __all__ = [
     "TotalClaimed",
     "UnknownSession",
     "Unread",
+    "Verdict",
+    "Verdicts",
     "__version__",
+    "check_budget",
     "parse_event",
+    "read_events",
     "reduce",
 ]
 

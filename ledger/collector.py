@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ledger.clock import Anchor
+from ledger.cycles import without_cycle_search
 from ledger.errors import InvalidEvent, LedgerNotWritable
 from ledger.events import (
     Event,
@@ -29,7 +30,7 @@ from ledger.events import (
 )
 from ledger.identity import is_gone
 from ledger.journal import UNNAMED_SUFFIX, journals, read_lines
-from ledger.store import Appended, Store, without_cycle_search
+from ledger.store import Appended, Store
 
 _BATCH_LINES: Final = 20_000
 _OWN_BATCH_LINES: Final = 2_000

@@ -51,3 +51,19 @@ class InvalidQuery(LedgerError):
 
 class NotRecognised(LedgerError):
     """A file is none that an installed adapter reads, or holds nothing."""
+
+
+class InvalidLines(LedgerError):
+    """A file of events as lines is cut, reordered or edited, or is something else."""
+
+
+class NoSuchMoment(LedgerError):
+    """A replay has no moment of that name, or none so late."""
+
+
+class InvalidBudget(LedgerError):
+    """A budget has mistakes: a line for each, which says where it is and what is allowed there."""
+
+
+class MissingExtra(LedgerError):
+    """What was asked for takes a package that is installed on demand alone."""

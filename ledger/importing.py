@@ -1,18 +1,22 @@
-"""Brings what others have written into the ledger: logs, traces. Adapters say what a file is, and read it."""
+"""Brings what was written elsewhere into the ledger: sessions as text, and what adapters read."""
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from ledger.errors import NotRecognised
-from ledger.events import Event, to_row
-from ledger.store import Store, without_cycle_search
+from ledger.clock import Anchor
+from ledger.cycles import without_cycle_search
+from ledger.errors import ConflictingEvents, NotRecognised
+from ledger.events import Event, EventBase, EventRow, ProcessJoined, ProcessLost, from_row, to_line, to_row
+from ledger.lines import Bad, Line, checked_lines, looks_like_lines, unchecked_lines
+from ledger.store import Store
 
 ENTRY_POINTS: Final = "compile_ledger.importers"
 """The group in which an adapter names a function without arguments that returns an `Importer`."""
 
-HEAD_BYTES: Final = 65_536
+HEAD_BYTES: Final = 1 << 20
 """How much of a file an importer is shown to tell what it is."""
 
 _EVENTS_AT_ONCE: Final = 2_000
@@ -55,6 +59,63 @@ class Importer(Protocol):
         ...
 
 
+class LinesImporter:
+    """Reads a session as text. Checked, only one that is as it was exported, all of it or nothing.
+
+    Unchecked, whatever lines are events: those of a journal's copy, of a file that was cut or edited by hand.
+    """
+
+    name = "a session as text"
+
+    def __init__(self, *, is_checked: bool = True) -> None:
+        self.is_checked: Final = is_checked
+
+    def recognises(self, path: Path, head: bytes) -> bool:
+        """Tell whether a file's beginning has a line of ours."""
+        return looks_like_lines(head)
+
+    def size(self, path: Path) -> int:
+        """Return the file's size."""
+        return path.stat().st_size
+
+    def check(self, path: Path, progress: Progress) -> None:
+        """Read the whole file, so that nothing is begun with one that is not whole. Raises LedgerError."""
+        for line in self._lines(path) if self.is_checked else ():
+            progress(line.size)
+
+    def read(self, path: Path, progress: Progress) -> Iterator[Event | Unread]:
+        """Yield the file's events; unchecked, also what is none. Raises LedgerError."""
+        for line in self._lines(path):
+            progress(line.size)
+            if isinstance(line.content, EventBase):
+                yield line.content
+            elif isinstance(line.content, Bad):
+                text = line.content.text.decode("utf-8", "backslashreplace")
+                yield Unread(line.number, line.content.reason, text)
+
+    def conflicts(self, path: Path, rows: Collection[EventRow]) -> Iterator[Unread]:
+        """Yield the lines of events in whose place there are others.
+
+        Raises ConflictingEvents where it is checked.
+        """
+        events = {(row.session, row.process, row.seq): from_row(row) for row in rows}
+        for line in self._lines(path) if events else ():
+            if isinstance(line.content, EventBase):
+                session, process, seq = key = (line.content.session, line.content.process, line.content.seq)
+                if events.get(key) != line.content:
+                    continue
+                reason = f"another event has the key ({session}, {process}, {seq})"
+                if self.is_checked:
+                    raise ConflictingEvents(
+                        f"{path}, line {line.number}: {reason}, in the ledger or before in this file; "
+                        "nothing was imported: name another ledger with -o"
+                    )
+                yield Unread(line.number, reason, to_line(line.content).decode().rstrip())
+
+    def _lines(self, path: Path) -> Iterator[Line]:
+        return checked_lines(path) if self.is_checked else unchecked_lines(path)
+
+
 class Imported(NamedTuple):
     """What an import did."""
 
@@ -63,56 +124,87 @@ class Imported(NamedTuple):
     events: int = 0
     known: int = 0
     """Events that the ledger had already."""
+    conflicting: int = 0
+    """Events in whose place the ledger has others, as an importer of another version made them: left out."""
     unread: int = 0
 
 
-def importers() -> list[Importer]:
-    """Return the importers of the installed adapters."""
-    return [entry.load()() for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)]
+def importers(*, is_checked: bool = True) -> list[Importer]:
+    """Return the importer of our own lines, and those of the installed adapters."""
+    adapters = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    return [LinesImporter(is_checked=is_checked), *(entry.load()() for entry in adapters)]
 
 
-def importer_of(path: Path) -> Importer:
-    """Return who reads a path. Raises NotRecognised where there is nobody, or nothing to read."""
-    if path.is_dir():
-        head = b""
-    else:
-        try:
-            with path.open("rb") as file:
-                head = file.read(HEAD_BYTES)
-        except OSError as error:
-            raise NotRecognised(f"{path}: {error.strerror}") from error
-        if not head:
-            raise NotRecognised(f"{path}: an empty file: there is nothing to import")
-    known = importers()
+def importer_of(path: Path, *, is_checked: bool = True) -> Importer:
+    """Return who reads a path. Raises NotRecognised where there is nobody, or nothing to read.
+
+    `is_checked` is of sessions as text: whether one that is not whole is refused.
+    """
+    head = b"" if path.is_dir() else _head(path)
+    known = importers(is_checked=is_checked)
     for importer in known:
         if importer.recognises(path, head):
             return importer
-    kinds = " or ".join(importer.name for importer in known) or "anything that an installed adapter reads"
-    raise NotRecognised(f"{path}: not {kinds}")
+    kinds = " nor ".join(importer.name for importer in known)
+    told = f"neither {kinds}" if kinds else "no adapter that could read it is installed"
+    # Text that is not UTF-8 mostly has such bytes too.
+    binary = "a binary file, or not in UTF-8: " if b"\0" in head else ""
+    raise NotRecognised(f"{path}: {binary}{told}")
+
+
+def _head(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise NotRecognised(f"{path}: not a file: what is imported is read twice; write it to a file first")
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        raise NotRecognised(f"{path}: {error.strerror}") from error
+    if not head:
+        raise NotRecognised(f"{path}: an empty file: there is nothing to import")
+    return head
 
 
 def import_into(store: Store, path: Path, importer: Importer, progress: Progress) -> Imported:
-    """Append what a path holds, some thousand events at a time; all of it again changes nothing."""
+    """Append what a path holds, some thousand events at a time; all of it again changes nothing.
+
+    Of a session as text that is checked, all of it or, where something is wrong with it, nothing. Raises
+    LedgerError, ConflictingEvents among them.
+    """
     done = Imported(importer.name)
     sessions: dict[str, None] = {}
-    for some in _batches(importer.read(path, progress)):
-        events = [item for item in some if not isinstance(item, Unread)]
-        unread = [item for item in some if isinstance(item, Unread)]
-        sessions.update(dict.fromkeys(event.session for event in events))
-        with without_cycle_search(), store.transaction():
-            appended = store.append([to_row(event, _wall_ns(event)) for event in events])
-            for item in unread:
-                store.reject(str(path), item.line, item.reason, item.text)
-        done = done._replace(
-            events=done.events + appended.new,
-            known=done.known + appended.known,
-            unread=done.unread + len(unread),
-        )
+    anchors: dict[tuple[str, str], Anchor] = {}
+    lines = importer if isinstance(importer, LinesImporter) else None
+    is_whole = lines is not None and lines.is_checked
+    with store.transaction() if is_whole else nullcontext():
+        for some in _batches(importer.read(path, progress)):
+            events = [item for item in some if not isinstance(item, Unread)]
+            unread = [item for item in some if isinstance(item, Unread)]
+            sessions.update(dict.fromkeys(event.session for event in events))
+            with without_cycle_search(), nullcontext() if is_whole else store.transaction():
+                new, known, conflicting = store.append([_row(event, anchors) for event in events])
+                if lines is not None:
+                    unread += lines.conflicts(path, conflicting)
+                    conflicting = []
+                for item in unread:
+                    store.reject(str(path), item.line, item.reason, item.text)
+            done = done._replace(
+                events=done.events + new,
+                known=done.known + known,
+                conflicting=done.conflicting + len(conflicting),
+                unread=done.unread + len(unread),
+            )
     return done._replace(sessions=tuple(sessions))
 
 
-def _wall_ns(event: Event) -> int | None:
-    return getattr(event, "wall_ns", None)
+def _row(event: Event, anchors: dict[tuple[str, str], Anchor]) -> EventRow:
+    """Return an event as a row, with its time on the wall where its process has told that before."""
+    if isinstance(event, ProcessJoined) and event.wall_ns is not None:
+        anchors.setdefault((event.session, event.process), Anchor(event.at_ns, event.wall_ns))
+    process = event.lost if isinstance(event, ProcessLost) else event.process
+    anchor = anchors.get((event.session, process))
+    wall_ns = anchor.wall_of(event.at_ns) if anchor else None
+    return to_row(event, wall_ns if wall_ns is None or abs(wall_ns) < 2**63 else None)
 
 
 def _batches(items: Iterable[Event | Unread]) -> Iterator[list[Event | Unread]]:

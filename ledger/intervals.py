@@ -16,8 +16,10 @@ whatever comes after D and lies within the popped one lies within D as well, mor
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Final, NamedTuple
 
+from ledger.events import EventRow, StageStarted, StageStopped
 from ledger.records import Anomaly, Interval
 from ledger.vocabulary import ROLE_OF_TORCH, Activity, Outcome, Source
 
@@ -44,6 +46,20 @@ class Stop(NamedTuple):
     seq: int
     interval: int
     outcome: Outcome
+
+
+_start_of: Final = attrgetter(*Start._fields)
+_stop_of: Final = attrgetter(*Stop._fields)
+
+
+def start_of(event: StageStarted | EventRow) -> Start:
+    """Return the start that an event, or the row of one, tells of."""
+    return Start._make(_start_of(event))
+
+
+def stop_of(event: StageStopped | EventRow) -> Stop:
+    """Return the stop that an event, or the row of one, tells of."""
+    return Stop._make(_stop_of(event))
 
 
 _OPEN: Final = -1

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ledger.cycles import without_cycle_search
 from ledger.events import from_row
 from ledger.intervals import Start, Stop
 from ledger.records import (
@@ -20,7 +21,7 @@ from ledger.records import (
     SourceTotal,
 )
 from ledger.reducer import REDUCER_VERSION, SessionEvents, StageEvents
-from ledger.store import Store, without_cycle_search
+from ledger.store import Store
 from ledger.timeline import Timeline, timeline_of_stored
 
 TABLES: Final[dict[str, tuple[str, ...]]] = {

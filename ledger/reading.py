@@ -21,7 +21,10 @@ from ledger.errors import (
 )
 from ledger.events import Event, from_row
 from ledger.journal import journal_folder, journals
+from ledger.lines import lines_of
 from ledger.projections import bring_up_to_date, stored_timeline
+from ledger.redaction import redacted
+from ledger.replaying import Replay
 from ledger.store import Store, in_our_words
 from ledger.timeline import Timeline
 
@@ -58,7 +61,7 @@ class Ledger:
             if refresh(file, progress).is_waiting:
                 note = f"{file}: another process is collecting; what its journals hold is not all here yet"
         except LedgerNotWritable as error:
-            return cls(file, _in_memory(file, progress), f"{error.args[0]}; read into memory instead")
+            return cls(file, in_memory(file, progress), f"{error.args[0]}; read into memory instead")
         except LedgerLocked as error:
             note = f"{error.args[0]}; this is what was there before"
         return cls(file, Store.open_to_read(file), note)
@@ -130,6 +133,30 @@ class Ledger:
         """Yield a session's events in the order in which they came in. Raises UnknownSession."""
         return map(from_row, self._store.rows(self.session(session)))
 
+    def export(self, *names: str, redact: bool = False) -> Iterator[bytes]:
+        """Yield sessions as lines, to be written one after another: the newest, or those named.
+
+        The same events give the same bytes. With `redact`, hosts, user names and paths are blotted out.
+        Raises UnknownSession.
+        """
+        sessions = list(dict.fromkeys(map(self.session, names))) or [self.session()]
+        last_id = self._store.last_id()
+
+        def events() -> Iterator[Event]:
+            return (from_row(row) for one in sessions for row in self._store.rows_by_key(one, last_id))
+
+        return lines_of(redacted(events) if redact else events())
+
+    def replay(self, session: str | None = None) -> Replay:
+        """Return a session to go through event by event: the newest, or the one of that id or label.
+
+        Raises UnknownSession.
+        """
+        numbered = list(self._store.numbered_rows(self.session(session)))
+        return Replay(
+            [row for _, row in numbered], {(row.process, row.seq): number for number, row in numbered}
+        )
+
     def close(self) -> None:
         """Close the file."""
         self._store.close()
@@ -154,7 +181,8 @@ def refresh(path: Path, progress: Callable[[int], None] | None = None) -> Collec
         store.close()
 
 
-def _in_memory(path: Path, progress: Callable[[int], None] | None) -> Store:
+def in_memory(path: Path, progress: Callable[[int], None] | None = None) -> Store:
+    """Read a ledger and the journals that wait for it into memory, and leave both as they are."""
     if os.path.exists(path) and os.path.getsize(path):
         file = Store.open_to_read(path)
         try:

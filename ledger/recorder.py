@@ -12,7 +12,7 @@ import inspect
 import logging
 import os
 import sys
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
@@ -57,13 +57,14 @@ class Recorder:
     ledger as a gap once that is possible, and logged once as a warning of the logger `ledger`.
     """
 
-    __slots__ = ("_settings", "_writer", "enabled")
+    __slots__ = ("_before_close", "_settings", "_writer", "enabled")
 
     def __init__(self, settings: Settings | None, clock: Callable[[], int] = monotonic_ns) -> None:
         if settings:
             use_every_model_once()
         self._settings = settings
         self._writer = ProcessWriter(settings, clock) if settings else None
+        self._before_close: list[Callable[[], object]] = []
         self.enabled: Final = settings is not None
         if settings:
             exits.watch(self)
@@ -178,7 +179,7 @@ class Recorder:
         source: Source,
         role: str | None = None,
         component: str | None = None,
-        stage: str = "torch_compile",
+        stage: str | None = "torch_compile",
         counts: Counts = "interval",
         resolution_ns: int | None = None,
         text: str | None = None,
@@ -230,6 +231,15 @@ class Recorder:
         if (writer := self._writer) is not None:
             writer.process_failed()
 
+    def before_close(self, callback: Callable[[], object]) -> None:
+        """Have `callback` called once, just before this process says that it left, to record what it knows.
+
+        For an adapter whose host program keeps totals of its own. A process that is killed calls nothing; a
+        forked child, a process of its own, calls what its parent gave. In it no role and no stage is around.
+        """
+        if self._writer is not None:
+            self._before_close.append(callback)
+
     def close(self, outcome: Outcome = "completed", *, session: Outcome | None = None) -> None:
         """Say that this process left, and how; and where the session began here, that it ended.
 
@@ -241,6 +251,7 @@ class Recorder:
     def _close(self, outcome: Outcome, session: Outcome, *, is_exiting: bool) -> None:
         if (writer := self._writer) is None:
             return
+        self._call_back(writer)
         self._writer = None
         exits.forget(self)
         journal = writer.leave(outcome, session)
@@ -252,6 +263,15 @@ class Recorder:
             collector.collect_own(writer.settings.ledger, journal, is_exiting=is_exiting)
         except Exception as error:
             _LOG.debug("compile-ledger leaves its journal to the next collector: %s", error)
+
+    def _call_back(self, writer: ProcessWriter) -> None:
+        # Taken out first: a callback may close the recorder itself.
+        callbacks, self._before_close = self._before_close, []
+        for callback in callbacks:
+            try:
+                Context().run(callback)
+            except Exception as error:
+                writer.gap("callback_failed", 1, f"{type(error).__name__}: {error}")
 
     def __enter__(self) -> Recorder:
         return self

@@ -146,7 +146,7 @@ class Claim(NamedTuple):
     at_ns: int
     interval: int | None
     data: str | None
-    """What else is known of it, as JSON: further `intervals` that it speaks of, a `range`."""
+    """What else is known of it, as JSON: further `intervals` it speaks of, a `range`, what it `adds_up`."""
 
     @property
     def claimed_s(self) -> float:

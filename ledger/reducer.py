@@ -29,7 +29,7 @@ from ledger.events import (
     TotalClaimed,
     json_of,
 )
-from ledger.intervals import Start, Stop, intervals_of
+from ledger.intervals import Start, Stop, intervals_of, start_of, stop_of
 from ledger.records import (
     Anomaly,
     Claim,
@@ -101,9 +101,9 @@ def reduce_session(events: Iterable[Event]) -> Reduced:
     others: list[Event] = []
     for event in by_key.values():
         if isinstance(event, StageStarted):
-            stages[event.process].starts.append(_start_of(event))
+            stages[event.process].starts.append(start_of(event))
         elif isinstance(event, StageStopped):
-            stages[event.process].stops.append(_stop_of(event))
+            stages[event.process].stops.append(stop_of(event))
         else:
             others.append(event)
     return reduce_stored(session or "", SessionEvents(stages, others))
@@ -140,7 +140,7 @@ def reduce_stored(session: str, events: SessionEvents) -> Reduced:
         tuple(of_roles),
         tuple(of_sources),
         tuple(session_totals(of_roles, intervals, domain_of)),
-        tuple(_claim(event) for event in others if isinstance(event, TotalClaimed)),
+        tuple(claim_of(event) for event in others if isinstance(event, TotalClaimed)),
         tuple(anomalies),
         tuple(
             Milestone(session, event.process, event.at_ns, event.name)
@@ -310,15 +310,8 @@ def _iso(wall_ns: int | None) -> str | None:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _start_of(event: StageStarted) -> Start:
-    return Start._make(getattr(event, name) for name in Start._fields)
-
-
-def _stop_of(event: StageStopped) -> Stop:
-    return Stop._make(getattr(event, name) for name in Stop._fields)
-
-
-def _claim(event: TotalClaimed) -> Claim:
+def claim_of(event: TotalClaimed) -> Claim:
+    """Return a claim as its record."""
     values = {name: getattr(event, name) for name in Claim._fields}
     values["data"] = None if event.data is None else json_of(event.data)
     return Claim(**values)

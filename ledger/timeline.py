@@ -54,7 +54,7 @@ def timeline_of_stored(session: str, events: SessionEvents) -> Timeline:
 
 
 def _timeline(reduced: Reduced) -> Timeline:
-    reconciled = reconcile(reduced.intervals, reduced.claims, reduced.milestones)
+    reconciled = reconcile(reduced)
     odd = (*reduced.anomalies, *reconciled.anomalies)
     known = reduced._replace(anomalies=odd)
     return Timeline(*known, reconciliation=reconciled.reconciliation, causes=reconciled.causes)

@@ -33,7 +33,7 @@ def main() -> None:
         cold = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(Path(name) / "cache")}
         record = [command, "record", "--quiet", "-o", str(ledger), "--label", "killed", "--"]
         subprocess.run([*record, *killed], check=False, env=cold)
-        keep(ledger, KEPT, Path(name))
+        keep(ledger, KEPT)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,12 @@
 """`record`: its exit codes, signals, output and live view, with real processes and a real terminal."""
 
-import fcntl
 import json
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
-import termios
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -21,16 +17,16 @@ from rich.console import Console
 
 from ledger.cli.live import LINES_AROUND, ClockDomain, LiveState
 from ledger.cli.terminal import Output
-from ledger.events import ProcessLost, to_row
+from ledger.events import ProcessLeft, ProcessLost, to_row
 from ledger.reading import Ledger
 from ledger.testing import SessionBuilder
+from tests.terminals import DEADLINE_S, Terminal, terminal
 
 # sqlite-utils imports these two where they are installed, which takes longer than all else here.
 UNNEEDED = "import sys; sys.modules.update(numpy=None, pandas=None); "
 PROGRAM = [sys.executable, "-c", f"{UNNEEDED}from ledger.cli import main; main()"]
 IS_ROOT = os.geteuid() == 0
 NOBODY = 65534
-DEADLINE_S = 20.0
 SECOND = 1_000_000_000
 INTO = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 
@@ -73,83 +69,6 @@ def outcome(path: Path) -> object:
     return rows(path, "SELECT outcome FROM sessions")[0]["outcome"]
 
 
-class Terminal:
-    """A terminal with a program on it, which it controls."""
-
-    # What draws the view, and what takes it away: all else that arrives is the program's.
-    DRAWN = re.compile(rb"(?:\x1bD)+\x1b\[\d+A\x1b7.*?\x1b8|\x1b7\x1b\[\d+B\r\x1b\[J\x1b8", re.DOTALL)
-
-    def __init__(self, command: list[str], pause_s: float = 0.0) -> None:
-        self.ours, theirs = os.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, b"\x1e\x00\x64\x00\x00\x00\x00\x00")  # 30 lines of 100
-        attributes = termios.tcgetattr(theirs)
-        attributes[1] &= ~termios.OPOST  # what is written comes as it was written
-        termios.tcsetattr(theirs, termios.TCSANOW, attributes)
-        self.screen = b""
-        self.pause_s = pause_s
-        self.process = subprocess.Popen(
-            command,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) and None,
-            env={**os.environ, "TERM": "xterm-256color"},
-        )
-        os.close(theirs)
-
-    def read(self, wait_s: float = 0.1) -> bool:
-        """Read what is there; return False where nothing more will come."""
-        if select.select([self.ours], [], [], wait_s)[0]:
-            time.sleep(self.pause_s)
-            try:
-                self.screen += os.read(self.ours, 4096)
-            except OSError:
-                return False
-        return True
-
-    def wait_for(self, text: str) -> None:
-        wait_until(lambda: self.read() and text.encode() in self.screen, f"{text!r} in {self.screen!r}")
-
-    def type(self, text: str) -> None:
-        os.write(self.ours, text.encode())
-
-    def finish(self) -> int:
-        """Read to the end and return the exit code."""
-        end = time.monotonic() + DEADLINE_S
-        while self.read() and time.monotonic() < end:
-            continue
-        return self.process.wait(timeout=DEADLINE_S)
-
-    @property
-    def output(self) -> bytes:
-        """What the program wrote, without the view."""
-        return self.DRAWN.sub(b"", self.screen)
-
-    @property
-    def view(self) -> bytes:
-        """What was drawn below it."""
-        return b"".join(self.DRAWN.findall(self.screen))
-
-
-@contextmanager
-def terminal(command: list[str], **rest: Any) -> Iterator[Terminal]:
-    opened = Terminal(command, **rest)
-    try:
-        yield opened
-    finally:
-        if opened.process.poll() is None:
-            opened.process.kill()
-            opened.process.wait()
-        os.close(opened.ours)
-
-
-def wait_until(is_so: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while not is_so():
-        assert time.monotonic() < end, f"did not come: {what}"
-
-
 class Session:
     """What `LiveState` has seen of some processes, and how it shows that."""
 
@@ -183,12 +102,12 @@ class TestLiveState:
         stages = f"torch_compile {INTO} … "
         assert " ".join(line.split()) == f"Worker {stages}{INTO} compile_attempt_0 encoder 1.0 s 1 min 11 s"
 
-    def test_adds_up_what_is_top_level_and_has_ended(self) -> None:
+    def test_says_the_time_so_far_as_the_reducer_would(self) -> None:
         worker = process()
         outer = worker.start(0, "torch_compile", role="encoder", source="monitor")
         inner = worker.start(SECOND, "dynamo", source="torch", parent=outer)
         worker.stop(2 * SECOND, inner)
-        assert Session(worker).lines()[-1:] == Session(worker).lines()[1:]
+        assert Session(worker).lines()[-1] == "compiled so far: encoder 1.0 s"
         worker.stop(3 * SECOND, outer)
         again = worker.start(10 * SECOND, "dynamo", role="encoder", source="torch")
         worker.stop(12 * SECOND, again)
@@ -213,7 +132,8 @@ class TestLiveState:
         left, lost = process("left"), process("lost")
         for worker in (left, lost):
             worker.start(0, "torch_compile", role="encoder", source="monitor")
-        left.end(SECOND)
+        key = {"session": "session", "process": "left", "seq": len(left.events), "at_ns": SECOND}
+        left.events.append(ProcessLeft(**key, outcome="completed", event_count=len(left.events) + 1))
         gone = SessionBuilder(process="lost:lost")
         gone.events.append(
             ProcessLost(session="session", process="lost:lost", seq=0, at_ns=0, lost="lost", last_seq=2)

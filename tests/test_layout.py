@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = {
     "ledger": "ledger",
+    "ledger_pytest": "adapters/ledger_pytest",
     "ledger_torch": "adapters/ledger_torch",
     "ledger_torch_trace": "adapters/ledger_torch_trace",
     "ledger_vllm": "adapters/ledger_vllm",
@@ -39,6 +41,12 @@ def test_the_wheel_holds_the_packages_and_nothing_else(tmp_path: Path) -> None:
 def test_the_tops_of_the_repository_are_no_packages() -> None:
     assert not (ROOT / "adapters" / "__init__.py").exists()
     assert not (ROOT / "migrations" / "__init__.py").exists()
+
+
+def test_pytest_is_told_not_to_rewrite_any_package() -> None:
+    # It would all of them, as those of a plugin, and warns of what a program has imported before.
+    for package in PACKAGES:
+        assert "PYTEST_DONT_REWRITE" in str(import_module(package).__doc__)
 
 
 def test_no_module_is_longer_than_400_lines() -> None:

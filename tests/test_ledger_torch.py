@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -36,6 +37,7 @@ class Recorded:
         self.gaps: list[tuple[str, str | None]] = []
         self.hooks: list[str] = []
         self.missing: dict[str, str] = {}
+        self.before_leaving: list[Callable[[], object]] = []
 
     innermost: int | None = None
 
@@ -58,6 +60,9 @@ class Recorded:
 
     def hook_missing(self, name: str, reason: str) -> None:
         self.missing[name] = reason
+
+    def before_close(self, callback: Callable[[], object]) -> None:
+        self.before_leaving.append(callback)
 
     def stop_of(self, stage: str) -> dict[str, Any] | None:
         """The stop of the last interval of a stage; None where it has none."""
@@ -437,7 +442,10 @@ def test_a_claim_names_the_interval_that_torch_timed(recorded: Recorded) -> None
     passes = claims["post_grad_pass_time_us"]
     assert (passes["stage"], passes["interval"]) == ("_recursive_post_grad_passes", None)
     assert passes["data"]["intervals"] == [5, 7]
+    # No span of this compile's: what it is instead is said.
     assert claims["guard_latency_us"]["stage"] == "guard_latency_us"
+    assert "guards" in claims["guard_latency_us"]["data"]["means"]
+    assert "means" not in passes["data"]
     assert {said["source"] for said in recorded.claims} == {"torch"}
 
 

@@ -7,9 +7,11 @@ import re
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unittest import mock
 
 import pytest
@@ -25,11 +27,8 @@ from ledger import (
     StageStopped,
     TotalClaimed,
     Unread,
-    parse_event,
     reduce,
 )
-from ledger.events import to_line
-from ledger.records import Interval
 from ledger.testing import MemoryLedger
 from ledger_vllm.messages import Told, stated, told
 from ledger_vllm_log.finding import LONGEST, LOOKED_AT, lines
@@ -38,75 +37,18 @@ from ledger_vllm_log.placing import Group, Placed, SoFar, put_all
 from ledger_vllm_log.records import has_record, plain, records
 from ledger_vllm_log.stamps import Calendar, iso_wall_ns
 from ledger_vllm_log.wordings import speaks_of_time
+from tests.reading_logs import LOGS, Imported, S, import_content, line, read
 
-LOGS = Path(__file__).parent / "data" / "logs"
-S = 1_000_000_000
 INIT = "init engine (profile, create kv cache, warmup model) took "
 CACHE = "Using cache directory: ~/.cache/vllm/torch_compile_cache/ba0734268d/{} for vLLM's torch.compile"
 WARMING, WARM = "Warming up model for the compilation...", "Warming up done."
-
-
-class Imported(NamedTuple):
-    """What an import yields, taken apart."""
-
-    events: list[Event]
-    unread: list[Unread]
-
-    @property
-    def claims(self) -> list[TotalClaimed]:
-        return [event for event in self.events if isinstance(event, TotalClaimed)]
-
-    @property
-    def joined(self) -> dict[str, ProcessJoined]:
-        return {event.process: event for event in self.events if isinstance(event, ProcessJoined)}
-
-    @property
-    def intervals(self) -> list[Interval]:
-        return sorted(reduce(self.events).intervals, key=lambda one: (one.process, one.start_seq))
-
-    def stage(self, stage: str) -> Interval:
-        [found] = [one for one in self.intervals if one.stage == stage]
-        return found
-
-    def data(self, stage: str) -> dict[str, Any]:
-        [found] = [one for one in self.events if isinstance(one, StageStarted) and one.stage == stage]
-        return dict(found.data or {})
-
-
-def read(path: Path) -> Imported:
-    """Import a file, after what holds for every import."""
-    told_bytes: list[int] = []
-    items = list(importer().read(path, told_bytes.append))
-    assert sum(told_bytes) == importer().size(path)
-    events = [item for item in items if not isinstance(item, Unread)]
-    assert len({event.session for event in events}) <= 1
-    for process in {event.process for event in events}:
-        seqs = sorted(event.seq for event in events if event.process == process)
-        assert seqs == list(range(len(seqs)))
-        [joined] = [e for e in events if e.process == process and isinstance(e, ProcessJoined)]
-        assert joined.seq == 0
-    for event in events:
-        assert parse_event(to_line(event)) == event
-    return Imported(events, [item for item in items if isinstance(item, Unread)])
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Callable[..., Imported]:
     """Return a function that imports lines, or bytes."""
 
-    def import_(*content: str | bytes) -> Imported:
-        path = tmp_path / "vllm.log"
-        if content and isinstance(content[0], bytes):
-            path.write_bytes(b"".join(part for part in content if isinstance(part, bytes)))
-        else:
-            path.write_text("".join(f"{part}\n" for part in content))
-        return read(path)
-
-    return import_
-
-
-def line(message: str, at: str = "09:18:02", who: str = "(Worker_TP0 pid=7) ", place: str = "x.py:1") -> str:
-    return f"{who}INFO 11-22 {at} [{place}] {message}"
+    return partial(import_content, tmp_path)
 
 
 def second(at: str, event_ns: int) -> int:
@@ -232,7 +174,7 @@ class TestRealLogs:
         for each in text.splitlines():
             found = re.match(r"\(\w\S* pid=(\d+)\) (?:INFO|WARNING) \d\d-", each)
             blocks.setdefault(found[1] if found else f"alone {next(number)}", []).append(each)
-        again = log(*[each for block in sorted(blocks) for each in blocks[block]])
+        again = log(*[each for block in blocks.values() for each in block])
 
         def known(claims: Iterable[TotalClaimed]) -> list[tuple[object, ...]]:
             return sorted((c.process, c.seq, c.text, c.at_ns, c.role, c.component) for c in claims)
@@ -298,6 +240,44 @@ class TestWhatTheLogsSay:
                 if isinstance(one, StageStarted) and one.stage == "torch_compile"
             ]
             assert caches == ["compiled", "compiled", "hit", "compiled", "compiled"]
+
+    def test_before_there_was_aot_a_load_is_of_all_its_graphs(self, log: Callable[..., Imported]) -> None:
+        loaded = "Directly load the compiled graph(s) for dynamic shape from the cache, took 1.00 s"
+        lines = [line("Dynamo bytecode transform time: 1.00 s"), line(loaded), line(COMPILED)]
+        assert log(*lines).data("torch_compile")["cache"] == "hit"
+        one_compiled = line("Compiling a graph for shape 1 takes 1.00 s")
+        assert log(*lines[:2], one_compiled, lines[2]).data("torch_compile")["cache"] == "compiled"
+        assert "cache" not in log(lines[2]).data("torch_compile")
+
+    def test_a_saved_query_says_which_components_were_compiled(self, log: Callable[..., Imported]) -> None:
+        query = (resources.files("ledger") / "queries" / "components.sql").read_text()
+        with MemoryLedger(read(LOGS / "vllm-0.24.0-h200-vl-cold.log").events) as ledger:
+            rows = ledger.sql(query)
+            assert [(row["component"], row["cache"], row["times"]) for row in rows] == [
+                ("Qwen2_5_VisionPatchEmbed", "compiled", 1),
+                ("Qwen2_5_VisionBlock", "compiled", 1),
+                ("Qwen2_5_VisionBlock", "hit", 1),
+                ("Qwen2_5_VisionPatchMerger", "compiled", 1),
+                ("backbone", "compiled", 1),
+            ]
+            assert {row["label"] for row in rows} == set(ledger.sessions())
+        failed = line("[backbone] Compiling model again due to a load failure from a/b, reason: x")
+        again = line("[backbone] torch.compile took 5.00 s in total", "09:18:12")
+        imported = log(failed, line("[backbone] Starting torch.compile", "09:18:03"), again)
+        with MemoryLedger(imported.events) as ledger:
+            assert [row["cache"] for row in ledger.sql(query)] == ["failed", "compiled"]
+        # Where a monitor was recorded as well, that compile is not counted twice.
+        start, stop = (
+            event
+            for event in imported.events
+            if isinstance(event, (StageStarted, StageStopped)) and event.interval == 1
+        )
+        recorded = [
+            start.model_copy(update={"seq": 100, "interval": 9, "source": "monitor"}),
+            stop.model_copy(update={"seq": 101, "interval": 9}),
+        ]
+        with MemoryLedger([*imported.events, *recorded]) as ledger:
+            assert [(row["cache"], row["times"]) for row in ledger.sql(query)] == [("compiled", 1)]
 
     def test_a_claim_names_its_interval_but_for_ranges_and_ranks(self) -> None:
         imported = read(LOGS / "vllm-0.24.0-h200-vl-cold.log")
@@ -611,17 +591,6 @@ class TestPrefixes:
         imported = log(*[line(COMPILED, who=f"(W pid={n}) ") for n in (1, 2)])
         [total] = reduce(imported.events).session_totals
         assert (total.union_ns, total.sum_ns, total.process_count) == (2 * S, 4 * S, 2)
-
-    def test_a_container_that_starts_again_has_new_processes(self, log: Callable[..., Imported]) -> None:
-        begins = line("Initializing a V1 LLM engine (v0.24.0) with config: x", who="(EngineCore pid=1) ")
-        imported = log(begins, line(COMPILED), begins, line(COMPILED))
-        assert sorted(imported.joined) == ["pid-1", "pid-1-2", "pid-7", "pid-7-2"]
-
-    def test_engines_of_one_start_are_one_start(self, log: Callable[..., Imported]) -> None:
-        begins = "Initializing a V1 LLM engine (v0.24.0) with config: x"
-        imported = log(*[line(begins, who=f"(EngineCore_DP{n} pid={n}) ") for n in (1, 2)])
-        assert sorted(imported.joined) == ["pid-1", "pid-2"]
-        assert len([event for event in imported.events if isinstance(event, SessionStarted)]) == 1
 
 
 class TestPlacing:
@@ -1042,8 +1011,8 @@ class TestSize:
         peak(1)
         small, big = peak(2), peak(50)
         assert path.stat().st_size > 45 * 10**6
-        # Each start again has processes of its own: some kB.
-        assert big < small + 2 * 10**6
+        # What is known of a start-up is let go when the next one begins.
+        assert big < small + 10**5
         assert big < 16 * 10**6
 
     def test_a_longest_line_is_still_read(self, log: Callable[..., Imported]) -> None:

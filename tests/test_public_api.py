@@ -5,6 +5,7 @@ from pathlib import Path
 
 import ledger
 from ledger import reduce
+from ledger_pytest import CompileLedger
 
 _PATH = Path(__file__).parent / "public_api" / "examples.py"
 _SPEC = importlib.util.spec_from_file_location("examples", _PATH)
@@ -38,6 +39,14 @@ def test_a_session_built_by_hand_reduces_like_a_recorded_one() -> None:
 
 def test_a_refused_event_names_its_field() -> None:
     assert examples.refuse().startswith("stage_stopped.seq:")
+
+
+def test_a_budget_is_held_against_what_was_recorded(tmp_path: Path, compile_ledger: CompileLedger) -> None:
+    examples.record(tmp_path / "startup.db")
+    assert [text.partition(";")[0] for text in examples.hold(tmp_path / "startup.db")] == [
+        "total: encoder, compile: 10 ns measured"
+    ]
+    examples.assert_in_a_test(compile_ledger)
 
 
 def test_every_public_name_is_there_and_listed() -> None:

@@ -12,11 +12,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ledger import Ledger, parse_event
+from ledger import Budget, Ledger, check_budget, parse_event
 from ledger.cli import app, demo
+from ledger.cli.checking import print_verdicts
+from ledger.cli.comparing import print_comparison
 from ledger.cli.query import describe, saved_queries
+from ledger.cli.replaying import shown
+from ledger.cli.sides import side_of
 from ledger.cli.tables import table_of
+from ledger.comparing import compare
 from ledger.testing import MemoryLedger
+from tests import starts
 
 README = Path(__file__).parents[1] / "README.md"
 KEPT = {name: Path(__file__).parent / "data" / f"{name}.jsonl" for name in ("demo", "vllm")}
@@ -73,6 +79,31 @@ def test_the_start_of_vllm_in_the_readme_is_real(vllm: Ledger) -> None:
     matches_readme(r"<!-- output: vllm -->\n```text\n(.*?)```", printed(table_of(rows)) + "\n")
 
 
+def test_the_replay_in_the_readme_is_real(vllm: Ledger) -> None:
+    replay = vllm.replay("vllm cold")
+    block = printed(shown(replay, replay.until("95 s")))
+    matches_readme(r"<!-- output: replay -->\n```text\n(.*?)```", block + "\n")
+
+
+def test_the_comparison_in_the_readme_is_real() -> None:
+    events = [event for label in ("warm", "cold") for start in starts.kept(label) for event in start]
+    ledger = MemoryLedger(events)
+    warm, cold = (side_of(label, ledger, ledger.matching(label)) for label in ("warm", "cold"))
+    comparison = compare(warm.timelines, cold.timelines)
+    block = printed(lambda console: print_comparison(warm, cold, comparison, console))
+    matches_readme(r"<!-- output: diff -->\n```text\n(.*?)```", block + "\n")
+
+
+def test_the_budget_in_the_readme_breaks_as_it_shows(vllm: Ledger, tmp_path: Path) -> None:
+    budget = re.search(r"<!-- budget -->\n```toml\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert budget
+    (tmp_path / "budget.toml").write_text(budget[1])
+    limits = Budget.read(tmp_path / "budget.toml")
+    verdicts = check_budget(vllm, limits, session="vllm cold", baseline="vllm warm")
+    block = printed(lambda console: print_verdicts(verdicts, console))
+    matches_readme(r"<!-- output: check -->\n```text\n(.*?)```", block + "\n")
+
+
 def test_the_queries_in_the_readme_are_the_saved_ones_with_their_answers(
     recorded: Ledger, vllm: Ledger
 ) -> None:
@@ -83,11 +114,11 @@ def test_the_queries_in_the_readme_are_the_saved_ones_with_their_answers(
         assert bool(rows) != (name in WITHOUT_ANSWER), name
         answer = printed(table_of(rows)) if rows else "(no rows)"
         blocks.append(
-            f"\n### {describe(question)}\n\n`--query {name}`\n\n```sql\n{query.strip()}\n```\n\n"
-            f"```text\n{answer}\n```\n"
+            f"\n<details><summary><code>--query {name}</code>: {describe(question)}</summary>\n\n"
+            f"```sql\n{query.strip()}\n```\n\n```text\n{answer}\n```\n\n</details>\n"
         )
-    assert len(blocks) == 16
-    matches_readme(r"<!-- queries -->\n(.*?)\n## What SQL sees", "".join(blocks))
+    assert len(blocks) == 17
+    matches_readme(r"<!-- queries -->\n(.*?)\n<!-- end of queries -->", "".join(blocks))
 
 
 def test_every_command_and_table_is_in_the_readme(recorded: Ledger) -> None:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import (
+    Event,
     GapNoted,
     Ledger,
     MilestoneReached,
@@ -191,6 +192,40 @@ class TestWhatIsWritten:
             recorder.milestone("late")
         recorder.close()
         assert [event.kind for event in recorded(path)] == ["stage_started", "session_ended", "process_left"]
+
+    def test_who_asked_for_it_may_record_before_the_process_leaves(
+        self, path: Path, recorder: Recorder, spawn: Spawn
+    ) -> None:
+        def fail() -> None:
+            raise KeyError("total")
+
+        recorder.milestone("engine_ready")
+        recorder.before_close(fail)
+        recorder.before_close(lambda: recorder.claim(5, source="torch", counts="total", stage=None))
+        with mock.patch("ledger.collector.collect_own"):
+            assert exit_code(spawn(recorder.close)) == 0  # it has recorded nothing of its own but this
+            with recorder.role("encoder"):
+                recorder.close()
+            recorder.close()
+        by_process: dict[str, list[Event]] = {}
+        for event in events_in(path):
+            by_process.setdefault(event.process, []).append(event)
+        for events in by_process.values():
+            gap, claim, *rest = [e for e in events if isinstance(e, (GapNoted, TotalClaimed, ProcessLeft))]
+            assert isinstance(gap, GapNoted)
+            assert (gap.what, gap.detail) == ("callback_failed", "KeyError: 'total'")
+            assert isinstance(claim, TotalClaimed)
+            assert (claim.claimed_ns, claim.stage, claim.role) == (5_000_000_000, None, None)
+            assert isinstance(rest.pop(), ProcessLeft)
+            assert not rest
+        assert len(by_process) == 2
+
+    def test_where_recording_is_off_nothing_is_called_before_it_closes(self) -> None:
+        called: list[int] = []
+        recorder = Recorder.from_environment()
+        recorder.before_close(lambda: called.append(1))
+        recorder.close()
+        assert called == []
 
     def test_a_context_left_by_an_exception_has_failed(self, path: Path) -> None:
         def program() -> None:

@@ -150,6 +150,17 @@ def test_no_field_that_ends_like_a_duration_is_something_else(facts: dict[str, A
     assert [name for name in said if not any(word in name for word in words)] == []
 
 
+def test_totals_are_what_their_claims_say_they_add_up(facts: dict[str, Any]) -> None:
+    totals = facts["totals"]
+    assert totals["report"] == []
+    assert totals["report_names"] == sorted([reliance.WALL_KEY, *reliance.WALL])
+    assert totals["kept"][reliance.LENGTHS] == "dict[str, list[float]]"
+    # Both at once: a list is as long as there are spans of its own in either total.
+    assert totals["cleared_by"] == ["reset_frame_count"]
+    ((_, names),) = reliance.ACCUMULATED.items()
+    assert totals["without_a_span"] in ([], [f"{name}_ns" for name in names])
+
+
 def test_torch_calls_the_entry_points_of_its_group(facts: dict[str, Any]) -> None:
     assert facts["entry_points"] == {
         "groups": ["torch.backends"],

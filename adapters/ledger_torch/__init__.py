@@ -1,4 +1,22 @@
 """Records torch.compile: its own begins and ends as intervals, its CompilationMetrics as claims.
 
-Nothing is imported here: `ledger_torch.autoload` is loaded at the end of every `import torch`.
+Nothing is imported here before it is asked for: `ledger_torch.autoload` is loaded at the end of every
+`import torch`.
+
+PYTEST_DONT_REWRITE: else pytest warns, where a program imports this before it runs pytest.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ledger_torch.recording import recording_to
+
+__all__ = ["recording_to"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "recording_to":
+        from ledger_torch.recording import recording_to
+
+        return recording_to
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,15 @@ from dataclasses import fields
 from typing import Any, Final, NamedTuple, cast
 
 from ledger import Recorder
-from ledger_torch.reliance import BACKWARD, DURATIONS_END_IN, FORWARD, NOT_DURATIONS, TIMED, TWINS
+from ledger_torch.reliance import (
+    BACKWARD,
+    DURATIONS_END_IN,
+    FORWARD,
+    MEANS,
+    NOT_DURATIONS,
+    TIMED,
+    TWINS,
+)
 from ledger_torch.spans import Ended, Spans
 
 _UNIT_NS: Final = {"_us": 1_000, "_ms": 1_000_000, "_s": 1_000_000_000}
@@ -72,9 +80,6 @@ def claim(recorder: Recorder, metrics: Any, own: Sequence[Ended]) -> None:
     }
     for duration in durations(metrics):
         stage, intervals = timed_by(duration.field, about, own)
-        data: dict[str, object] = {"field": duration.field, **about}
-        if len(intervals) > 1:
-            data["intervals"] = intervals
         recorder.claim(
             duration.seconds,
             source="torch",
@@ -83,8 +88,15 @@ def claim(recorder: Recorder, metrics: Any, own: Sequence[Ended]) -> None:
             resolution_ns=duration.resolution_ns,
             text=f"{duration.field}={duration.value}",
             interval=intervals[0] if len(intervals) == 1 else None,
-            data=data,
+            data=known_of(duration.field, about, intervals),
         )
+
+
+def known_of(field: str, about: Mapping[str, object], intervals: Sequence[int]) -> dict[str, object]:
+    """Return the `data` of a field's claim: what its record is about, and its spans or what else it means."""
+    means = {"means": MEANS[field]} if field in MEANS else {}
+    spans = {"intervals": list(intervals)} if len(intervals) > 1 else {}
+    return {"field": field, **about, **spans, **means}
 
 
 def timed_by(field: str, about: Mapping[str, object], own: Sequence[Ended]) -> tuple[str, list[int]]:

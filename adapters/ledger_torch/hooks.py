@@ -22,6 +22,7 @@ from ledger import Recorder
 from ledger_torch.claims import claim, own_of
 from ledger_torch.reliance import EVENT_HOOK, LOGGER, LOGGER_GETTER, METRICS_HOOK, UTILS
 from ledger_torch.spans import Spans
+from ledger_torch.totals import Totals
 
 _LOG: Final = logging.getLogger("ledger")
 _lock: Final = threading.Lock()
@@ -57,17 +58,47 @@ def install(utils: ModuleType, recorder: Recorder) -> None:
         if utils.__name__ in _hooked:
             return
         _hooked.add(utils.__name__)
-    spans = Spans(recorder, _depth_by(utils))
+    spans = Listener(recorder).listen(utils)
+    recorder.before_close(Totals(recorder, utils, spans).claim)
 
-    def observe_metrics(metrics: Any) -> None:
-        claim(recorder, metrics, own_of(metrics, spans))
 
-    for name, observe in ((EVENT_HOOK, spans.observe), (METRICS_HOOK, observe_metrics)):
-        if (reason := missing(utils, name)) is not None:
-            recorder.hook_missing(f"{utils.__name__}.{name}", reason)
-            continue
-        setattr(utils, name, _before(getattr(utils, name), observe, recorder))
-        recorder.hooked(f"{utils.__name__}.{name}")
+class Listener:
+    """A recorder that hears of what torch compiles in this process, beside others that may, too."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder: Final = recorder
+        self.is_listening = True
+
+    def listen(self, utils: ModuleType) -> Spans:
+        """Put functions before the stubs, and tell the recorder which are really in use."""
+        spans = Spans(self.recorder, _depth_by(utils))
+
+        def observe_metrics(metrics: Any) -> None:
+            claim(self.recorder, metrics, own_of(metrics, spans))
+
+        for name, observe in ((EVENT_HOOK, spans.observe), (METRICS_HOOK, observe_metrics)):
+            if (reason := missing(utils, name)) is not None:
+                self.recorder.hook_missing(f"{utils.__name__}.{name}", reason)
+                continue
+            with _lock:
+                setattr(utils, name, _before(getattr(utils, name), observe, self))
+            self.recorder.hooked(f"{utils.__name__}.{name}")
+        return spans
+
+    def stop(self, utils: ModuleType | None) -> None:
+        """Hear no more, and take the functions away again."""
+        self.is_listening = False
+        with _lock:
+            for name in (EVENT_HOOK, METRICS_HOOK):
+                # Under one that still listens it stays, hears nothing, and goes when that one goes.
+                hook: Any = getattr(utils, name, None)
+                while _is_done(getattr(hook, "listener", None)):
+                    hook = hook.__wrapped__
+                    setattr(utils, name, hook)
+
+
+def _is_done(listener: object) -> bool:
+    return isinstance(listener, Listener) and not listener.is_listening
 
 
 def missing(utils: ModuleType, name: str) -> str | None:
@@ -97,18 +128,22 @@ def _depth_by(utils: ModuleType) -> Callable[[], int] | None:
 
 
 def _before(
-    original: Callable[..., Any], observe: Callable[[Any], None], recorder: Recorder
+    original: Callable[..., Any], observe: Callable[[Any], None], listener: Listener
 ) -> Callable[..., Any]:
     """Return a function that lets `observe` see the one argument, and then does what `original` does."""
     warned = False
 
     def hook(*args: Any, **kwargs: Any) -> Any:
         nonlocal warned
+        if not listener.is_listening:
+            return original(*args, **kwargs)
         try:
             observe(args[0] if args else next(iter(kwargs.values())))
         except Exception as error:
             # Each is an event that is not in the ledger; a program's log is not ours to fill.
-            recorder.gap("hook_failed", detail=f"{original.__name__}: {type(error).__name__}: {error}")
+            listener.recorder.gap(
+                "hook_failed", detail=f"{original.__name__}: {type(error).__name__}: {error}"
+            )
             if not warned:
                 warned = True
                 _LOG.warning("compile-ledger: an event of torch is not recorded", exc_info=True)
@@ -116,4 +151,5 @@ def _before(
 
     hook.__name__ = hook.__qualname__ = original.__name__
     hook.__wrapped__ = original  # pyright: ignore[reportFunctionMemberAccess]
+    hook.listener = listener  # pyright: ignore[reportFunctionMemberAccess]
     return hook

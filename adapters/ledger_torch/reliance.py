@@ -86,6 +86,13 @@ TIMED: Final = {
 }
 """`dynamo_timed(…, dynamo_compile_column_us=field)` adds its span to the field when it ends."""
 
+MEANS: Final = {
+    "distributed_ephemeral_timeout_us": "what compiling took once, for the cache that it now came from",
+    "structured_logging_overhead_us": "what writing structured logs has taken so far under this compile id",
+    "guard_latency_us": "what checking the guards once took, as each later call does",
+}
+"""Fields that are durations, but of nothing that this compile has a span for: what they say instead."""
+
 FORWARD: Final = "entire_frame_compile"
 BACKWARD: Final = "entire_backward_compile"
 """The stages that `duration_us` of a forward and of a backward record speaks of."""
@@ -94,3 +101,20 @@ COUNTED: Final = frozenset(
     (FORWARD, BACKWARD, *(stage for timed in TIMED.values() for stage in (timed.stage, *timed.others)))
 )
 """The stages whose lengths torch adds up into a field."""
+
+LENGTHS: Final = "compilation_time_metrics"
+"""By the name of a function, the length in seconds of each of its spans: what `compile_times()` prints."""
+
+REPORT: Final = "calculate_time_spent"
+"""Returns, by stage, the seconds of all its spans that are added to a field; and beside them WALL_KEY."""
+
+WALL_KEY: Final = "total_wall_time"
+WALL: Final = (FORWARD, BACKWARD)
+"""The stages whose seconds make up WALL_KEY."""
+
+ACCUMULATED: Final = {
+    "bytecode_tracing": (
+        "get_fake_value", "create_proxy", "wrap_to_fake_tensor_and_record", "variable_builder_call",
+    ),
+}  # fmt: skip
+"""What is in LENGTHS without a span: measured inside a span of that stage, whose end says `<name>_time_s`."""

@@ -9,13 +9,14 @@ is left without a stop, and the reducer calls it abandoned.
 import os
 import sys
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from ledger import Recorder
 from ledger_torch.outcome import control_flow
-from ledger_torch.reliance import COUNTED
+from ledger_torch.reliance import ACCUMULATED, COUNTED
 
 MAX_TEXT: Final = 1_000
 """Characters that are kept of a string: reasons and stack traces of torch's are longer than anyone's need."""
@@ -29,6 +30,7 @@ _LEFT_OUT: Final = frozenset(
 
 _MAX_REMEMBERED: Final = 1_000
 _MAX_LOST: Final = 100
+_MAX_ACCUMULATED: Final = 10_000
 
 
 class _Open(NamedTuple):
@@ -70,9 +72,10 @@ class Spans:
         """`depth` counts torch's open spans in the calling thread; None where torch can't say."""
         self._recorder = recorder
         self._depth = depth
-        self._thread = _Thread()
-        # A forked child has its parent's stack, but none of its parent's intervals.
-        os.register_at_fork(after_in_child=self._forget)
+        self.stage_of: dict[str, str] = {}
+        """The stages of functions whose spans have another name than they."""
+        self.forget()
+        _all_spans.add(self)
 
     def observe(self, event: Mapping[str, Any]) -> None:
         """Record one event, in the thread and at the moment where it happens."""
@@ -100,6 +103,8 @@ class Spans:
             self._thread.lost.append(stack.pop())
         stage = event["name"]
         data = simple(event["args"] or {})
+        if (function := data.get("fn_name")) is not None:
+            self.stage_of[str(function)] = stage
         # A stage that the program opened inside our innermost one began after it: its id is the larger.
         around = (self._recorder.innermost, stack[-1].interval if stack else None)
         parent = max((above for above in around if above is not None and above >= 0), default=None)
@@ -125,9 +130,18 @@ class Spans:
                 self._recorder.stop(began.interval, data={**data, **control})
         else:
             self._recorder.stop(began.interval, data=data or None)
+        self.has_ended = True
+        if stage in ACCUMULATED:
+            self._note_accumulated(stage, began.interval, known)
         if stage in COUNTED and began.interval >= 0:
             is_runtime = "compile_id" not in said
             self._thread.ended.append(Ended(stage, began.interval, began.begin_us, is_runtime))
+
+    def _note_accumulated(self, stage: str, interval: int, known: Mapping[str, object]) -> None:
+        lengths = {name: known.get(f"{name}_time_s") for name in ACCUMULATED[stage]}
+        measured = {name: length for name, length in lengths.items() if isinstance(length, float)}
+        if measured and interval >= 0:
+            self.accumulated.append((interval, measured))
 
     def _take(self, stage: str) -> _Open | None:
         """Return the innermost begin of a stage, and close what lies above it, as torch does."""
@@ -142,8 +156,26 @@ class Spans:
                 return began
         return None
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Begin anew, with nothing open and nothing ended: in a forked child."""
         self._thread = _Thread()
+        self.has_ended = False
+        """Whether a span has ended in this process."""
+        self.accumulated: deque[tuple[int, dict[str, float]]] = deque(maxlen=_MAX_ACCUMULATED)
+        """Intervals, each with what torch measured inside of it without a span: seconds, by name."""
+
+
+_all_spans: Final[weakref.WeakSet[Spans]] = weakref.WeakSet()
+"""Weak, since a recorder may listen for a moment only, and what is called after a fork stays for ever."""
+
+
+def _forget_all() -> None:
+    # A forked child has its parent's stacks, but none of its parent's intervals.
+    for spans in list(_all_spans):
+        spans.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
 
 
 def simple(args: Mapping[str, object]) -> dict[str, object]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple, cast
 
-from ledger_torch.claims import CLOCK_SLACK_US, durations_of, timed_by
+from ledger_torch.claims import CLOCK_SLACK_US, durations_of, known_of, timed_by
 from ledger_torch.spans import Ended
 
 _MAX_NS: Final = 2**63 - 1
@@ -37,8 +37,6 @@ def claimed(metrics: Mapping[str, object], take_ended: Callable[[float], list[En
         if not (math.isfinite(value) and abs(value) < _MAX_NS / unit_ns):
             continue
         stage, intervals = timed_by(field, about, own)
-        data: dict[str, object] = {"field": field, **about}
-        if len(intervals) > 1:
-            data["intervals"] = intervals
         only = intervals[0] if len(intervals) == 1 else None
-        yield Claimed(stage, round(value * unit_ns), resolution_ns, f"{field}={value}", only, data)
+        known = known_of(field, about, intervals)
+        yield Claimed(stage, round(value * unit_ns), resolution_ns, f"{field}={value}", only, known)

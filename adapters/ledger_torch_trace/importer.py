@@ -14,6 +14,8 @@ from ledger_torch_trace.window import in_order
 
 _FILES: Final = "dedicated_log_torch_trace_*.log"
 _HEAD_BYTES: Final = 4_096
+_SURVEYED_AT_ONCE: Final = 4
+"""So much faster is the first look at a trace: its bytes count for so much less, and a bar goes evenly."""
 _MAX_TEXT: Final = 2_000
 """Characters that are kept of what could not be read."""
 
@@ -21,15 +23,16 @@ _MAX_TEXT: Final = 2_000
 class TorchTraceImporter:
     """Reads the files that torch writes under TORCH_TRACE: each is a process, a folder of them a session."""
 
-    name = "a trace, or a folder of traces, that torch wrote under TORCH_TRACE"
+    name = "a trace of torch's, or a folder of them"
 
     def recognises(self, path: Path, head: bytes) -> bool:
         """Tell whether a path is a trace or a folder of traces; `head` is the beginning of a file."""
         return is_trace(head) if head else any(is_trace(_head(file)) for file in _files(path))
 
     def size(self, path: Path) -> int:
-        """Return how many bytes `read` will tell of."""
-        return sum(_size(file) for file in _files(path))
+        """Return the traces' sizes, and a part of each: it is read for its digest, then for its records."""
+        sizes = [_size(file) for file in _files(path)]
+        return sum(size + size // _SURVEYED_AT_ONCE for size in sizes)
 
     def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | Unread]:
         """Yield the events of one session: each trace's twice read, once for its digest.
@@ -41,11 +44,12 @@ class TorchTraceImporter:
         files = _files(path)
         for file in files:
             try:
-                known = survey(file)
+                known = survey(file, lambda read: progress(read // _SURVEYED_AT_ONCE))
             except OSError as error:
                 yield Unread(1, f"{file.name}: {error.strerror or error}", "")
                 continue
-            # A copy of a trace beside it is the same process.
+            if known.process in surveys:  # a copy of a trace beside it, which is the same process
+                progress(known.size)
             surveys.setdefault(known.process, known)
         traces = sorted(surveys.values(), key=lambda known: (known.digest, known.process))
         digest = hashlib.sha256("".join(known.digest for known in traces).encode()).hexdigest()

@@ -26,6 +26,7 @@ _WALL_CLOCK: Final = (
     "times are the wall clock's, in steps of 250 ns; of ranks on several hosts they differ by what those "
     "clocks do, and nothing shows where a clock was set"
 )
+_ENDS: Final = "a trace does not say whether its process ended, nor how"
 _AMBIGUOUS: Final = "their ends can belong to another begin of that name: `data.ambiguous`, for example in "
 _CONTROL: Final = frozenset(name for _, name in CONTROL_FLOW)
 _MAYBE_EAGER: Final = frozenset(name for _, name in SOFT_ERRORS)
@@ -66,7 +67,9 @@ class TracedProcess:
             yield from self._claims(seen)
 
     def rest(self) -> Iterator[Event]:
-        """Yield what is known when the trace is over. It does not say whether its process is."""
+        """Yield what is known when the trace is over."""
+        if self._seq:
+            yield GapNoted(**self._key(self._latest_ns), what="trace_ends", detail=_ENDS)
         if self._ambiguous:
             yield GapNoted(
                 **self._key(self._latest_ns),

@@ -6,7 +6,7 @@ version.
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, cast
 
@@ -33,15 +33,15 @@ class Survey(NamedTuple):
         return f"{'process' if self.rank is None else f'rank{self.rank}'}-{self.digest[:16]}"
 
 
-def survey(path: Path) -> Survey:
-    """Read a file once. Raises OSError where it can't."""
+def survey(path: Path, progress: Callable[[int], None]) -> Survey:
+    """Read a file once, all of it. Raises OSError where it can't."""
     size = path.stat().st_size
     named = _RANK_IN_NAME.search(path.name)
     rank = None if named is None else int(named[1])
     digest = hashlib.sha256()
 
     def hashed() -> Iterator[bytes]:
-        for piece in chunks(path, size, lambda _: None):
+        for piece in chunks(path, size, progress):
             digest.update(piece)
             yield piece
 

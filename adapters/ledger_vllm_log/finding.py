@@ -14,20 +14,22 @@ _WORDS: Final = (
     b"ime spent",
     b"finished in",
     b"completed in",
-    b"compiler manager cache",
-    b"Starting torch.compile",
-    b"Using cache directory",
-    b"Directly load",
-    b"AOT compiled function",
-    b"load failure",
+    # torch.compile, the compiler manager, compiled graphs and functions, the cache directory for all of them
+    b"ompil",
     b"Warming up",
-    b"LLM engine (v",
     b"in world size",
-    b"Starting vLLM",
+    b"LLM ",  # a vLLM API server or an LLM engine begins, or starts to serve
+    b"  version ",  # beside large letters, from 0.15 on
+    b"default args: ",
     b"startup complete",
+    b" failed",
+    b"fatal error",
+    b"hit an exception",
+    b"Error: ",
+    b"[shutdown]",
 )
-"""Every message that says something has one of them, and few others do. Looking for one goes at some GB/s;
-one regular expression of all would go at some MB/s."""
+"""Every message that says something has one of them, and few others do. To look for one after the other is
+faster than one regular expression of all of them: 130 MB/s against 80."""
 
 _CHUNK: Final = 1 << 18
 LONGEST: Final = 1 << 16

@@ -1,21 +1,22 @@
-"""Imports a log of vLLM's: reads it twice, for its hash and for its lines, and hands these to processes."""
+"""Imports a log of vLLM's: reads it twice, for its hash and for its lines, and hands these to start-ups."""
 
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final
 
 from ledger import Event, Importer, Unread
-from ledger_vllm.messages import told
 from ledger_vllm_log.finding import LONGEST, Line, lines
-from ledger_vllm_log.processes import Place, Process
-from ledger_vllm_log.records import Record, Speaker, has_record, plain, records
+from ledger_vllm_log.processes import Place
+from ledger_vllm_log.records import Record, has_record, plain, records, speaker_of
 from ledger_vllm_log.stamps import Calendar
-from ledger_vllm_log.wordings import said_in, speaks_of_time
+from ledger_vllm_log.starts import Start
+from ledger_vllm_log.wordings import meaning_of, says_that_no_engine_came, speaks_of_time
 
 _CHUNK: Final = 1 << 20
+_HASHED_AT_ONCE: Final = 8
+"""So much faster is a file hashed than read: its bytes count for so much less, and a bar goes evenly."""
 _MAX_UNREAD: Final = 1_000
-_READY: Final = "Application startup complete."
 
 
 class LogImporter:
@@ -34,8 +35,9 @@ class LogImporter:
         return any(has_record(plain(_decoded(line))) for line in head.splitlines())
 
     def size(self, path: Path) -> int:
-        """Return twice the file's size: it is read for its hash, and again for its lines."""
-        return 2 * path.stat().st_size
+        """Return the file's size, and a part of it: it is read for its hash, and again for its lines."""
+        size = path.stat().st_size
+        return size + size // _HASHED_AT_ONCE
 
     def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | Unread]:
         """Yield the log's events; a file that grows meanwhile is read as far as it went at first."""
@@ -53,34 +55,14 @@ def importer() -> Importer:
     return LogImporter()
 
 
-class _Known(NamedTuple):
-    process: Process
-    seen_ns: int
-
-
-class _Start(NamedTuple):
-    """The line with which an engine starts."""
-
-    process: Process
-    at_ns: int
-    version: str
-
-
 class _Log:
     """A log that is being read."""
 
     def __init__(self, session: str) -> None:
         self._session = session
         self._calendar = Calendar()
-        self._processes: dict[str, _Known] = {}
-        self._engines: set[str] = set()
-        self._again = 0
-        """How often an engine started again that had started before: a later start's processes may have the
-        pids of an earlier one's, as in a container."""
-        self._started: _Start | None = None
-        self._is_ready = False
-        self._ahead_ns: int | None = None
-        """By how much the wall clock is ahead of the stamps, where something says so."""
+        self._starts = 1
+        self._start = Start(session, None)
         self._unread, self._last_unread = 0, 0
 
     def take(self, line: Line) -> Iterator[Event | Unread]:
@@ -93,69 +75,35 @@ class _Log:
         for record in records(text, self._calendar):
             is_record = True
             yield from self._take(record, line.number)
-        if not is_record and speaks_of_time(text):
+        if is_record:
+            return
+        if says_that_no_engine_came(text):
+            self._start.fails(speaker_of(text))
+        elif speaks_of_time(text):
             yield from self._cannot(line.number, "speaks of time, but not by vLLM's logger: no stamp", text)
 
     def end(self) -> Iterator[Event | Unread]:
         """Yield what was to wait for the end."""
-        if self._started is not None:
-            process, at_ns, version = self._started
-            wall_ns = None if self._ahead_ns is None else max(0, at_ns + self._ahead_ns)
-            yield process.is_of_version(version, at_ns, wall_ns)
-        for process, seen_ns in self._processes.values():
-            yield from process.end()
-            yield process.joined(seen_ns, self._ahead_ns)
+        yield from self._start.end(is_followed=False)
         if self._unread > _MAX_UNREAD:
             reason = f"{self._unread - _MAX_UNREAD:,} more such lines up to here: not kept"
             yield Unread(self._last_unread, reason, "")
 
     def _take(self, record: Record, line: int) -> Iterator[Event | Unread]:
         message = record.message
-        said = tuple(said_in(message))
-        happened = None if said else told(message)
-        is_ready = message.endswith(_READY) or (happened is not None and happened.what == "server_starts")
-        if not said and happened is None and not is_ready:
+        meaning = meaning_of(message)
+        if meaning is None:
+            self._start.goes_on(record.at_ns or 0)
             if speaks_of_time(message):
                 yield from self._cannot(line, "speaks of time in words that are not known", message)
-            return
-        at_ns = record.at_ns
-        if at_ns is None:
+        elif record.at_ns is None:
             yield from self._cannot(line, f"there is no such time as {record.stamp}", message)
-            return
-        if record.wall_ns is not None and self._ahead_ns is None:
-            self._ahead_ns = record.wall_ns - at_ns
-        begins = happened is not None and happened.what == "engine_begins"
-        if begins and self._id_of(record.speaker) in self._engines:
-            self._again += 1
-            self._is_ready = False
-        process = self._process(record.speaker, at_ns)
-        place = Place(line, record.place)
-        if said:
-            yield from process.states(record, at_ns, place, said)
-        elif is_ready:
-            if not self._is_ready:
-                yield process.reaches("engine_ready", at_ns)
-            self._is_ready = True
-        elif happened is not None:
-            if begins:
-                self._engines.add(self._id_of(record.speaker))
-                if self._started is None:
-                    self._started = _Start(process, at_ns, str(happened.version))
-            yield from process.tells(record, at_ns, place, happened)
-
-    def _process(self, speaker: Speaker, at_ns: int) -> Process:
-        name = self._id_of(speaker)
-        if name not in self._processes:
-            self._processes[name] = _Known(Process(self._session, name, speaker), at_ns)
-        process = self._processes[name].process
-        process.hears_of(speaker)
-        return process
-
-    def _id_of(self, speaker: Speaker) -> str:
-        name = "unnamed" if speaker.pid is None else f"pid-{speaker.pid}"
-        if speaker.host is not None:
-            name += f"@{speaker.host}"
-        return name if self._again == 0 else f"{name}-{self._again + 1}"
+        else:
+            if self._start.is_before(meaning, record.speaker):
+                yield from self._start.end(is_followed=True)
+                self._starts += 1
+                self._start = Start(f"{self._session}-{self._starts}", self._start.ahead_ns)
+            yield from self._start.take(record, record.at_ns, Place(line, record.place), meaning)
 
     def _cannot(self, line: int, reason: str, text: str) -> Iterator[Unread]:
         self._unread, self._last_unread = self._unread + 1, line
@@ -168,7 +116,7 @@ def _hashed(file: BinaryIO, progress: Callable[[int], None]) -> tuple[str, int]:
     while chunk := file.read(_CHUNK):
         digest.update(chunk)
         size += len(chunk)
-        progress(len(chunk))
+        progress(len(chunk) // _HASHED_AT_ONCE)
     return digest.hexdigest(), size
 
 

@@ -7,8 +7,12 @@ from typing import Any, Final, Literal, NamedTuple
 
 from ledger import (
     Event,
+    GapNoted,
     MilestoneReached,
     ProcessJoined,
+    ProcessLeft,
+    ProcessLost,
+    SessionEnded,
     SessionStarted,
     StageStarted,
     StageStopped,
@@ -88,6 +92,13 @@ class _Waiting(NamedTuple):
         return Group([part.placed for part in self.parts], whole)
 
 
+@dataclass(slots=True)
+class _Failure:
+    at_ns: int | None
+    """None where it had started before."""
+    error: str | None = None
+
+
 class Process:
     """One process of the log, and the events that it has come to."""
 
@@ -104,11 +115,19 @@ class Process:
         self._waiting: list[_Waiting] = []
         self._begun: list[_Entry] = []
         self._warming: _Entry | None = None
+        self._failed: _Failure | None = None
         self._began_ns: int | None = None
+        self._latest_ns = 0
         self._seq, self._intervals, self._claims = 1, 0, 0
 
-    def hears_of(self, speaker: Speaker) -> None:
+    @property
+    def has_failed(self) -> bool:
+        """Tell whether it said that it failed."""
+        return self._failed is not None
+
+    def speaks(self, speaker: Speaker, at_ns: int) -> None:
         """Take over what the process is called now: workers are named late."""
+        self._latest_ns = max(self._latest_ns, at_ns)
         if speaker.name is not None:
             self._speaker = self._speaker._replace(name=speaker.name)
         if speaker.rank is not None:
@@ -179,17 +198,62 @@ class Process:
         """Take a moment that has a name of its own."""
         return MilestoneReached(**self._next(at_ns), name=milestone)
 
-    def is_of_version(self, version: str, at_ns: int, wall_ns: int | None) -> Event:
-        """Start the session: this process said which vLLM it is."""
-        return SessionStarted(**self._next(at_ns), versions={"vllm": version}, wall_ns=wall_ns)
+    def fails(self, at_ns: int, *, is_starting: bool) -> None:
+        """Take its failure: at the start, what it was doing has failed with it."""
+        self._failed = self._failed or _Failure(at_ns if is_starting else None)
+
+    def raised(self, error: str) -> None:
+        """Take the name of an exception: after a failure, the last one is what the process failed with."""
+        if self._failed is not None:
+            self._failed.error = error
 
     def end(self) -> Iterator[Event]:
-        """Return what was still to come when the log ended."""
+        """Return what was still to come when the log ended, or the start-up did."""
         yield from self._settle()
         if self._warming is not None:
-            yield self._open(self._warming)
-        for begun in self._begun:
+            yield from self._cut_short(self._warming)
+        # Of the compiles that were announced, all but the last were left in some other way.
+        for begun in self._begun[:-1]:
             yield self._open(begun)
+        for begun in self._begun[-1:]:
+            yield from self._cut_short(begun)
+
+    def _cut_short(self, entry: _Entry) -> Iterator[Event]:
+        """Begin an interval in which the log ends, or the process failed."""
+        started = self._open(entry)
+        yield started
+        if self._failed is not None and self._failed.at_ns is not None:
+            at_ns = max(started.at_ns, self._failed.at_ns)
+            error = self._failed.error
+            yield StageStopped(**self._next(at_ns), interval=started.interval, outcome="failed", error=error)
+
+    def starts_session(self, version: str | None, at_ns: int, wall_ns: int | None) -> Event:
+        """Return the session's start: this process was the first to introduce itself."""
+        versions = {} if version is None else {"vllm": version}
+        return SessionStarted(**self._next(at_ns), versions=versions, wall_ns=wall_ns)
+
+    def notes(self, what: str, at_ns: int, detail: str) -> Event:
+        """Return what the log does not say."""
+        return GapNoted(**self._next(at_ns), what=what, detail=detail)
+
+    def ends_session(self, outcome: Literal["completed", "failed"], at_ns: int) -> Event:
+        """Return the session's end: this process said how the start-up went."""
+        return SessionEnded(**self._next(at_ns), outcome=outcome)
+
+    def leaves(self, outcome: Literal["completed", "failed"]) -> Event:
+        """Return the process's end, after all of its other events but how it joined."""
+        return ProcessLeft(**self._next(self._latest_ns), outcome=outcome, event_count=self._seq)
+
+    def is_lost(self) -> Event:
+        """Return that the process is gone and never said so, after all of its events."""
+        return ProcessLost(
+            session=self._session,
+            process=f"{self._process}:lost",
+            seq=0,
+            at_ns=self._latest_ns,
+            lost=self._process,
+            last_seq=self._seq - 1,
+        )
 
     def joined(self, seen_ns: int, ahead_ns: int | None) -> Event:
         """Return how the process joined, which is known in the end; a wall clock is ahead by `ahead_ns`."""
@@ -226,10 +290,13 @@ class Process:
         if begun:
             self._begun.remove(begun[-1])
             entry.data["announced_ns"] = begun[-1].placed.stamp_ns
+        graphs = {part.placed.stage for part in self._parts} & OVERLAPPING
         if loads and loads[-1] == "hit":
             entry.data["cache"] = "hit"
-        elif begun or any(part.placed.stage == "graph_compile" for part in self._parts):
+        elif begun or "graph_compile" in graphs:
             entry.data["cache"] = "compiled"
+        elif graphs:  # before there was AOT: Dynamo ran, and all graphs were loaded
+            entry.data["cache"] = "hit"
 
     def _take(self, entry: _Entry) -> Iterator[Event]:
         """Put a line's entry where it belongs, and return what has become settled by it."""
@@ -299,12 +366,12 @@ class Process:
                 data=entry.claim_data,
             )
 
-    def _open(self, entry: _Entry) -> Event:
+    def _open(self, entry: _Entry) -> StageStarted:
         """Begin an interval whose end the log has not."""
         interval, self._intervals = self._intervals, self._intervals + 1
         return self._started(entry, interval, entry.placed.stop_ns)
 
-    def _started(self, entry: _Entry, interval: int, at_ns: int) -> Event:
+    def _started(self, entry: _Entry, interval: int, at_ns: int) -> StageStarted:
         return StageStarted(
             **self._next(at_ns),
             interval=interval,
@@ -318,6 +385,7 @@ class Process:
     def _next(self, at_ns: int) -> dict[str, Any]:
         seq, self._seq = self._seq, self._seq + 1
         self._began_ns = at_ns if self._began_ns is None else min(self._began_ns, at_ns)
+        self._latest_ns = max(self._latest_ns, at_ns)
         return {"session": self._session, "process": self._process, "seq": seq, "at_ns": at_ns}
 
 

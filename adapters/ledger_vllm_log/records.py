@@ -91,13 +91,13 @@ def records(text: str, calendar: Calendar) -> Iterator[Record]:
         if repeated is not None:
             message = message[: repeated.start()]
         yield Record(
-            _speaker(before), head["stamp"], calendar.at_ns(head["stamp"]), STAMP_NS, iso_wall_ns(before),
+            speaker_of(before), head["stamp"], calendar.at_ns(head["stamp"]), STAMP_NS, iso_wall_ns(before),
             head["place"], message.strip(_FRAME), None if repeated is None else int(repeated[1]),
         )  # fmt: skip
 
 
-def _speaker(before: str) -> Speaker:
-    """Return the process of the last prefix: Ray's, or another process's, is in front of the own one."""
+def speaker_of(before: str) -> Speaker:
+    """Return the process that a text's last prefix names: Ray's, or another one's, is in front of its own."""
     last, rank, host = None, None, None
     for last in _PROCESS.finditer(before):
         rank, host = last["rank"] or rank, last["host"] or host

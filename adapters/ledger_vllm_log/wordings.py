@@ -2,12 +2,18 @@
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal, NamedTuple, cast
 
-from ledger_vllm.messages import Stated, stated
+from ledger_vllm.messages import Stated, Told, stated, told
 
 _MAX_S: Final = 30_000_000
 """A year or so: what says that it took longer is no log of a start."""
+_MAY_BE_KNOWN: Final = re.compile(
+    r"(?:\[\S+\] )?(?:torch\.compile |Initial |Dynamo |Directly |Compiling |[Ss]aved |Loading |Initializing "
+    r"|Model |JIT |Encoder |Graph |init |Starting |Using |Warming |rank )"
+)
+"""How the messages begin that `ledger_vllm.messages` knows. A log of requests has millions of others that
+speak of time: to look for each message in each of them would take most of the time of an import."""
 # Of the front end, which no interval is recorded of: only a log speaks of it.
 _PROCESSOR_WARMUP: Final = re.compile(r"(?:\S+ ){1,5}warmup completed in (\d+(?:\.\d+)?)s")
 _SPEAKS_OF_TIME: Final = re.compile(
@@ -16,14 +22,63 @@ _SPEAKS_OF_TIME: Final = re.compile(
     re.DOTALL,
 )
 
+Word = Literal["version", "arguments", "engine", "ready", "fails", "raised", "shuts_down"]
 
-def said_in(message: str) -> Sequence[Stated]:
-    """Return the durations in a message that can be true."""
-    said = stated(message)
-    if not said and (found := _PROCESSOR_WARMUP.fullmatch(message)) is not None:
+
+class Heard(NamedTuple):
+    """Something that a message says of the start-up as a whole."""
+
+    what: Word
+    """Of these, `version` and `arguments` are what a front end begins with, and `engine` is an engine's own
+    first line. `raised` names an exception: the last one after a failure is the one that left the process."""
+    named: str
+    """The version, or the exception; else some of the text."""
+
+    @property
+    def is_introduction(self) -> bool:
+        """Tell whether a process says this when it begins."""
+        return self.what in ("version", "arguments", "engine")
+
+
+# The name of the group that matched is what was heard. From 0.15 on the version stands beside large letters
+# that are made of blocks.
+_HEARD: Final = re.compile(
+    r"(?:vLLM (?:API )?server|[\u2580-\u259f\s]+) ?version +(?P<version>[^\s,]+).*"
+    r"|(?P<arguments>non-default args: ).*"
+    r"|(?P<fails>EngineCore (?:failed to start\.|encountered a fatal error\.|hit an exception: )"
+    r"|WorkerProc (?:failed to start|hit an exception)\.).*"
+    r"|(?P<shuts_down>\[shutdown\] ).*"
+    r"|(?P<raised>[A-Za-z_][\w.]*(?:Error|Exception))(?:: .*)?"
+    r"|.*(?P<ready>Application startup complete\.)",
+    re.DOTALL,
+)
+_ENGINE_NEVER_CAME: Final = re.compile(r"(?:^|.* )RuntimeError: Engine core initialization failed\..*")
+
+Meaning = Sequence[Stated] | Told | Heard
+"""What a message says: durations, something that happened, or something of the start-up as a whole."""
+
+
+def meaning_of(message: str) -> Meaning | None:
+    """Return what a message says; None where it says nothing that is known and can be true."""
+    if _MAY_BE_KNOWN.match(message) is not None:
+        if said := stated(message):
+            return said if all(one.seconds <= _MAX_S for one in said) else None
+        if (happened := told(message)) is not None:
+            if happened.what == "engine_begins":
+                return Heard("engine", happened.version or "")
+            return Heard("ready", message) if happened.what == "server_starts" else happened
+    if (found := _PROCESSOR_WARMUP.fullmatch(message)) is not None:
         resolution_ns = 10 ** max(0, 9 - len(found[1].partition(".")[2]))
-        said = [Stated("warmup", "engine", float(found[1]), resolution_ns)]
-    return said if all(one.seconds <= _MAX_S for one in said) else ()
+        return [Stated("warmup", "engine", float(found[1]), resolution_ns)]
+    if (found := _HEARD.fullmatch(message)) is not None:
+        what = cast("Word", found.lastgroup)
+        return Heard(what, found[what])
+    return None
+
+
+def says_that_no_engine_came(text: str) -> bool:
+    """Tell whether a line without a stamp is the end of a front end that waited for its engine in vain."""
+    return _ENGINE_NEVER_CAME.fullmatch(text) is not None
 
 
 def speaks_of_time(text: str) -> bool:

@@ -7,7 +7,19 @@ from rich.console import Console
 from rich.text import Text
 
 from ledger._version import __version__
-from ledger.cli import demo, importing, query, record, report, upkeep
+from ledger.cli import (
+    checking,
+    comparing,
+    demo,
+    exporting,
+    importing,
+    query,
+    record,
+    replaying,
+    report,
+    upkeep,
+    watching,
+)
 from ledger.errors import LedgerError
 
 WRONG_USE = 2
@@ -27,7 +39,12 @@ app.command(context_settings={"ignore_unknown_options": True, "allow_intersperse
 )
 app.command()(report.report)
 app.command()(query.sql)
+app.command()(replaying.replay)
+app.command()(watching.watch)
+app.command()(comparing.diff)
+app.command()(checking.check)
 app.command("import")(importing.import_files)
+app.command()(exporting.export)
 app.command()(upkeep.collect)
 app.command()(upkeep.rebuild)
 app.command()(upkeep.verify)

@@ -1,54 +1,70 @@
-"""The command `import`: logs and traces that exist already, into a ledger."""
+"""The command `import`: sessions as text, and logs and traces that exist already, into a ledger."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from ledger import importing, projections
+from ledger.cli.progress import reading
 from ledger.store import Store
+
+_SESSIONS_SHOWN: Final = 3
 
 
 def import_files(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE …", help="Logs of vLLM's, folders of TORCH_TRACE.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE …", help="Sessions as text, logs of vLLM's, folders of TORCH_TRACE, in any mixture."
+        ),
     ],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="LEDGER", help="The ledger to import into; it may exist."),
     ] = Path("startup.db"),
+    unchecked: Annotated[
+        bool,
+        typer.Option(
+            "--unchecked",
+            help="Take sessions as text as they are: cut, edited by hand, a journal's copy.",
+        ),
+    ] = False,
 ) -> None:
-    """Read what was written without us into a ledger; the same file twice changes nothing.
+    """Read what was written elsewhere into a ledger; the same file twice changes nothing.
 
     Example: compile-ledger import vllm.log -o startup.db
+
+    Example: compile-ledger import startup.jsonl -o startup.db
     """
     # All of them are looked at before anything is written.
-    chosen = [(file, importing.importer_of(file)) for file in files]
+    chosen = [(file, importing.importer_of(file, is_checked=not unchecked)) for file in files]
+    for file, importer in chosen:
+        if isinstance(importer, importing.LinesImporter):
+            with reading(f"checking {file.name}", importer.size(file)) as progress:
+                importer.check(file, progress)
     store = Store.open(output)
     try:
         for file, importer in chosen:
-            done = _imported(store, file, importer)
+            with reading(file.name or str(file), importer.size(file)) as progress:
+                done = importing.import_into(store, file, importer, progress)
             typer.echo(_told(file, done))
-        projections.bring_up_to_date(store)
+        with Console(stderr=True).status("reducing") as status:
+            projections.bring_up_to_date(store, lambda session: status.update(Text(f"reducing {session}")))
     finally:
         store.close()
 
 
-def _imported(store: Store, file: Path, importer: importing.Importer) -> importing.Imported:
-    columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(file.name, total=importer.size(file))
-        return importing.import_into(store, file, importer, lambda read: progress.advance(task, read))
-
-
 def _told(file: Path, done: importing.Imported) -> str:
-    parts: Sequence[str] = (
-        f"{done.events} new events",
-        f"{done.known} known ones",
-        f"{done.unread} lines that could not be read" + (": see rejected_lines" if done.unread else ""),
+    parts = [f"{done.events} new events", f"{done.known} known ones"]
+    if done.conflicting:
+        parts.append(f"{done.conflicting} left out, which another version read otherwise: take a new ledger")
+    parts.append(
+        f"{done.unread} lines that could not be read" + (": see rejected_lines" if done.unread else "")
     )
     sessions = ", ".join(done.sessions) or "no session"
+    if len(done.sessions) > _SESSIONS_SHOWN:
+        sessions = f"{len(done.sessions)} sessions, {done.sessions[0]} to {done.sessions[-1]}"
     return f"{file}: {done.importer}: {sessions}: {', '.join(parts)}"

@@ -1,17 +1,15 @@
 """The commands that look after a ledger: `collect`, `rebuild`, `verify`, `migrate`, `doctor`."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from ledger import collector, projections, verification
 from ledger import doctor as examination
+from ledger.cli.progress import reading
 from ledger.cli.tables import printer, table
 from ledger.errors import LedgerError, LedgerMissing
 from ledger.journal import journal_folder, journals
@@ -44,7 +42,8 @@ def collect(
     store = Store.open(output or path)
     total = collector.Collected()
     try:
-        with _bytes_progress(folders) as progress:
+        waiting = (journal.stat().st_size for folder in folders for journal in journals(folder))
+        with reading("collecting", sum(waiting)) as progress:
             for folder in folders:
                 total = total.plus(collector.collect(store, folder, remove=output is None, progress=progress))
         projections.bring_up_to_date(store)
@@ -117,12 +116,3 @@ def _existing(file: Path) -> Store:
     if not file.exists():
         raise LedgerMissing(f"{file}: there is no ledger here; `compile-ledger record` makes one")
     return Store.open(file)
-
-
-@contextmanager
-def _bytes_progress(folders: list[Path]) -> Generator[collector.ProgressCallback]:
-    total = sum(journal.stat().st_size for folder in folders for journal in journals(folder))
-    columns = (TextColumn("collecting"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("collecting", total=total)
-        yield lambda read: progress.advance(task, read)

@@ -1,5 +1,11 @@
 -- What was compiled after the engine was ready, and for how long?
-SELECT s.label, p.name AS process, i.role, i.component, i.stage, i.duration_s AS seconds,
+SELECT
+    coalesce(s.label, s.session) AS label,
+    p.name AS process,
+    i.role,
+    i.component,
+    i.stage,
+    i.duration_s AS seconds,
     (i.start_ns - m.at_ns) / 1e9 AS seconds_after
 FROM intervals i
 JOIN milestones m ON m.session = i.session AND m.name = 'engine_ready'

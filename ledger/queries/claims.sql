@@ -1,5 +1,12 @@
 -- Who claimed how many seconds, and from which text was that read?
-SELECT s.label, c.source, c.role, c.stage, c.counts, c.claimed_s AS seconds, c.text
+SELECT
+    coalesce(s.label, s.session) AS label,
+    c.source,
+    c.role,
+    c.stage,
+    c.counts,
+    c.claimed_s AS seconds,
+    c.text
 FROM claims c
 JOIN sessions s USING (session)
 ORDER BY c.claimed_ns DESC, c.text

@@ -1,6 +1,6 @@
 -- Which components were compiled, which loaded, and which attempts to load found nothing or failed?
 SELECT
-    s.label,
+    coalesce(s.label, s.session) AS label,
     p.name AS process,
     i.role,
     i.component,
@@ -10,6 +10,14 @@ SELECT
 FROM intervals i
 JOIN sessions s USING (session)
 JOIN processes p USING (session, process)
-WHERE i.stage = 'torch_compile' AND i.source = 'monitor'
+WHERE (i.stage = 'torch_compile' AND i.source = 'monitor')
+    -- A log speaks for sessions of which nothing else is known; a load that finds nothing is no line of it.
+    OR (
+        i.source = 'log'
+        AND (i.stage = 'torch_compile' OR (i.stage = 'aot_load' AND i.outcome = 'failed'))
+        AND i.session NOT IN (
+            SELECT session FROM intervals WHERE stage = 'torch_compile' AND source = 'monitor'
+        )
+    )
 GROUP BY i.session, i.process, i.role, i.component, cache
 ORDER BY s.started_at, p.name, min(i.start_ns)

@@ -1,6 +1,6 @@
 -- Which stages was a process in when it died, or is it in now?
 SELECT
-    s.label,
+    coalesce(s.label, s.session) AS label,
     p.name AS process,
     p.outcome AS process_is,
     i.role,

@@ -1,6 +1,6 @@
 -- By how much is adding up all intervals of a source more than the time that passed?
 SELECT
-    s.label,
+    coalesce(s.label, s.session) AS label,
     t.role,
     t.source,
     t.total_s AS seconds,

@@ -1,5 +1,5 @@
 -- Which stages failed, with which exception?
-SELECT s.label, i.role, i.stage, i.source, i.error, i.duration_s AS seconds
+SELECT coalesce(s.label, s.session) AS label, i.role, i.stage, i.source, i.error, i.duration_s AS seconds
 FROM intervals i
 JOIN sessions s USING (session)
 WHERE i.outcome = 'failed'

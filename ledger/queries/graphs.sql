@@ -15,7 +15,7 @@ lines AS (
     GROUP BY session, process, component, json_extract(data, '$.range')
 )
 SELECT
-    s.label,
+    coalesce(s.label, s.session) AS label,
     g.component,
     g.range,
     g.graph,

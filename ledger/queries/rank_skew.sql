@@ -17,7 +17,7 @@ whole AS (
     GROUP BY session, process
 )
 SELECT
-    s.label,
+    coalesce(s.label, s.session) AS label,
     r.role,
     r.ranks,
     p.name AS slowest,

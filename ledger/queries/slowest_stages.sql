@@ -1,6 +1,6 @@
 -- Which stages spend the time themselves, rather than in what they call?
 SELECT
-    s.label,
+    coalesce(s.label, s.session) AS label,
     i.role,
     i.stage,
     count(*) AS times,

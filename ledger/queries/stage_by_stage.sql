@@ -14,14 +14,15 @@ WITH stages AS (
 paired AS (
     SELECT
         g.*,
-        s.label,
+        coalesce(s.label, s.session) AS label,
         s.started_at,
         s.vllm_version,
         s.torch_version,
-        lag(g.ns) OVER (PARTITION BY g.role, g.stage, g.source ORDER BY s.started_at) AS ns_before,
-        lag(s.label) OVER (PARTITION BY g.role, g.stage, g.source ORDER BY s.started_at) AS label_before
+        lag(g.ns) OVER before AS ns_before,
+        lag(coalesce(s.label, s.session)) OVER before AS label_before
     FROM stages g
     JOIN sessions s USING (session)
+    WINDOW before AS (PARTITION BY g.role, g.stage, g.source ORDER BY s.started_at, s.session)
 )
 SELECT
     label,

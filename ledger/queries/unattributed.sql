@@ -1,5 +1,11 @@
 -- Which seconds does nothing inside an interval account for?
-SELECT s.label, i.role, i.stage, i.source, i.duration_s AS seconds, i.unattributed_s AS unattributed
+SELECT
+    coalesce(s.label, s.session) AS label,
+    i.role,
+    i.stage,
+    i.source,
+    i.duration_s AS seconds,
+    i.unattributed_s AS unattributed
 FROM intervals i
 JOIN sessions s USING (session)
 WHERE i.unattributed_ns IS NOT NULL AND i.is_top_level

@@ -11,7 +11,7 @@ WITH said AS (
     GROUP BY session, role
 )
 SELECT
-    s.label,
+    coalesce(s.label, s.session) AS label,
     coalesce(p.name, t.process) AS process,
     t.role,
     t.total_s AS measured,

@@ -1,5 +1,12 @@
 -- Which processes took part, how did each end, and is anything of it missing?
-SELECT s.label, p.name, p.rank, p.outcome, p.event_count AS events, p.lost_events AS lost, p.missing_hooks
+SELECT
+    coalesce(s.label, s.session) AS label,
+    p.name,
+    p.rank,
+    p.outcome,
+    p.event_count AS events,
+    p.lost_events AS lost,
+    p.missing_hooks
 FROM processes p
 JOIN sessions s USING (session)
 ORDER BY s.started_at, p.started_at, p.process

@@ -1,6 +1,6 @@
 -- Who said otherwise than what was measured, by how much, and why?
 SELECT
-    s.label,
+    coalesce(s.label, s.session) AS label,
     c.source,
     c.role,
     c.counts,

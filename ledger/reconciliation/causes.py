@@ -1,17 +1,19 @@
 """Why a claim is not what was measured: one small rule for each cause, the first that holds is the cause.
 
 A rule with spans is asked about a stretch of time that the claimant counted more often, or less often, than
-it was measured; a rule without is asked about what then remains. The next cause is one more function, in its
-place in the list.
+it was measured, and names the interval that shows it; a rule without is asked about what then remains, and
+says how much of it the cause explains. The next cause is one more function, in its place in its list. Two are
+in no list, since they are about the number before it is laid over any time: `clock` and `cumulative`.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ledger.reconciliation.counting import Counted
-from ledger.reconciliation.evidence import Evidence
-from ledger.reconciliation.measuring import Measured
-from ledger.reconciliation.spans import Span
+from ledger.reconciliation.counting import Counted, is_itemised
+from ledger.reconciliation.evidence import Evidence, activity_of_claim, by_enclosure, span_of
+from ledger.reconciliation.measuring import CLOCKS_APART_NS, Measured
+from ledger.reconciliation.spans import Span, hull_of, union_ns
 from ledger.records import Claim, Interval
 
 
@@ -27,11 +29,43 @@ class Stretch(NamedTuple):
     is_measured: bool
     around: tuple[Interval, ...]
     """The intervals of the process that enclose it, the outermost first."""
+    held_against: frozenset[int]
+    """The ids of the intervals that the claim is held against."""
 
     @property
     def excess(self) -> int:
         """How much more often it was counted than measured."""
         return len(self.counted) - self.is_measured
+
+    @property
+    def whole(self) -> Sequence[Interval]:
+        """The intervals around that the claim is held against, the outermost first."""
+        around = [interval for interval in self.around if interval.interval in self.held_against]
+        return around or self.measured.intervals  # a log's line may speak of time before its interval
+
+    @property
+    def is_never_added(self) -> bool:
+        """Whether an accumulator does not hold it, and not because of its stage, as some say themselves."""
+        is_accumulator = self.claim.counts in ("total", "ranks")
+        return self.excess < 0 and is_accumulator and not is_itemised(self.evidence, self.claim)
+
+    def spoken_of(self, piece: Counted) -> Iterator[Interval]:
+        """Yield the intervals that something was counted for."""
+        for number in piece.intervals:
+            if (interval := self.evidence.by_id.get((self.measured.process, number))) is not None:
+                yield interval
+
+    def in_the_midst_of(self, piece: Counted) -> list[Interval]:
+        """Return, of the intervals that something was counted for, those that enclose the stretch."""
+        return [interval for interval in self.spoken_of(piece) if span_of(interval).covers(self.span)]
+
+
+class Reach(NamedTuple):
+    """By how much a number is more than what it speaks of, and which number its claimant said before."""
+
+    ns: int
+    before_ns: int
+    tolerance_ns: float
 
 
 class Remainder(NamedTuple):
@@ -43,93 +77,194 @@ class Remainder(NamedTuple):
     ns: int
     additions: int
     """How many numbers, each rounded, the claim is made of."""
+    is_of_additions: bool
+    """Whether it is known what was added up."""
+
+    def of(self, ns: int) -> int:
+        """Return an amount that a cause comes to, or 0 where it would not explain anything."""
+        return ns if abs(self.ns - ns) < abs(self.ns) else 0
 
 
-def double_counted(stretch: Stretch) -> bool:
-    """The claimant counted one interval twice, or intervals that lie within one another."""
-    ids = [number for piece in stretch.counted for number in piece.intervals]
-    is_sum = all(piece.is_sum for piece in stretch.counted)
-    return stretch.excess > 0 and len(stretch.counted) > 1 and (is_sum or len(set(ids)) < len(ids))
+class Explained(NamedTuple):
+    """How much a cause comes to, and the intervals that show it."""
+
+    ns: int
+    intervals: tuple[Interval, ...]
 
 
-def overlapping_ranges(stretch: Stretch) -> bool:
+_Maxima = defaultdict[str | None, dict[str, Explained]]
+"""By accumulator or role, and by process: what a maximum over processes is taken of."""
+
+
+def double_counted(stretch: Stretch) -> Interval | None:
+    """The claimant counted one interval twice, or intervals that lie within or across one another."""
+    if stretch.excess <= 0 or len(stretch.counted) < 2:
+        return None
+    around = [inside for piece in stretch.counted if (inside := stretch.in_the_midst_of(piece))]
+    if len(around) > 1:
+        return _innermost([interval for inside in around for interval in inside])
+    spoken_of = Counter(interval for piece in stretch.counted for interval in stretch.spoken_of(piece))
+    twice = [interval for interval, number in spoken_of.items() if number > 1]
+    return _innermost(twice) if twice else None
+
+
+def overlapping_ranges(stretch: Stretch) -> Interval | None:
     """The clock for one range of sizes ran while graphs were compiled for another one."""
     if stretch.excess <= 0:
-        return False
-    ranges = {piece.range for piece in stretch.counted if piece.range is not None}
-    known = stretch.evidence.range_of
-    inside = {known.get((interval.process, interval.interval)) for interval in stretch.around} - {None}
-    return bool(ranges) and (len(ranges) > 1 or bool(inside - ranges))
+        return None
+    range_of = stretch.evidence.range_of
+    for piece in stretch.counted:
+        if piece.range is None or stretch.in_the_midst_of(piece):
+            continue
+        meanwhile = stretch.evidence.near(stretch.measured.process, _hole(stretch, piece))
+        # Graphs of other roles may be compiled in other threads, by another clock.
+        roles = {interval.role for interval in stretch.spoken_of(piece)}
+        others = [
+            graph
+            for graph in meanwhile
+            if range_of.get(graph, piece.range) != piece.range and graph.role in roles
+        ]
+        if others:
+            around = [graph for graph in others if span_of(graph).covers(stretch.span)]
+            # Between two graphs the clock runs on as well.
+            return _innermost(around) if around else min(others, key=lambda graph: graph.start_seq)
+    return None
 
 
-def role_lumping(stretch: Stretch) -> bool:
+def role_lumping(stretch: Stretch) -> Interval | None:
     """The claimant counts another role's time as this one's: a drafter's as the language model's."""
     role = stretch.claim.role
-    return (
-        stretch.excess > 0
-        and stretch.claim.counts in ("total", "ranks")
-        and role is not None
-        and any(interval.is_top_level and interval.role != role for interval in stretch.around)
-    )
+    if stretch.excess <= 0 or role is None or stretch.claim.counts not in ("total", "ranks"):
+        return None
+    inside = [interval for piece in stretch.counted for interval in stretch.in_the_midst_of(piece)]
+    return next((interval for interval in inside if interval.role not in (None, role)), None)
 
 
-def cumulative(stretch: Stretch) -> bool:
-    """The claimant's number has an earlier one in it: 5.71 and then 6.25."""
-    return stretch.excess > 0 and stretch.evidence.is_claimed_elsewhere(stretch.claim, stretch.span)
+def cumulative(reach: Reach) -> bool:
+    """The claimant's number has the one before it inside: 5.71 and then 6.25."""
+    return reach.before_ns > 0 and abs(reach.ns - reach.before_ns) <= reach.tolerance_ns
 
 
-def lost_on_failure(stretch: Stretch) -> bool:
+def lost_on_failure(stretch: Stretch) -> Interval | None:
     """The time of a try that failed, which its claimant never added."""
-    return stretch.excess < 0 and any(
-        interval.is_top_level and interval.outcome == "failed" for interval in stretch.around
-    )
+    if not stretch.is_never_added:
+        return None
+    return next((known for known in stretch.whole if known.outcome == "failed"), None)
 
 
-def not_reported(stretch: Stretch) -> bool:
+def not_reported(stretch: Stretch) -> Interval | None:
     """A mode, or a process, that reports 0."""
-    return stretch.excess < 0 and stretch.claim.claimed_ns == 0
+    return _stage_of(stretch) if stretch.excess < 0 and stretch.claim.claimed_ns == 0 else None
 
 
-def late(stretch: Stretch) -> bool:
+def late(stretch: Stretch) -> Interval | None:
     """What came after the engine was ready, when the number had been read already."""
-    # One clock is assumed: an engine and its workers share a host, or differ by more than can be told.
-    ready_ns = min(stretch.evidence.ready_ns.values(), default=None)
-    return stretch.excess < 0 and ready_ns is not None and stretch.span.start_ns >= ready_ns
+    if not stretch.is_never_added:
+        return None
+    ready_ns = stretch.evidence.ready_ns(stretch.claim, stretch.measured.process)
+    return stretch.whole[0] if ready_ns is not None and stretch.span.start_ns >= ready_ns else None
 
 
-def omitted_stage(stretch: Stretch) -> bool:
+def omitted_stage(stretch: Stretch) -> Interval | None:
     """Time inside that the claimant does not count."""
-    return stretch.excess < 0
+    return _stage_of(stretch) if stretch.excess < 0 else None
 
 
-def mixed_ranks(remainder: Remainder) -> bool:
-    """Each role's maximum is another process's, so that their sum is no process's."""
-    claim = remainder.claim
-    return claim.counts == "ranks" and claim.role is None and len(remainder.evidence.slowest) > 1
+def mixed_ranks(remainder: Remainder) -> Explained | None:
+    """Each maximum is another process's, so that their sum is no process's."""
+    if remainder.claim.counts != "ranks":
+        return None
+    process, nothing = remainder.measured.process, Explained(0, ())
+    ns, shown_by = 0, list[Interval]()
+    for of_process in (_added if remainder.is_of_additions else _taken)(remainder).values():
+        slowest = max(of_process, key=lambda speaker: (of_process[speaker].ns, speaker == process))
+        ns += of_process[slowest].ns - of_process.get(process, nothing).ns
+        shown_by += of_process[slowest].intervals
+    return Explained(remainder.of(ns), tuple(shown_by))
 
 
-def clock(remainder: Remainder) -> bool:
-    """The claimant reads the wall clock, which was set meanwhile."""
-    return remainder.evidence.data(remainder.claim).get("clock") == "wall"
+def clock(remainder: Remainder) -> Explained | None:
+    """The claimant reads the wall clock, and that was set meanwhile."""
+    claim, measured = remainder.claim, remainder.measured
+    reads_it = remainder.evidence.data(claim).get("clock") == "wall"
+    if not reads_it or claim.counts not in ("interval", "addition"):
+        return None
+    began_ns, ended_ns = hull_of(measured.spans)
+    # What noticed it may have looked only when the interval was over.
+    stepped_ns = remainder.evidence.stepped_ns(claim.process, began_ns, max(ended_ns, claim.at_ns))
+    return Explained(remainder.of(stepped_ns), measured.intervals)
 
 
-def rounding(remainder: Remainder) -> bool:
+def rounding(remainder: Remainder) -> Explained | None:
     """Half a unit of the last digit for each number in it, and what the measurement is uncertain by."""
-    half_ns = (remainder.claim.resolution_ns or 0) * remainder.additions / 2
-    return abs(remainder.ns) <= half_ns + remainder.measured.uncertainty_ns
+    # What a total says it adds up is measured by its own intervals, each with two looks at a clock.
+    summed = remainder.additions if is_itemised(remainder.evidence, remainder.claim) else 0
+    uncertainty_ns = remainder.measured.uncertainty_ns + summed * CLOCKS_APART_NS
+    roundings_ns = (remainder.claim.resolution_ns or 0) * remainder.additions
+    if 2 * abs(remainder.ns) > roundings_ns + 2 * uncertainty_ns:
+        return None
+    return Explained(remainder.ns, remainder.measured.intervals)
 
 
-OF_SPANS: Final[Sequence[Callable[[Stretch], bool]]] = (
+OF_SPANS: Final[Sequence[Callable[[Stretch], Interval | None]]] = (
     double_counted,
     overlapping_ranges,
     role_lumping,
-    cumulative,
     lost_on_failure,
     not_reported,
     late,
     omitted_stage,
 )
-OF_REMAINDERS: Final[Sequence[Callable[[Remainder], bool]]] = (rounding, mixed_ranks, clock)
+OF_REMAINDERS: Final[Sequence[Callable[[Remainder], Explained | None]]] = (mixed_ranks, rounding)
 
 UNEXPLAINED: Final = "unexplained"
 UNMATCHED: Final = "unmatched"
+
+
+def _stage_of(stretch: Stretch) -> Interval:
+    """Return the interval that says best what went on: the innermost one that is about a compile."""
+    # Other roles may compile in other threads meanwhile.
+    roles = {interval.role for interval in stretch.whole}
+    own = [interval for interval in stretch.around if interval.role in roles]
+    of_compile = [interval for interval in own if interval.activity == "compile"]
+    return _innermost(of_compile or own or stretch.whole)
+
+
+def _innermost(intervals: Sequence[Interval]) -> Interval:
+    return max(intervals, key=by_enclosure)
+
+
+def _hole(stretch: Stretch, piece: Counted) -> Span:
+    """Return the time around a stretch in which something was counted, and not for what it speaks of."""
+    own = [span_of(interval) for interval in stretch.spoken_of(piece)]
+    before = (span.stop_ns for span in own if span.stop_ns <= stretch.span.start_ns)
+    after = (span.start_ns for span in own if span.start_ns >= stretch.span.stop_ns)
+    start_ns, stop_ns = piece.span
+    return Span(max([start_ns, *before]), min([stop_ns, *after]))
+
+
+def _added(remainder: Remainder) -> _Maxima:
+    """Return what each process had added to each accumulator when the claim was made."""
+    evidence, found = remainder.evidence, _Maxima(dict)
+    for process in sorted(evidence.additions):
+        by_accumulator: defaultdict[str | None, list[Claim]] = defaultdict(list)
+        for addition in evidence.additions_to(remainder.claim, process):
+            accumulator = evidence.data(addition).get("accumulator")
+            by_accumulator[addition.role if accumulator is None else str(accumulator)].append(addition)
+        for accumulator, additions in by_accumulator.items():
+            intervals = (interval for addition in additions for interval in evidence.named(addition))
+            added_ns = sum(addition.claimed_ns for addition in additions)
+            found[accumulator][process] = Explained(added_ns, tuple(intervals))
+    return found
+
+
+def _taken(remainder: Remainder) -> _Maxima:
+    """Return what each role took in each process."""
+    claim, evidence, found = remainder.claim, remainder.evidence, _Maxima(dict)
+    for process in sorted(evidence.of_process):
+        by_role: defaultdict[str | None, list[Interval]] = defaultdict(list)
+        for interval in evidence.top_level(process, activity_of_claim(claim), claim.role):
+            by_role[interval.role].append(interval)
+        for role, intervals in by_role.items():
+            found[role][process] = Explained(union_ns(map(span_of, intervals)), tuple(intervals))
+    return found

@@ -1,6 +1,12 @@
-"""What a claimant counted, as time: each of its additions covers the time up to where it was made."""
+"""What a claimant counted, as time: each of its additions covers the time up to where it was made.
 
-from typing import NamedTuple
+A total may say itself what it adds up, in its `data`: `adds_up`, by stage how many of the last intervals of
+its source and process that had ended; `within`, lists of an interval's id and lengths of time inside of it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, cast
 
 from ledger.reconciliation.evidence import Evidence, span_of
 from ledger.reconciliation.measuring import Measured
@@ -25,10 +31,50 @@ def counted(evidence: Evidence, claim: Claim, measured: Measured) -> list[Counte
         return []
     if claim.counts in ("interval", "addition"):
         return _one(evidence, claim, measured.intervals)
+    if is_itemised(evidence, claim):
+        return [*_items(evidence, claim, measured.process), *_accumulated(evidence, claim, measured.process)]
     additions = _additions(evidence, claim, measured.process)
     if not additions:
         return None
     return [piece for addition in additions for piece in _one(evidence, addition, evidence.named(addition))]
+
+
+def is_itemised(evidence: Evidence, claim: Claim) -> bool:
+    """Tell whether a total says itself which intervals it adds up."""
+    return claim.counts == "total" and isinstance(evidence.data(claim).get("adds_up"), Mapping)
+
+
+def _items(evidence: Evidence, claim: Claim, process: str) -> Iterator[Counted]:
+    """Yield the last intervals of each stage that had ended when their sum was said."""
+    said = cast("Mapping[str, object]", evidence.data(claim)["adds_up"])
+    numbers = {stage: number for stage, number in said.items() if type(number) is int and number > 0}
+    ended: defaultdict[str, list[Interval]] = defaultdict(list)
+    for interval in evidence.of_process[process]:
+        if interval.stage in numbers and interval.source == claim.source and interval.stop_seq is not None:
+            ended[interval.stage].append(interval)
+    for stage, number in numbers.items():
+        by_end = sorted(ended[stage], key=lambda interval: (span_of(interval).stop_ns, interval.stop_seq))
+        in_time = [interval for interval in by_end if span_of(interval).stop_ns <= claim.at_ns]
+        for interval in in_time[-number:]:
+            yield Counted(span_of(interval), (interval.interval,), is_sum=True)
+
+
+def _accumulated(evidence: Evidence, claim: Claim, process: str) -> Iterator[Counted]:
+    """Yield what a total adds up besides: lengths of time inside of an interval, from its beginning on.
+
+    Where in it they were is not known, and neither is it which of them lie within one another.
+    """
+    said: object = evidence.data(claim).get("within")
+    for told in cast("list[object]", said) if isinstance(said, list) else ():
+        number, *lengths = cast("list[object]", told) if isinstance(told, list) and told else [None]
+        interval = evidence.by_id.get((process, number)) if isinstance(number, int) else None
+        if interval is None:
+            continue
+        start_ns, stop_ns = span_of(interval)
+        for length_ns in lengths:
+            if type(length_ns) is int and length_ns > 0:
+                span = Span(start_ns, min(start_ns + length_ns, stop_ns))
+                yield Counted(span, (interval.interval,), is_sum=True)
 
 
 def _additions(evidence: Evidence, total: Claim, process: str) -> list[Claim]:

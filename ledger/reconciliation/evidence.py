@@ -1,54 +1,87 @@
-"""What a session's claims are held against: its intervals, and what else was claimed."""
+"""What a session's claims are held against: its intervals, and what else was claimed and noted."""
 
 import json
-from bisect import bisect_left, bisect_right
+import re
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, Final, cast
 
-from ledger.reconciliation.spans import Span, merged
-from ledger.records import Claim, Interval, Milestone
+from ledger.reconciliation.spans import Span
+from ledger.records import Claim, Interval
+from ledger.reducer import Reduced
 from ledger.vocabulary import ACTIVITY_OF, Activity
 
 READY: Final = "engine_ready"
-_SUMMED_UP: Final = 100
+CLOCK_STEPPED: Final = "clock_stepped"
+"""A gap: the process's wall clock was set, by as much as the gap's detail begins with."""
+_STEP: Final = re.compile(r"([+-]\d{1,19}) ns\b")
 
 
 class Evidence:
-    """A session's intervals, claims and milestones, by what is asked of them."""
+    """A session's intervals, claims, milestones and gaps, by what is asked of them."""
 
-    def __init__(
-        self, intervals: Sequence[Interval], claims: Sequence[Claim], milestones: Sequence[Milestone]
-    ) -> None:
-        self.claims = sorted(claims, key=lambda claim: (claim.process, claim.at_ns, claim.claim))
+    def __init__(self, reduced: Reduced) -> None:
+        self.claims = sorted(reduced.claims, key=lambda claim: (claim.process, claim.at_ns, claim.claim))
         self.of_process: defaultdict[str, list[Interval]] = defaultdict(list)
         self.by_id: dict[tuple[str, int], Interval] = {}
-        for interval in intervals:
+        for interval in reduced.intervals:
             if interval.stop_ns is not None:
                 self.of_process[interval.process].append(interval)
                 self.by_id[interval.process, interval.interval] = interval
-        self.ready_ns = {
-            milestone.process: milestone.at_ns for milestone in milestones if milestone.name == READY
-        }
-        self._data = {(claim.process, claim.claim): read_data(claim) for claim in claims}
+        # Two claims may have one id: what is known of a claim goes by the whole of it.
+        self._data = {claim: _read_data(claim) for claim in self.claims}
         self.additions: defaultdict[str, list[Claim]] = defaultdict(list)
         """The claims of additions that name an interval, by process."""
         for claim in self.claims:
             if claim.counts == "addition" and self.named(claim):
                 self.additions[claim.process].append(claim)
+        self._hosts = {process.process: process.host for process in reduced.processes}
+        self._ready: defaultdict[str, list[int]] = defaultdict(list)
+        for milestone in reduced.milestones:
+            if milestone.name == READY:
+                self._ready[milestone.process].append(milestone.at_ns)
+        self._steps: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        for gap in reduced.gaps:
+            if gap.what == CLOCK_STEPPED and (found := _STEP.match(gap.detail or "")) is not None:
+                self._steps[gap.process].append((gap.at_ns, int(found[1])))
         self._levels: dict[str, list[_Level]] = {}
         self._top_level: dict[tuple[str, Activity, str | None], list[Interval]] = {}
 
     def data(self, claim: Claim) -> Mapping[str, Any]:
         """Return what else is known of a claim."""
-        return self._data[claim.process, claim.claim]
+        return self._data[claim]
 
     def named(self, claim: Claim) -> list[Interval]:
-        """Return the intervals that a claim says it speaks of."""
-        ids = [claim.interval] if claim.interval is not None else self.data(claim).get("intervals", [])
-        return [found for number in ids if (found := self.by_id.get((claim.process, number))) is not None]
+        """Return the intervals that a claim says it speaks of: those that have ended, in its own process."""
+        known = (self.by_id.get((claim.process, number)) for number in self.names(claim))
+        return [interval for interval in known if interval is not None]
+
+    def names(self, claim: Claim) -> list[int]:
+        """Return the ids of the intervals that a claim says it speaks of, each once, known or not."""
+        if claim.interval is not None:
+            return [claim.interval]
+        said = self._data[claim].get("intervals")
+        if not isinstance(said, list):
+            return []
+        ids = (number for number in cast("list[object]", said) if type(number) is int)
+        return list(dict.fromkeys(ids))
+
+    def additions_to(self, total: Claim, process: str) -> list[Claim]:
+        """Return what a process had added to an accumulator when it was read."""
+        accumulator, read_ns = self.data(total).get("accumulator"), self.read_ns(total, process)
+        return [
+            claim
+            for claim in self.additions[process]
+            if (read_ns is None or claim.at_ns <= read_ns)
+            and (
+                self.data(claim).get("accumulator") == accumulator
+                if accumulator is not None
+                else total.role in (None, claim.role)
+            )
+        ]
 
     def top_level(self, process: str, activity: Activity, role: str | None) -> list[Interval]:
         """Return a process's top-level intervals of an activity; without a role, those of all roles."""
@@ -70,27 +103,41 @@ class Evidence:
             self._levels[process] = [_Level(known) for known in by_depth.values()]
         return [interval for level in self._levels[process] for interval in level.overlapping(span)]
 
-    def is_claimed_elsewhere(self, claim: Claim, span: Span) -> bool:
-        """Tell whether another claim of the same kind speaks of a span that this one does not speak of."""
-        return any(known.covers(span) for known in self.claimed_elsewhere(claim, span))
+    def is_one_clock(self, process: str, other: str) -> bool:
+        """Tell whether the times of two processes can be compared."""
+        host = self._hosts.get(process)
+        return process == other or (host is not None and host == self._hosts.get(other))
 
-    def claimed_elsewhere(self, claim: Claim, span: Span) -> list[Span]:
-        """Return what claims of the same kind speak of that overlaps a span; nothing where that is too much.
+    def read_ns(self, claim: Claim, process: str) -> int | None:
+        """Return when a number was read, on the clock of a process; None where that can't be told."""
+        return claim.at_ns if self.is_one_clock(claim.process, process) else None
 
-        A number that goes over hundreds of others is no sum of them.
+    def ready_ns(self, claim: Claim, process: str) -> int | None:
+        """Return when the engine that a claim is about was ready, on the clock of a process.
+
+        Of several engines of a session it is the one whose process speaks, or the next one that was ready.
         """
-        spoken_of = self._spoken_of[claim.process, claim.source, claim.stage, claim.counts]
-        first = max(0, bisect_right(spoken_of, span.start_ns, key=lambda known: known.start_ns) - 1)
-        last = bisect_left(spoken_of, span.stop_ns, key=lambda known: known.start_ns)
-        return spoken_of[first:last] if last - first <= _SUMMED_UP else []
+        own = self._ready.get(claim.process)
+        of_which = {claim.process: own} if own else self._ready
+        known = [
+            at_ns
+            for speaker, moments in of_which.items()
+            if self.is_one_clock(speaker, process) and self.is_one_clock(speaker, claim.process)
+            for at_ns in moments
+        ]
+        return min((at_ns for at_ns in known if at_ns >= claim.at_ns), default=max(known, default=None))
+
+    def stepped_ns(self, process: str, since_ns: int, until_ns: int) -> int:
+        """Return by how much a process's wall clock was set forward between two moments of the other one."""
+        return sum(ns for at_ns, ns in self._steps[process] if since_ns < at_ns <= until_ns)
 
     @cached_property
-    def _spoken_of(self) -> defaultdict[tuple[str, str, str | None, str], list[Span]]:
-        spans: defaultdict[tuple[str, str, str | None, str], list[Span]] = defaultdict(list)
-        for claim in self.claims:
-            kind = (claim.process, claim.source, claim.stage, claim.counts)
-            spans[kind] += map(span_of, self.named(claim))
-        return defaultdict(list, {kind: merged(known) for kind, known in spans.items()})
+    def compile_starts(self) -> dict[str, list[int]]:
+        """When each process's intervals of compiles began, in order."""
+        return {
+            process: sorted(known.start_ns for known in intervals if known.activity == "compile")
+            for process, intervals in self.of_process.items()
+        }
 
     @cached_property
     def loads(self) -> dict[str, list[Span]]:
@@ -101,22 +148,10 @@ class Evidence:
         return found
 
     @cached_property
-    def slowest(self) -> set[str]:
-        """The processes that have the most compile time of some role."""
-        most: dict[str | None, tuple[int, str]] = {}
-        for process in sorted(self.of_process):
-            sums: defaultdict[str | None, int] = defaultdict(int)
-            for interval in self.top_level(process, "compile", None):
-                sums[interval.role] += interval.duration_ns or 0
-            for role, ns in sums.items():
-                most[role] = max(most.get(role, (0, "")), (ns, process))
-        return {process for _, process in most.values()}
-
-    @cached_property
-    def range_of(self) -> dict[tuple[str, int], str]:
+    def range_of(self) -> dict[Interval, str]:
         """The range of sizes that a graph was compiled for, as the claims about it say."""
         return {
-            (claim.process, interval.interval): str(said)
+            interval: str(said)
             for claim in self.claims
             if (said := self.data(claim).get("range")) is not None
             for interval in self.named(claim)
@@ -145,11 +180,18 @@ def span_of(interval: Interval) -> Span:
     return Span(interval.start_ns, interval.stop_ns)
 
 
+def by_enclosure(interval: Interval) -> tuple[int, int, int]:
+    """Return what sorts intervals that share a moment, so that each comes before what it encloses."""
+    return interval.start_ns, -span_of(interval).stop_ns, interval.start_seq
+
+
 def activity_of_claim(claim: Claim) -> Activity:
     """Return the activity that a claim is about."""
     return ACTIVITY_OF.get(claim.stage or "", "compile")
 
 
-def read_data(claim: Claim) -> Mapping[str, Any]:
-    """Return a claim's `data`."""
-    return cast("dict[str, Any]", json.loads(claim.data)) if claim.data else {}
+def _read_data(claim: Claim) -> Mapping[str, Any]:
+    try:
+        return cast("dict[str, Any]", json.loads(claim.data)) if claim.data else {}
+    except ValueError:  # a number of more digits than Python reads
+        return {}

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ledger.reconciliation.evidence import Evidence, activity_of_claim, span_of
@@ -24,31 +24,33 @@ class Measured(NamedTuple):
     spans: tuple[Span, ...]
     intervals: tuple[Interval, ...]
     uncertainty_ns: int
-
-    @property
-    def ns(self) -> int:
-        """The length of the union."""
-        return union_ns(self.spans)
+    ns: int
+    """The length of the union of the spans."""
 
 
-def measure(evidence: Evidence) -> dict[tuple[str, int], Measured]:
-    """Return, by process and claim, what each claim is held against; those without a match are left out."""
-    found: dict[tuple[str, int], Measured] = {}
-    untaken = _Untaken(evidence)
+def measure(evidence: Evidence) -> dict[Claim, Measured]:
+    """Return what each claim is held against; those without a match are left out."""
+    found: dict[Claim, Measured] = {}
+    untaken, totals, lines = _Untaken(evidence), _Totals(evidence), _Lines(evidence)
     for claim in evidence.claims:
+        activity = activity_of_claim(claim)
         if claim.counts in ("interval", "addition"):
-            measured = _one(evidence, claim, untaken)
+            measured = _one(evidence, claim, untaken, lines)
         elif claim.counts == "total":
-            activity = activity_of_claim(claim)
-            measured = _all(evidence.top_level(claim.process, activity, claim.role), claim.process)
+            measured = totals.of(claim.process, activity, claim.role)
         else:
-            measured = _longest(evidence, activity_of_claim(claim), claim.role)
+            measured = totals.longest(activity, claim.role)
         if measured is None and claim.counts in ("total", "ranks") and claim.claimed_ns == 0:
             # Nothing is claimed of a role that the model does not have.
-            measured = Measured(claim.process, (), (), 0)
+            measured = Measured(claim.process, (), (), 0, 0)
+        lines.pass_over(claim)
         if measured is not None:
-            found[claim.process, claim.claim] = measured
+            found[claim] = measured
     return found
+
+
+_Known = tuple[str | None, str | None]
+"""A role and a component; None for any."""
 
 
 class _Untaken:
@@ -59,45 +61,101 @@ class _Untaken:
         for process, intervals in evidence.of_process.items():
             for interval in sorted(intervals, key=_end_of):
                 self._all[process, interval.stage].append(interval)
-        self._of_source: dict[tuple[str, str, str], list[Interval]] = {}
+        self._of_source: dict[tuple[str, str | None, str], dict[_Known, list[Interval]]] = {}
 
     def last(self, claim: Claim) -> list[Interval]:
         """Return the last interval of that stage, role and component that had stopped by then."""
         waiting = self._waiting(claim)
         stopped = bisect_left(waiting, (claim.at_ns + 1,), key=_end_of)
-        for at in reversed(range(stopped)):
-            interval = waiting[at]
-            # What a claim does not say, it leaves open: torch knows no roles.
-            if claim.role in (None, interval.role) and claim.component in (None, interval.component):
-                return [interval]
-        return []
+        return waiting[stopped - 1 : stopped] if stopped else []
 
     def take(self, claim: Claim, intervals: Sequence[Interval]) -> None:
         """Leave intervals out from now on, for claims of this source."""
-        waiting = self._waiting(claim)
         for interval in intervals:
-            at = bisect_left(waiting, _end_of(interval), key=_end_of)
-            if at < len(waiting) and waiting[at] is interval:
-                del waiting[at]
+            for waiting in self._lists(claim, interval.stage).values():
+                at = bisect_left(waiting, _end_of(interval), key=_end_of)
+                if at < len(waiting) and waiting[at] is interval:
+                    del waiting[at]
 
     def _waiting(self, claim: Claim) -> list[Interval]:
-        stage = claim.stage or ""
-        if claim.counts == "addition":
-            return self._all[claim.process, stage]
-        key = (claim.process, claim.source, stage)
+        lists = self._lists(claim, claim.stage or "")
+        known = (claim.role, claim.component)
+        if known not in lists:
+            # What a claim does not say, it leaves open: torch knows no roles.
+            lists[known] = [
+                interval
+                for interval in lists[None, None]
+                if claim.role in (None, interval.role) and claim.component in (None, interval.component)
+            ]
+        return lists[known]
+
+    def _lists(self, claim: Claim, stage: str) -> dict[_Known, list[Interval]]:
+        # What was added to an accumulator may be added again: it is taken by nobody.
+        key = (claim.process, None if claim.counts == "addition" else claim.source, stage)
         if key not in self._of_source:
-            self._of_source[key] = list(self._all[claim.process, stage])
+            self._of_source[key] = {(None, None): list(self._all[claim.process, stage])}
         return self._of_source[key]
 
 
-def _one(evidence: Evidence, claim: Claim, untaken: _Untaken) -> Measured | None:
-    intervals = evidence.named(claim) or untaken.last(claim)
-    if not intervals:
-        return None
+class _Totals:
+    """What the accumulators of a session are held against, each worked out once."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._known: dict[tuple[str, Activity, str | None], Measured | None] = {}
+        self._longest: dict[tuple[Activity, str | None], Measured | None] = {}
+
+    def of(self, process: str, activity: Activity, role: str | None) -> Measured | None:
+        """Return a process's time of an activity and role; None where it has none."""
+        key = (process, activity, role)
+        if key not in self._known:
+            intervals = self._evidence.top_level(process, activity, role)
+            self._known[key] = _measured(process, intervals) if intervals else None
+        return self._known[key]
+
+    def longest(self, activity: Activity, role: str | None) -> Measured | None:
+        """Return the time of the process that has most of it: of equal ones, the first by its id."""
+        key = (activity, role)
+        if key not in self._longest:
+            processes = sorted(self._evidence.of_process)
+            totals = [self.of(process, activity, role) for process in processes]
+            known = (total for total in totals if total is not None)
+            self._longest[key] = max(known, key=lambda total: total.ns, default=None)
+        return self._longest[key]
+
+
+class _Lines:
+    """The lines about compiles that claims out of a log were read from, one after the other."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._starts = evidence.compile_starts
+        self._last: dict[tuple[str, str, str | None], int] = {}
+
+    def since_last(self, claim: Claim, intervals: Sequence[Interval]) -> Measured:
+        """Return the time from the first sign of this compile, after the last one claimed, to the stamp."""
+        since_ns = self._last.get((claim.process, claim.source, claim.stage), 0)
+        until_ns = max(span_of(interval).stop_ns for interval in intervals)
+        starts = self._starts[claim.process]
+        first = bisect_left(starts, since_ns)
+        began_ns = min([*starts[first : first + 1], *(interval.start_ns for interval in intervals)])
+        spans = (Span(began_ns, until_ns),)
+        return Measured(claim.process, spans, tuple(intervals), 2 * STAMP_NS, until_ns - began_ns)
+
+    def pass_over(self, claim: Claim) -> None:
+        """Go on to the next line."""
+        self._last[claim.process, claim.source, claim.stage] = claim.at_ns
+
+
+def _one(evidence: Evidence, claim: Claim, untaken: _Untaken, lines: _Lines) -> Measured | None:
+    intervals = evidence.named(claim)
+    if not intervals and not evidence.names(claim):
+        intervals = untaken.last(claim)
     if claim.counts == "interval":
         untaken.take(claim, intervals)
+    if not intervals:
+        return None
     if all(interval.source == "log" for interval in intervals) and claim.stage == "torch_compile":
-        return _since_last(evidence, claim, intervals)
+        return lines.since_last(claim, intervals)
     return _measured(claim.process, intervals)
 
 
@@ -105,44 +163,11 @@ def _end_of(interval: Interval) -> tuple[int, ...]:
     return span_of(interval).stop_ns, interval.start_seq
 
 
-def _since_last(evidence: Evidence, claim: Claim, intervals: Sequence[Interval]) -> Measured:
-    """Out of a log: from the first sign of this compile, after the last one claimed, to the stamp."""
-    before = [
-        other.at_ns
-        for other in evidence.claims
-        if (other.process, other.stage, other.source) == (claim.process, claim.stage, claim.source)
-        and (other.at_ns, other.claim) < (claim.at_ns, claim.claim)
-    ]
-    since_ns, until_ns = max(before, default=None), max(span_of(interval).stop_ns for interval in intervals)
-    signs = [
-        interval.start_ns
-        for interval in evidence.of_process[claim.process]
-        if interval.activity == "compile"
-        and (since_ns is None or interval.start_ns >= since_ns)
-        and interval.start_ns < until_ns
-    ]
-    began_ns = min([*signs, *(interval.start_ns for interval in intervals)])
-    spans = (Span(began_ns, until_ns),)
-    return Measured(claim.process, spans, tuple(intervals), 2 * STAMP_NS)
-
-
-def _all(intervals: Iterable[Interval], process: str) -> Measured | None:
-    known = list(intervals)
-    return _measured(process, known) if known else None
-
-
-def _longest(evidence: Evidence, activity: Activity, role: str | None) -> Measured | None:
-    """Return the process with the most time: of equal ones, the first by its id."""
-    totals = [
-        total
-        for process in sorted(evidence.of_process)
-        if (total := _all(evidence.top_level(process, activity, role), process)) is not None
-    ]
-    return max(totals, key=lambda total: total.ns, default=None)
+def uncertainty_ns(intervals: Sequence[Interval]) -> int:
+    """Return how far what others say of intervals may be off, without anything being wrong."""
+    return sum(2 * STAMP_NS if interval.source == "log" else CLOCKS_APART_NS for interval in intervals)
 
 
 def _measured(process: str, intervals: Sequence[Interval]) -> Measured:
-    uncertainty_ns = sum(
-        2 * STAMP_NS if interval.source == "log" else CLOCKS_APART_NS for interval in intervals
-    )
-    return Measured(process, tuple(map(span_of, intervals)), tuple(intervals), uncertainty_ns)
+    spans = tuple(map(span_of, intervals))
+    return Measured(process, spans, tuple(intervals), uncertainty_ns(intervals), union_ns(spans))

@@ -2,15 +2,15 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from ledger.reconciliation.evidence import Evidence, span_of
-from ledger.reconciliation.measuring import Measured
-from ledger.reconciliation.spans import Span, union_ns
+from ledger.reconciliation.evidence import Evidence, activity_of_claim, span_of
+from ledger.reconciliation.measuring import Measured, uncertainty_ns
+from ledger.reconciliation.spans import Span, merged, union_ns
 from ledger.records import Anomaly, Claim, Interval
 
 
-def anomalies(evidence: Evidence, against: Mapping[tuple[str, int], Measured]) -> Iterator[Anomaly]:
+def anomalies(evidence: Evidence, against: Mapping[Claim, Measured]) -> Iterator[Anomaly]:
     """Yield the anomalies of a session's claims."""
     yield from _repeated_loads(evidence)
     yield from _outside_parents(evidence, against)
@@ -44,34 +44,50 @@ def _is_load(evidence: Evidence, compiling: Interval) -> bool:
     return at < len(loads) and span.covers(loads[at])
 
 
-def _outside_parents(evidence: Evidence, against: Mapping[tuple[str, int], Measured]) -> Iterator[Anomaly]:
+def _outside_parents(evidence: Evidence, against: Mapping[Claim, Measured]) -> Iterator[Anomaly]:
     """Parts that one text states inside a whole, and that were not inside it."""
-    wholes = {
-        (claim.process, claim.text): span_of(intervals[0])
-        for claim in evidence.claims
-        if claim.text is not None and claim.counts == "interval" and (intervals := evidence.named(claim))
-    }
+    wholes: dict[tuple[str, str | None], Span] = {}
     for claim in evidence.claims:
-        whole = wholes.get((claim.process, claim.text or ""))
-        measured = against.get((claim.process, claim.claim))
-        if whole is None or measured is None or claim.counts != "ranks":
+        key = (claim.process, claim.text)
+        if claim.text is not None and claim.counts == "interval" and (intervals := evidence.named(claim)):
+            wholes[key] = span_of(intervals[0])
+        elif claim.counts == "ranks" and key in wholes and claim in against:
+            outside_ns = _outside_ns(evidence, claim, against[claim], wholes[key])
+            if outside_ns:
+                yield Anomaly(
+                    claim.session,
+                    claim.process,
+                    "outside_parent",
+                    None,
+                    claim.claim,
+                    outside_ns,
+                    f"this much of the {claim.role or 'compile'} time was not within what it is a part of",
+                )
+
+
+def _outside_ns(evidence: Evidence, claim: Claim, measured: Measured, whole: Span) -> int:
+    """Return how much of what is claimed was outside of a whole, in whichever process it was.
+
+    A process may have compiled more, outside, for another engine: it need not be that which is claimed.
+    """
+    outside_ns: dict[str, int] = {}
+    may_be_it: list[int] = []
+    for process in evidence.of_process:
+        if not evidence.is_one_clock(process, claim.process):
             continue
-        outside_ns = union_ns(_without(measured.spans, whole))
-        if outside_ns:
-            yield Anomaly(
-                claim.session,
-                claim.process,
-                "outside_parent",
-                None,
-                claim.claim,
-                outside_ns,
-                f"this much of the {claim.role or 'compile'} time was not within what it is a part of",
-            )
+        intervals = evidence.top_level(process, activity_of_claim(claim), claim.role)
+        spans = merged(map(span_of, intervals))
+        total_ns, inside_ns = union_ns(spans), union_ns(_within(spans, whole))
+        slack_ns = (claim.resolution_ns or 0) + uncertainty_ns(intervals)
+        too_much_ns = min(total_ns, claim.claimed_ns) - inside_ns
+        outside_ns[process] = too_much_ns if too_much_ns > slack_ns else 0
+        if total_ns + slack_ns >= claim.claimed_ns:
+            may_be_it.append(outside_ns[process])
+    return min(may_be_it, default=outside_ns.get(measured.process, 0))
 
 
-def _without(spans: tuple[Span, ...], whole: Span) -> Iterator[Span]:
+def _within(spans: Iterable[Span], whole: Span) -> Iterator[Span]:
     for span in spans:
-        if span.start_ns < whole.start_ns:
-            yield Span(span.start_ns, min(span.stop_ns, whole.start_ns))
-        if span.stop_ns > whole.stop_ns:
-            yield Span(max(span.start_ns, whole.stop_ns), span.stop_ns)
+        within = Span(max(span.start_ns, whole.start_ns), min(span.stop_ns, whole.stop_ns))
+        if within.start_ns < within.stop_ns:
+            yield within

@@ -19,6 +19,12 @@ class Span(NamedTuple):
         return self.start_ns <= other.start_ns and other.stop_ns <= self.stop_ns
 
 
+def hull_of(spans: Iterable[Span]) -> Span:
+    """Return the time from where the first of some spans begins to where the last one ends."""
+    starts, stops = zip(*spans, strict=True)
+    return Span(min(starts), max(stops))
+
+
 def union_ns(spans: Iterable[Span]) -> int:
     """Return the length of the union of spans."""
     return sum(span.stop_ns - span.start_ns for span in merged(spans))

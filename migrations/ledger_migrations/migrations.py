@@ -349,3 +349,10 @@ def v2(db: Database) -> None:
     """Claims keep their data: which intervals one speaks of, where it is not one alone."""
     db.conn.execute("ALTER TABLE claims ADD COLUMN data TEXT")
     db.conn.execute("PRAGMA user_version = 2")
+
+
+@ledger_schema()
+def v3(db: Database) -> None:
+    """A session's intervals are found, and thrown away, without a look at those of all others."""
+    db.conn.execute("CREATE INDEX projected_intervals_by_session ON projected_intervals (session)")
+    db.conn.execute("PRAGMA user_version = 3")

@@ -3,8 +3,19 @@
 import asyncio
 from pathlib import Path
 
-from ledger import Event, InvalidEvent, Ledger, Recorder, Timeline, parse_event, reduce
+from ledger import (
+    Budget,
+    Event,
+    InvalidEvent,
+    Ledger,
+    Recorder,
+    Timeline,
+    check_budget,
+    parse_event,
+    reduce,
+)
 from ledger.testing import FakeClock, MemoryLedger, SessionBuilder
+from ledger_pytest import CompileLedger
 
 
 def record(path: Path) -> None:
@@ -73,3 +84,18 @@ def refuse() -> str:
     except InvalidEvent as error:
         return str(error)
     raise AssertionError("not refused")
+
+
+def hold(path: Path) -> list[str]:
+    """Hold a budget against the newest session, and say what is broken."""
+    budget = Budget.of({"total": [{"role": "encoder", "activity": "compile", "at_most": "9 ns"}]})
+    with Ledger.open(path) as ledger:
+        return [verdict.sentence for verdict in check_budget(ledger, budget).broken]
+
+
+def assert_in_a_test(compile_ledger: CompileLedger) -> None:
+    """Use the fixture, as a test does."""
+    with compile_ledger.recorder.stage("warmup", role="encoder"):
+        pass
+    assert [total.role for total in compile_ledger.timeline.role_totals] == ["encoder"]
+    compile_ledger.assert_within({"total": [{"role": "encoder", "at_most": "1 min"}]})

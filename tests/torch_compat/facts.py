@@ -15,6 +15,7 @@ OTHER_EXCEPTIONS = {
     "torch/_functorch/_aot_autograd/autograd_cache.py": ("BypassAOTAutogradCache", "FXGraphCacheMiss"),
     "torch/_inductor/codecache.py": ("BypassFxGraphCache",),
 }
+OUTPUT_GRAPH = "torch/_dynamo/output_graph.py"
 AOT_COMPILE = "torch/_dynamo/aot_compile.py"
 PROBES = "torch/_inductor/cpu_vec_isa.py"
 INIT = "torch/__init__.py"
@@ -68,6 +69,7 @@ def facts(version: str, read: Read, names: Iterable[str]) -> dict[str, Any]:
         },
         "legacy_fields": _legacy_fields(utils),
         "timed_fields": _timed_fields(read, names),
+        "totals": _totals(utils, _parse(read, OUTPUT_GRAPH)),
         "entry_points": _entry_points(_parse(read, INIT)),
     }
 
@@ -204,6 +206,35 @@ def _timed_fields(read: Read, names: Iterable[str]) -> dict[str, list[str]]:
             known = isinstance(stage, ast.Constant) and isinstance(stage.value, str)
             found.setdefault(field.value, set()).add(stage.value if known else "…")
     return {field: sorted(stages) for field, stages in sorted(found.items())}
+
+
+def _totals(utils: ast.Module, graph: ast.Module) -> dict[str, Any]:
+    """Return what torch adds the lengths of spans up in, who reads it, and what clears it."""
+    kept = ("compilation_time_metrics", "cumulative_time_spent_ns")
+    report = _function(utils, "calculate_time_spent")
+    timings = [node for node in _classes(graph) if node.name == "BytecodeTracingTimings"]
+    return {
+        "report": _arguments(report),
+        "report_names": sorted(_texts(report)),
+        "kept": {
+            node.target.id: ast.unparse(node.annotation).lower()
+            for node in utils.body
+            if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) in kept
+        },
+        "cleared_by": sorted(
+            node.name
+            for node in utils.body
+            if isinstance(node, ast.FunctionDef)
+            and {f"{name}.clear()" for name in kept} <= {ast.unparse(part) for part in ast.walk(node)}
+        ),
+        # Measured in the trace of the bytecode without a span of its own: none in the oldest versions.
+        "without_a_span": [
+            ast.unparse(node.target)
+            for owner in timings
+            for node in owner.body
+            if isinstance(node, ast.AnnAssign)
+        ],
+    }
 
 
 def _entry_points(init: ast.Module) -> dict[str, Any]:

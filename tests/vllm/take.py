@@ -23,7 +23,7 @@ def main() -> None:
                 python, model, folder / "cache", ledger=folder / "vllm.db", label=f"vllm {label}"
             )
             assert started.exit_code == 0, started.output[-2000:]
-        keep(folder / "vllm.db", KEPT, folder, python)
+        keep(folder / "vllm.db", KEPT)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,21 @@
+"""A pytest plugin: the fixture `compile_ledger` records what a test compiles, and asserts a budget.
+
+Nothing is imported here: `ledger_pytest.plugin` is loaded by every run of pytest in an environment.
+
+PYTEST_DONT_REWRITE: else pytest warns, where a program imports this before it runs pytest.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ledger_pytest.recording import CompileLedger
+
+__all__ = ["CompileLedger"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "CompileLedger":
+        from ledger_pytest.recording import CompileLedger
+
+        return CompileLedger
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,98 @@
+"""Claims what torch itself totals up about its compiles, when the process that it compiled in is over.
+
+torch adds the lengths of spans up in two places: `compilation_time_metrics`, a list of lengths for every span
+by its function's name, which `compile_times()` prints, and one number for each stage that is a column of
+CompilationMetrics, which `calculate_time_spent()` returns. `torch._dynamo.reset()` clears both. So a list is
+as long as there are spans of its own in the totals, the last ones of their stage, and a claim says just this:
+`data.adds_up`, by stage how many of the last intervals that had ended.
+"""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, Final, cast
+
+from ledger import Recorder
+from ledger_torch.reliance import ACCUMULATED, LENGTHS, REPORT, WALL, WALL_KEY
+from ledger_torch.spans import Spans
+
+_RESOLUTION_NS: Final = 1
+"""torch adds nanoseconds up."""
+
+_NOT_SPANS: Final = frozenset(name for names in ACCUMULATED.values() for name in names)
+
+
+class Totals:
+    """What torch totals up in this process."""
+
+    def __init__(self, recorder: Recorder, utils: ModuleType, spans: Spans) -> None:
+        self._recorder = recorder
+        self._utils: Any = utils
+        self._spans = spans
+        self._leave_alone()
+        os.register_at_fork(after_in_child=self._leave_alone)
+
+    def claim(self) -> None:
+        """Write the totals as claims; nothing where torch compiled nothing in this process."""
+        if not self._spans.has_ended:
+            return
+        try:
+            self._claim()
+        except Exception as error:
+            self._recorder.gap("totals_not_claimed", detail=f"{type(error).__name__}: {error}")
+
+    def _claim(self) -> None:
+        lengths = self._lengths()
+        others = set(map(id, self._others))
+        if any(id(of_key) in others for of_key in lengths.values()):
+            self._recorder.gap("totals_not_claimed", detail="they hold compiles that were not recorded here")
+            return
+        counts: Counter[str] = Counter()
+        for key, of_key in lengths.items():
+            if key not in _NOT_SPANS:
+                counts[self._spans.stage_of.get(key, key)] += len(of_key)
+        spent: dict[str, float] = getattr(self._utils, REPORT)()
+        wall_s = spent.pop(WALL_KEY)
+        self._write(wall_s, f'{REPORT}()["{WALL_KEY}"]', {stage: counts[stage] for stage in WALL})
+        rest = {stage: counts[stage] for stage in spent}
+        self._write(math.fsum(spent.values()), f'{REPORT}(), all but "{WALL_KEY}"', rest)
+        all_s = math.fsum(length for of_key in lengths.values() for length in of_key)
+        self._write(all_s, "compile_times(), all of it", counts, within=self._within(lengths))
+
+    def _write(
+        self, seconds: float, report: str, adds_up: Mapping[str, int], **more: Sequence[object]
+    ) -> None:
+        known = {name: value for name, value in more.items() if value}
+        counted = {stage: number for stage, number in adds_up.items() if number}
+        self._recorder.claim(
+            seconds,
+            source="torch",
+            stage=None,
+            counts="total",
+            resolution_ns=_RESOLUTION_NS,
+            text=f"{report} = {round(seconds, 9)}",
+            data={"report": report, "adds_up": counted, **known},
+        )
+
+    def _within(self, lengths: Mapping[str, Sequence[float]]) -> list[list[int]]:
+        """Return what is added up besides the spans: each an interval, and lengths of time inside of it."""
+        added = {name: Counter(lengths.get(name, ())) for name in _NOT_SPANS}
+        found: list[list[int]] = []
+        for interval, said in self._spans.accumulated:
+            known = [(name, length) for name, length in said.items() if added[name][length] > 0]
+            for name, length in known:
+                added[name][length] -= 1
+            if known:
+                found.append([interval, *(round(length * 1e9) for _, length in known)])
+        return found
+
+    def _lengths(self) -> dict[str, list[float]]:
+        return dict(cast("Mapping[str, list[float]]", getattr(self._utils, LENGTHS)))
+
+    def _leave_alone(self) -> None:
+        # What was compiled before this, or by the process that this one was forked from, is in the totals for
+        # as long as its lists are: a reset begins new ones.
+        kept: Mapping[str, Sequence[float]] = getattr(self._utils, LENGTHS, {})
+        self._others = [of_key for of_key in kept.values() if of_key]

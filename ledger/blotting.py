@@ -1,0 +1,266 @@
+"""Goes over texts to learn who is named in them, and then to put one blot wherever the same thing stands.
+
+What is blotted differently was different, and what is blotted the same was the same: texts that are compared
+with each other compare as before.
+"""
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Final
+
+from ledger import telling
+from ledger.telling import Kind, has_separator, is_no_path, is_odd
+
+_OPTION: Final = re.compile(r"(?P<key>-{0,2}[A-Za-z][\w.-]*)=(?P<value>.*)", re.DOTALL)
+_SCRIPT: Final = re.compile(r"[/\\]([^/\\]+\.[A-Za-z]\w{0,11})$")
+_KIND_OF: Final[dict[str, Kind]] = {
+    "inside": "path",
+    "home": "path",
+    "domain": "host",
+    "email": "user",
+    "address": "address",
+    "id": "id",
+}
+"""What the groups of the patterns find, less those that need a look."""
+_PROSE_KEPT: Final = 1 << 14
+
+
+class Pen(ABC):
+    """Goes over texts by what each is: two of these see the same pieces, one to learn and one to blot."""
+
+    def __init__(self, kept: frozenset[str]) -> None:
+        self.kept: Final = kept
+        """Words of the format's own, which stay: a user may be called `model`."""
+
+    @abstractmethod
+    def prose(self, text: str) -> str:
+        """Running text, in which there may be anything."""
+
+    @abstractmethod
+    def whole(self, kind: Kind, text: str) -> str:
+        """A text that is nothing but one path, or one host."""
+
+    @abstractmethod
+    def names(self, text: str) -> str:
+        """A text that has no path or address in it, but maybe the name of a user or a host."""
+
+    def value(self, text: str) -> str:
+        """A value: where it begins as a path does, it is one to its end."""
+        if re.match(telling.ROOT, text):
+            return self.whole("path", text)
+        return self.prose(text)
+
+    def argument(self, text: str) -> str:
+        """What a shell takes as one word: of a command, or a variable's value."""
+        if (option := _OPTION.fullmatch(text)) is not None:
+            key, value = option["key"], option["value"]
+            return f"{self.names(key)}={self.of_key(key, value, self.argument)}"
+        if re.match(telling.URL, text):
+            return self.whole("path" if text.lower().startswith("file:") else "url", text)
+        if not has_separator(text):
+            return self.prose(text)
+        if is_no_path(text):
+            return self.names(text)
+        if telling.IS_CODE.search(text) and not re.match(telling.ROOT, text):
+            return self.prose(text)
+        return self.whole("path", text)
+
+    def of_key(self, key: str, text: str, otherwise: Callable[[str], str]) -> str:
+        """The value of a key that may say what it is."""
+        kind = telling.kind_by_key(key)
+        if kind is None or telling.SAYS_NOTHING.fullmatch(text) or (kind == "path" and is_no_path(text)):
+            return otherwise(text)
+        return self.whole("digest" if telling.DIGEST.fullmatch(text) else kind, text)
+
+    def version(self, name: str, text: str) -> str:
+        """The version of something; one that we know may have four numbers, as an address has."""
+        is_version = name in self.kept and telling.VERSION.fullmatch(text) is not None
+        return self.names(text) if is_version else self.prose(text)
+
+
+class Learner(Pen):
+    """Keeps what names hosts and users, so that it is known wherever else it stands."""
+
+    def __init__(self, kept: frozenset[str]) -> None:
+        super().__init__(kept)
+        self.hosts: Final[set[str]] = set()
+        self.servers: Final[set[str]] = set()
+        """Hosts of which the first part alone says nothing: `docs`, `api`."""
+        self.users: Final[set[str]] = set()
+        self.files: Final[set[str]] = set()
+        self.odd_paths: Final[set[str]] = set()
+        """Those that would seem to end before they do."""
+        self.taken: Final[set[str]] = set()
+        """Blots that are there already, from a redaction before this one."""
+
+    def prose(self, text: str) -> str:
+        """Learn what running text says of users, and its quoted paths."""
+        self.taken.update(re.findall(telling.BLOT, text))
+        self._learn_users(text)
+        for found in re.finditer(telling.QUOTED, text):
+            self.whole("path", found["inner"])
+        for found in re.finditer(telling.EMAIL, text):
+            user, _, host = found[0].partition("@")
+            self.users.add(user)
+            self.servers.add(host)
+        return text
+
+    def whole(self, kind: Kind, text: str) -> str:
+        """Learn a name, or who is named in a path."""
+        self.taken.update(re.findall(telling.BLOT, text))
+        if kind == "host":
+            names = (text, *re.split(r"[,;\s]+", text))
+            self.hosts.update(re.sub(r":\d+$", "", name) for name in names)
+        elif kind == "user":
+            self.users.add(text)
+        elif kind in ("path", "url"):
+            self._learn_users(f"{text}/")
+            if (found := telling.SERVER.match(text)) is not None:
+                (self.servers if "." in found[1] else self.hosts).add(found[1])
+            parts = re.split(r"(?<=[^/\\])(?=[/\\])", text)
+            above = ("".join(parts[:number]) for number in range(1, len(parts) + 1))
+            self.odd_paths.update(filter(is_odd, above))
+        return text
+
+    def names(self, text: str) -> str:
+        """Learn nothing: what names somebody is learnt where it is said to do so."""
+        return text
+
+    def argument(self, text: str) -> str:
+        """Learn a script's name as well: its process has it."""
+        if has_separator(text) and (script := _SCRIPT.search(text)) is not None:
+            self.files.add(script[1])
+        return super().argument(text)
+
+    def _learn_users(self, text: str) -> None:
+        for found in telling.USER.finditer(text):
+            name = next(filter(None, found.groups()), "")
+            # A name may have spaces; or what seems one is a name and the text after it.
+            self.users.update((name, *re.split(r"[\s\"'`,;:()<>|]", name, maxsplit=1)[:1]))
+
+
+class Blotter(Pen):
+    """Puts blots over what was learnt, and over all paths, addresses and URLs."""
+
+    def __init__(self, learnt: Learner) -> None:
+        super().__init__(learnt.kept)
+        self._blots: Final[dict[tuple[Kind, str], str]] = {}
+        self._last: Final[Counter[Kind]] = Counter()
+        self._taken: Final = frozenset(learnt.taken)
+        self._kinds: Final = _kinds_of_names(learnt)
+        names = _names_pattern(self._kinds, learnt.hosts)
+        plain = "|".join((names, telling.HOME, telling.EMAIL, telling.ID, telling.ADDRESS, telling.DOMAIN))
+        self._odd: Final = _longest_first(
+            {form for path in learnt.odd_paths for form in _forms(path)}
+            # Of these a part would be taken for a part of the path before them.
+            | {
+                form
+                for name in learnt.users | learnt.hosts
+                for form in _forms(name.strip())
+                if re.search(r"[\s/\\]", form)
+            }
+        )
+        self._names: Final = re.compile(f"{telling.BLOT}|{names}")
+        self._plain: Final = re.compile(f"{telling.BLOT}|{plain}")
+        # What comes first wins where several begin at one place, and a path begins before all that is in it.
+        self._placed: Final = re.compile(
+            f"{telling.INSIDE}|{telling.BLOT}|{telling.URL}|{telling.QUOTED}|{telling.ROOTED}|{telling.TOKEN}|{plain}"
+        )
+        self._known_prose: Final = lru_cache(_PROSE_KEPT)(self._blot_prose)
+
+    @property
+    def counts(self) -> dict[Kind, int]:
+        """How many different things were blotted out, by what they are."""
+        return dict(Counter(kind for kind, _ in self._blots))
+
+    def prose(self, text: str) -> str:
+        """Return running text with its blots."""
+        return self._known_prose(text)
+
+    def whole(self, kind: Kind, text: str) -> str:
+        """Return the blot of a text; one that is a blot already stays."""
+        if not text or re.fullmatch(telling.BLOT, text):
+            return text
+        if (kind, text) not in self._blots:
+            blot = ""
+            while not blot or blot in self._taken:
+                self._last[kind] += 1
+                blot = f"<{kind}-{self._last[kind]}>"
+            self._blots[kind, text] = blot
+        return self._blots[kind, text]
+
+    def names(self, text: str) -> str:
+        """Return a text with blots over the names of users and hosts alone."""
+        return text if text in self.kept else self._names.sub(self._blotted, text)
+
+    def _blot_prose(self, text: str) -> str:
+        if text in self.kept:
+            return text
+        for odd in self._odd:
+            if odd in text:
+                text = text.replace(odd, self.whole(self._kinds.get(odd.lower(), "path"), odd))
+        pattern = self._placed if has_separator(text) else self._plain
+        return pattern.sub(self._blotted, text)
+
+    def _blotted(self, found: re.Match[str]) -> str:
+        kind, text = found.lastgroup, found[0]
+        if kind is None:
+            return text  # a blot
+        if kind == "quoted":
+            return found["quote"] + self.whole("path", found["inner"]) + found["closing"]
+        if kind in ("url", "token", "rooted"):
+            bare = text.rstrip(telling.PUNCTUATION) or text
+            rest = text[len(bare) :]
+            if kind == "token" and is_no_path(bare):
+                return self.names(bare) + rest
+            is_url = kind == "url" and not bare.lower().startswith("file:")
+            return self.whole("url" if is_url else "path", bare) + rest
+        if kind == "address" and not telling.is_machines(text):
+            return text
+        is_name = kind == "name"
+        return self.whole(self._kinds.get(text.lower(), "host") if is_name else _KIND_OF[kind], text)
+
+
+def _kinds_of_names(learnt: Learner) -> dict[str, Kind]:
+    """Return what each name is that is to be looked for, in small letters."""
+    short = {host.partition(".")[0] for host in learnt.hosts}
+    known: dict[Kind, set[str]] = {
+        "host": learnt.hosts | learnt.servers | {name for name in short if not name.isdecimal()},
+        "file": learnt.files,
+        "user": learnt.users,
+    }
+    return {
+        form.lower(): kind
+        for kind, names in known.items()
+        for name in (name.strip() for name in names)
+        if _is_worth_it(name) and name.lower() not in learnt.kept
+        for form in _forms(name)
+    }
+
+
+def _names_pattern(kinds: Mapping[str, Kind], hosts: Iterable[str]) -> str:
+    """Return the pattern of names, as whole words in whatever case; a host's goes on with its domain."""
+    labels = r"(?:\.[a-z0-9-]+)*"
+    known = [re.escape(name) + (labels if kinds[name] == "host" else "") for name in _longest_first(kinds)]
+    domains = {host.partition(".")[2] for host in hosts if not host.partition(".")[0].isdecimal()}
+    known += [rf"(?:[\w-]+\.)*{re.escape(domain)}" for domain in sorted(domains) if "." in domain]
+    return rf"(?P<name>(?<![^\W_])(?i:{'|'.join(known) or '(?!)'})(?![^\W_]))"
+
+
+def _is_worth_it(name: str) -> bool:
+    """Leave out what would blot out half of every text: single letters, small numbers, and blots."""
+    return len(name) > 1 and not re.fullmatch(rf"\d{{1,4}}|{telling.BLOT}", name)
+
+
+def _forms(text: str) -> set[str]:
+    """Return a text as it is, and as JSON or Python write it."""
+    written = (json.dumps(text), json.dumps(text, ensure_ascii=False), repr(text))
+    return {text, *(form[1:-1] for form in written)}
+
+
+def _longest_first(texts: Iterable[str]) -> list[str]:
+    return sorted(texts, key=lambda text: (-len(text), text))

@@ -1,0 +1,272 @@
+"""What a session measures for a limit: a pure function of its timeline."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import singledispatch
+from itertools import chain, islice, takewhile
+from typing import Final, NamedTuple, TypeVar
+
+from ledger.budget.amounts import rounded_text
+from ledger.budget.model import Anomalies, Difference, Disagreement, Limit, Selection, Total, Unattributed
+from ledger.reconciliation.causes import UNMATCHED
+from ledger.reconciliation.spans import Span, merged, union_ns
+from ledger.records import Interval, Reconciliation
+from ledger.timeline import Timeline
+
+_Row = TypeVar("_Row", Interval, Reconciliation)
+
+Group = tuple[str | None, ...]
+"""What a limit with `each` is told apart by: a role, or a role and a component. Else nothing."""
+
+_IN_ROLE_OR_STAGE: Final = ("role", "component", "stage", "activity")
+
+
+class Trace(NamedTuple):
+    """One of the intervals, claims or anomalies that a number is made of."""
+
+    process: str
+    interval: int | None = None
+    claim: int | None = None
+    ns: int | None = None
+    """What it adds to the number."""
+    what: str = ""
+
+
+class Measured(NamedTuple):
+    """What one session measures for one limit."""
+
+    value: int | None = None
+    """Nanoseconds, or a count; None where there was nothing to measure."""
+    missing: str = "nothing measured"
+    """What to say where the value is none."""
+    unknown: str | None = None
+    """Why the value is not known for certain."""
+    is_lower_bound: bool = False
+    process: str | None = None
+    process_name: str | None = None
+    trace: tuple[Trace, ...] = ()
+    """The greatest first."""
+
+
+def measure(limit: Limit, timeline: Timeline) -> Mapping[Group, Measured]:
+    """Return what a session measures for a limit, for each group that is in the session."""
+    names = {process.process: process.name for process in timeline.processes}
+    return {
+        group: measured._replace(process_name=names.get(measured.process or ""))
+        for group, measured in _measure(limit, timeline).items()
+    }
+
+
+@singledispatch
+def _measure(limit: Limit, timeline: Timeline) -> Mapping[Group, Measured]:
+    raise NotImplementedError(type(limit))
+
+
+@_measure.register
+def _(limit: Total, timeline: Timeline) -> Mapping[Group, Measured]:
+    return _by_group(limit, timeline, _time_that_passed)
+
+
+@_measure.register
+def _(limit: Unattributed, timeline: Timeline) -> Mapping[Group, Measured]:
+    all_of: defaultdict[str, list[Interval]] = defaultdict(list)
+    for interval in sorted(timeline.intervals, key=lambda one: one.start_ns):
+        if interval.stop_ns is not None:
+            all_of[interval.process].append(interval)
+
+    def not_accounted_for(process: str, intervals: Sequence[Interval]) -> Measured | None:
+        known = [interval for interval in intervals if interval.unattributed_ns is not None]
+        if not known:
+            return None
+        gaps = (_gaps(interval, all_of[process]) for interval in known if interval.unattributed_ns)
+        return Measured(
+            union_ns(chain.from_iterable(gaps)),
+            is_lower_bound=any(interval.outcome == "abandoned" for interval in known),
+            process=process,
+            trace=_sorted(
+                _trace(interval, interval.unattributed_ns) for interval in known if interval.unattributed_ns
+            ),
+        )
+
+    return _by_group(limit, timeline, not_accounted_for)
+
+
+@_measure.register
+def _(limit: Disagreement, timeline: Timeline) -> Mapping[Group, Measured]:
+    intervals = _selected(limit, _IN_ROLE_OR_STAGE, timeline.intervals)
+    of_source = {source: [i for i in intervals if i.source == source] for source in limit.between}
+    missing = [source for source, found in of_source.items() if not found]
+    if missing:
+        return {(): Measured(missing=f"nothing measured by the {' and the '.join(missing)}")}
+    first, second = limit.between
+    apart: list[Measured] = []
+    for process in dict.fromkeys(interval.process for interval in intervals):
+        told = {
+            source: union_ns(_spans(i for i in found if i.process == process))
+            for source, found in of_source.items()
+        }
+        trace = tuple(Trace(process, ns=ns, what=f"by the {source}") for source, ns in told.items())
+        apart.append(Measured(abs(told[first] - told[second]), process=process, trace=trace))
+    return {(): max(apart, key=_value)._replace(unknown=_still_open(intervals))}
+
+
+@_measure.register
+def _(limit: Difference, timeline: Timeline) -> Mapping[Group, Measured]:
+    keys = ("source", "role", "component", "stage")
+    counts = {(claim.process, claim.claim): claim.counts for claim in timeline.claims}
+    found = [
+        row
+        for row in _selected(limit, keys, timeline.reconciliation)
+        if limit.counts in (None, counts[row.process, row.claim])
+    ]
+    if not found:
+        return {(): Measured()}
+    matched = [row for row in found if row.main_cause != UNMATCHED]
+    apart_ns = _apart(limit, timeline, matched)
+    texts = {(claim.process, claim.claim): claim.text for claim in timeline.claims}
+    trace = _sorted(
+        Trace(row.process, claim=row.claim, ns=ns, what=_said(limit, row, texts))
+        for row, ns in zip(matched, apart_ns, strict=True)
+        if ns
+    )
+    unknown = None
+    if len(matched) < len(found) and not limit.may_be_unmatched:
+        without = next(row for row in found if row.main_cause == UNMATCHED)
+        unknown = f"claim {without.claim} of process {without.process} speaks of nothing that was recorded"
+        unknown += _and_more(len(found) - len(matched) - 1)
+    process = trace[0].process if trace else None
+    return {(): Measured(max(apart_ns, default=None), unknown=unknown, process=process, trace=trace)}
+
+
+@_measure.register
+def _(limit: Anomalies, timeline: Timeline) -> Mapping[Group, Measured]:
+    found = [
+        anomaly
+        for anomaly in timeline.anomalies
+        if limit.what in (None, anomaly.what) and anomaly.what not in limit.but_not
+    ]
+    trace = tuple(
+        Trace(anomaly.process, anomaly.interval, anomaly.claim, anomaly.ns, anomaly.what) for anomaly in found
+    )
+    return {(): Measured(len(found), trace=trace)}
+
+
+def _by_group(
+    limit: Selection, timeline: Timeline, of_process: Callable[[str, Sequence[Interval]], Measured | None]
+) -> Mapping[Group, Measured]:
+    """Measure each group process by process, and return the process that has most."""
+    groups: defaultdict[Group, list[Interval]] = defaultdict(list)
+    for interval in _selected(limit, (*_IN_ROLE_OR_STAGE, "source"), timeline.intervals):
+        if limit.each is None:
+            groups[()].append(interval)
+        elif limit.each == "role":
+            groups[interval.role,].append(interval)
+        elif interval.component is not None:
+            groups[interval.role, interval.component].append(interval)
+    measured: dict[Group, Measured] = {}
+    for group, intervals in groups.items():
+        by_process: defaultdict[str, list[Interval]] = defaultdict(list)
+        for interval in intervals:
+            by_process[interval.process].append(interval)
+        found = [one for process, its in by_process.items() if (one := of_process(process, its)) is not None]
+        measured[group] = max(found, key=_value, default=Measured())._replace(unknown=_still_open(intervals))
+    return measured
+
+
+def _time_that_passed(process: str, intervals: Sequence[Interval]) -> Measured | None:
+    if all(interval.stop_ns is None for interval in intervals):
+        return None
+    outermost = list(_outermost(intervals))
+    return Measured(
+        union_ns(_spans(outermost)),
+        is_lower_bound=any(interval.outcome == "abandoned" for interval in outermost),
+        process=process,
+        trace=_sorted(_trace(interval, interval.duration_ns) for interval in outermost),
+    )
+
+
+def _outermost(intervals: Iterable[Interval]) -> Iterator[Interval]:
+    """Yield those of some intervals of a process that lie in no other of them."""
+    reached_ns: int | None = None
+    ended = [(interval.start_ns, -interval.stop_ns, interval) for interval in intervals if interval.stop_ns]
+    for _, _, interval in sorted(ended, key=lambda one: one[:2]):
+        stop_ns = interval.stop_ns or 0
+        if reached_ns is None or stop_ns > reached_ns:
+            reached_ns = stop_ns
+            yield interval
+
+
+def _gaps(interval: Interval, by_start: Sequence[Interval]) -> Iterator[Span]:
+    """Yield the parts of an interval that nothing covers of what it encloses, out of all in its process."""
+    start_ns, stop_ns = interval.start_ns, interval.stop_ns or interval.start_ns
+    first = bisect_left(by_start, start_ns, key=lambda one: one.start_ns)
+    within = takewhile(lambda one: one.start_ns <= stop_ns, islice(by_start, first, None))
+    enclosed = (other for other in within if _encloses(interval, other))
+    reached_ns = start_ns
+    for span in merged(_spans(enclosed)):
+        if span.start_ns > reached_ns:
+            yield Span(reached_ns, span.start_ns)
+        reached_ns = max(reached_ns, span.stop_ns)
+    if stop_ns > reached_ns:
+        yield Span(reached_ns, stop_ns)
+
+
+def _encloses(outer: Interval, inner: Interval) -> bool:
+    """Tell it as the reducer does, of two that ended in one process: of the same span, the first one."""
+    if (outer.start_ns, outer.stop_ns) == (inner.start_ns, inner.stop_ns):
+        return outer.start_seq < inner.start_seq
+    return outer.start_ns <= inner.start_ns and (inner.stop_ns or 0) <= (outer.stop_ns or 0)
+
+
+def _selected(limit: Limit, keys: Iterable[str], rows: Iterable[_Row]) -> list[_Row]:
+    wanted = [(key, value) for key in keys if (value := getattr(limit, key)) is not None]
+    return [row for row in rows if all(getattr(row, key) == value for key, value in wanted)]
+
+
+def _apart(limit: Difference, timeline: Timeline, rows: Iterable[Reconciliation]) -> list[int]:
+    """Return how far each claim lies from what was measured, or how much of that has the limit's cause."""
+    if limit.cause is None:
+        return [abs(row.difference_ns or 0) for row in rows]
+    explained: defaultdict[tuple[str, int], int] = defaultdict(int)
+    for share in timeline.causes:
+        if share.cause == limit.cause:
+            explained[share.process, share.claim] += share.ns
+    return [abs(explained[row.process, row.claim]) for row in rows]
+
+
+def _still_open(intervals: Iterable[Interval]) -> str | None:
+    waiting = [interval for interval in intervals if interval.outcome == "open"]
+    if not waiting:
+        return None
+    longest = max(waiting, key=lambda interval: interval.open_ns or 0)
+    told = f"interval {longest.interval} ({longest.stage}) of process {longest.process} is still open"
+    return f"{told} after {rounded_text(longest.open_ns or 0)}{_and_more(len(waiting) - 1)}"
+
+
+def _and_more(number: int) -> str:
+    return f", and {number} more" if number else ""
+
+
+def _trace(interval: Interval, ns: int | None) -> Trace:
+    named = (interval.stage, interval.component)
+    return Trace(interval.process, interval.interval, ns=ns, what=" ".join(name for name in named if name))
+
+
+def _said(limit: Difference, row: Reconciliation, texts: Mapping[tuple[str, int], str | None]) -> str:
+    cause = limit.cause or row.main_cause
+    said = f"{rounded_text(row.claimed_ns)} claimed, {rounded_text(row.measured_ns or 0)} measured"
+    text = texts[row.process, row.claim]
+    return f"{said}{f', {cause}' if cause else ''}{f', “{text}”' if text else ''}"
+
+
+def _spans(intervals: Iterable[Interval]) -> Iterator[Span]:
+    return (Span(i.start_ns, i.stop_ns) for i in intervals if i.stop_ns is not None)
+
+
+def _sorted(trace: Iterable[Trace]) -> tuple[Trace, ...]:
+    return tuple(sorted(trace, key=lambda one: -(one.ns or 0)))
+
+
+def _value(measured: Measured) -> int:
+    return -1 if measured.value is None else measured.value

@@ -1,0 +1,355 @@
+"""Holds each limit of a budget against what some sessions measure, and what a baseline's did."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from ledger.budget.amounts import Ratio, rounded_text
+from ledger.budget.measures import Group, Measured, Trace, measure
+from ledger.budget.model import Budget, Difference, Limit, Unit, allowance_text
+from ledger.records import Process
+from ledger.timeline import Timeline
+
+SESSION: Final = "session"
+COLUMNS: Final = ("limit", "allowed", "measured", "over by", "verdict")
+_TRACE_SHOWN: Final = 5
+_LABEL_SHOWN: Final = 30
+_NOT_WRITTEN: Final = "events_not_written"
+"""The gap that a recorder notes of its own events."""
+
+
+class Verdict(NamedTuple):
+    """One limit, held against what was measured."""
+
+    kind: str
+    """The limit's table in the budget; SESSION for what holds of every session that is checked."""
+    name: str
+    bound: str
+    """What is allowed, as the budget says it."""
+    is_relative: bool
+    """Whether that is relative to a baseline."""
+    unit: Unit
+    allowed: int | None
+    """The same as a number: nanoseconds, or a count. None where there is no baseline to say it."""
+    measured: int | None
+    is_broken: bool
+    fault: str | None
+    """Why a limit is broken that is not simply exceeded, or may be so."""
+    basis: str | None
+    """Where `allowed` and `measured` come from, where that is not plain."""
+    is_lower_bound: bool
+    session: str | None
+    """The session that `measured` and `trace` are of."""
+    process: str | None
+    process_name: str | None
+    trace: tuple[Trace, ...]
+    """Of what `measured` is made, the greatest first."""
+
+    @property
+    def over(self) -> int | None:
+        """By how much more was measured than is allowed; None where it is not more."""
+        if self.measured is None or self.allowed is None or self.measured <= self.allowed:
+            return None
+        return self.measured - self.allowed
+
+    def told(self, amount: int) -> str:
+        """Return an amount for a person to read."""
+        return str(amount) if self.unit == "count" else rounded_text(amount)
+
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """The row of a table under COLUMNS."""
+        allowed = self.bound
+        if self.is_relative:
+            allowed += f": {'unknown' if self.allowed is None else self.told(self.allowed)}"
+        over = self.over
+        return (
+            self.name,
+            allowed,
+            self._measured_text or plain(self.fault or ("" if self.kind == SESSION else "nothing")),
+            "" if over is None else self.told(over),
+            "BROKEN" if self.is_broken else "holds",
+        )
+
+    @property
+    def sentence(self) -> str:
+        """What is to be said of it, in one line."""
+        over = "" if self.over is None else f": {self.told(self.over)} over"
+        measured = f"{self._measured_text} measured" if self.measured is not None else ""
+        bound = self.bound
+        if self.is_relative and self.allowed is not None:
+            bound += f" ({self.told(self.allowed)})"
+        parts = (measured, f"{bound} allowed{over}", self.fault or "", self.basis or "")
+        return plain(f"{self.name}: {'; '.join(part for part in parts if part)}")
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """Of what it is made and where, a line each."""
+        if self.session is None or self.kind == SESSION:
+            return ()
+        process = f"process {_in_brackets(self.process_name, self.process)} of " if self.process else ""
+        lines = [f"in {process}session {self.session}"]
+        for trace in self.trace[:_TRACE_SHOWN]:
+            elsewhere = f" in process {trace.process}" if trace.process != self.process else ""
+            lines.append(f"  {_trace_text(trace)}{elsewhere}")
+        if len(self.trace) > _TRACE_SHOWN:
+            lines.append(f"  and {len(self.trace) - _TRACE_SHOWN} more")
+        return tuple(map(plain, lines))
+
+    @property
+    def _measured_text(self) -> str:
+        if self.measured is None:
+            return ""
+        return ("at least " if self.is_lower_bound else "") + self.told(self.measured)
+
+
+class Verdicts(NamedTuple):
+    """All limits of a budget."""
+
+    rows: tuple[Verdict, ...]
+    sessions: tuple[str, ...]
+    baseline: str | None
+    baseline_sessions: tuple[str, ...]
+
+    @property
+    def broken(self) -> tuple[Verdict, ...]:
+        """The rows of limits that do not hold."""
+        return tuple(row for row in self.rows if row.is_broken)
+
+    @property
+    def summary(self) -> str:
+        """How many limits hold, in one line."""
+        broken, number = len(self.broken), len(self.rows)
+        return f"{number - broken} of {number} limits hold" + (f", {broken} broken" if broken else "")
+
+    def __str__(self) -> str:
+        cells = [COLUMNS, *(tuple(map(plain, row.cells)) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        table = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in cells
+        ]
+        return "\n".join((self.summary, "", *table, "", *self.explained)).rstrip()
+
+    @property
+    def explained(self) -> tuple[str, ...]:
+        """What is wrong, in lines: for each broken limit a sentence, and under it what it is made of."""
+        return tuple(
+            line for row in self.broken for line in (row.sentence, *(f"  {detail}" for detail in row.details))
+        )
+
+
+class Baseline(NamedTuple):
+    """The sessions that limits over a baseline compare with."""
+
+    name: str
+    sessions: Iterable[Timeline]
+    """Of any outcome; those count that completed."""
+
+
+class _Several(NamedTuple):
+    """What some sessions measure for one limit and group, by session."""
+
+    of: Mapping[str, Measured]
+
+    @property
+    def values(self) -> list[int]:
+        return sorted(one.value for one in self.of.values() if one.value is not None)
+
+    @property
+    def median(self) -> int:
+        values = self.values
+        return (values[(len(values) - 1) // 2] + values[len(values) // 2]) // 2
+
+    @property
+    def middle(self) -> tuple[str, Measured]:
+        """The session nearest to the median, not below it."""
+        known = sorted(
+            ((name, one) for name, one in self.of.items() if one.value is not None),
+            key=lambda item: _value(item[1]),
+        )
+        return known[len(known) // 2]
+
+
+def hold(
+    budget: Budget, sessions: Iterable[Timeline], baseline: Baseline | None, *, may_run: bool = False
+) -> Verdicts:
+    """Return a row for each limit, after one for each session. `may_run`: sessions need not be over.
+
+    An absolute limit is held against the session that measures most, one over the baseline against their
+    median.
+    """
+    limits = budget.limits
+    rows: list[Verdict] = []
+    measured: dict[str, list[Mapping[Group, Measured]]] = {}
+    for timeline in sessions:
+        row = _of_session(timeline, may_run)
+        rows.append(row)
+        measured[row.session or ""] = [measure(limit, timeline) for limit in limits]
+    before = {
+        timeline.session.session: [measure(limit, timeline) for limit in limits]
+        for timeline in (baseline.sessions if baseline else ())
+        if timeline.session and timeline.session.outcome == "completed"
+    }
+    name = baseline.name if baseline else ""
+    for at, limit in enumerate(limits):
+        its = {session: of_limits[at] for session, of_limits in measured.items()}
+        its_before = {session: of_limits[at] for session, of_limits in before.items()}
+        if limit.at_most is not None:
+            for group in _groups(limit, its):
+                rows.append(_absolute(limit, limit.at_most, group, _in_group(its, group)))
+        if limit.at_most_over_baseline is not None:
+            for group in _groups(limit, {**its_before, **its}):
+                rows.append(
+                    _relative(
+                        limit, limit.at_most_over_baseline, group,
+                        _in_group(its, group), name, _in_group(its_before, group),
+                    )
+                )  # fmt: skip
+    return Verdicts(tuple(rows), tuple(measured), baseline.name if baseline else None, tuple(before))
+
+
+def plain(text: str) -> str:
+    """Return a text without control characters: names are of anybody's making, and a row is one line."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def _of_session(timeline: Timeline, may_run: bool) -> Verdict:
+    session = timeline.session
+    if session is None:
+        return _row("session", "", "completed", fault="nothing was recorded")
+    label = session.label or ""
+    if len(label) > _LABEL_SHOWN:
+        label = f"{label[:_LABEL_SHOWN]}…"
+    faults: list[str] = []
+    if session.outcome != "completed" and not (may_run and session.outcome == "running"):
+        faults.append({"running": "it still runs"}.get(session.outcome, f"it is {session.outcome}"))
+        faults += [_ended(process) for process in timeline.processes if process.outcome in ("failed", "lost")]
+    lost = sum(process.lost_events for process in timeline.processes)
+    lost += sum(gap.count for gap in timeline.gaps if gap.what == _NOT_WRITTEN)
+    if lost:
+        faults.append(f"{lost} of its events are missing")
+    name = f"session {session.session}" + (f" “{label}”" if label else "")
+    bound = "completed, or still running" if may_run else "completed"
+    return _row(name, session.session, bound, fault="; ".join(faults) or None)
+
+
+def _ended(process: Process) -> str:
+    return f"process {_in_brackets(process.name, process.process)} is {process.outcome}"
+
+
+def _absolute(limit: Limit, allowed: int, group: Group, several: _Several) -> Verdict:
+    session, measured = max(several.of.items(), key=lambda item: _value(item[1]))
+    if _value(measured) <= allowed:
+        session, measured = _faulty(limit, several) or (session, measured)
+    number = len(several.of)
+    return _verdict(
+        limit, group, f"at most {allowance_text(limit, allowed)}", allowed, measured.value, session, measured,
+        basis=f"the most of {number} sessions" if number > 1 and _value(measured) > allowed else None,
+    )  # fmt: skip
+
+
+def _relative(
+    limit: Limit, allowance: int | Ratio, group: Group, several: _Several, name: str, before: _Several
+) -> Verdict:
+    bound = f"at most {allowance_text(limit, allowance)} over “{name}”"
+    faulty = _faulty(limit, several)
+    values = several.values
+    if faulty is not None or not values:
+        session, measured = faulty or ("", Measured())
+        return _verdict(limit, group, bound, None, measured.value, session, measured, is_relative=True)
+    session, measured = several.middle
+    if not before.of:
+        measured = measured._replace(unknown="the baseline has no completed session besides what is checked")
+    elif not before.values and not limit.may_be_missing:
+        measured = measured._replace(unknown="nothing measured in the baseline")
+    if not before.values:
+        return _verdict(limit, group, bound, None, several.median, session, measured, is_relative=True)
+    allowed = before.median + (allowance.of(before.median) if isinstance(allowance, Ratio) else allowance)
+    if limit.beyond_spread:
+        bound += ", beyond its spread"
+        allowed = max(allowed, before.values[-1])
+    told = str if limit.unit == "count" else rounded_text
+    basis = f"the baseline's median is {told(before.median)} of {_sessions(len(before.values))}"
+    if len(before.values) > 1:
+        basis += f", from {told(before.values[0])} to {told(before.values[-1])}"
+    if len(values) > 1:
+        basis = f"the median of {len(values)} sessions is held; {basis}"
+    return _verdict(
+        limit, group, bound, allowed, several.median, session, measured, basis=basis, is_relative=True
+    )
+
+
+def _verdict(
+    limit: Limit,
+    group: Group,
+    bound: str,
+    allowed: int | None,
+    value: int | None,
+    session: str,
+    measured: Measured,
+    *,
+    basis: str | None = None,
+    is_relative: bool = False,
+) -> Verdict:
+    is_over = value is not None and allowed is not None and value > allowed
+    # Of several claims, those are of interest that lie too far off.
+    is_of_each = is_over and isinstance(limit, Difference)
+    trace = tuple(one for one in measured.trace if not is_of_each or (one.ns or 0) > (allowed or 0))
+    fault = measured.unknown
+    if fault is None and measured.value is None and not limit.may_be_missing:
+        fault = measured.missing
+    return Verdict(
+        limit.kind, plain(limit.title(group)), plain(bound), is_relative, limit.unit, allowed, value,
+        is_broken=is_over or fault is not None,
+        fault=fault,
+        basis=basis,
+        is_lower_bound=measured.is_lower_bound,
+        session=session or None,
+        process=measured.process,
+        process_name=measured.process_name,
+        trace=trace,
+    )  # fmt: skip
+
+
+def _row(name: str, session: str, bound: str, fault: str | None) -> Verdict:
+    return Verdict(
+        SESSION, plain(name), bound, False, "count", None, None, fault is not None, fault,
+        basis=None, is_lower_bound=False, session=session or None, process=None, process_name=None, trace=(),
+    )  # fmt: skip
+
+
+def _groups(limit: Limit, measured: Mapping[str, Mapping[Group, Measured]]) -> Sequence[Group]:
+    """Return the groups of a limit in the order in which they are met; one that finds none is missing."""
+    groups = dict.fromkeys(group for of_session in measured.values() for group in of_session)
+    return list(groups) or [()]
+
+
+def _in_group(measured: Mapping[str, Mapping[Group, Measured]], group: Group) -> _Several:
+    return _Several({session: groups.get(group, Measured()) for session, groups in measured.items()})
+
+
+def _faulty(limit: Limit, several: _Several) -> tuple[str, Measured] | None:
+    """Return a session of which it is not known what it took; None where there is none that matters."""
+    for name, one in several.of.items():
+        if one.unknown is not None or (one.value is None and not limit.may_be_missing):
+            return name, one
+    return None
+
+
+def _value(measured: Measured) -> int:
+    return -1 if measured.value is None else measured.value
+
+
+def _sessions(number: int) -> str:
+    return "1 session" if number == 1 else f"{number} sessions"
+
+
+def _in_brackets(name: str | None, identity: str | None) -> str:
+    return f"{name} ({identity})" if name else str(identity)
+
+
+def _trace_text(trace: Trace) -> str:
+    kinds = (("interval", trace.interval), ("claim", trace.claim))
+    named = [f"{kind} {number}" for kind, number in kinds if number is not None]
+    told = [text for text in ("" if trace.ns is None else rounded_text(trace.ns), trace.what) if text]
+    return ": ".join(text for text in (" ".join(named), ", ".join(told)) if text)

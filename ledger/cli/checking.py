@@ -1,0 +1,105 @@
+"""The command `check`: holds a budget against what was recorded."""
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ledger.budget import Budget, Verdict, Verdicts, check_budget
+from ledger.budget.verdicts import COLUMNS, plain
+from ledger.cli.ci import annotations, junit
+from ledger.cli.report import tell_note
+from ledger.cli.tables import printer, table
+from ledger.errors import LedgerError
+from ledger.reading import Ledger
+
+BROKEN = 1
+
+
+def _print_example(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo((files("ledger") / "budget" / "example.toml").read_text(encoding="utf-8"), nl=False)
+        raise typer.Exit
+
+
+def check(
+    file: Annotated[Path, typer.Argument(help="The ledger.")],
+    budget: Annotated[Path, typer.Option("--budget", "-b", help="The limits, in TOML; see --example.")],
+    session: Annotated[
+        str | None,
+        typer.Option(
+            "--session",
+            "-s",
+            help="A session's id, its beginning, or a label: all of its sessions are checked.",
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="What to compare with, instead of the budget's own: LABEL, or FILE:LABEL."),
+    ] = None,
+    junit_file: Annotated[
+        Path | None, typer.Option("--junit", metavar="OUT", help="Write JUnit's XML, a test case a limit.")
+    ] = None,
+    github: Annotated[
+        bool, typer.Option("--github", help="Print what is broken as annotations for GitHub Actions.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    example: Annotated[
+        bool,
+        typer.Option("--example", callback=_print_example, is_eager=True, help="Print a budget and exit."),
+    ] = False,
+) -> None:
+    """Hold a budget against a session: by default the newest. Exit code 1 where a limit is broken.
+
+    A limit is held against the session that measures most, of several; one over a baseline holds their median
+    against the median of the baseline's completed sessions.
+
+    Example: compile-ledger check startup.db --budget budget.toml --baseline main.db:main --junit check.xml
+    """
+    limits = Budget.read(budget)
+    with Ledger.open(file) as ledger:
+        tell_note(ledger)
+        verdicts = check_budget(ledger, limits, session=session, baseline=baseline)
+    if junit_file is not None:
+        try:
+            junit_file.write_bytes(junit(verdicts, str(budget)))
+        except OSError as error:
+            raise LedgerError(f"{junit_file}: can't be written ({error.strerror})") from error
+    if as_json:
+        typer.echo(json.dumps(_as_json(verdicts), indent=2))
+    else:
+        print_verdicts(verdicts, printer())
+    if github:
+        # Where a program reads the JSON; the runner reads both.
+        for line in annotations(verdicts):
+            typer.echo(line, err=as_json)
+    if verdicts.broken:
+        raise typer.Exit(BROKEN)
+
+
+def print_verdicts(verdicts: Verdicts, console: Console) -> None:
+    """Print every limit as a row, and what is wrong with those that are broken."""
+    rows = [list(map(plain, row.cells)) for row in verdicts.rows]
+    console.print(table(COLUMNS, rows))
+    console.print(Text(verdicts.summary, style="bold"))
+    for line in verdicts.explained:
+        console.print(Text(line), soft_wrap=True)
+
+
+def _as_json(verdicts: Verdicts) -> Mapping[str, object]:
+    return {
+        "is_within": not verdicts.broken,
+        "sessions": verdicts.sessions,
+        "baseline": verdicts.baseline,
+        "baseline_sessions": verdicts.baseline_sessions,
+        "limits": [_row_as_json(row) for row in verdicts.rows],
+    }
+
+
+def _row_as_json(row: Verdict) -> Mapping[str, object]:
+    return {**row._asdict(), "over": row.over, "trace": [trace._asdict() for trace in row.trace]}

@@ -1,0 +1,304 @@
+"""The command `diff`: what takes longer, or less, in one set of sessions than in another."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ledger.cli.sides import Side, sides
+from ledger.cli.tables import NS_PER_S, printer, seconds, table
+from ledger.comparing import (
+    MAX_TESTED,
+    MIN_DIFFERENCE_NS,
+    MIN_RATIO,
+    Comparison,
+    Difference,
+    RoleDifference,
+    StageDifference,
+    compare,
+)
+from ledger.comparing import Side as Times
+from ledger.origins import Part, Way, other_key_parts, other_ways
+from ledger.significance import ALPHA
+
+_NO_ROLE: Final = "(whole process)"
+_TOLD: Final = 3
+_STAGES_SHOWN: Final = 15
+_PARTS_SHOWN: Final = 10
+_WIDE: Final = 140
+"""A terminal this wide has room for spread and p, and a column for each part of a name."""
+_SMALL_P: Final = 0.001
+_MS: Final = f"{MIN_DIFFERENCE_NS // 1_000_000} ms"
+_WORTH: Final = f"at least {int(100 * MIN_RATIO)} % and {_MS}"
+_VERSIONS: Final = ("python", "torch", "vllm")
+
+
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A label, a session's id, FILE, or FILE:NAME.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="What is held against it, named likewise.")],
+    ledger: Annotated[
+        Path, typer.Option("--ledger", "-l", metavar="FILE", help="Where labels and ids are looked up.")
+    ] = Path("startup.db"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+) -> None:
+    """Say what is slower, faster, new or gone in B, and what was loaded there instead of compiled.
+
+    Example: compile-ledger diff before after --ledger startup.db
+
+    A label stands for all its sessions, FILE for its newest one. Of several sessions the medians are shown.
+    A difference is called real only where it is at least 5 % and 50 ms, and a permutation test of the
+    ranks of the faster half of each side finds it at p <= 0.05 after Holm's correction for the number of
+    rows. Record the sessions of A and B in turns: what else the machine does is then the same for both.
+    """
+    of_a, of_b = sides(a, b, ledger)
+    comparison = compare(of_a.timelines, of_b.timelines)
+    if as_json:
+        typer.echo(json.dumps(_as_json(of_a, of_b, comparison), indent=2))
+    else:
+        print_comparison(of_a, of_b, comparison, printer())
+
+
+def print_comparison(a: Side, b: Side, comparison: Comparison, console: Console) -> None:
+    """Print as text what is different between two sides: first the answer, then what it rests on."""
+    _print_line(answer(comparison, a.name, b.name), console, style="bold")
+    for line in (*_other_ways(a, b), *_other_keys(a, b), *_other_versions(a, b)):
+        _print_line(line, console)
+    console.print()
+    for line in (*_about("A", a), *_about("B", b), _how_tested(comparison)):
+        _print_line(line, console)
+    console.print()
+    _print_roles(comparison, console)
+    _print_stages(comparison, console)
+
+
+def _print_line(line: str, console: Console, style: str = "") -> None:
+    # At a terminal's edge between words; what is read by a program is a line.
+    console.print(Text(line, style=style), soft_wrap=not console.is_terminal)
+
+
+def answer(comparison: Comparison, a: str, b: str) -> str:
+    """Return in one sentence what is different in `b`, as far as can be told."""
+    is_tested = comparison.needed is None
+    found = [row for row in comparison.roles if row.difference.is_real is (True if is_tested else None)]
+    if not found:
+        beyond = "that stands out of the spread" if is_tested and comparison.tests else f"by {_WORTH}"
+        return f"Nothing differs between A ({a}) and B ({b}) {beyond}"
+    slower = [row for row in found if row.difference.ns > 0]
+    faster = [row for row in found if row.difference.ns < 0]
+    doubt = "" if is_tested else ", as far as so few sessions can tell"
+    if slower and faster:
+        return f"B ({b}) is slower than A ({a}){doubt}: {_listed(slower)}; and faster: {_listed(faster)}"
+    return f"B ({b}) is {'slower' if slower else 'faster'} than A ({a}){doubt}: {_listed(found)}"
+
+
+def _listed(rows: Sequence[RoleDifference]) -> str:
+    told = [f"{_name(row)} by {seconds(abs(row.difference.ns))} s" for row in rows[:_TOLD]]
+    if len(rows) > _TOLD:
+        told.append(f"and {len(rows) - _TOLD} more")
+    return ", ".join(told)
+
+
+def _name(row: RoleDifference) -> str:
+    said = f" ({row.difference.verdict})" if row.difference.verdict in ("new", "gone") else ""
+    return f"{row.activity} of {row.role or 'the whole process'}{said}"
+
+
+def _other_ways(a: Side, b: Side) -> Iterator[str]:
+    """Yield what one side loaded and the other compiled: a line for all parts with the same said of them."""
+    parts: defaultdict[tuple[str, str], list[Part]] = defaultdict(list)
+    for other in other_ways(a.origins, b.origins):
+        parts[_ways(other.a), _ways(other.b)].append(other.part)
+    for (in_a, in_b), of_line in parts.items():
+        names = ", ".join(" ".join(filter(None, part)) or _NO_ROLE for part in of_line[:_PARTS_SHOWN])
+        more = f", and {len(of_line) - _PARTS_SHOWN} more" if len(of_line) > _PARTS_SHOWN else ""
+        yield f"In A {in_a}, in B {in_b}: {names}{more}"
+
+
+def _ways(times: Mapping[Way, int]) -> str:
+    if len(times) == 1:
+        return next(iter(times))
+    ordered = sorted(times.items(), key=lambda item: (-item[1], item[0]))
+    return f"{' and '.join(f'{way} in {count}' for way, count in ordered)} of {sum(times.values())} sessions"
+
+
+def _other_keys(a: Side, b: Side) -> Iterator[str]:
+    of_component: defaultdict[str | None, list[str]] = defaultdict(list)
+    for part in other_key_parts(a.origins, b.origins):
+        of_component[part.component].append(part.name)
+    for component, names in of_component.items():
+        whose = f"in the cache key of {component}" if component else "among the variables in the cache key"
+        shown = ", ".join(names[:_PARTS_SHOWN])
+        more = f", and {len(names) - _PARTS_SHOWN} more" if len(names) > _PARTS_SHOWN else ""
+        yield f"Different {whose}: {shown}{more}"
+
+
+def _other_versions(a: Side, b: Side) -> Iterator[str]:
+    for name in _VERSIONS:
+        of_a, of_b = (_versions(side, name) for side in (a, b))
+        if of_a and of_b and of_a != of_b:
+            yield f"In A {name} {of_a}, in B {of_b}"
+
+
+def _versions(side: Side, name: str) -> str:
+    known = {str(getattr(timeline.session, f"{name}_version") or "") for timeline in side.timelines}
+    return " and ".join(sorted(known - {""}))
+
+
+def _about(letter: str, side: Side) -> Iterator[str]:
+    ids = side.sessions
+    labels = {timeline.session.label for timeline in side.timelines if timeline.session}
+    label = "".join(f" “{label}”" for label in labels if len(labels) == 1 and label not in (None, side.name))
+    sessions = ids[0] if len(ids) == 1 else f"{len(ids)} sessions, {ids[0]} to {ids[-1]}"
+    yield f"{letter} is {side.name}: {sessions}{label}"
+    for session, why in side.left_out:
+        yield f"  left out: {session} {why}"
+
+
+def _how_tested(comparison: Comparison) -> str:
+    tests = comparison.tests
+    if not tests:
+        return f"Not tested: no row differs by {_MS} between any two sessions."
+    rows = "the only row" if tests == 1 else f"the {tests} {'largest ' if tests == MAX_TESTED else ''}rows"
+    if comparison.needed is not None:
+        return (
+            f"Not tested: so few sessions can't tell a difference from the spread. It takes "
+            f"{comparison.needed} on each side, for {rows} that may differ by {_MS}."
+        )
+    return (
+        f"Tested: {rows} that may differ by {_MS}, and the stages in those that really do. Real is what is "
+        f"{_WORTH}, with p <= {ALPHA:g} in a permutation test of the faster halves' ranks, "
+        f"corrected by Holm."
+    )
+
+
+def _print_roles(comparison: Comparison, console: Console) -> None:
+    rows = comparison.roles
+    if not rows:
+        _print_line("No interval was recorded.", console)
+        return
+    names = [[row.role or _NO_ROLE, row.activity] for row in rows]
+    differences = [row.difference for row in rows]
+    _print_table(["role", "activity"], names, differences, comparison, "Time by role, in seconds", console)
+
+
+def _print_stages(comparison: Comparison, console: Console) -> None:
+    rows = [row for row in comparison.stages if row.difference.verdict != "same"]
+    if not rows:
+        return
+    shown = rows[:_STAGES_SHOWN]
+    columns = ["role", "component", "stage"]
+    names = [[row.role or _NO_ROLE, row.component, row.stage] for row in shown]
+    if console.width < _WIDE:
+        columns = ["stage"]
+        names = [[f"{row.stage} of {row.component or row.role or 'the whole process'}"] for row in shown]
+    differences = [row.difference for row in shown]
+    title = "Stages that differ, in seconds; one may lie within another"
+    _print_table(columns, names, differences, comparison, title, console)
+    if len(rows) > len(shown):
+        _print_line(f"and {len(rows) - len(shown)} more: --json has all", console)
+
+
+def _print_table(
+    columns: Sequence[str],
+    names: Sequence[Sequence[object]],
+    differences: Sequence[Difference],
+    comparison: Comparison,
+    title: str,
+    console: Console,
+) -> None:
+    of_several = any(max(each.a.sessions, each.b.sessions) > 1 for each in differences)
+    is_wide = console.width >= _WIDE
+    has_range = is_wide and of_several
+    has_p = is_wide and any(each.p is not None for each in differences)
+    head = list(columns)
+    for letter in ("A", "B"):
+        head += [letter, *([f"{letter} range"] if has_range else [])]
+    head += ["B - A", "%", *(["p"] if has_p else []), "verdict"]
+    cells: list[list[object]] = []
+    for name, each in zip(names, differences, strict=True):
+        line: list[object] = list(name)
+        for side in (each.a, each.b):
+            line += [_median(side), *([_range(side)] if has_range else [])]
+        line += [_signed(each.ns), _percent(each), *([_p(each)] if has_p else [])]
+        is_open = each.is_real is None and comparison.needed is None
+        cells.append([*line, f"{each.verdict}, not tested" if is_open else each.verdict])
+    console.print(table(head, cells, f"{title} (medians)" if of_several else title))
+
+
+def _signed(ns: int) -> str:
+    # Nothing is shown as less than nothing.
+    return f"{round(ns / NS_PER_S, 3) or 0.0:+.3f}"
+
+
+def _median(side: Times) -> str:
+    if not side.seen:
+        return ""
+    seen = f" ({side.seen} of {side.sessions})" if side.seen < side.sessions else ""
+    return seconds(side.median_ns) + seen
+
+
+def _range(side: Times) -> str:
+    if not side.seen or side.sessions == 1:
+        return ""
+    return f"{seconds(side.lowest_ns)} - {seconds(side.highest_ns)}"
+
+
+def _percent(each: Difference) -> str:
+    return "" if each.ratio is None else f"{round(100 * (each.ratio - 1)):+d}"
+
+
+def _p(each: Difference) -> str:
+    if each.p is None:
+        return ""
+    return f"{each.p:.3f}" if each.p >= _SMALL_P else f"{each.p:.0e}"
+
+
+def _as_json(a: Side, b: Side, comparison: Comparison) -> Mapping[str, object]:
+    return {
+        "answer": answer(comparison, a.name, b.name),
+        "a": _side_as_json(a),
+        "b": _side_as_json(b),
+        "is_tested": comparison.needed is None and comparison.tests > 0,
+        "sessions_needed_per_side": comparison.needed,
+        "real_is": {
+            "max_p": ALPHA,
+            "min_ratio": float(MIN_RATIO),
+            "min_difference_ns": MIN_DIFFERENCE_NS,
+        },
+        "role_totals": [_row_as_json(row) for row in comparison.roles],
+        "stages": [_row_as_json(row) for row in comparison.stages],
+        "other_ways": [
+            {**other.part._asdict(), "a": other.a, "b": other.b} for other in other_ways(a.origins, b.origins)
+        ],
+        "other_key_parts": [part._asdict() for part in other_key_parts(a.origins, b.origins)],
+    }
+
+
+def _side_as_json(side: Side) -> Mapping[str, object]:
+    return {
+        "name": side.name,
+        "ledger": str(side.file),
+        "sessions": side.sessions,
+        "left_out": [left_out._asdict() for left_out in side.left_out],
+        **{f"{name}_version": _versions(side, name) or None for name in _VERSIONS},
+    }
+
+
+def _row_as_json(row: RoleDifference | StageDifference) -> Mapping[str, object]:
+    fields, difference = row._asdict(), row.difference
+    del fields["difference"]
+    return {
+        **fields,
+        "difference_ns": difference.ns,
+        "ratio": difference.ratio,
+        "verdict": difference.verdict,
+        "is_real": difference.is_real,
+        "p": None if difference.p is None else difference.p,
+        "a": difference.a._asdict(),
+        "b": difference.b._asdict(),
+    }

@@ -1,0 +1,261 @@
+"""The command `replay`: goes through a session again, at its own pace, faster, or step by step."""
+
+import json
+import os
+import select
+import sys
+import termios
+import time
+import tty
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+
+from ledger.cli.live import Names, Shown, line, open_stages, printable
+from ledger.cli.report import tell_note
+from ledger.cli.tables import printer, seconds, table
+from ledger.errors import LedgerError
+from ledger.events import Event, to_row
+from ledger.lines import read_events
+from ledger.reading import Ledger
+from ledger.replaying import Moment, Replay
+
+_DRAW_EVERY_S: Final = 0.1
+_KEY_BYTES: Final = 64
+_CLAIMS_SHOWN: Final = 5
+_PROCESSES_SHOWN: Final = 12
+_TEXT_SHOWN: Final = 60
+_KEYS: Final = "space: play or stop · \N{LEFTWARDS ARROW} \N{RIGHTWARDS ARROW}: an event · "
+_MORE_KEYS: Final = "page up, page down: 100 · m, M: milestone · + -: speed · home, end · q: leave"
+
+
+def replay(
+    file: Annotated[Path | None, typer.Argument(help="The ledger.")] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", "-s", help="A session's id, its beginning, or a label.")
+    ] = None,
+    speed: Annotated[
+        float, typer.Option("--speed", "-x", min=0.001, help="How many times as fast as it was.")
+    ] = 1.0,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", "-u", metavar="T", help='Only the state then: "12.5 s", a milestone, an event\'s id.'
+        ),
+    ] = None,
+    step: Annotated[bool, typer.Option("--step", help="Begin stopped, at the first event.")] = False,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="JSONL", help="A session as text, instead of a ledger.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One line for the state after each event, without waiting.")
+    ] = False,
+) -> None:
+    """Play a session's events again: which stages were open when, and what each role's time was until then.
+
+    Example: compile-ledger replay startup.db --until engine_ready
+    """
+    chosen = _chosen(file, source, session)
+    if as_json:
+        _print_states(chosen, until)
+    elif until is None and sys.stdin.isatty() and sys.stdout.isatty():
+        _play(Player(chosen, speed, is_playing=not step))
+    else:
+        printer().print(shown(chosen, chosen.at(len(chosen)) if until is None else chosen.until(until)))
+
+
+def _print_states(replay: Replay, until: str | None) -> None:
+    if until is not None:
+        moment = replay.until(until)
+        claims = [claim._asdict() for claim in moment.claims]
+        last = replay.event(moment.position) if moment.position else None
+        typer.echo(json.dumps({**_as_json(last, moment), "claims": claims}))
+        return
+    for event, moment in replay:
+        typer.echo(json.dumps(_as_json(event, moment)))
+
+
+def _as_json(event: Event | None, moment: Moment) -> dict[str, object]:
+    return {
+        "position": moment.position,
+        "at_ns": moment.at_ns,
+        "event": None if event is None else event.model_dump(mode="json", exclude_none=True),
+        "open": [stage._asdict() for stage in moment.open],
+        "totals": [total._asdict() for total in moment.totals],
+        "claim_count": len(moment.claims),
+        "milestones": moment.milestones,
+    }
+
+
+def _chosen(file: Path | None, source: Path | None, session: str | None) -> Replay:
+    if (file is None) == (source is None):
+        raise LedgerError("name a ledger, or a session as text with --from: one of the two")
+    if source is not None:
+        return _of_text(source, session)
+    assert file is not None
+    with Ledger.open(file) as ledger:
+        tell_note(ledger)
+        return ledger.replay(session)
+
+
+def _of_text(source: Path, session: str | None) -> Replay:
+    rows = [to_row(event) for event in read_events(source)]
+    sessions = list(dict.fromkeys(row.session for row in rows))
+    named = [one for one in sessions if session is None or one.startswith(session)]
+    if len(named) != 1:
+        raise LedgerError(f"{source}: name one of its sessions with --session: {', '.join(sessions)}")
+    return Replay(row for row in rows if row.session == named[0])
+
+
+class Player:
+    """Where a replay is, and how fast it goes on."""
+
+    def __init__(self, replay: Replay, speed: float, *, is_playing: bool) -> None:
+        self.replay: Final = replay
+        self.speed = speed
+        self.is_playing = is_playing
+        self.position = min(1, len(replay))
+        self._now_ns = replay.at(self.position).at_ns
+        self._keys: Final[dict[str, Callable[[], None]]] = {
+            " ": self._play_or_stop,
+            "\x1b[C": lambda: self._go(self.position + 1),
+            "\x1b[D": lambda: self._go(self.position - 1),
+            "\x1b[6~": lambda: self._go(self.position + 100),
+            "\x1b[5~": lambda: self._go(self.position - 100),
+            "\x1b[H": lambda: self._go(1),
+            "\x1b[F": lambda: self._go(len(self.replay)),
+            "m": lambda: self._go_to_milestone(1),
+            "M": lambda: self._go_to_milestone(-1),
+            "+": lambda: self._change_speed(2),
+            "-": lambda: self._change_speed(0.5),
+        }
+
+    @property
+    def moment(self) -> Moment:
+        """The session as it is now, which may be between two events."""
+        return Moment(self.replay, self.position, self._now_ns)
+
+    def press(self, keys: str) -> bool:
+        """Take what was typed; return whether to go on."""
+        while keys:
+            if keys[0] in "q\x03\x04":
+                return False
+            known = next((key for key in self._keys if keys.startswith(key)), None)
+            if known is not None:
+                self._keys[known]()
+            keys = keys[len(known or " ") :]
+        return True
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, as the one who looks at it has it."""
+        if not self.is_playing:
+            return
+        self._now_ns += round(seconds * self.speed * 1e9)
+        while self.position < len(self.replay) and self.replay.at(self.position + 1).at_ns <= self._now_ns:
+            self.position += 1
+        if self.position == len(self.replay):
+            self.is_playing = False
+            self._now_ns = self.replay.at(self.position).at_ns
+
+    def _play_or_stop(self) -> None:
+        if self.position == len(self.replay) and not self.is_playing:
+            self._go(1)
+        self.is_playing = not self.is_playing
+
+    def _go(self, position: int) -> None:
+        self.position = max(min(1, len(self.replay)), min(position, len(self.replay)))
+        self._now_ns = self.replay.at(self.position).at_ns
+
+    def _go_to_milestone(self, step: int) -> None:
+        beyond = [place for place, _ in self.replay.reached if (place - self.position) * step > 0]
+        if beyond:
+            self._go(min(beyond) if step > 0 else max(beyond))
+
+    def _change_speed(self, factor: float) -> None:
+        self.speed *= factor
+
+
+def _play(player: Player) -> None:
+    console = Console()
+    with _keys_as_they_come(), Live(console=console, screen=True, auto_refresh=False) as live:
+        seen_s = time.monotonic()
+        while True:
+            live.update(_playing(player), refresh=True)
+            ready, _, _ = select.select([sys.stdin], [], [], _DRAW_EVERY_S if player.is_playing else None)
+            now_s = time.monotonic()
+            player.pass_time(now_s - seen_s)
+            seen_s = now_s
+            if ready:
+                keys = os.read(sys.stdin.fileno(), _KEY_BYTES).decode(errors="replace")
+                if not keys or not player.press(keys):
+                    break
+    console.print(shown(player.replay, player.moment))
+
+
+@contextmanager
+def _keys_as_they_come() -> Generator[None]:
+    """Have the terminal give keys at once, and show none."""
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    tty.setcbreak(terminal)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _playing(player: Player) -> Group:
+    state = f"playing, {player.speed:g} times as fast" if player.is_playing else "stopped"
+    view = shown(player.replay, player.moment)
+    return Group(view, line(""), line(state, "bold"), line(_KEYS, "dim"), line(_MORE_KEYS, "dim"))
+
+
+def shown(replay: Replay, moment: Moment) -> Group:
+    """Return a moment as a person reads it."""
+    names = Names()
+    for row in replay.rows:
+        names.add(row)
+    last = _told(replay.event(moment.position), names) if moment.position else "nothing yet"
+    stages = [Shown(stage.process, stage.stage, stage.role, stage.open_ns) for stage in moment.open]
+    totals = [
+        [names[total.process].name, printable(total.role or ""), total.activity, seconds(total.total_ns)]
+        for total in moment.totals
+    ]
+    claims = [
+        [
+            claim.source,
+            printable(claim.role or ""),
+            seconds(claim.claimed_ns),
+            printable((claim.text or "")[:_TEXT_SHOWN]),
+        ]
+        for claim in moment.claims[-_CLAIMS_SHOWN:]
+    ]
+    head = f"{seconds(moment.at_ns)} s, event {moment.position:,} of {len(replay):,}"
+    parts: list[RenderableType] = [line(head, "bold"), line(f"  {last}")]
+    if moment.milestones:
+        parts.append(line(f"  reached: {', '.join(map(printable, moment.milestones))}"))
+    if replay.unplaced:
+        unplaced = ", ".join(names[process].name for process in replay.unplaced)
+        parts.append(line(f"  not known when, beside the others: {unplaced}", "yellow"))
+    parts += [line(""), open_stages(stages, names, _PROCESSES_SHOWN)]
+    if totals:
+        parts += [line(""), table(["process", "role", "activity", "seconds so far"], totals)]
+    if claims:
+        title = f"Claims so far: {len(moment.claims):,}"
+        parts.append(table(["source", "role", "seconds", "text"], claims, title))
+    return Group(*parts)
+
+
+def _told(event: Event, names: Names) -> str:
+    about = (getattr(event, name, None) for name in ("stage", "name", "what", "text", "outcome"))
+    said = next((_beginning(str(value)) for value in about if value is not None), "")
+    return f"{names[event.process].name}: {event.kind} {said}".rstrip()
+
+
+def _beginning(text: str) -> str:
+    return printable(text[:_TEXT_SHOWN])

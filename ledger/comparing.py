@@ -1,0 +1,228 @@
+"""Two sets of start-ups held against each other: what took longer, what less, and whether that is chance.
+
+A session's time for a role and activity is its slowest process's (rule 8 of the reducer), and so is its time
+for a stage: the union of the intervals of one role, component and stage, of all sources but torch, in the
+process where that is the longest. What a session has nothing of took it no time. Of several sessions the
+median is shown.
+
+A difference is called real where the test in `significance` finds one, and it is worth a word: MIN_RATIO and
+MIN_DIFFERENCE_NS at least. Tested are the roles and activities, the MAX_TESTED largest of them together, and
+then the stages inside of those that are real, and of no others. So where nothing differs at all, the chance
+that anything is called real is still the test's level. What is largest, and what varies by too little to be
+worth a word, is read off all sessions together: to look at the two sets before choosing what to test is to
+find differences in noise.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Final, Literal, NamedTuple, TypeVar
+
+from ledger.reconciliation.spans import Span, union_ns
+from ledger.records import Interval
+from ledger.significance import ALPHA, Found, can_find, holm, needed_per_side, stand_apart
+from ledger.timeline import Timeline
+from ledger.vocabulary import Activity
+
+MAX_TESTED: Final = 6
+"""Each test more takes from all others: Holm's correction divides the level by their number."""
+MIN_DIFFERENCE_NS: Final = 50_000_000
+MIN_RATIO: Final = Fraction(1, 20)
+"""Of the smaller median, so that it does not matter which set is held against which."""
+
+Verdict = Literal["new", "gone", "slower", "faster", "same"]
+
+
+class Side(NamedTuple):
+    """One set's times for a row, a session's that has nothing of it being 0."""
+
+    median_ns: int
+    lowest_ns: int
+    highest_ns: int
+    seen: int
+    """In how many of its sessions there is anything of it."""
+    sessions: int
+
+
+class Difference(NamedTuple):
+    """A row's times in both sets, and what can be said of them."""
+
+    a: Side
+    b: Side
+    verdict: Verdict
+    """`new` and `gone` say that all sessions of one set have it and none of the other: of `b`, as all of
+    these. Where it was not tested, `slower` and `faster` go by the medians, if that is worth a word."""
+    p: float | None = None
+    """Corrected for the number of tests; None where it was not tested."""
+    is_real: bool | None = None
+    """None where it was not tested; False also where it is not worth a word, or lies in a row that is not."""
+
+    @property
+    def ns(self) -> int:
+        """How much longer it takes in `b` than in `a`."""
+        return self.b.median_ns - self.a.median_ns
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times as long; None where it takes no time in `a`."""
+        return self.b.median_ns / self.a.median_ns if self.a.median_ns else None
+
+
+class RoleDifference(NamedTuple):
+    """The time of a role and activity."""
+
+    role: str | None
+    activity: Activity
+    difference: Difference
+
+
+class StageDifference(NamedTuple):
+    """The time of a stage of a component."""
+
+    role: str | None
+    activity: Activity
+    component: str | None
+    stage: str
+    difference: Difference
+
+
+class Comparison(NamedTuple):
+    """What is different in `b`. Both by the size of the difference, the largest first."""
+
+    roles: tuple[RoleDifference, ...]
+    stages: tuple[StageDifference, ...]
+    tests: int
+    """Roles and activities that were tested, or would have been if there were enough sessions."""
+    needed: int | None
+    """How many sessions each side would need; None where there were enough."""
+
+
+_Role = tuple[str | None, Activity]
+_Stage = tuple[str | None, Activity, str | None, str]
+_Key = TypeVar("_Key", _Role, _Stage)
+
+
+class _Times(NamedTuple):
+    """Of one row, each session's time; None of a session that has nothing of it."""
+
+    a: tuple[int | None, ...]
+    b: tuple[int | None, ...]
+
+    @property
+    def all_ns(self) -> list[int]:
+        return [ns or 0 for ns in (*self.a, *self.b)]
+
+    @property
+    def can_matter(self) -> bool:
+        """Whether any two sets of these could be apart by what is worth a word."""
+        return max(self.all_ns) - min(self.all_ns) >= MIN_DIFFERENCE_NS
+
+    def tested(self) -> Found:
+        return stand_apart([ns or 0 for ns in self.a], [ns or 0 for ns in self.b])
+
+    def judged(self, found: Found | None, *, may_be_real: bool = True) -> Difference:
+        """Return the difference; `found` is what its test did, None where it was not tested."""
+        a, b = _side(self.a), _side(self.b)
+        is_real: bool | None = None
+        if not may_be_real or not _is_worth_a_word(a.median_ns, b.median_ns):
+            is_real = False
+        elif found is not None:
+            # Where the medians say otherwise than the faster halves, nothing is plain.
+            is_real = found.p <= ALPHA and (b.median_ns > a.median_ns) == (found.direction > 0)
+        verdict: Verdict = "same"
+        if not a.seen and b.seen == b.sessions:
+            verdict = "new"
+        elif not b.seen and a.seen == a.sessions:
+            verdict = "gone"
+        elif is_real is not False:
+            verdict = "slower" if b.median_ns > a.median_ns else "faster"
+        return Difference(a, b, verdict, found.p if found else None, is_real)
+
+
+def compare(a: Sequence[Timeline], b: Sequence[Timeline]) -> Comparison:
+    """Hold a set of sessions against another. Pure, and the same in whatever order a set's sessions come.
+
+    `compare(b, a)` finds the same, with every sign turned. Raises ValueError where a set is empty.
+    """
+    if not a or not b:
+        raise ValueError("there is nothing to compare with")
+    by_role = _aligned([_role_times(timeline) for timeline in a], [_role_times(timeline) for timeline in b])
+    by_stage = _aligned(
+        [_stage_times(timeline.intervals) for timeline in a],
+        [_stage_times(timeline.intervals) for timeline in b],
+    )
+    chosen = _chosen(by_role)[:MAX_TESTED]
+    is_enough = not chosen or can_find(len(a), len(b), len(chosen))
+    roles = _judged(by_role, chosen)
+    stages: dict[_Stage, Difference] = {}
+    for role, difference in roles.items():
+        inside = {key: times for key, times in by_stage.items() if key[:2] == role}
+        if difference.is_real:
+            stages |= _judged(inside, _chosen(inside))
+        else:
+            may_be_real = difference.is_real is None or not is_enough
+            stages |= {key: times.judged(None, may_be_real=may_be_real) for key, times in inside.items()}
+    return Comparison(
+        tuple(RoleDifference(*key, difference) for key, difference in _by_size(roles)),
+        tuple(StageDifference(*key, difference) for key, difference in _by_size(stages)),
+        tests=len(chosen),
+        needed=None if is_enough else needed_per_side(len(chosen)),
+    )
+
+
+def _role_times(timeline: Timeline) -> dict[_Role, int]:
+    return {(total.role, total.activity): total.max_ns for total in timeline.session_totals}
+
+
+def _stage_times(intervals: Iterable[Interval]) -> dict[_Stage, int]:
+    spans: defaultdict[_Stage, defaultdict[str, list[Span]]] = defaultdict(lambda: defaultdict(list))
+    for interval in intervals:
+        if interval.source != "torch" and interval.stop_ns is not None:
+            key = (interval.role, interval.activity, interval.component, interval.stage)
+            spans[key][interval.process].append(Span(interval.start_ns, interval.stop_ns))
+    return {key: max(map(union_ns, processes.values())) for key, processes in spans.items()}
+
+
+def _aligned(a: Sequence[Mapping[_Key, int]], b: Sequence[Mapping[_Key, int]]) -> dict[_Key, _Times]:
+    keys = {key for times in (*a, *b) for key in times}
+    return {
+        key: _Times(tuple(times.get(key) for times in a), tuple(times.get(key) for times in b))
+        for key in sorted(keys, key=_sort_key)
+    }
+
+
+def _chosen(rows: Mapping[_Key, _Times]) -> list[_Key]:
+    """Return the rows that can matter, the largest first."""
+    able = [key for key, times in rows.items() if times.can_matter]
+    return sorted(able, key=lambda key: (-sum(rows[key].all_ns), _sort_key(key)))
+
+
+def _judged(rows: Mapping[_Key, _Times], chosen: Sequence[_Key]) -> dict[_Key, Difference]:
+    """Return the difference of each row. `chosen` are tested, if there are sessions enough for so many."""
+    found: dict[_Key, Found] = {}
+    if chosen and can_find(len(rows[chosen[0]].a), len(rows[chosen[0]].b), len(chosen)):
+        tested = [rows[key].tested() for key in chosen]
+        corrected = holm([each.p for each in tested])
+        found = {key: each._replace(p=p) for key, each, p in zip(chosen, tested, corrected, strict=True)}
+    return {key: times.judged(found.get(key)) for key, times in rows.items()}
+
+
+def _is_worth_a_word(a_ns: int, b_ns: int) -> bool:
+    difference_ns = abs(b_ns - a_ns)
+    return difference_ns >= MIN_DIFFERENCE_NS and difference_ns >= MIN_RATIO * min(a_ns, b_ns)
+
+
+def _side(times: Sequence[int | None]) -> Side:
+    ordered = sorted(ns or 0 for ns in times)
+    # Of an even number of times, half-way between the two in the middle.
+    median_ns = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2
+    seen = sum(ns is not None for ns in times)
+    return Side(median_ns, ordered[0], ordered[-1], seen, len(ordered))
+
+
+def _by_size(rows: Mapping[_Key, Difference]) -> list[tuple[_Key, Difference]]:
+    return sorted(rows.items(), key=lambda row: (-abs(row[1].ns), _sort_key(row[0])))
+
+
+def _sort_key(key: tuple[str | None, ...]) -> tuple[str, ...]:
+    return tuple(name or "" for name in key)

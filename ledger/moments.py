@@ -1,0 +1,278 @@
+"""What a session has come to so far: folds events, one by one, into what is open and what has passed.
+
+The reducer looks at all events of a session at once. This takes them in their order and keeps what is
+top-level, so that after each event the totals are those that the reducer derives from the events up to it.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
+
+from ledger.events import EventRow
+from ledger.intervals import Start, start_of
+from ledger.vocabulary import ROLE_OF_TORCH, Activity
+
+
+class Span(NamedTuple):
+    """An interval's time; of two of the same time the one with the smaller `seq` encloses the other."""
+
+    start_ns: int
+    stop_ns: int
+    seq: int
+
+
+class Group(NamedTuple):
+    """What a total is of."""
+
+    process: str
+    role: str | None
+    activity: Activity
+
+
+@dataclass(slots=True, eq=False)
+class Begun:
+    """An interval that has begun."""
+
+    process: str
+    start: Start
+    role: str | None
+    """Its own, or its nearest ancestor's: what encloses it in time is known only when that has ended."""
+    parent: "Begun | None"
+    end_ns: int | None = None
+    """None while it is open; what was abandoned ends with its last descendant's event so far."""
+    is_stopped: bool = False
+    last_ns: int = 0
+    """Of what was abandoned: the time of its last descendant's event."""
+    children: "list[Begun]" = field(default_factory=lambda: list[Begun]())
+
+
+class Change(NamedTuple):
+    """An interval has begun (`end_ns` is none), has ended, or has turned out to end later."""
+
+    begun: Begun
+    end_ns: int | None
+
+
+class Folding:
+    """Takes a session's events, those of one process in their order, and says what each changes.
+
+    Rules 1 to 3 of the reducer, as far as they can be told before the end.
+    """
+
+    def __init__(self) -> None:
+        self._processes: defaultdict[str, _Process] = defaultdict(_Process)
+        self._is_ended = False
+
+    def take(self, row: EventRow) -> list[Change]:
+        """Return what an event changes."""
+        process = self._processes[row.process]
+        if row.kind == "stage_started":
+            process.is_over |= self._is_ended
+            return process.begin(row.process, start_of(row))
+        if row.kind == "stage_stopped":
+            assert row.interval is not None
+            return process.stop(row.interval, row.at_ns)
+        if row.kind == "process_left":
+            return process.leave()
+        if row.kind == "process_lost":
+            return self._processes[str(body_of(row)["lost"])].leave()
+        if row.kind == "session_ended":
+            self._is_ended = True
+            return [change for each in self._processes.values() for change in each.leave()]
+        return []
+
+
+@dataclass(slots=True)
+class _Process:
+    known: dict[int, Begun] = field(default_factory=dict[int, Begun])
+    is_over: bool = False
+    has_abandoned: bool = False
+
+    def begin(self, process: str, start: Start) -> list[Change]:
+        if start.interval in self.known:
+            return []
+        parent = None if start.parent is None else self.known.get(start.parent)
+        begun = Begun(process, start, start.role or (parent.role if parent else None), parent)
+        self.known[start.interval] = begun
+        if parent is not None:
+            parent.children.append(begun)
+        if self.is_over or (parent is not None and parent.end_ns is not None):
+            return [*self._abandon([begun]), *self._go_on_above(begun, start.at_ns)]
+        return [Change(begun, None), *self._go_on_above(begun, start.at_ns)]
+
+    def stop(self, interval: int, at_ns: int) -> list[Change]:
+        begun = self.known.get(interval)
+        if begun is None or begun.is_stopped or at_ns < begun.start.at_ns:
+            return []
+        begun.is_stopped, begun.end_ns = True, at_ns
+        below = [child for child in begun.children if not child.is_stopped]
+        changes = [Change(begun, at_ns), *self._abandon(below)] if below else [Change(begun, at_ns)]
+        return changes + self._go_on_above(begun, at_ns)
+
+    def leave(self) -> list[Change]:
+        self.is_over = True
+        # In the order in which they began, so that a parent's end is known before its children's.
+        return self._abandon([begun for begun in self.known.values() if begun.end_ns is None])
+
+    def _abandon(self, begun: Iterable[Begun]) -> list[Change]:
+        """End what can't go on, and all that is open below it."""
+        below: dict[Begun, None] = {}
+        waiting = list(begun)[::-1]
+        while waiting:
+            one = waiting.pop()
+            if one not in below:
+                below[one] = None
+                waiting += one.children
+        for one in reversed(below):
+            own_ns = one.end_ns if one.is_stopped and one.end_ns is not None else one.start.at_ns
+            one.last_ns = max(one.last_ns, own_ns, *(child.last_ns for child in one.children))
+        self.has_abandoned = True
+        return [change for one in below if not one.is_stopped for change in self._ended(one)]
+
+    def _go_on_above(self, begun: Begun, at_ns: int) -> list[Change]:
+        """Let what was abandoned above an event's interval end as late as that event."""
+        if not self.has_abandoned:
+            return []
+        above: list[Begun] = []
+        around = begun.parent
+        while around is not None:
+            above.append(around)
+            around = around.parent
+        changes: list[Change] = []
+        for one in reversed(above):
+            one.last_ns = max(one.last_ns, at_ns)
+            if one.end_ns is not None and not one.is_stopped and (ended := self._ended(one)):
+                changes += ended
+                changes += self._abandon([child for child in one.children if not child.is_stopped])
+        return changes
+
+    def _ended(self, begun: Begun) -> Iterator[Change]:
+        """Give what was abandoned its end, where that is another one than before."""
+        end_ns = begun.last_ns
+        if begun.parent is not None and begun.parent.end_ns is not None:
+            end_ns = max(begun.start.at_ns, min(end_ns, begun.parent.end_ns))
+        if end_ns != begun.end_ns:
+            begun.end_ns = end_ns
+            yield Change(begun, end_ns)
+
+
+class _Outermost:
+    """Those of some intervals that no other of them encloses: by start, and so by stop as well."""
+
+    __slots__ = ("_seqs", "_starts", "_stops")
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._stops: list[int] = []
+        self._seqs: list[int] = []
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self._starts, self._stops, strict=True)
+
+    def copy(self) -> "_Outermost":
+        copied = _Outermost()
+        copied._starts, copied._stops, copied._seqs = self._starts[:], self._stops[:], self._seqs[:]
+        return copied
+
+    def encloses(self, span: Span) -> bool:
+        # Of those that begin no later, the last one ends last.
+        at = bisect_right(self._starts, span.start_ns) - 1
+        if at < 0 or self._stops[at] != span.stop_ns:
+            return at >= 0 and self._stops[at] > span.stop_ns
+        return (self._starts[at], self._seqs[at]) < (span.start_ns, span.seq)
+
+    def add(self, span: Span) -> None:
+        if not self.encloses(span):
+            first, past = self._inside(span)
+            self._starts[first:past], self._stops[first:past] = [span.start_ns], [span.stop_ns]
+            self._seqs[first:past] = [span.seq]
+
+    def remove_inside(self, span: Span) -> None:
+        first, past = self._inside(span)
+        if first < past and (self._starts[first], self._stops[first]) == span[:2]:
+            past = first + (self._seqs[first] > span.seq)  # else that one encloses it
+        del self._starts[first:past], self._stops[first:past], self._seqs[first:past]
+
+    def _inside(self, span: Span) -> tuple[int, int]:
+        first = bisect_left(self._starts, span.start_ns)
+        return first, bisect_right(self._stops, span.stop_ns, first)
+
+
+class State:
+    """What is open, and what is top-level, as the changes so far make it."""
+
+    def __init__(self) -> None:
+        self._open: dict[Begun, None] = {}
+        self._with_role: defaultdict[Group, _Outermost] = defaultdict(_Outermost)
+        self._without: defaultdict[Group, _Outermost] = defaultdict(_Outermost)
+        """What has no role but that of what encloses it: as long as nothing with one does."""
+        self._giving: defaultdict[tuple[str, Activity], _Outermost] = defaultdict(_Outermost)
+        """What gives its role to what it encloses."""
+
+    @property
+    def open(self) -> list[Begun]:
+        """The open intervals, in the order in which they began."""
+        return list(self._open)
+
+    def apply(self, change: Change) -> None:
+        """Take a change."""
+        begun, end_ns = change
+        if end_ns is None:
+            self._open[begun] = None
+            return
+        self._open.pop(begun, None)
+        start, process, activity = begun.start, begun.process, begun.start.activity
+        span = Span(start.at_ns, end_ns, start.seq)
+        if begun.role is not None:
+            self._with_role[Group(process, begun.role, activity)].add(span)
+            if start.role is not None:
+                self._giving[process, activity].add(span)
+                for role in (ROLE_OF_TORCH, None):
+                    if (without := self._without.get(Group(process, role, activity))) is not None:
+                        without.remove_inside(span)
+        elif not self._giving[process, activity].encloses(span):
+            role = ROLE_OF_TORCH if start.source == "torch" else None
+            self._without[Group(process, role, activity)].add(span)
+
+    def totals_ns(self) -> dict[Group, int]:
+        """Return, by process, role and activity, the length of the union of what is top-level so far."""
+        groups = self._with_role.keys() | self._without.keys()
+        totals = {
+            group: _union_ns([*self._with_role.get(group, ()), *self._without.get(group, ())])
+            for group in groups
+        }
+        return {group: totals[group] for group in sorted(totals, key=_by_name) if totals[group]}
+
+    def copy(self) -> "State":
+        """Return a state of its own, as this one is now."""
+        copied = State()
+        copied._open = self._open.copy()
+        for mine, its in (
+            (self._with_role, copied._with_role),
+            (self._without, copied._without),
+            (self._giving, copied._giving),
+        ):
+            its.update({key: outermost.copy() for key, outermost in mine.items()})  # pyright: ignore[reportArgumentType, reportCallIssue]
+        return copied
+
+
+def body_of(row: EventRow) -> dict[str, Any]:
+    """Return what an event's row keeps as JSON because it has no column of its own."""
+    return from_json(row.body) if row.body else {}
+
+
+def _union_ns(spans: list[tuple[int, int]]) -> int:
+    total_ns, reached_ns = 0, 0
+    for start_ns, stop_ns in sorted(spans):
+        if stop_ns > reached_ns:
+            total_ns += stop_ns - max(start_ns, reached_ns)
+            reached_ns = stop_ns
+    return total_ns
+
+
+def _by_name(group: Group) -> tuple[str, str, str]:
+    return group.process, group.role or "", group.activity

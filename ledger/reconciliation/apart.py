@@ -1,0 +1,189 @@
+"""Takes the difference between a claim and what was measured apart, by spans of time."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from ledger.reconciliation.causes import (
+    OF_REMAINDERS,
+    OF_SPANS,
+    UNEXPLAINED,
+    Remainder,
+    Stretch,
+    clock,
+    cumulative,
+    rounding,
+)
+from ledger.reconciliation.counting import Counted, counted, is_itemised
+from ledger.reconciliation.evidence import Evidence, by_enclosure, span_of
+from ledger.reconciliation.measuring import Measured
+from ledger.reconciliation.reaching import Number, reaching
+from ledger.reconciliation.spans import Span, hull_of, sweep
+from ledger.records import CauseShare, Claim, Interval
+
+Part = tuple[str, str | None]
+"""A cause, and the stage that it shows in."""
+
+
+class Parts:
+    """A difference, taken apart: how much of it each part is, and the intervals that show it."""
+
+    def __init__(self) -> None:
+        self._ns: defaultdict[Part, int] = defaultdict(int)
+        self._shown_by: defaultdict[Part, dict[tuple[str, int], None]] = defaultdict(dict)
+
+    def add(self, cause: str, stage: str | None, ns: int, shown_by: Iterable[Interval]) -> None:
+        """Add to what a cause explains."""
+        self._ns[cause, stage] += ns
+        for interval in shown_by:
+            self._shown_by[cause, stage][interval.process, interval.interval] = None
+
+    @property
+    def ns(self) -> int:
+        """How much is explained."""
+        return sum(self._ns.values())
+
+    @property
+    def main_cause(self) -> str | None:
+        """The cause of the largest part."""
+        parts = [(abs(ns), cause) for (cause, _), ns in self._ns.items() if ns]
+        return max(parts)[1] if parts else None
+
+    def shares(self, claim: Claim) -> Iterator[CauseShare]:
+        """Yield the parts as records."""
+        for (cause, stage), ns in self._ns.items():
+            if ns:
+                ids = ({"process": process, "interval": id_} for process, id_ in self._shown_by[cause, stage])
+                shown_by = json.dumps(list(ids))
+                yield CauseShare(claim.session, claim.process, claim.claim, cause, stage, ns, shown_by)
+
+
+def taken_apart(evidence: Evidence, claim: Claim, measured: Measured, before: Sequence[Number]) -> Parts:
+    """Take a claim's difference apart; `before` are the numbers of its kind that its claimant said before."""
+    parts = Parts()
+    pieces = _when_read(evidence, claim, measured, counted(evidence, claim, measured))
+    additions = len(pieces or ())
+    difference_ns = claim.claimed_ns - measured.ns
+    remainder = Remainder(claim, evidence, measured, difference_ns, max(1, additions), additions > 0)
+    if not rounding(remainder) and (stepped := clock(remainder)) is not None and stepped.ns:
+        # What a clock was set by is no time: the rest of the number is, and is laid over what was measured.
+        parts.add(clock.__name__, claim.stage, stepped.ns, stepped.intervals)
+        pieces = [_shorter(piece, stepped.ns) for piece in pieces or ()]
+    if pieces is None:
+        pieces = _taken_as_measured(evidence, claim, measured)
+    if measured.spans and pieces is not None and _is_apart(claim, measured, pieces):
+        pieces, again = reaching(evidence, claim, measured, pieces, before)
+        for number in again:
+            parts.add(cumulative.__name__, number.intervals[-1].stage, number.ns, number.intervals)
+        _add_stretches(parts, evidence, claim, measured, pieces)
+        remainder = remainder._replace(additions=remainder.additions + len(again))
+    _add_remainder(parts, remainder._replace(ns=difference_ns - parts.ns))
+    return parts
+
+
+def _shorter(piece: Counted, ns: int) -> Counted:
+    start_ns, stop_ns = piece.span
+    return piece if piece.is_sum else piece._replace(span=Span(start_ns + ns, stop_ns))
+
+
+def _when_read(
+    evidence: Evidence, claim: Claim, measured: Measured, pieces: list[Counted] | None
+) -> list[Counted] | None:
+    """Leave out what was added only after an accumulator was read; None where nothing tells what it held."""
+    read_ns = evidence.read_ns(claim, measured.process)
+    if not pieces or claim.counts not in ("total", "ranks") or read_ns is None:
+        return pieces
+    return [piece for piece in pieces if piece.span.stop_ns <= read_ns] or None
+
+
+def _taken_as_measured(evidence: Evidence, claim: Claim, measured: Measured) -> list[Counted] | None:
+    """Return what an accumulator may have held, of which it is known only that it held nothing later."""
+    read_ns = evidence.read_ns(claim, measured.process)
+    if read_ns is None or all(span.start_ns < read_ns for span in measured.spans):
+        return None
+    return [Counted(span, ()) for span in measured.spans if span.start_ns < read_ns]
+
+
+def _add_stretches(
+    parts: Parts, evidence: Evidence, claim: Claim, measured: Measured, pieces: Sequence[Counted]
+) -> None:
+    # What is counted by its interval ends where the interval does, to the nanosecond.
+    edge_ns = 0 if is_itemised(evidence, claim) else _edge_ns(claim, measured)
+    for stretch in _wider_than(edge_ns, _stretches(evidence, claim, measured, pieces)):
+        length_ns = stretch.span.stop_ns - stretch.span.start_ns
+        for rule in OF_SPANS:
+            if (shown_by := rule(stretch)) is not None:
+                parts.add(rule.__name__, shown_by.stage, stretch.excess * length_ns, [shown_by])
+                break
+
+
+def _add_remainder(parts: Parts, remainder: Remainder) -> None:
+    """Add what no stretch of time explains. What is within the rounding needs no other cause."""
+    claim, measured = remainder.claim, remainder.measured
+    rules = OF_REMAINDERS[-1:] if rounding(remainder) else OF_REMAINDERS
+    for rule in rules:
+        if remainder.ns and (found := rule(remainder)) is not None and found.ns:
+            parts.add(rule.__name__, claim.stage, found.ns, found.intervals)
+            remainder = remainder._replace(ns=remainder.ns - found.ns)
+    if remainder.ns:
+        parts.add(UNEXPLAINED, claim.stage, remainder.ns, measured.intervals)
+
+
+def _stretches(
+    evidence: Evidence, claim: Claim, measured: Measured, pieces: Sequence[Counted]
+) -> Iterator[Stretch]:
+    """Yield what was counted more or less often than it was measured, cut at every boundary, in order."""
+    held_against = frozenset(interval.interval for interval in measured.intervals)
+    spoken_of = held_against.union(*(piece.intervals for piece in pieces))
+    hull = hull_of([*measured.spans, *(piece.span for piece in pieces)])
+    # torch's own hundreds of stages would name what the stages around them name better.
+    near: list[tuple[Span, Interval | None]] = [
+        (span_of(interval), interval)
+        for interval in evidence.near(measured.process, hull)
+        if interval.source != "torch"
+        or claim.source == "torch"
+        or interval.is_top_level
+        or interval.interval in spoken_of
+    ]
+    if (ready_ns := evidence.ready_ns(claim, measured.process)) is not None:
+        near.append((Span(ready_ns, hull.stop_ns), None))
+    for span, (is_measured, covering, around) in sweep(
+        measured.spans, [(piece.span, piece) for piece in pieces], near
+    ):
+        if len(covering) != is_measured:
+            known = sorted((interval for interval in around if interval is not None), key=by_enclosure)
+            yield Stretch(
+                claim, evidence, measured, span, tuple(covering), is_measured, tuple(known), held_against
+            )
+
+
+def _edge_ns(claim: Claim, measured: Measured) -> float:
+    """Return how well the ends of what was counted are known."""
+    return (claim.resolution_ns or 0) / 2 + measured.uncertainty_ns / len(measured.intervals)
+
+
+def _is_apart(claim: Claim, measured: Measured, pieces: Sequence[Counted]) -> bool:
+    """Tell whether counted and measured time differ by more than how well one piece's ends are known."""
+    if len(pieces) != 1 or len(measured.spans) != 1:
+        return True
+    (one,), (other,) = pieces, measured.spans
+    ends = zip(one.span, other, strict=True)
+    return max(abs(end - other_end) for end, other_end in ends) > _edge_ns(claim, measured)
+
+
+def _wider_than(edge_ns: float, stretches: Iterable[Stretch]) -> Iterator[Stretch]:
+    """Leave out what is no wider than an edge is known: two clocks' looks at one moment, a rounded number."""
+    together: list[Stretch] = []
+
+    def known() -> list[Stretch]:
+        width_ns = together[-1].span.stop_ns - together[0].span.start_ns if together else 0
+        return together if width_ns > edge_ns else []
+
+    for stretch in stretches:
+        if together and (
+            together[-1].span.stop_ns != stretch.span.start_ns or together[-1].excess != stretch.excess
+        ):
+            yield from known()
+            together = []
+        together.append(stretch)
+    yield from known()

@@ -1,0 +1,137 @@
+"""How far back a number reaches: no further than what it speaks of, or it has the number before it inside.
+
+A number ends where it was made, and so it covers as much time before that as it says. Where it says more than
+its own intervals took, that may be a clock that began to run a little before them, with nothing else to count
+in between; or a sum that was never set to 0. Anything else nobody counted there:
+
+    |==first==|    |===second===|      what the numbers speak of
+                 <--------------|      its clock began to run before it
+    <---------|    <------------|      5.71 and then 6.25: idle time is in no sum
+        <-----------------------|      a number that nothing explains
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ledger.reconciliation.causes import Reach, cumulative
+from ledger.reconciliation.counting import Counted
+from ledger.reconciliation.evidence import Evidence, span_of
+from ledger.reconciliation.measuring import Measured
+from ledger.reconciliation.spans import Span, hull_of
+from ledger.records import Claim, Interval
+
+
+class Number(NamedTuple):
+    """A number that was said, and the intervals that it speaks of."""
+
+    ns: int
+    resolution_ns: int
+    intervals: tuple[Interval, ...]
+    hull: Span
+    """From where the first of its intervals begins to where the last one ends."""
+
+    def is_before(self, other: "Number") -> bool:
+        """Tell whether what it speaks of was over when what another one speaks of began."""
+        return self.hull.stop_ns <= other.hull.start_ns
+
+
+def numbers_before(evidence: Evidence, against: Mapping[Claim, Measured]) -> Mapping[Claim, Sequence[Number]]:
+    """Return, of each claim of an interval, the number of its kind before it: of any role, and of its own."""
+    last: dict[tuple[str | None, ...], tuple[Number, Sequence[Number]]] = {}
+    before: dict[Claim, Sequence[Number]] = {}
+    for claim in evidence.claims:
+        measured = against.get(claim)
+        if measured is None or claim.counts not in ("interval", "addition"):
+            continue
+        number = Number(
+            claim.claimed_ns, claim.resolution_ns or 0, measured.intervals, hull_of(measured.spans)
+        )
+        kind = (claim.process, claim.counts, claim.source, claim.stage)
+        for key in (kind, (*kind, claim.role)):
+            known: Sequence[Number] = ()
+            if key in last:
+                other, known = last[key]
+                # One thing may be said twice: what came before it is what came before both.
+                known = [other] if other.is_before(number) else known
+            last[key] = (number, known)
+            before[claim] = [*before.get(claim, ()), *known]
+    return before
+
+
+class Reaching(NamedTuple):
+    """What a claimant counted of its own, and the numbers that it counted once more."""
+
+    pieces: list[Counted]
+    again: list[Number]
+
+
+def reaching(
+    evidence: Evidence, claim: Claim, measured: Measured, pieces: Sequence[Counted], before: Sequence[Number]
+) -> Reaching:
+    """Cut off what reaches back too far; `before` are the numbers of its kind that came before a claim."""
+    found = Reaching([], [])
+    clocks = _Clocks(evidence, measured, pieces)
+    is_accumulator = claim.counts in ("total", "ranks")
+    last: dict[str | None, Number] = {}
+    for piece in pieces:
+        intervals = clocks.spoken_of(piece)
+        if piece.is_sum or piece.range is not None or not intervals:
+            found.pieces.append(piece)
+            continue
+        start_ns, stop_ns = piece.span
+        own, role = hull_of(map(span_of, intervals)), intervals[-1].role
+        number = Number(stop_ns - start_ns, claim.resolution_ns or 0, intervals, own)
+        begin_ns = own.start_ns
+        if is_accumulator:
+            before = [other for key in (None, role) if (other := last.get(key)) and other.is_before(number)]
+            begin_ns = clocks.begin_ns(own)
+            last[None] = last[role] = number
+        if begin_ns - start_ns > clocks.apart_ns:
+            # A number that has another one in it, or that nothing explains, has no time of its own before.
+            tolerance_ns = clocks.apart_ns * len(intervals)
+            begin_ns, again = _again(number, start_ns, before, (own.start_ns, begin_ns), tolerance_ns)
+            found.again.extend(again)
+        found.pieces.append(piece._replace(span=Span(max(start_ns, begin_ns), stop_ns)))
+    return found
+
+
+def _again(
+    number: Number, start_ns: int, before: Sequence[Number], begins_ns: Sequence[int], tolerance_ns: float
+) -> tuple[int, Sequence[Number]]:
+    """Return when a number's own time began, and which number before is inside of it besides."""
+    for begin_ns in begins_ns:
+        for other in before:
+            roundings_ns = (number.resolution_ns + other.resolution_ns) / 2
+            if cumulative(Reach(begin_ns - start_ns, other.ns, tolerance_ns + roundings_ns)):
+                return begin_ns, [other]
+    return begins_ns[0], []
+
+
+class _Clocks:
+    """When the clocks of a claim's numbers may have begun to run."""
+
+    def __init__(self, evidence: Evidence, measured: Measured, pieces: Sequence[Counted]) -> None:
+        self._evidence = evidence
+        self._process = measured.process
+        self._whole = sorted(measured.spans)
+        self.apart_ns = measured.uncertainty_ns / max(1, len(measured.intervals))
+        """How well the time of one interval is known."""
+        self._stops = sorted(
+            max(span_of(interval).stop_ns for interval in intervals)
+            for intervals in map(self.spoken_of, pieces)
+            if intervals
+        )
+
+    def spoken_of(self, piece: Counted) -> tuple[Interval, ...]:
+        """Return the intervals that something was counted for."""
+        known = (self._evidence.by_id.get((self._process, number)) for number in piece.intervals)
+        return tuple(interval for interval in known if interval is not None)
+
+    def begin_ns(self, own: Span) -> int:
+        """Return since when nothing else was counted, within the same compile."""
+        at = bisect_right(self._whole, own.start_ns, key=lambda span: span.start_ns) - 1
+        if at < 0 or not self._whole[at].covers(own):
+            return own.start_ns
+        last = bisect_right(self._stops, own.start_ns) - 1
+        return max(self._whole[at].start_ns, self._stops[last] if last >= 0 else 0)

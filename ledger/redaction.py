@@ -1,0 +1,150 @@
+"""Blots hosts, user names and paths out of events, so that a session can be shown to strangers.
+
+What is measured stays, and so does what it is compared by: a redacted session reduces to the same times,
+totals, differences and causes. Pure: events in, events out.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, cast, get_args
+
+from pydantic import JsonValue
+
+from ledger.blotting import Blotter, Learner, Pen
+from ledger.events import Event, EventBase
+from ledger.telling import Kind, words
+from ledger.vocabulary import ROLE_OF_TORCH, STAGES, Counts, Outcome, Source
+
+_PROSE: Final = ("text", "detail", "error")
+_WHOLE: Final[dict[str, Kind]] = {
+    "host": "host",
+    "boot_id": "boot",
+    "time_namespace": "namespace",
+    "pid_namespace": "namespace",
+}
+_PROCESS_IDS: Final = ("process", "lost")
+_LOST: Final = ":lost"
+"""How the collector calls the process that tells of another one's loss."""
+_KEPT: Final = frozenset(
+    {
+        *STAGES,
+        *(stage for stages in STAGES.values() for stage in stages),
+        *(name for model in EventBase.__subclasses__() for name in model.model_fields),
+        *(str(model.model_fields["kind"].default) for model in EventBase.__subclasses__()),
+        *get_args(Source),
+        *get_args(Outcome),
+        *get_args(Counts),
+        ROLE_OF_TORCH,
+    }
+) | words(
+    """
+    language_model encoder drafter backbone eagle_head engine_ready first_token events_not_written
+    hook_missing accumulator clock wall range cache hit miss compiled outdated control ambiguous intervals
+    graph_index cache_key cache_key_env cache_state compile_id
+    root user users home main localhost python python3 torch vllm triton inductor cuda ray docker worker model
+    models compile compile-ledger compile_ledger s ms us ns took rank
+    """
+)
+"""The format's own words, which the reducer and the saved queries look for; then names that are nobody's."""
+
+
+class Redaction:
+    """Blots of one export: the same thing has the same blot in all of its events.
+
+    It goes over all events once to learn their names, and is then asked for each.
+    """
+
+    def __init__(self, events: Iterable[Event], keep: Iterable[str] = ()) -> None:
+        """`keep` are words that stay, in whatever place, as the format's own do."""
+        learner = Learner(_KEPT | {word.lower() for word in keep} | set(keep))
+        processes: defaultdict[str, set[str]] = defaultdict(set)
+        for event in events:
+            _fields(event, learner)
+            processes[event.session].add(event.process.removesuffix(_LOST))
+        for process in set[str]().union(*processes.values()):
+            # Out of a log, by the host that Ray named: `pid-5@10.0.0.7`.
+            _, at, host = process.rpartition("@")
+            learner.whole("host", host) if at else learner.value(process)
+        self._pen: Final = Blotter(learner)
+        self._renamed: Final = {
+            session: _renamed(sorted(known), self._pen) for session, known in processes.items()
+        }
+
+    @property
+    def counts(self) -> Mapping[Kind, int]:
+        """How many different things were blotted out so far, by what they are."""
+        return self._pen.counts
+
+    def __call__(self, event: Event) -> Event:
+        """Return an event with its blots."""
+        changed = _fields(event, self._pen)
+        names = self._renamed.get(event.session, {})
+        changed["process"] = _process(event.process, names)
+        if event.kind == "process_lost":
+            changed["lost"] = _process(event.lost, names)
+        return event.model_copy(update=changed)
+
+
+def redacted(events: Callable[[], Iterable[Event]], keep: Iterable[str] = ()) -> Iterator[Event]:
+    """Yield events with their blots; `events` is called twice, and gives the same ones each time."""
+    return map(Redaction(events(), keep), events())
+
+
+def _fields(event: Event, pen: Pen) -> dict[str, object]:
+    """Return the fields of an event in which there is text, as a pen leaves them."""
+    values: Iterable[tuple[str, object]] = event
+    return {
+        name: blotted
+        for name, value in values
+        if name not in _PROCESS_IDS and (blotted := _field(name, value, pen)) is not value
+    }
+
+
+def _field(name: str, value: object, pen: Pen) -> object:
+    if isinstance(value, tuple):
+        texts = cast("tuple[str, ...]", value)
+        return _command(texts, pen) if name == "command" else tuple(map(pen.prose, texts))
+    if isinstance(value, dict):
+        if name == "data":
+            return _data(cast("dict[str, JsonValue]", value), "", pen)
+        texts = cast("dict[str, str]", value).items()
+        if name == "versions":
+            return {pen.prose(key): pen.version(key, text) for key, text in texts}
+        return {pen.prose(key): pen.of_key(key, text, pen.argument) for key, text in texts}
+    if not isinstance(value, str):
+        return value
+    if name in _WHOLE:
+        return pen.whole(_WHOLE[name], value)
+    return pen.prose(value) if name in _PROSE else pen.value(value)
+
+
+def _command(arguments: tuple[str, ...], pen: Pen) -> tuple[str, ...]:
+    """`--host node7`: what an argument is may be said by the one before it."""
+    options = ("", *(text if text.startswith("-") else "" for text in arguments[:-1]))
+    return tuple(
+        pen.of_key(option, text, pen.argument) for option, text in zip(options, arguments, strict=True)
+    )
+
+
+def _data(value: JsonValue, key: str, pen: Pen) -> JsonValue:
+    if isinstance(value, dict):
+        return {pen.prose(name): _data(inner, name, pen) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_data(inner, key, pen) for inner in value]
+    return pen.of_key(key, value, pen.value) if isinstance(value, str) else value
+
+
+def _renamed(processes: list[str], pen: Blotter) -> dict[str, str]:
+    """Return other names for a session's processes, in their order, where one of them tells a host.
+
+    All of them, since equal totals are told apart by the order of the processes' ids.
+    """
+    if all(pen.value(process) == process for process in processes):
+        return {}
+    width = len(str(len(processes)))
+    return {process: f"<process-{number:0{width}}>" for number, process in enumerate(processes, 1)}
+
+
+def _process(process: str, renamed: Mapping[str, str]) -> str:
+    base = process.removesuffix(_LOST)
+    return renamed.get(base, base) + process[len(base) :]

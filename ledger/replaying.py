@@ -1,0 +1,328 @@
+"""Goes through a session's events again, in their order on one clock, with the session as it was at each."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Final, NamedTuple
+
+from ledger.clock import Anchor
+from ledger.cycles import without_cycle_search
+from ledger.durations import ns_of
+from ledger.errors import ConflictingEvents, NoSuchMoment
+from ledger.events import Event, EventRow, MilestoneReached, ProcessJoined, TotalClaimed, from_row
+from ledger.intervals import start_of, stop_of
+from ledger.moments import Begun, Change, Folding, State, body_of
+from ledger.records import Claim
+from ledger.reducer import SessionEvents, StageEvents, claim_of
+from ledger.timeline import Timeline, timeline_of_stored
+
+_CHECKPOINT_EVERY: Final = 1_000
+"""Events between two kept states: what lies between is folded again when it is looked at."""
+
+
+class OpenStage(NamedTuple):
+    """A stage that had begun and not ended."""
+
+    process: str
+    interval: int
+    stage: str
+    activity: str
+    role: str | None
+    component: str | None
+    source: str
+    thread: str | None
+    open_ns: int
+    """From its start until then."""
+
+
+class TotalSoFar(NamedTuple):
+    """A role's time in one process until then, as `role_totals` of the events until then has it."""
+
+    process: str
+    role: str | None
+    activity: str
+    total_ns: int
+
+
+class Moment:
+    """A session after its first `position` events. What it shows is made when it is looked at."""
+
+    __slots__ = ("_replay", "at_ns", "position")
+
+    def __init__(self, replay: "Replay", position: int, at_ns: int) -> None:
+        self._replay = replay
+        self.position: Final = position
+        self.at_ns: Final = at_ns
+        """Since the session's first event, in nanoseconds."""
+
+    @property
+    def open(self) -> tuple[OpenStage, ...]:
+        """The stages that were open, in the order in which they began."""
+        return tuple(
+            self._replay.open_stage(begun, self.at_ns) for begun in self._replay.state(self.position).open
+        )
+
+    @property
+    def totals(self) -> tuple[TotalSoFar, ...]:
+        """The time of each role and activity so far, by process; what is open counts in none."""
+        totals = self._replay.state(self.position).totals_ns()
+        return tuple(TotalSoFar(*group, total_ns) for group, total_ns in totals.items())
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """The claims that had been made."""
+        return self._replay.claims(self.position)
+
+    @property
+    def milestones(self) -> tuple[str, ...]:
+        """The names of the milestones that had been reached."""
+        return self._replay.milestones(self.position)
+
+    @property
+    def timeline(self) -> Timeline:
+        """The session as it reduces to by these events; after the last one it is the ledger's own."""
+        return self._replay.timeline(self.position)
+
+
+class Replay:
+    """One session's events, those of all processes and hosts in order on one clock.
+
+    Times of one clock domain are compared as they are. Several domains are laid beside each other by the wall
+    clock that was read when their processes joined: as well as their hosts' clocks agree. A domain that says
+    nothing of the wall clock begins with the session, and its processes are in `unplaced`.
+    """
+
+    def __init__(self, rows: Iterable[EventRow], ids: Mapping[tuple[str, int], int] | None = None) -> None:
+        """Take the rows of one session, in any order; `ids` has the ledger's ids, by process and `seq`.
+
+        Raises ConflictingEvents where two different events have one key, or where there are two sessions.
+        """
+        with without_cycle_search():
+            known = _distinct(rows)
+            clock = _Clock(known)
+            ordered = sorted((clock.of(row), row.process, row.seq, row) for row in known)
+            first_ns = ordered[0][0] if ordered else 0
+            self.rows: Final = [row for *_, row in ordered]
+            """The events in their order, as rows."""
+            self._at_ns: Final = [at_ns - first_ns for at_ns, *_ in ordered]
+            folding = Folding()
+            self._changes: Final = [folding.take(row) for row in self.rows]
+            self._checkpoints: Final = list(_checkpoints(self._changes))
+        self.session: Final = known[0].session if known else ""
+        self.unplaced: Final = clock.unplaced
+        """The processes of which nobody knows when they were, beside the others."""
+        self._ids = ids or {}
+        self._clock: Final = clock
+        self._first_ns: Final = first_ns
+        self._cursor: tuple[int, State] = (0, State())
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[tuple[Event, Moment]]:
+        """Yield each event with the session as it was right after it."""
+        for position, (row, at_ns) in enumerate(zip(self.rows, self._at_ns, strict=True), 1):
+            yield from_row(row), Moment(self, position, at_ns)
+
+    def at(self, position: int) -> Moment:
+        """Return the session after so many of its events. Raises NoSuchMoment."""
+        if not 0 <= position <= len(self.rows):
+            raise NoSuchMoment(f"there are {len(self.rows):,} events, so no moment after {position:,}")
+        return Moment(self, position, self._at_ns[position - 1] if position else 0)
+
+    def event(self, position: int) -> Event:
+        """Return the event that led to `at(position)`; the first is number 1."""
+        return from_row(self.rows[position - 1])
+
+    def until(self, what: str) -> Moment:
+        """Return a moment by its name: a time since the first event, a milestone, or an event.
+
+        "12.5 s" is after all events until then; "engine_ready" after that milestone's; "4711" after the event
+        of that id in the ledger; "PROCESS:12" after the event of that process with that `seq`. Raises
+        NoSuchMoment.
+        """
+        for position, row in enumerate(self.rows, 1):
+            is_named = row.kind == "milestone_reached" and body_of(row).get("name") == what
+            is_id = what.isdecimal() and self._ids.get((row.process, row.seq)) == int(what)
+            if is_named or is_id or f"{row.process}:{row.seq}" == what:
+                return self.at(position)
+        if (since_ns := ns_of(what)) is not None:
+            position = bisect_right(self._at_ns, since_ns)
+            return Moment(self, position, since_ns)
+        named = ", ".join(self.milestones(len(self))) or "none"
+        raise NoSuchMoment(
+            f'no moment {what!r}; name a time ("12.5 s"), a milestone ({named}), or an event\'s id or '
+            "PROCESS:SEQ"
+        )
+
+    def claims(self, position: int) -> tuple[Claim, ...]:
+        """Return the claims among the first events."""
+        until = bisect_right(self._claims, position, key=lambda claimed: claimed[0])
+        return tuple(claim for _, claim in self._claims[:until])
+
+    def milestones(self, position: int) -> tuple[str, ...]:
+        """Return the names of the milestones among the first events."""
+        until = bisect_right(self.reached, position, key=lambda reached: reached[0])
+        return tuple(name for _, name in self.reached[:until])
+
+    def timeline(self, position: int) -> Timeline:
+        """Reduce the first events."""
+        stages: defaultdict[str, StageEvents] = defaultdict(lambda: StageEvents([], []))
+        others: list[Event] = []
+        for row in self.rows[:position]:
+            if row.kind == "stage_started":
+                stages[row.process].starts.append(start_of(row))
+            elif row.kind == "stage_stopped":
+                stages[row.process].stops.append(stop_of(row))
+            else:
+                others.append(from_row(row))
+        with without_cycle_search():
+            return timeline_of_stored(self.session, SessionEvents(stages, others))
+
+    def state(self, position: int) -> State:
+        """Return what was open and top-level after the first events: to be looked at before the next call."""
+        done, state = self._cursor
+        checkpoint = position // _CHECKPOINT_EVERY
+        if done > position or done < checkpoint * _CHECKPOINT_EVERY:
+            done, state = checkpoint * _CHECKPOINT_EVERY, self._checkpoints[checkpoint].copy()
+        for changes in self._changes[done:position]:
+            for change in changes:
+                state.apply(change)
+        self._cursor = (position, state)
+        return state
+
+    def open_stage(self, begun: Begun, at_ns: int) -> OpenStage:
+        """Return an open interval as it was at a time since the first event."""
+        start = begun.start
+        began_ns = self._clock.on_one(begun.process, start.at_ns) - self._first_ns
+        return OpenStage(
+            begun.process,
+            start.interval,
+            start.stage,
+            start.activity,
+            begun.role,
+            start.component,
+            start.source,
+            start.thread,
+            at_ns - began_ns,
+        )
+
+    @cached_property
+    def _claims(self) -> list[tuple[int, Claim]]:
+        events = ((position, from_row(row)) for position, row in self._of_kind("total_claimed"))
+        return [(position, claim_of(event)) for position, event in events if isinstance(event, TotalClaimed)]
+
+    @cached_property
+    def reached(self) -> list[tuple[int, str]]:
+        """The milestones by name, each with the position of its event."""
+        events = ((position, from_row(row)) for position, row in self._of_kind("milestone_reached"))
+        return [(position, event.name) for position, event in events if isinstance(event, MilestoneReached)]
+
+    def _of_kind(self, kind: str) -> Iterator[tuple[int, EventRow]]:
+        return ((position, row) for position, row in enumerate(self.rows, 1) if row.kind == kind)
+
+
+Domain = tuple[str | None, ...]
+
+
+class _Clock:
+    """Lays the clocks of a session's processes on one: nanoseconds since the epoch, where that is known."""
+
+    def __init__(self, rows: Sequence[EventRow]) -> None:
+        joined = [from_row(row) for row in rows if row.kind == "process_joined"]
+        self._domain_of: dict[str, Domain] = {}
+        anchors: defaultdict[Domain, list[Anchor]] = defaultdict(list)
+        for event in sorted((e for e in joined if isinstance(e, ProcessJoined)), key=lambda e: e.seq):
+            if event.host is None and event.boot_id is None:
+                continue
+            domain = (event.host, event.boot_id, event.time_namespace)
+            domain = self._domain_of.setdefault(event.process, domain)
+            if event.wall_ns is not None:
+                anchors[domain].append(Anchor(event.at_ns, event.wall_ns))
+        # Of what a collector says about a process, the time is that process's own.
+        self._speaks_of = {
+            row.process: str(body_of(row)["lost"]) for row in rows if row.kind == "process_lost"
+        }
+        first_ns: dict[Domain, int] = {}
+        for row in rows:
+            domain = self._domain(row.process)
+            first_ns[domain] = min(first_ns.get(domain, row.at_ns), row.at_ns)
+        # Read once for a domain, so that its own times keep their distances.
+        self._ahead_ns = {
+            domain: min(of).wall_ns - min(of).at_ns for domain, of in anchors.items() if domain in first_ns
+        }
+        began_ns = min((first_ns[domain] + ahead for domain, ahead in self._ahead_ns.items()), default=None)
+        unplaced = first_ns.keys() - self._ahead_ns.keys()
+        for domain in unplaced:
+            self._ahead_ns[domain] = (0 if began_ns is None else began_ns) - first_ns[domain]
+        is_alone = len(first_ns) <= 1
+        processes = {self._speaks_of.get(row.process, row.process) for row in rows}
+        self.unplaced = tuple(
+            sorted(process for process in processes if not is_alone and self._domain(process) in unplaced)
+        )
+
+    @property
+    def domains(self) -> int:
+        """How many clocks there are."""
+        return len(self._ahead_ns)
+
+    def of(self, row: EventRow) -> int:
+        """Return an event's time on the one clock."""
+        return self.on_one(row.process, row.at_ns)
+
+    def on_one(self, process: str, at_ns: int) -> int:
+        """Return a time of a process on the one clock."""
+        return at_ns + self._ahead_ns[self._domain(process)]
+
+    def _domain(self, process: str) -> Domain:
+        process = self._speaks_of.get(process, process)
+        return self._domain_of.get(process, (process,))
+
+
+class Aligned(NamedTuple):
+    """The clocks of a session's processes, laid on one."""
+
+    ahead_ns: Mapping[str, int]
+    """By process: what makes of its times those since the session's first event."""
+    unplaced: tuple[str, ...]
+    """The processes of which nobody knows when they were, beside the others."""
+    domains: int
+    """How many clocks those are. Of several, times are as well aligned as their hosts' wall clocks agree."""
+
+
+def aligned(rows: Sequence[EventRow]) -> Aligned:
+    """Lay the clocks of one session's processes on one, as a replay does.
+
+    Each process's first event and all that say when and where one joined, or was lost, are enough.
+    """
+    clock = _Clock(rows)
+    first_ns = min(map(clock.of, rows), default=0)
+    ahead_ns = {row.process: clock.on_one(row.process, 0) - first_ns for row in rows}
+    return Aligned(ahead_ns, clock.unplaced, clock.domains)
+
+
+def _checkpoints(changes: Iterable[Iterable[Change]]) -> Iterator[State]:
+    """Yield the state before each `_CHECKPOINT_EVERY`th event."""
+    state = State()
+    for position, of_event in enumerate(changes):
+        if position % _CHECKPOINT_EVERY == 0:
+            yield state.copy()
+        for change in of_event:
+            state.apply(change)
+    yield state
+
+
+def _distinct(rows: Iterable[EventRow]) -> list[EventRow]:
+    """Return each event once. Raises ConflictingEvents."""
+    known: dict[tuple[str, int], EventRow] = {}
+    session = None
+    for row in rows:
+        session = session or row.session
+        if row.session != session:
+            raise ConflictingEvents(f"events of two sessions, {session} and {row.session}, are no replay")
+        there = known.setdefault((row.process, row.seq), row)
+        # The time on the wall is derived, and may be known to one of the two only.
+        if there is not row and there._replace(wall_ns=row.wall_ns) != row:
+            raise ConflictingEvents(f"two events of process {row.process} have seq {row.seq}")
+    return list(known.values())

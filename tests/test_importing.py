@@ -1,0 +1,158 @@
+"""The command `import` and what it does: what it recognises, what it says, and that twice changes nothing."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger import Event, Ledger, MilestoneReached, NotRecognised, Unread
+from ledger.importing import HEAD_BYTES, import_into, importer_of
+from ledger.store import Store
+from tests.reading_logs import LOGS, line
+from tests.terminals import terminal
+
+LOG = LOGS / "vllm-0.24.0-h200-vl-cold.log"
+TRACES = Path(__file__).parent / "data" / "traces"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ledger.cli", "import", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    return run
+
+
+class Made:
+    """An importer of what a test says."""
+
+    name = "made up"
+
+    def __init__(self, *items: Event | Unread) -> None:
+        self._items = items
+
+    def recognises(self, path: Path, head: bytes) -> bool:
+        return True
+
+    def size(self, path: Path) -> int:
+        return 0
+
+    def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | Unread]:
+        yield from self._items
+
+
+def test_logs_and_traces_come_into_one_ledger(run: Run, path: Path) -> None:
+    shown = run(LOG, TRACES / "ranks", TRACES / "block", "-o", path)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    log, ranks, block = shown.stdout.splitlines()
+    assert re.fullmatch(
+        rf"{re.escape(str(LOG))}: a log of vLLM's: log-[0-9a-f]{{16}}: \d+ new events, 0 known ones, "
+        "0 lines that could not be read",
+        log,
+    )
+    assert "a trace of torch's, or a folder of them: trace-" in ranks
+    assert "trace-" in block
+    with Ledger.open(path) as ledger:
+        assert len(ledger.sessions()) == 3
+        assert ledger.sql("SELECT events_not_projected AS n FROM ledger_info") == [{"n": 0}]
+
+
+def test_the_same_files_twice_change_nothing(run: Run, path: Path) -> None:
+    first = run(LOG, TRACES / "ranks", "-o", path)
+    before = path.read_bytes()
+    second = run(LOG, TRACES / "ranks", "-o", path)
+    for one, other in zip(first.stdout.splitlines(), second.stdout.splitlines(), strict=True):
+        assert other == re.sub(r"(\d+) new events, 0 known", r"0 new events, \1 known", one)
+    assert path.read_bytes() == before
+
+
+def test_many_sessions_are_named_by_the_first_and_the_last(run: Run, tmp_path: Path) -> None:
+    begins = line("Initializing a V1 LLM engine (v0.24.0) with config: x")
+    loads = line("Loading weights took 3.00 seconds")
+    (tmp_path / "vllm.log").write_text(f"{begins}\n{loads}\n" * 4)
+    assert re.search(r": 4 sessions, log-(\w{16}) to log-\1-4: \d+ new events", run("vllm.log").stdout)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "an empty file: there is nothing to import"),
+        (os.urandom(1_000) + b"\0", "a binary file, or not in UTF-8: neither "),
+        (LOG.read_text().encode("utf-16"), "a binary file, or not in UTF-8: neither "),
+        (b"hello\n", "neither "),
+        (b"\n" * HEAD_BYTES + LOG.read_bytes(), "neither "),
+    ],
+)
+def test_what_nobody_reads_is_said_in_one_line_and_nothing_is_written(
+    run: Run, tmp_path: Path, path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "x.log").write_bytes(content)
+    # The log before it is not imported either.
+    shown = run(LOG, "x.log", "-o", path)
+    assert (shown.returncode, shown.stdout, shown.stderr.count("\n")) == (2, "", 1)
+    assert f"x.log: {said}" in shown.stderr
+    if "neither" in said:
+        assert "a log of vLLM's" in shown.stderr
+        assert "a trace of torch's" in shown.stderr
+    assert not path.exists()
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, said in (
+        ("pipe", "write it to a file first"),
+        ("missing.log", "No such file"),
+        ("", "neither "),  # an empty folder
+    ):
+        with pytest.raises(NotRecognised, match=said):
+            importer_of(tmp_path / name)
+
+
+def test_a_log_may_begin_with_other_lines(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "ci.log").write_bytes(b"Collecting vllm\n" * 60_000 + LOG.read_bytes())
+    assert ": a log of vLLM's: log-" in run("ci.log").stdout
+
+
+def test_a_broken_encoding_and_a_line_of_10_mb_cost_nothing_else(
+    run: Run, tmp_path: Path, path: Path
+) -> None:
+    events = re.search(r"\d+ new events", run(LOG, "-o", "whole.db").stdout)
+    assert events is not None
+    broken = LOG.read_bytes().replace("—".encode(), b"\x97")
+    (tmp_path / "x.log").write_bytes(
+        broken[:5_000] + b"\n\xff\xc3(" + b" took 5 s" * 1_100_000 + broken[5_000:]
+    )
+    shown = run("x.log", "-o", path)
+    assert f"{events[0]}, 0 known ones, 1 lines that could not be read: see rejected_lines" in shown.stdout
+    with Ledger.open(path) as ledger:
+        [row] = ledger.sql("SELECT file, reason FROM rejected_lines")
+        assert row == {"file": "x.log", "reason": "a line of more than 65,536 bytes: not read"}
+
+
+def test_what_another_version_read_otherwise_is_left_out_and_counted(path: Path) -> None:
+    first = MilestoneReached(session="s", process="p", seq=0, at_ns=1, name="engine_ready")
+    other = first.model_copy(update={"name": "first_token"})
+    store = Store.open(path)
+    import_into(store, path, Made(first), lambda _: None)
+    done = import_into(store, path, Made(other), lambda _: None)
+    store.close()
+    assert (done.events, done.known, done.conflicting) == (0, 0, 1)
+
+
+def test_on_a_terminal_a_bar_shows_how_far_it_has_come(tmp_path: Path, path: Path) -> None:
+    file = tmp_path / "[red]vllm.log"
+    serving = line("Avg prompt throughput: 1.0 tokens/s, Running: 4 reqs", who="(APIServer pid=1) ")
+    file.write_bytes(LOG.read_bytes() + f"{serving}\n".encode() * 500_000)
+    with terminal([sys.executable, "-m", "ledger.cli", "import", str(file), "-o", str(path)]) as shown:
+        assert shown.finish() == 0
+        text = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", shown.screen).decode()
+    percents = [int(percent) for percent in re.findall(r"\[red\]vllm\.log [━╸╺ ]+ (\d+)%", text)]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
+    assert any(0 < percent < 100 for percent in percents)

@@ -1,0 +1,94 @@
+"""What stands out, held against the plain way of finding it: to look at every choice."""
+
+import sys
+from itertools import combinations
+from math import comb
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import mannwhitneyu, rankdata
+
+from ledger.errors import MissingExtra
+from ledger.significance import ALPHA, can_find, holm, needed_per_side, stand_apart
+
+NUMBERS = st.lists(st.integers(0, 8), min_size=2, max_size=5)
+
+
+def half_apart(a: list[float], b: list[float]) -> float:
+    """The statistic as it is defined: the difference of the mean ranks of the faster halves."""
+    halves = [sorted(side)[: (len(side) + 1) // 2] for side in (a, b)]
+    return sum(halves[0]) / len(halves[0]) - sum(halves[1]) / len(halves[1])
+
+
+@settings(deadline=None)
+@given(NUMBERS, NUMBERS)
+def test_p_is_twice_the_share_of_the_choices_that_lie_as_far_to_that_side(a: list[int], b: list[int]) -> None:
+    ranks = rankdata([*a, *b]).tolist()
+    seen = half_apart(ranks[: len(a)], ranks[len(a) :])
+    below = above = 0
+    for chosen in combinations(range(len(ranks)), len(a)):
+        rest = [rank for place, rank in enumerate(ranks) if place not in chosen]
+        apart = half_apart([ranks[place] for place in chosen], rest)
+        below += apart <= seen + 1e-9
+        above += apart >= seen - 1e-9
+    found = stand_apart(a, b)
+    assert found.p == pytest.approx(min(1, 2 * min(below, above) / comb(len(ranks), len(a))))
+    assert found.direction == (seen < -1e-9) - (seen > 1e-9)
+
+
+@settings(deadline=None)
+@given(NUMBERS, NUMBERS)
+def test_order_does_not_matter_and_to_exchange_the_sets_turns_the_direction(
+    a: list[int], b: list[int]
+) -> None:
+    found = stand_apart(a, b)
+    assert stand_apart(sorted(a), sorted(b, reverse=True)) == found
+    assert stand_apart(b, a) == (found.p, -found.direction)
+
+
+@settings(deadline=None)
+@given(NUMBERS)
+def test_a_set_does_not_stand_out_of_itself(numbers: list[int]) -> None:
+    assert stand_apart(numbers, numbers) == (1.0, 0)
+
+
+def test_what_is_held_up_hides_no_shift_of_the_others() -> None:
+    a, b = range(10), range(10, 20)
+    # Of 184,756 choices 9,999 are looked at, and what was seen.
+    assert stand_apart(a, b) == (2 / 10_000, 1)
+    held_up = stand_apart([*a[:7], 97, 98, 99], [*b[:7], 90, 91, 92])
+    assert held_up.p <= ALPHA
+    assert held_up.direction == 1
+    assert mannwhitneyu([*a[:7], 97, 98, 99], [*b[:7], 90, 91, 92], method="exact").pvalue > ALPHA
+
+
+def test_without_scipy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(MissingExtra, match=r"compile-ledger\[stats\]"):
+        stand_apart([1, 2], [3, 4])
+
+
+def test_a_set_of_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="two or more"):
+        stand_apart([3], [1, 2])
+
+
+def test_holm_corrects_the_smallest_for_all_tests_the_next_for_all_but_one() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.7]) == [1, 1]
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize("tests", [1, 2, 6, 7, 40])
+def test_so_many_are_needed_that_sets_with_nothing_in_common_are_told_apart(tests: int) -> None:
+    needed = needed_per_side(tests)
+    for count, is_enough in ((needed, True), (needed - 1, False)):
+        apart = stand_apart(range(count), range(count, 2 * count))
+        assert (tests * apart.p <= ALPHA) == is_enough == can_find(count, count, tests)
+
+
+def test_how_many_are_needed_of_each_side_for_one_row_and_for_six() -> None:
+    assert (needed_per_side(1), needed_per_side(6)) == (4, 5)
+    assert can_find(3, 10, 6)
+    assert not can_find(1, 30, 2)
