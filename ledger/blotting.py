@@ -26,7 +26,7 @@ _KIND_OF: Final[dict[str, Kind]] = {
     "id": "id",
 }
 """What the groups of the patterns find, less those that need a look."""
-_PROSE_KEPT: Final = 1 << 14
+_TEXTS_KEPT: Final = 1 << 14
 
 
 class Pen(ABC):
@@ -35,10 +35,17 @@ class Pen(ABC):
     def __init__(self, kept: frozenset[str]) -> None:
         self.kept: Final = kept
         """Words of the format's own, which stay: a user may be called `model`."""
+        # Most texts of a session come by the thousand.
+        self.prose: Final = lru_cache(_TEXTS_KEPT)(self._prose)
+        """Running text, in which there may be anything."""
+        self.value: Final = lru_cache(_TEXTS_KEPT)(self._value)
+        """A value: where it begins as a path does, it is one to its end."""
 
     @abstractmethod
-    def prose(self, text: str) -> str:
-        """Running text, in which there may be anything."""
+    def _prose(self, text: str) -> str: ...
+
+    def _value(self, text: str) -> str:
+        return self.whole("path", text) if re.match(telling.ROOT, text) else self.prose(text)
 
     @abstractmethod
     def whole(self, kind: Kind, text: str) -> str:
@@ -47,12 +54,6 @@ class Pen(ABC):
     @abstractmethod
     def names(self, text: str) -> str:
         """A text that has no path or address in it, but maybe the name of a user or a host."""
-
-    def value(self, text: str) -> str:
-        """A value: where it begins as a path does, it is one to its end."""
-        if re.match(telling.ROOT, text):
-            return self.whole("path", text)
-        return self.prose(text)
 
     def argument(self, text: str) -> str:
         """What a shell takes as one word: of a command, or a variable's value."""
@@ -97,8 +98,7 @@ class Learner(Pen):
         self.taken: Final[set[str]] = set()
         """Blots that are there already, from a redaction before this one."""
 
-    def prose(self, text: str) -> str:
-        """Learn what running text says of users, and its quoted paths."""
+    def _prose(self, text: str) -> str:
         self.taken.update(re.findall(telling.BLOT, text))
         self._learn_users(text)
         for found in re.finditer(telling.QUOTED, text):
@@ -170,16 +170,11 @@ class Blotter(Pen):
         self._placed: Final = re.compile(
             f"{telling.INSIDE}|{telling.BLOT}|{telling.URL}|{telling.QUOTED}|{telling.ROOTED}|{telling.TOKEN}|{plain}"
         )
-        self._known_prose: Final = lru_cache(_PROSE_KEPT)(self._blot_prose)
 
     @property
     def counts(self) -> dict[Kind, int]:
         """How many different things were blotted out, by what they are."""
         return dict(Counter(kind for kind, _ in self._blots))
-
-    def prose(self, text: str) -> str:
-        """Return running text with its blots."""
-        return self._known_prose(text)
 
     def whole(self, kind: Kind, text: str) -> str:
         """Return the blot of a text; one that is a blot already stays."""
@@ -197,7 +192,7 @@ class Blotter(Pen):
         """Return a text with blots over the names of users and hosts alone."""
         return text if text in self.kept else self._names.sub(self._blotted, text)
 
-    def _blot_prose(self, text: str) -> str:
+    def _prose(self, text: str) -> str:
         if text in self.kept:
             return text
         for odd in self._odd:

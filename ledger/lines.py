@@ -1,6 +1,7 @@
 """A session as text: its events as the lines of a journal, and an end mark by which a whole file is known."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, NamedTuple
@@ -77,21 +78,17 @@ def looks_like_lines(head: bytes) -> bool:
     return any(f'"kind":"{kind}"'.encode() in plain for kind in kinds)
 
 
-def read_events(path: Path) -> Iterator[Event]:
+def read_events(path: str | os.PathLike[str]) -> Iterator[Event]:
     """Return the events of a file that was exported, after the whole of it was read and found as it was.
 
     In constant memory. Raises InvalidLines, with the line, where the file is cut, reordered, edited or
     something else; NewerLedger where a newer version wrote it.
     """
-    check_lines(path)
-    # Checked again: somebody may have written to it meanwhile.
-    return (line.content for line in checked_lines(path) if isinstance(line.content, EventBase))
-
-
-def check_lines(path: Path) -> None:
-    """Read a whole file of lines. Raises as `read_events` does."""
-    for _ in checked_lines(path):
+    file = Path(path)
+    for _ in checked_lines(file):
         pass
+    # Checked again: somebody may have written to it meanwhile.
+    return (line.content for line in checked_lines(file) if isinstance(line.content, EventBase))
 
 
 def checked_lines(path: Path) -> Iterator[Line]:

@@ -145,7 +145,8 @@ class Ledger:
         def events() -> Iterator[Event]:
             return (from_row(row) for one in sessions for row in self._store.rows_by_key(one, last_id))
 
-        return lines_of(redacted(events) if redact else events())
+        # Who exports may well be who recorded, and is named in a label.
+        return lines_of(redacted(events, users=_user()) if redact else events())
 
     def replay(self, session: str | None = None) -> Replay:
         """Return a session to go through event by event: the newest, or the one of that id or label.
@@ -168,6 +169,15 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _user() -> list[str]:
+    from getpass import getuser
+
+    try:
+        return [getuser()]
+    except (OSError, KeyError):
+        return []  # a user without a name, as in some containers
 
 
 def refresh(path: Path, progress: Callable[[int], None] | None = None) -> Collected:

@@ -22,7 +22,8 @@ _WHOLE: Final[dict[str, Kind]] = {
     "time_namespace": "namespace",
     "pid_namespace": "namespace",
 }
-_PROCESS_IDS: Final = ("process", "lost")
+_LEFT: Final = frozenset({"kind", "activity", "source", "outcome", "counts", "process", "lost"})
+"""Fields of words of ours, and the ids of processes, which are changed together."""
 _LOST: Final = ":lost"
 """How the collector calls the process that tells of another one's loss."""
 _KEPT: Final = frozenset(
@@ -54,9 +55,12 @@ class Redaction:
     It goes over all events once to learn their names, and is then asked for each.
     """
 
-    def __init__(self, events: Iterable[Event], keep: Iterable[str] = ()) -> None:
-        """`keep` are words that stay, in whatever place, as the format's own do."""
+    def __init__(
+        self, events: Iterable[Event], *, keep: Iterable[str] = (), users: Iterable[str] = ()
+    ) -> None:
+        """`keep` are words that stay, as the format's own do; `users` are names beside those in events."""
         learner = Learner(_KEPT | {word.lower() for word in keep} | set(keep))
+        learner.users.update(users)
         processes: defaultdict[str, set[str]] = defaultdict(set)
         for event in events:
             _fields(event, learner)
@@ -85,9 +89,11 @@ class Redaction:
         return event.model_copy(update=changed)
 
 
-def redacted(events: Callable[[], Iterable[Event]], keep: Iterable[str] = ()) -> Iterator[Event]:
+def redacted(
+    events: Callable[[], Iterable[Event]], *, keep: Iterable[str] = (), users: Iterable[str] = ()
+) -> Iterator[Event]:
     """Yield events with their blots; `events` is called twice, and gives the same ones each time."""
-    return map(Redaction(events(), keep), events())
+    return map(Redaction(events(), keep=keep, users=users), events())
 
 
 def _fields(event: Event, pen: Pen) -> dict[str, object]:
@@ -96,7 +102,7 @@ def _fields(event: Event, pen: Pen) -> dict[str, object]:
     return {
         name: blotted
         for name, value in values
-        if name not in _PROCESS_IDS and (blotted := _field(name, value, pen)) is not value
+        if name not in _LEFT and (blotted := _field(name, value, pen)) is not value
     }
 
 
@@ -120,9 +126,11 @@ def _field(name: str, value: object, pen: Pen) -> object:
 
 def _command(arguments: tuple[str, ...], pen: Pen) -> tuple[str, ...]:
     """`--host node7`: what an argument is may be said by the one before it."""
-    options = ("", *(text if text.startswith("-") else "" for text in arguments[:-1]))
     return tuple(
-        pen.of_key(option, text, pen.argument) for option, text in zip(options, arguments, strict=True)
+        pen.of_key(before, text, pen.argument)
+        if before.startswith("-") and not text.startswith("-")
+        else pen.argument(text)
+        for before, text in zip(("", *arguments[:-1]), arguments, strict=True)
     )
 
 

@@ -6,6 +6,7 @@ goes on to the end of its clause, since a path may have spaces.
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 Kind = Literal[
@@ -104,6 +105,7 @@ _KINDS_BY_KEY: Final[dict[str, Kind]] = {
 }
 
 
+@lru_cache(1_000)
 def kind_by_key(key: str) -> Kind | None:
     """Return what a value is, by the last word of its key: `VLLM_HOST_IP`, `--download-dir`."""
     found = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", key).lower())

@@ -20,4 +20,4 @@ def keep(ledger: Path, name: str) -> None:
         def events() -> Iterator[Event]:
             return (event for session in opened.sessions() for event in opened.events(session))
 
-        (DATA / name).write_bytes(b"".join(map(to_line, redacted(events, _PROGRAMS))))
+        (DATA / name).write_bytes(b"".join(map(to_line, redacted(events, keep=_PROGRAMS))))

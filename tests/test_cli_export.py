@@ -169,6 +169,14 @@ class TestExport:
     ) -> None:
         assert run("export", ledger, "--all").stdout.count("end_of_export") == 1
 
+    def test_who_exports_is_not_named(self, run: Run, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LOGNAME", "alice")
+        with Recorder.open(path, label="alice's own") as recorder:
+            recorder.milestone("engine_ready")
+        shown = run("export", path, "--redact").stdout
+        assert "alice" not in shown
+        assert "<user-1>'s own" in shown
+
     def test_the_same_ledger_is_the_same_file(self, run: Run, ledger: Path) -> None:
         assert run("export", ledger, "--redact").stdout == run("export", ledger, "--redact").stdout
 

@@ -1,6 +1,7 @@
 """Redaction: nothing is left of hosts, users and paths, and a session comes to the same numbers."""
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -119,6 +120,16 @@ class TestPaths:
         assert isinstance(done, SessionStarted)
         assert done.command == ("<path-1>", "--model=<path-2>", "<path-3>", "x=1", "serve", "-c", "<path-4>")
 
+    def test_an_option_says_what_comes_after_it_unless_that_is_an_option_itself(self) -> None:
+        event = started(
+            "serve", "--host", "node7", "--download-dir", "here", "--home", "--port", "80", "node7"
+        )
+        [done] = redacted(lambda: [event])
+        assert isinstance(done, SessionStarted)
+        assert done.command == (
+            "serve", "--host", "<host-1>", "--download-dir", "<path-1>", "--home", "--port", "80", "<host-1>",
+        )  # fmt: skip
+
     def test_a_value_s_key_may_say_that_it_is_a_path(self) -> None:
         assert data_of(cache_dir="here", co_filename="x.py", range="(1, 8)", n=3, path=None) == {
             "cache_dir": "<path-1>", "co_filename": "<path-2>", "range": "(1, 8)", "n": 3, "path": None,
@@ -141,6 +152,10 @@ class TestPaths:
         done = list(redacted(lambda: events))
         assert isinstance(done[1], ProcessJoined)
         assert done[1].name == "<file-1>"
+
+    def test_names_may_be_given_that_no_event_tells(self) -> None:
+        done = redacted(lambda: [noted("alice's run")], users=["alice"])
+        assert [event.detail for event in done if isinstance(event, GapNoted)] == ["<user-1>'s run"]
 
     def test_words_may_be_named_that_stay(self) -> None:
         events = [started("python", "/home/alice/train.py"), ProcessJoined(**KEY, name="train.py")]
@@ -431,6 +446,15 @@ class TestNothingIsLeft:
     def test_of_a_path_that_only_running_text_has(self, path: str, place: Callable[[str], str]) -> None:
         events = [noted(place(path))]
         assert left_of(redacted(lambda: events)) == []
+
+    @pytest.mark.parametrize(
+        "text",
+        ["/", "\\", "'/", '\\"/a', "a.", "a:", ":", "a@", "~a", "/home/", "<path-", "/x y ", "ab1", " "],
+    )
+    def test_no_text_takes_long(self, text: str) -> None:
+        began = time.monotonic()
+        details("/a" + text * (20_000 // len(text)))
+        assert time.monotonic() - began < 5
 
     @given(st.text(max_size=60))
     def test_whatever_the_text_is_it_can_be_redacted_and_different_texts_stay_different(

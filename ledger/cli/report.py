@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ledger.cli.tables import printer, seconds, table
+from ledger.errors import LedgerError
 from ledger.reading import Ledger
 
 _CLAIMS_SHOWN: Final = 10
@@ -40,16 +41,32 @@ def report(
         str | None, typer.Option("--session", "-s", help="A session's id, its beginning, or a label.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="OUT", help="Write one self-contained page instead.")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="SESSION", help="Another session, beside it on the page."),
+    ] = None,
 ) -> None:
     """Print what a session's time went into: by default the newest session.
 
-    Example: compile-ledger report startup.db --session nightly
+    Example: compile-ledger report startup.db --session nightly --html startup.html
     """
+    if as_json and html is not None:
+        raise LedgerError("--json and --html were both given; give one of them")
+    if against is not None and html is None:
+        raise LedgerError("--against is for --html; as text, `compile-ledger diff A B` compares")
     console = printer()
     with Ledger.open(file) as ledger:
         tell_note(ledger)
         chosen = ledger.session(session)
-        if as_json:
+        if html is not None:
+            from ledger.cli.picture import write_page
+
+            others = [] if against is None else [ledger.session(against)]
+            console.print(Text(write_page(ledger, [chosen, *others], html)), soft_wrap=True)
+        elif as_json:
             typer.echo(json.dumps(_as_json(ledger, chosen), indent=2))
         else:
             print_report(ledger, chosen, console)

@@ -1,0 +1,106 @@
+"""The bars: what each role took on the clock, beside what each source and each claim makes of it."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from ledger.page.speaking import Held
+from ledger.page.subject import Subject
+from ledger.page.wording import NO_ROLE, counted, cut
+from ledger.records import SourceTotal
+from ledger.vocabulary import ACTIVITY_OF, Activity
+
+ALL_ROLES: Final = "all roles"
+_CLAIMS: Final = 6
+_AGREEING: Final = 3
+_TEXT: Final = 120
+_WORTH: Final = 100
+"""What takes less than a part in so many of the longest is in the tables alone."""
+
+Group = tuple[str | None, Activity]
+
+
+class Bar(NamedTuple):
+    """A bar; the first of a group is a headline without any."""
+
+    label: str
+    role: str | None
+    ns: int | None = None
+    measured_ns: int | None = None
+    """What it is to be held against."""
+    kind: str = "head"
+    """`head`, `clock`, `source` or `claim`."""
+    text: str | None = None
+    """What a claim was read from."""
+
+
+def bars(subject: Subject, claims: Sequence[Held]) -> list[Bar]:
+    """Return the bars of a session, role by role, the longest first."""
+    timeline = subject.timeline
+    sources: defaultdict[Group, list[SourceTotal]] = defaultdict(list)
+    for total in timeline.source_totals:
+        sources[total.role, total.activity].append(total)
+    by_group = _claims(subject, claims)
+    found: list[Bar] = []
+    longest_ns = max((total.max_ns for total in timeline.session_totals), default=0)
+    small = [total for total in timeline.session_totals if total.max_ns * _WORTH <= longest_ns]
+    for total in sorted(timeline.session_totals, key=lambda total: (-total.max_ns, total.role or "")):
+        group = (total.role, total.activity)
+        said = by_group.pop(group, [])
+        if total in small:
+            continue
+        found.append(Bar(f"{total.role or NO_ROLE} · {total.activity}", total.role))
+        name = subject.process_name(total.slowest_process)
+        found.append(Bar(f"on the clock, {name}", total.role, total.max_ns, None, "clock"))
+        found += _sources(subject, sources[group], total.max_ns)
+        found += _said(said, total.role)
+    for (role, activity), others in by_group.items():
+        if max(one.claim.claimed_ns for one in others) * _WORTH > longest_ns:
+            found.append(Bar(f"{role or ALL_ROLES} · {activity}", role))
+            found += _said(others, role)
+    if small and found:
+        found.append(
+            Bar(f"{counted(len(small), 'total')} more, too small to be seen, in the table", None, kind="more")
+        )
+    return found
+
+
+def _claims(subject: Subject, claims: Sequence[Held]) -> dict[Group, list[Held]]:
+    """Return the claims about a role's time as a whole, or about a top-level interval of it."""
+    found: defaultdict[Group, list[Held]] = defaultdict(list)
+    for one in claims:
+        claim, interval = one.claim, None
+        if one.interval is not None:
+            interval = subject.timeline.intervals[one.interval]
+        if claim.counts in ("total", "ranks"):
+            found[claim.role, ACTIVITY_OF.get(claim.stage or "", "compile")].append(one)
+        elif interval is not None and interval.is_top_level:
+            found[interval.role, interval.activity].append(one)
+    return found
+
+
+def _sources(subject: Subject, totals: Sequence[SourceTotal], measured_ns: int) -> Iterator[Bar]:
+    """Yield a bar for each source, of the process in which it has the most."""
+    longest: dict[str, SourceTotal] = {}
+    for total in sorted(totals, key=lambda total: (-total.total_ns, total.process)):
+        longest.setdefault(total.source, total)
+    for source, total in longest.items():
+        name = subject.process_name(total.process)
+        yield Bar(f"source {source}, {name}", total.role, total.total_ns, measured_ns, "source")
+
+
+def _said(claims: Sequence[Held], role: str | None) -> Iterator[Bar]:
+    def by_worth(one: Held) -> tuple[bool, bool, int]:
+        return not one.differs, one.claim.counts not in ("total", "ranks"), -one.claim.claimed_ns
+
+    known = sorted(claims, key=by_worth)
+    shown = known[: max(_AGREEING, min(_CLAIMS, sum(one.differs for one in known)))]
+    for one in shown:
+        claim = one.claim
+        said = cut(claim.text or claim.stage or "", _TEXT)
+        yield Bar(
+            f"{claim.source} says: {said}", role, claim.claimed_ns, one.reconciliation.measured_ns, "claim",
+            claim.text,
+        )  # fmt: skip
+    if more := len(known) - len(shown):
+        yield Bar(f"{counted(more, 'claim')} more in the table below", role, kind="more")

@@ -1,0 +1,82 @@
+"""From what a page says to its text: HTML, style, script and data in one file, which may load nothing."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from ledger._version import __version__
+from ledger.errors import LedgerError
+from ledger.page.subject import Subject
+
+_SIDES: Final = 2
+_IN_JSON: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+"""JSON can say these without any character that HTML might take for the end of a script, or a comment."""
+_BUNDLED: Final = "window.vegaEmbed = vegaEmbed;"
+
+
+def page(subjects: Sequence[Subject]) -> str:
+    """Return the page of one session, or of two side by side.
+
+    Raises LedgerError without altair, jinja2 or vl-convert, and ValueError for any other number of sessions.
+    """
+    if not 1 <= len(subjects) <= _SIDES:
+        raise ValueError(f"a page is of one session or of two, not of {len(subjects)}")
+    try:
+        import jinja2
+
+        from ledger.page.contents import contents
+
+        scripts = [_library(), _own("page.js")]
+    except ImportError as error:
+        raise LedgerError(
+            f"a page needs {error.name}, which is not installed: pip install 'compile-ledger[html]'"
+        ) from error
+    said = contents(subjects)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_own("page.html.jinja")).render(
+        said=said,
+        is_two=len(subjects) == _SIDES,
+        version=__version__,
+        policy=_policy(scripts),
+        style=_own("page.css"),
+        scripts=scripts,
+        data=as_json({"charts": said.charts, "lengthS": said.length_s}),
+    )
+
+
+def as_json(data: object) -> str:
+    """Return data as JSON that can stand in a script of a page, whatever is in its texts."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).translate(_IN_JSON)
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Return what the page may do: run these scripts and no other, and load nothing from anywhere.
+
+    Vega sets styles on what it draws. Its expressions are interpreted, so that no text becomes a program.
+    """
+    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
+    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _library() -> str:
+    """Return Vega, with what puts its charts into a page: bundling it takes seconds."""
+    import vl_convert
+
+    script = vl_convert.javascript_bundle(_BUNDLED)
+    # A browser reads every line's end as "\n", and the policy has the digest of what it reads.
+    return script.replace("\r\n", "\n").replace("</script", "<\\/script")
+
+
+def _own(name: str) -> str:
+    return (files("ledger.page") / name).read_text(encoding="utf-8")
