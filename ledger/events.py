@@ -17,8 +17,9 @@ EVENT_FORMAT: Final = 1
 """The version of the fields below. A change that old readers can't read makes it 2; 1 stays readable."""
 
 # SQLite's integers have 64 bits.
-Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Natural = Annotated[int, Field(ge=0, lt=2**63)]
+_INTEGERS: Final = 2**63
+Integer = Annotated[int, Field(ge=-_INTEGERS, lt=_INTEGERS)]
+Natural = Annotated[int, Field(ge=0, lt=_INTEGERS)]
 Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 Data = dict[str, JsonValue]
@@ -263,6 +264,8 @@ _NOT_OF_A_STOP: Final = (None,) * (_OUTCOME - _STAGE)
 
 def to_row(event: Event, wall_ns: int | None = None) -> EventRow:
     """Return an event as a row; `wall_ns` is its time on the wall clock, where the caller knows it."""
+    if wall_ns is not None and not -_INTEGERS <= wall_ns < _INTEGERS:
+        wall_ns = None  # no calendar reaches so far, and no integer of SQLite's
     if isinstance(event, StageStarted):
         data = None if event.data is None else json_of(event.data)
         return EventRow._make((*_columns_of_start(event), None, None, data, None, wall_ns))
@@ -304,9 +307,13 @@ def from_row(row: EventRow) -> Event:
     body = fields.pop("body", None)
     if row.kind not in ("session_started", "process_joined"):
         fields.pop("wall_ns", None)  # derived
-    if row.data is not None:
-        fields["data"] = from_json(row.data)
-    return parse_event({**fields, **(from_json(str(body)) if body else {})})
+    try:
+        if row.data is not None:
+            fields["data"] = from_json(row.data)
+        fields = {**fields, **(from_json(str(body)) if body else {})}
+    except (TypeError, ValueError) as error:
+        raise InvalidEvent(f"process {row.process}, seq {row.seq}: data or body: {error}") from None
+    return parse_event(fields)
 
 
 def to_line(event: EventBase) -> bytes:

@@ -203,8 +203,7 @@ def _row(event: Event, anchors: dict[tuple[str, str], Anchor]) -> EventRow:
         anchors.setdefault((event.session, event.process), Anchor(event.at_ns, event.wall_ns))
     process = event.lost if isinstance(event, ProcessLost) else event.process
     anchor = anchors.get((event.session, process))
-    wall_ns = anchor.wall_of(event.at_ns) if anchor else None
-    return to_row(event, wall_ns if wall_ns is None or abs(wall_ns) < 2**63 else None)
+    return to_row(event, anchor.wall_of(event.at_ns) if anchor else None)
 
 
 def _batches(items: Iterable[Event | Unread]) -> Iterator[list[Event | Unread]]:

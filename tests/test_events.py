@@ -163,6 +163,12 @@ class TestRows:
             return
         assert store.select("SELECT json_valid(?)", [row.data]) == [(1,)]
 
+    def test_a_time_beyond_all_calendars_has_none_on_the_wall(self, store: Store) -> None:
+        late = parse_event({**START, "at_ns": 2**63 - 1})
+        with store.transaction():
+            assert store.append([to_row(late, 2**63 + 5)]).new == 1
+        assert store.select("SELECT wall_ns FROM events") == [(None,)]
+
     def test_every_column_of_the_table_is_in_a_row(self, store: Store) -> None:
         columns = {str(name) for (name,) in store.select("SELECT name FROM pragma_table_info('events')")}
         assert columns == {"id", *EventRow._fields}
@@ -272,6 +278,9 @@ class TestInvalid:
         row = to_row(parse_event(START))
         with pytest.raises(InvalidEvent, match=r"stage_started\.stage: Field required"):
             from_row(row._replace(stage=None))
+        for broken in ({"data": "{"}, {"body": "no JSON"}, {"body": "[1]"}):
+            with pytest.raises(InvalidEvent, match=r"process .*, seq \d+: data or body"):
+                from_row(row._replace(**broken))
 
 
 def test_integers_and_floats_stay_what_they_are() -> None:
