@@ -9,6 +9,7 @@ import time
 import tty
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -217,9 +218,7 @@ def _playing(player: Player) -> Group:
 
 def shown(replay: Replay, moment: Moment) -> Group:
     """Return a moment as a person reads it."""
-    names = Names()
-    for row in replay.rows:
-        names.add(row)
+    names = _names(replay)
     last = _told(replay.event(moment.position), names) if moment.position else "nothing yet"
     stages = [Shown(stage.process, stage.stage, stage.role, stage.open_ns) for stage in moment.open]
     totals = [
@@ -249,6 +248,14 @@ def shown(replay: Replay, moment: Moment) -> Group:
         title = f"Claims so far: {len(moment.claims):,}"
         parts.append(table(["source", "role", "seconds", "text"], claims, title))
     return Group(*parts)
+
+
+@lru_cache(maxsize=1)
+def _names(replay: Replay) -> Names:
+    names = Names()
+    for row in replay.rows:
+        names.add(row)
+    return names
 
 
 def _told(event: Event, names: Names) -> str:
