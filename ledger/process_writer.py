@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ledger.clock import monotonic_ns, read_anchor
+from ledger.clock import CLOCK_STEPPED, WallWatch, monotonic_ns, read_anchor
 from ledger.encoding import data_field, interval_id, json_text, well_formed
 from ledger.environment import Settings, describe_program
 from ledger.errors import InvalidEvent
@@ -66,6 +66,8 @@ class ProcessWriter:
         self.clock = clock
         self.process: Final = f"{os.getpid()}-{os.urandom(4).hex()}"
         self.anchor: Final = read_anchor(clock)
+        # A clock that only a test has goes with no other.
+        self._wall = WallWatch(self.anchor) if clock is monotonic_ns else None
         self._lock = threading.RLock()
         self._local = threading.local()
         self._begin_numbers()
@@ -174,6 +176,11 @@ class ProcessWriter:
         except (TypeError, ValueError, OverflowError) as error:
             self._refuse("total_claimed.claimed_ns", error)
             return
+        if self._wall is not None:
+            with self._lock:
+                stepped_ns = self._wall.stepped_ns()
+            if stepped_ns is not None:
+                self.gap(CLOCK_STEPPED, 1, f"{stepped_ns:+} ns")
         self._write(TotalClaimed, fields, numbered="claim")
 
     def milestone(self, name: str) -> None:

@@ -439,3 +439,27 @@ class TestStandardDescriptors:
         )
         subprocess.run([sys.executable, "-c", program], check=True)
         assert [event.name for event in recorded(path)] == ["one", "two"]
+
+
+def test_a_wall_clock_that_was_set_is_noted_and_explains_what_was_timed_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_ns, set_by_ns = time.time_ns, [0]
+    monkeypatch.setattr(time, "time_ns", lambda: real_ns() + set_by_ns[0])
+    with Recorder.open(tmp_path / "startup.db") as recorder:
+        recorder.claim(1.0, source="engine", stage="engine_init")
+        began_s = time.time_ns() / 1e9
+        with recorder.stage("engine_init", source="engine"):
+            set_by_ns[0] = -5_000_000_000
+        took_s = time.time_ns() / 1e9 - began_s
+        recorder.claim(
+            took_s, source="engine", stage="engine_init", resolution_ns=1_000, data={"clock": "wall"}
+        )
+        recorder.claim(1.0, source="engine", stage="engine_init")
+    with Ledger.open(tmp_path / "startup.db") as ledger:
+        timeline = ledger.timeline()
+    [gap] = timeline.gaps
+    stepped_ns = int((gap.detail or "").split()[0])
+    assert (gap.what, round(stepped_ns / 1e9)) == ("clock_stepped", -5)
+    [share] = [share for share in timeline.causes if share.cause == "clock"]
+    assert share.ns == stepped_ns

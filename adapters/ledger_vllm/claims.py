@@ -15,7 +15,8 @@ _LOGGER: Final = "vllm"
 ACCUMULATORS: Final = {"compilation_time": "language_model", "encoder_compilation_time": "encoder"}
 """Attributes of vLLM's CompilationConfig, in seconds; the second one from 0.20.0 on."""
 
-
+WALL_CLOCKED: Final = frozenset({"engine_init"})
+"""Stages that vLLM times by `time.time()`, in all versions: `EngineCore._initialize_kv_caches`."""
 _ACCUMULATED_NS: Final = 1_000
 """The resolution of what vLLM keeps as a float: its two looks at the clock are not ours."""
 
@@ -62,6 +63,8 @@ class LogClaims(logging.Handler):
             data["range"] = said.range
         if said.counts == "ranks" and said.role is not None:
             data["accumulator"] = next(name for name, role in ACCUMULATORS.items() if role == said.role)
+        if said.stage in WALL_CLOCKED and said.counts == "interval":
+            data["clock"] = "wall"
         if len(subject.intervals) > 1:
             data["intervals"] = subject.intervals
         self._stages.recorder.claim(

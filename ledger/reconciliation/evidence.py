@@ -9,14 +9,13 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Final, cast
 
+from ledger.clock import CLOCK_STEPPED
 from ledger.reconciliation.spans import Span
 from ledger.records import Claim, Interval
 from ledger.reducer import Reduced
 from ledger.vocabulary import ACTIVITY_OF, Activity
 
 READY: Final = "engine_ready"
-CLOCK_STEPPED: Final = "clock_stepped"
-"""A gap: the process's wall clock was set, by as much as the gap's detail begins with."""
 _STEP: Final = re.compile(r"([+-]\d{1,19}) ns\b")
 
 
