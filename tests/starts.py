@@ -1,12 +1,13 @@
 """Real starts that are equal but for the cache, as `tests.take_starts` recorded them, and slower ones."""
 
 import gzip
+import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from ledger import Event, StageStarted, StageStopped, parse_event
+from ledger import Event, StageStarted, StageStopped, Timeline, parse_event, reduce
 
 FOLDER = Path(__file__).parent / "data" / "starts"
 Start = tuple[Event, ...]
@@ -20,6 +21,24 @@ def kept(label: str) -> tuple[Start, ...]:
         event = parse_event(line)
         starts[event.session].append(event)
     return tuple(tuple(starts[session]) for session in sorted(starts))
+
+
+@cache
+def warm() -> tuple[Timeline, ...]:
+    """Return the warm starts, reduced."""
+    return tuple(reduce(start) for start in kept("warm"))
+
+
+def spread_ns(component: str) -> int:
+    """Return the range of the middle half of a component's compile over the warm starts."""
+    times = [
+        interval.duration_ns or 0
+        for timeline in warm()
+        for interval in timeline.intervals
+        if (interval.component, interval.stage) == (component, "torch_compile")
+    ]
+    first, _, third = statistics.quantiles(times, n=4)
+    return round(third - first)
 
 
 def slowed(start: Sequence[Event], component: str, ns: int) -> Start:

@@ -1,14 +1,12 @@
 """A budget against real starts: what is slower by three times its spread is stopped, what is equal passes."""
 
-import statistics
-from functools import cache
 from random import Random
 
 import pytest
 
 from ledger import Budget, Timeline, reduce
 from ledger.budget import Baseline, hold
-from tests.starts import kept, slowed
+from tests.starts import kept, slowed, spread_ns, warm
 
 COMPONENTS = ("VisionEncoder", "DecoderLM")
 BUDGET = Budget.of(
@@ -20,22 +18,6 @@ BUDGET = Budget.of(
 """The middle half of these starts, equal but for what else the machine did, is as wide as 23 % and 32 % of
 their medians: a limit of 10 % would stop a third of them."""
 RESAMPLINGS = 100
-
-
-@cache
-def warm() -> tuple[Timeline, ...]:
-    return tuple(reduce(start) for start in kept("warm"))
-
-
-def spread_ns(component: str) -> int:
-    times = [
-        interval.duration_ns or 0
-        for timeline in warm()
-        for interval in timeline.intervals
-        if (interval.component, interval.stage) == (component, "torch_compile")
-    ]
-    first, _, third = statistics.quantiles(times, n=4)
-    return round(third - first)
 
 
 def broken(new: tuple[Timeline, ...], seed: int) -> set[str]:

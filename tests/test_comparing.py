@@ -2,10 +2,8 @@
 
 import gzip
 import re
-import statistics
 import sys
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -25,7 +23,7 @@ from ledger.comparing import (
 )
 from ledger.testing import SessionBuilder
 from ledger.vocabulary import Source
-from tests.starts import FOLDER, kept, slowed
+from tests.starts import FOLDER, kept, slowed, spread_ns, warm
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -246,11 +244,6 @@ def test_a_side_does_not_differ_from_itself(sessions: list[dict[str | None, int]
     assert {row.difference.verdict for row in (*comparison.roles, *comparison.stages)} <= {"same"}
 
 
-@cache
-def warm() -> tuple[Timeline, ...]:
-    return tuple(map(reduce, kept("warm")))
-
-
 def test_enough_real_starts_are_kept_and_nothing_is_wrong_with_them() -> None:
     assert len(warm()) >= 24
     for timeline in warm():
@@ -273,18 +266,6 @@ def test_ten_equal_real_starts_on_each_side_differ_in_at_most_one_resampling_of_
         drawn = Random(seed).sample(warm(), 20)
         called += bool(real(compare(drawn[:10], drawn[10:])))
     assert called <= 5
-
-
-def spread_ns(component: str) -> int:
-    """The range of the middle half of a component's compile over the real starts."""
-    times = [
-        interval.duration_ns or 0
-        for timeline in warm()
-        for interval in timeline.intervals
-        if (interval.component, interval.stage) == (component, "torch_compile")
-    ]
-    first, _, third = statistics.quantiles(times, n=4)
-    return round(third - first)
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
