@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple, TypeVar
 
-from ledger.reconciliation.spans import Span, union_ns
 from ledger.records import Interval
 from ledger.significance import ALPHA, Found, can_find, holm, needed_per_side, stand_apart
+from ledger.spans import Span, union_ns
 from ledger.timeline import Timeline
 from ledger.vocabulary import Activity
 

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 from ledger.events import EventRow, StageStarted, StageStopped
 from ledger.records import Anomaly, Interval
+from ledger.spans import merged
 from ledger.vocabulary import ROLE_OF_TORCH, Activity, Outcome, Source
 
 
@@ -371,21 +372,10 @@ def _strays(
         if is_plain and not below:
             continue
         own = [] if end == _OPEN else [(begun[i].at_ns, end)]
-        strays.setdefault(parent, []).extend(_merged(own + (below or [])))
+        strays.setdefault(parent, []).extend(merged(own + (below or [])))
     return strays
-
-
-def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the union of spans as spans that neither overlap nor touch, sorted."""
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-        else:
-            merged.append((start, end))
-    return merged
 
 
 def _covered(spans: list[tuple[int, int]], limit: int) -> int:
     """Return the length of the union of spans, cut at a limit."""
-    return sum(max(0, min(end, limit) - start) for start, end in _merged(spans))
+    return sum(max(0, min(end, limit) - start) for start, end in merged(spans))

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from ledger.events import EventRow
 from ledger.intervals import Start, start_of
+from ledger.spans import union_ns
 from ledger.vocabulary import ROLE_OF_TORCH, Activity
 
 
@@ -242,7 +243,7 @@ class State:
         """Return, by process, role and activity, the length of the union of what is top-level so far."""
         groups = self._with_role.keys() | self._without.keys()
         totals = {
-            group: _union_ns([*self._with_role.get(group, ()), *self._without.get(group, ())])
+            group: union_ns([*self._with_role.get(group, ()), *self._without.get(group, ())])
             for group in groups
         }
         return {group: totals[group] for group in sorted(totals, key=_by_name) if totals[group]}
@@ -263,15 +264,6 @@ class State:
 def body_of(row: EventRow) -> dict[str, Any]:
     """Return what an event's row keeps as JSON because it has no column of its own."""
     return from_json(row.body) if row.body else {}
-
-
-def _union_ns(spans: list[tuple[int, int]]) -> int:
-    total_ns, reached_ns = 0, 0
-    for start_ns, stop_ns in sorted(spans):
-        if stop_ns > reached_ns:
-            total_ns += stop_ns - max(start_ns, reached_ns)
-            reached_ns = stop_ns
-    return total_ns
 
 
 def _by_name(group: Group) -> tuple[str, str, str]:

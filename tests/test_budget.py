@@ -15,8 +15,8 @@ from ledger.budget import Baseline, hold
 from ledger.budget.amounts import duration_text, parse_duration, parse_ratio, rounded_text
 from ledger.budget.measures import Measured, measure
 from ledger.budget.model import TABLES, Total, Unattributed
-from ledger.reconciliation.spans import Span, union_ns
 from ledger.records import Interval
+from ledger.spans import Span, union_ns
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.timeline import Timeline
 from tests.conftest import write

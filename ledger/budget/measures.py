@@ -10,8 +10,8 @@ from typing import Final, NamedTuple, TypeVar
 from ledger.budget.amounts import rounded_text
 from ledger.budget.model import Anomalies, Difference, Disagreement, Limit, Selection, Total, Unattributed
 from ledger.reconciliation.causes import UNMATCHED
-from ledger.reconciliation.spans import Span, merged, union_ns
 from ledger.records import Interval, Reconciliation
+from ledger.spans import Span, merged, union_ns
 from ledger.timeline import Timeline
 
 _Row = TypeVar("_Row", Interval, Reconciliation)

@@ -18,8 +18,8 @@ from ledger.reconciliation.counting import Counted, counted, is_itemised
 from ledger.reconciliation.evidence import Evidence, by_enclosure, span_of
 from ledger.reconciliation.measuring import Measured
 from ledger.reconciliation.reaching import Number, reaching
-from ledger.reconciliation.spans import Span, hull_of, sweep
 from ledger.records import CauseShare, Claim, Interval
+from ledger.spans import Span, hull_of, sweep
 
 Part = tuple[str, str | None]
 """A cause, and the stage that it shows in."""

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from ledger.reconciliation.counting import Counted, is_itemised
 from ledger.reconciliation.evidence import Evidence, activity_of_claim, by_enclosure, span_of
 from ledger.reconciliation.measuring import CLOCKS_APART_NS, Measured
-from ledger.reconciliation.spans import Span, hull_of, union_ns
 from ledger.records import Claim, Interval
+from ledger.spans import Span, hull_of, union_ns
 
 
 class Stretch(NamedTuple):

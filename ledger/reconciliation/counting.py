@@ -10,8 +10,8 @@ from typing import NamedTuple, cast
 
 from ledger.reconciliation.evidence import Evidence, span_of
 from ledger.reconciliation.measuring import Measured
-from ledger.reconciliation.spans import Span
 from ledger.records import Claim, Interval
+from ledger.spans import Span
 
 
 class Counted(NamedTuple):

@@ -10,9 +10,9 @@ from itertools import accumulate
 from typing import Any, Final, cast
 
 from ledger.clock import CLOCK_STEPPED
-from ledger.reconciliation.spans import Span
 from ledger.records import Claim, Interval
 from ledger.reducer import Reduced
+from ledger.spans import Span
 from ledger.vocabulary import ACTIVITY_OF, Activity
 
 READY: Final = "engine_ready"

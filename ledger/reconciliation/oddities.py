@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ledger.reconciliation.evidence import Evidence, activity_of_claim, span_of
 from ledger.reconciliation.measuring import Measured, uncertainty_ns
-from ledger.reconciliation.spans import Span, merged, union_ns
 from ledger.records import Anomaly, Claim, Interval
+from ledger.spans import Span, merged, union_ns
 
 
 def anomalies(evidence: Evidence, against: Mapping[Claim, Measured]) -> Iterator[Anomaly]:

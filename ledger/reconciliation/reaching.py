@@ -18,8 +18,8 @@ from ledger.reconciliation.causes import Reach, cumulative
 from ledger.reconciliation.counting import Counted
 from ledger.reconciliation.evidence import Evidence, span_of
 from ledger.reconciliation.measuring import Measured
-from ledger.reconciliation.spans import Span, hull_of
 from ledger.records import Claim, Interval
+from ledger.spans import Span, hull_of
 
 
 class Number(NamedTuple):

@@ -25,19 +25,19 @@ def hull_of(spans: Iterable[Span]) -> Span:
     return Span(min(starts), max(stops))
 
 
-def union_ns(spans: Iterable[Span]) -> int:
+def union_ns(spans: Iterable[tuple[int, int]]) -> int:
     """Return the length of the union of spans."""
     return sum(span.stop_ns - span.start_ns for span in merged(spans))
 
 
-def merged(spans: Iterable[Span]) -> list[Span]:
+def merged(spans: Iterable[tuple[int, int]]) -> list[Span]:
     """Return the union of spans: in order, and none touching another."""
     union: list[Span] = []
-    for span in sorted(spans):
-        if union and span.start_ns <= union[-1].stop_ns:
-            union[-1] = Span(union[-1].start_ns, max(union[-1].stop_ns, span.stop_ns))
+    for start_ns, stop_ns in sorted(spans):
+        if union and start_ns <= union[-1].stop_ns:
+            union[-1] = Span(union[-1].start_ns, max(union[-1].stop_ns, stop_ns))
         else:
-            union.append(span)
+            union.append(Span(start_ns, stop_ns))
     return union
 
 
