@@ -222,6 +222,16 @@ def test_a_claim_is_marked_at_the_end_of_the_interval_that_it_speaks_of() -> Non
     assert (tip["claimed"], tip["measured"], tip["difference"]) == ("5.000 s", "8.000 s", "-3.000 s")
 
 
+@pytest.mark.parametrize("said", [5, [[1]], ["a"], {"1": 1}, None])
+def test_a_claim_that_names_its_intervals_in_no_way_that_is_known_is_shown_all_the_same(said: object) -> None:
+    builder = SessionBuilder()
+    builder.begin()
+    builder.claim(11 * SECOND, 5 * SECOND, source="monitor", data={"intervals": said})
+    builder.end(20 * SECOND)
+    [one] = held(subject_of(MemoryLedger(builder.events), "session"))
+    assert (one.interval, one.reconciliation.main_cause) == (None, "unmatched")
+
+
 def test_two_sessions_stand_side_by_side_on_the_same_scales(ledgers: dict[str, Ledger]) -> None:
     subjects = [subject_of(ledgers["vllm"], session) for session in ("vllm cold", "vllm warm")]
     read = Read(page(subjects))

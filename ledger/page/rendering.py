@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Final
 
 from ledger._version import __version__
-from ledger.errors import LedgerError
+from ledger.errors import MissingExtra
 from ledger.page.subject import Subject
 
 _SIDES: Final = 2
@@ -21,7 +21,7 @@ _BUNDLED: Final = "window.vegaEmbed = vegaEmbed;"
 def page(subjects: Sequence[Subject]) -> str:
     """Return the page of one session, or of two side by side.
 
-    Raises LedgerError without altair, jinja2 or vl-convert, and ValueError for any other number of sessions.
+    Raises MissingExtra without altair, jinja2 or vl-convert, and ValueError for any other number of sessions.
     """
     if not 1 <= len(subjects) <= _SIDES:
         raise ValueError(f"a page is of one session or of two, not of {len(subjects)}")
@@ -32,7 +32,7 @@ def page(subjects: Sequence[Subject]) -> str:
 
         scripts = [_library(), _own("page.js")]
     except ImportError as error:
-        raise LedgerError(
+        raise MissingExtra(
             f"a page needs {error.name}, which is not installed: pip install 'compile-ledger[html]'"
         ) from error
     said = contents(subjects)

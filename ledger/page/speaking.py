@@ -2,14 +2,15 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from ledger.page.subject import Key, Subject
+from ledger.reconciliation.causes import UNMATCHED, rounding
+from ledger.reconciliation.evidence import data_of, names_of
 from ledger.records import CauseShare, Claim, Reconciliation
 
-AGREE: Final = (None, "rounding")
-UNMATCHED: Final = "unmatched"
+AGREE: Final = (None, rounding.__name__)
 
 
 class Held(NamedTuple):
@@ -70,9 +71,7 @@ def spoken_of(subject: Subject, claims: Iterable[Held]) -> set[int]:
 def _interval(subject: Subject, claim: Claim, causes: Sequence[CauseShare]) -> int | None:
     if claim.counts not in ("interval", "addition"):
         return None
-    data: Mapping[str, Sequence[int]] = json.loads(claim.data) if claim.data else {}
-    ids = [claim.interval] if claim.interval is not None else data.get("intervals", [])
-    known = subject.intervals
+    known, ids = subject.intervals, names_of(claim, data_of(claim))
     named = [known[claim.process, number] for number in ids if (claim.process, number) in known]
     if not named and len(causes) == 1:
         # Found by its stage: the remainder's cause says what it was held against.

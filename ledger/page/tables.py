@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ledger.page.lanes import Drawn, Picture
-from ledger.page.speaking import AGREE, UNMATCHED, Held, intervals_of
+from ledger.page.speaking import AGREE, Held, intervals_of
 from ledger.page.subject import Subject
 from ledger.page.thinning import is_looked_for
 from ledger.page.wording import NO_ROLE, counted, cut, seconds, signed
+from ledger.reconciliation.causes import UNMATCHED
 from ledger.records import Anomaly, CauseShare, Gap, Interval
 
 _NAME: Final = 200

@@ -67,7 +67,7 @@ def _accumulated(evidence: Evidence, claim: Claim, process: str) -> Iterator[Cou
     said: object = evidence.data(claim).get("within")
     for told in cast("list[object]", said) if isinstance(said, list) else ():
         number, *lengths = cast("list[object]", told) if isinstance(told, list) and told else [None]
-        interval = evidence.by_id.get((process, number)) if isinstance(number, int) else None
+        interval = evidence.by_id.get((process, number)) if type(number) is int else None
         if interval is None:
             continue
         start_ns, stop_ns = span_of(interval)

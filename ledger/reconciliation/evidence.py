@@ -31,7 +31,7 @@ class Evidence:
                 self.of_process[interval.process].append(interval)
                 self.by_id[interval.process, interval.interval] = interval
         # Two claims may have one id: what is known of a claim goes by the whole of it.
-        self._data = {claim: _read_data(claim) for claim in self.claims}
+        self._data = {claim: data_of(claim) for claim in self.claims}
         self.additions: defaultdict[str, list[Claim]] = defaultdict(list)
         """The claims of additions that name an interval, by process."""
         for claim in self.claims:
@@ -60,13 +60,7 @@ class Evidence:
 
     def names(self, claim: Claim) -> list[int]:
         """Return the ids of the intervals that a claim says it speaks of, each once, known or not."""
-        if claim.interval is not None:
-            return [claim.interval]
-        said = self._data[claim].get("intervals")
-        if not isinstance(said, list):
-            return []
-        ids = (number for number in cast("list[object]", said) if type(number) is int)
-        return list(dict.fromkeys(ids))
+        return names_of(claim, self._data[claim])
 
     def additions_to(self, total: Claim, process: str) -> list[Claim]:
         """Return what a process had added to an accumulator when it was read."""
@@ -184,12 +178,23 @@ def by_enclosure(interval: Interval) -> tuple[int, int, int]:
     return interval.start_ns, -span_of(interval).stop_ns, interval.start_seq
 
 
+def names_of(claim: Claim, data: Mapping[str, Any]) -> list[int]:
+    """Return the ids of the intervals that a claim with such `data` says it speaks of, each once."""
+    if claim.interval is not None:
+        return [claim.interval]
+    said = data.get("intervals")
+    if not isinstance(said, list):
+        return []
+    return list(dict.fromkeys(number for number in cast("list[object]", said) if type(number) is int))
+
+
 def activity_of_claim(claim: Claim) -> Activity:
     """Return the activity that a claim is about."""
     return ACTIVITY_OF.get(claim.stage or "", "compile")
 
 
-def _read_data(claim: Claim) -> Mapping[str, Any]:
+def data_of(claim: Claim) -> Mapping[str, Any]:
+    """Return what else is known of a claim; nothing where that can't be read."""
     try:
         return cast("dict[str, Any]", json.loads(claim.data)) if claim.data else {}
     except ValueError:  # a number of more digits than Python reads
