@@ -29,6 +29,14 @@ class Anchor(NamedTuple):
         return self.wall_ns + at_ns - self.at_ns
 
 
+class ClockDomain(NamedTuple):
+    """What two processes must share for their monotonic clocks to be comparable."""
+
+    host: str | None
+    boot_id: str | None
+    time_namespace: str | None
+
+
 def read_anchor(clock: Callable[[], int] = monotonic_ns) -> Anchor:
     """Read both clocks together; the monotonic time is the middle of two readings around the wall's."""
     before = clock()

@@ -83,10 +83,10 @@ def collect(
 ) -> Collected:
     """Collect every journal in a folder into a store, and remove those that are finished.
 
-    `progress` is called with the number of bytes read, again and again. Raises LedgerError where the store
-    does not take them; the journals then stay.
+    A store in memory keeps nothing, so it never removes one. `progress` is called with the number of bytes
+    read, again and again. Raises LedgerError where the store does not take them; the journals then stay.
     """
-    total = Collected()
+    total, remove = Collected(), remove and store.path is not None
     if not os.path.isdir(folder):
         return total
     with _only_collector(folder if remove else None, wait_s) as is_mine:
@@ -273,8 +273,8 @@ class _Batch:
     def _anchor(self, progress: _Progress, events: list[Event]) -> Anchor | None:
         """Return the clock anchor of the process, from these events or from what was read before."""
         for event in events[:_JOINS_WITHIN]:
-            if isinstance(event, ProcessJoined) and event.wall_ns is not None:
-                return Anchor(event.at_ns, event.wall_ns)
+            if isinstance(event, ProcessJoined) and event.anchor is not None:
+                return event.anchor
         row = self._store.connection.execute(
             "SELECT at_ns, wall_ns FROM events WHERE session = ? AND process = ? AND seq <= 1 "
             "AND kind = 'process_joined' AND wall_ns IS NOT NULL",

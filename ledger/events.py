@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
+from ledger.clock import Anchor, ClockDomain
 from ledger.errors import InvalidEvent
 from ledger.vocabulary import Activity, Counts, Outcome, Source, activity_of
 
@@ -66,6 +67,18 @@ class ProcessJoined(EventBase):
     wall_ns: Natural | None = None
     hooks: Names = ()
     missing_hooks: Names = ()
+
+    @property
+    def anchor(self) -> Anchor | None:
+        """The moment of joining on both clocks; None where the wall clock was not read."""
+        return None if self.wall_ns is None else Anchor(self.at_ns, self.wall_ns)
+
+    @property
+    def clock_domain(self) -> ClockDomain | None:
+        """The clock domain of the process; None where neither its host nor its boot is known."""
+        if self.host is None and self.boot_id is None:
+            return None
+        return ClockDomain(self.host, self.boot_id, self.time_namespace)
 
 
 def _activity_of_the_vocabulary(fields: dict[str, object]) -> str | None:

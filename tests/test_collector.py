@@ -241,6 +241,11 @@ class TestWhoIsGone:
         store = Store.in_memory()
         assert collector.collect(store, journal_folder(path), remove=False) == Collected(events=2, left=1)
 
+    def test_into_memory_no_journal_is_moved(self, path: Path) -> None:
+        write(path, "p", [joined("p"), *milestones("p", [1]), left("p", 2)])
+        assert collector.collect(Store.in_memory(), journal_folder(path)) == Collected(events=3, left=1)
+        assert collect_at(path) == Collected(events=3, removed=1)
+
     def test_one_whose_journal_was_renamed_is_lost_too(self, path: Path) -> None:
         journal = write(path, "p", [joined("p", **GONE), *milestones("p", [1])])
         journal.rename(journal.with_name("copy.jsonl"))

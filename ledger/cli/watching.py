@@ -1,8 +1,9 @@
 """The command `watch`: the live view over a ledger that somebody else fills."""
 
+import os
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,12 +16,15 @@ from ledger.cli.live import LiveView
 from ledger.cli.report import tell_note
 from ledger.collector import collect
 from ledger.errors import LedgerError, LedgerNotWritable
+from ledger.events import EventRow
 from ledger.journal import journal_folder
 from ledger.projections import bring_up_to_date
 from ledger.reading import Ledger, in_memory
 from ledger.store import Store
 
 _LOOK_EVERY_S: Final = 0.25
+_COPY_REST: Final = 4
+"""So many times as long as a copy took, none is made: copies take a fifth of one core at most."""
 _TELL_EVERY_S: Final = 5.0
 """Where nothing can be drawn over."""
 _LINES_OF_A_LOG: Final = 20
@@ -63,41 +67,93 @@ def watch(
 
 def _looks(file: Path, session: str, view: LiveView) -> Iterator[None]:
     """Look at what is new in a session, again and again, until it is over."""
-    seen_id, is_over = 0, False
-    while True:
-        with _opened(file) as store:
-            trouble = _collected(store, file)
-            new = list(store.numbered_rows(session, after_id=seen_id))
-            if any(row.kind in _ENDS for _, row in new):
-                bring_up_to_date(store)
-                query = "SELECT 1 FROM sessions WHERE session = ? AND outcome <> 'running'"
-                is_over = bool(store.select(query, [session]))
-        seen_id = new[-1][0] if new else seen_id
-        view.see([row for _, row in new])
-        view.tell(trouble)
-        yield
-        if is_over:
-            return
-        time.sleep(_LOOK_EVERY_S)
+    with closing(_Watched(file, session)) as watched:
+        while True:
+            began_s = time.monotonic()
+            view.see(watched.look())
+            view.tell(watched.trouble)
+            rest_s = _COPY_REST * (time.monotonic() - began_s) if watched.is_copied else 0.0
+            yield
+            if watched.is_over:
+                return
+            time.sleep(max(_LOOK_EVERY_S, rest_s))
 
 
-@contextmanager
-def _opened(file: Path) -> Generator[Store]:
-    """Open the ledger; where it can't be written, a copy in memory."""
+class _Watched:
+    """A session that others record. Its ledger stays open from one look to the next.
+
+    Where that can't be written, each look is at a new copy in memory, and leaves the journals as they are.
+    """
+
+    def __init__(self, file: Path, session: str) -> None:
+        self._file: Final = file
+        self._session: Final = session
+        self._store: Store | None = None
+        self._place: tuple[int, int] | None = None
+        self._last_id = 0
+        """Of what the ledger itself held: in each copy, what waits in journals has other ids."""
+        self._last_seq: dict[str, int] = {}
+        self.is_over = False
+        self.is_copied = False
+        self.trouble = ""
+        """What keeps the journals from being collected."""
+
+    def look(self) -> list[EventRow]:
+        """Return the events that are new since the last look. Raises LedgerError."""
+        try:
+            store = self._opened()
+            self.trouble = _collected(store, self._file)
+            self.is_copied = False
+            return self._new_in(store)
+        except LedgerNotWritable as error:
+            self.trouble = str(error)
+            self.is_copied = True
+            with closing(in_memory(self._file)) as copy:
+                return self._new_in(copy)
+
+    def close(self) -> None:
+        """Close the ledger."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _opened(self) -> Store:
+        """Return the ledger, opened again where there is another file in its place, or none."""
+        if self._store is None or self._place != _place(self._file):
+            self.close()
+            self._store = Store.open(self._file)
+            self._place = _place(self._file)
+            self._last_id = 0
+        return self._store
+
+    def _new_in(self, store: Store) -> list[EventRow]:
+        rows = list(store.numbered_rows(self._session, after_id=self._last_id))
+        new = [row for _, row in rows if row.seq > self._last_seq.get(row.process, -1)]
+        if any(row.kind in _ENDS for row in new):
+            bring_up_to_date(store)
+            query = "SELECT 1 FROM sessions WHERE session = ? AND outcome <> 'running'"
+            self.is_over = bool(store.select(query, [self._session]))
+        for row in new:
+            self._last_seq[row.process] = max(row.seq, self._last_seq.get(row.process, -1))
+        if rows and not self.is_copied:
+            self._last_id = rows[-1][0]
+        return new
+
+
+def _place(file: Path) -> tuple[int, int] | None:
     try:
-        store = Store.open(file)
-    except LedgerNotWritable:
-        store = in_memory(file)
-    try:
-        yield store
-    finally:
-        store.close()
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _collected(store: Store, file: Path) -> str:
-    """Take what waits in journals, and return what keeps it from that."""
+    """Take what waits in journals, and return what keeps it from that. Raises LedgerNotWritable."""
     try:
         collect(store, journal_folder(file), wait_s=0)
+    except LedgerNotWritable:
+        raise
     except LedgerError as error:
         return str(error)
     return ""

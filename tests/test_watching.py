@@ -1,0 +1,94 @@
+"""What a watcher sees of a ledger that others fill, also where it may only read."""
+
+from pathlib import Path
+
+import pytest
+
+from ledger import Recorder
+from ledger.cli.live import LiveView
+from ledger.cli.watching import _looks, _Watched
+from ledger.events import Event, to_line
+from ledger.journal import journal_folder
+from tests.conftest import (
+    Spawn,
+    as_nobody,
+    collect_at,
+    exit_code,
+    joined,
+    keys,
+    left,
+    milestones,
+    needs_root,
+    rows,
+    write,
+)
+
+
+def new(watched: _Watched) -> list[tuple[str, int]]:
+    return [(row.process, row.seq) for row in watched.look()]
+
+
+def append(journal: Path, events: list[Event]) -> None:
+    with journal.open("ab") as opened:
+        opened.writelines(map(to_line, events))
+
+
+@needs_root
+@pytest.mark.parametrize("has_ledger", [False, True], ids=["no ledger yet", "a ledger"])
+def test_where_the_ledger_can_not_be_written_events_are_seen_once_and_their_journals_stay(
+    public_folder: Path, spawn: Spawn, has_ledger: bool
+) -> None:
+    path = public_folder / "live.db"
+    for process in "ab":
+        write(path, process, [joined(process), *milestones(process, [1, 2])])
+    if has_ledger:
+        collect_at(path)
+    journal_folder(path).mkdir(exist_ok=True)
+    # Who looks can't write the ledger, but could remove the journals.
+    journal_folder(path).chmod(0o777)
+    for journal in journal_folder(path).iterdir():
+        journal.chmod(0o666)
+    before = sorted(journal_folder(path).glob("*.jsonl"))
+
+    def look_on() -> None:
+        as_nobody()
+        watched = _Watched(path, "s")
+        assert new(watched) == [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1), ("b", 2)]
+        assert new(watched) == []
+        for process in "ab":
+            append(journal_folder(path) / f"{process}.jsonl", [*milestones(process, [3]), left(process, 4)])
+        assert new(watched) == [("a", 3), ("a", 4), ("b", 3), ("b", 4)]
+        assert watched.is_copied
+        assert watched.is_over
+        watched.close()
+
+    assert exit_code(spawn(look_on)) == 0
+    assert has_ledger or sorted(journal_folder(path).glob("*.jsonl")) == before
+    collect_at(path)
+    assert rows(path) == [*keys("a", 5), *keys("b", 5)]
+
+
+def test_a_ledger_in_the_place_of_another_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "live.db"
+    with Recorder.open(path) as recorder:
+        recorder.milestone("first")
+        watched = _Watched(path, str(recorder.session))
+        assert len(watched.look()) == 3
+        path.unlink()
+        recorder.milestone("second")
+        assert len(watched.look()) == 1
+        assert path.exists()
+        watched.close()
+
+
+def test_it_looks_until_the_session_is_over(tmp_path: Path) -> None:
+    path = tmp_path / "live.db"
+    recorder = Recorder.open(path)
+    recorder.milestone("first")
+    looks = _looks(path, str(recorder.session), LiveView())
+    next(looks)
+    recorder.milestone("second")
+    next(looks)
+    recorder.close()
+    next(looks)
+    assert list(looks) == []
