@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from ledger.blotting import Blotter, Learner, Pen
 from ledger.events import Event, EventBase
 from ledger.telling import Kind, words
-from ledger.vocabulary import ROLE_OF_TORCH, STAGES, Counts, Outcome, Source
+from ledger.vocabulary import ENGINE_READY, EVENTS_NOT_WRITTEN, ROLE_OF_TORCH, STAGES, Counts, Outcome, Source
 
 _PROSE: Final = ("text", "detail", "error")
 _WHOLE: Final[dict[str, Kind]] = {
@@ -36,10 +36,12 @@ _KEPT: Final = frozenset(
         *get_args(Outcome),
         *get_args(Counts),
         ROLE_OF_TORCH,
+        ENGINE_READY,
+        EVENTS_NOT_WRITTEN,
     }
 ) | words(
     """
-    language_model encoder drafter backbone eagle_head engine_ready first_token events_not_written
+    language_model encoder drafter backbone eagle_head first_token
     hook_missing accumulator clock wall range cache hit miss compiled outdated control ambiguous intervals
     graph_index cache_key cache_key_env cache_state compile_id
     root user users home main localhost python python3 torch vllm triton inductor cuda ray docker worker model
@@ -130,7 +132,7 @@ def _command(arguments: tuple[str, ...], pen: Pen) -> tuple[str, ...]:
         pen.of_key(before, text, pen.argument)
         if before.startswith("-") and not text.startswith("-")
         else pen.argument(text)
-        for before, text in zip(("", *arguments[:-1]), arguments, strict=True)
+        for before, text in zip(("", *arguments), arguments, strict=False)
     )
 
 

@@ -35,6 +35,12 @@ ACTIVITY_OF: Final[dict[str, Activity]] = {
 ROLE_OF_TORCH: Final = "model"
 """The role that torch's own intervals are charged to where nothing around them names one."""
 
+ENGINE_READY: Final = "engine_ready"
+"""The milestone at which an engine's start is over: what compiles later is late."""
+
+EVENTS_NOT_WRITTEN: Final = "events_not_written"
+"""The gap that a recorder notes of its own events."""
+
 
 def activity_of(stage: str, source: str) -> Activity | None:
     """Return the activity of a stage of the vocabulary; None for a name that is not in it.

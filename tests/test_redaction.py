@@ -23,6 +23,7 @@ from ledger import (
 )
 from ledger.lines import lines_of
 from ledger.redaction import Redaction, redacted
+from ledger.testing import SessionBuilder
 from tests.keeping import DATA
 from tests.random_sessions import sessions
 
@@ -488,3 +489,9 @@ def test_of_a_real_session_nothing_is_left_and_its_numbers_stay(name: str) -> No
         assert "torch.compile took" in left or name == "demo"
         assert numbers(done) == numbers(events)
     assert redaction.counts["path"] > 5
+
+
+def test_a_session_of_an_unknown_command() -> None:
+    builder = SessionBuilder()
+    builder.begin()
+    assert next(redacted(lambda: builder.events)).model_dump()["command"] == ()
