@@ -31,7 +31,7 @@ from ledger.events import (
 )
 from ledger.introduction import Introduction
 from ledger.journal import SUFFIX, JournalWriter, journal_folder
-from ledger.vocabulary import Outcome
+from ledger.vocabulary import EVENTS_NOT_WRITTEN, Outcome
 
 _LOG: Final = logging.getLogger("ledger")
 _OPEN_AGAIN_AFTER_NS: Final = 1_000_000_000
@@ -41,7 +41,6 @@ _DESCRIPTIONS_KEPT: Final = 10_000
 NOT_RECORDED: Final = -1
 """The id of an interval whose start could not be recorded: its stop is not recorded either."""
 
-NOT_WRITTEN: Final = "events_not_written"
 NOT_VALID: Final = "event_not_valid"
 HOOK_MISSING: Final = "hook_missing"
 
@@ -218,7 +217,7 @@ class ProcessWriter:
     def _last_lines(self, outcome: Outcome, session_outcome: Outcome) -> bytes:
         lines = b""
         if self._not_written:
-            lines += self._line(GapNoted, {"what": NOT_WRITTEN, "count": self._not_written})
+            lines += self._line(GapNoted, {"what": EVENTS_NOT_WRITTEN, "count": self._not_written})
         if self.settings.begins_session:
             lines += self._line(SessionEnded, {"outcome": session_outcome})
         return lines + self._line(ProcessLeft, {"outcome": outcome}, numbered="event_count")
@@ -348,7 +347,7 @@ class ProcessWriter:
 
     def _say_not_written(self) -> None:
         number, self._not_written = self._not_written, 0
-        self._write(GapNoted, {"what": NOT_WRITTEN, "count": number})
+        self._write(GapNoted, {"what": EVENTS_NOT_WRITTEN, "count": number})
         if self._not_written:  # not even that could be written
             self._not_written += number
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from ledger.clock import Anchor
+from ledger.clock import Anchor, ClockDomain
 from ledger.errors import ConflictingEvents
 from ledger.events import (
     Event,
@@ -186,17 +186,12 @@ class _Part:
 
     @property
     def anchor(self) -> Anchor | None:
-        if self.joined is None or self.joined.wall_ns is None:
-            return None
-        return Anchor(self.joined.at_ns, self.joined.wall_ns)
+        return self.joined.anchor if self.joined else None
 
     @property
-    def clock_domain(self) -> tuple[str | None, ...] | None:
+    def clock_domain(self) -> ClockDomain | None:
         """Rule 9: only times of one host, boot and time namespace can be compared; None where unknown."""
-        joined = self.joined
-        if joined is None or (joined.host is None and joined.boot_id is None):
-            return None
-        return (joined.host, joined.boot_id, joined.time_namespace)
+        return self.joined.clock_domain if self.joined else None
 
     @property
     def outcome(self) -> ProcessOutcome:

@@ -234,12 +234,11 @@ class _Clock:
         self._domain_of: dict[str, Domain] = {}
         anchors: defaultdict[Domain, list[Anchor]] = defaultdict(list)
         for event in sorted((e for e in joined if isinstance(e, ProcessJoined)), key=lambda e: e.seq):
-            if event.host is None and event.boot_id is None:
+            if event.clock_domain is None:
                 continue
-            domain = (event.host, event.boot_id, event.time_namespace)
-            domain = self._domain_of.setdefault(event.process, domain)
-            if event.wall_ns is not None:
-                anchors[domain].append(Anchor(event.at_ns, event.wall_ns))
+            domain = self._domain_of.setdefault(event.process, event.clock_domain)
+            if event.anchor is not None:
+                anchors[domain].append(event.anchor)
         # Of what a collector says about a process, the time is that process's own.
         self._speaks_of = {
             row.process: str(body_of(row)["lost"]) for row in rows if row.kind == "process_lost"

@@ -9,10 +9,10 @@ from sqlite_utils import Database
 from ledger.collector import writer_is_gone
 from ledger.errors import LedgerDamaged
 from ledger.journal import journal_folder, journals
-from ledger.process_writer import NOT_WRITTEN
 from ledger.projections import differences, stale_sessions, stored_timeline
 from ledger.store import Store
 from ledger.timeline import Timeline
+from ledger.vocabulary import EVENTS_NOT_WRITTEN
 from ledger_migrations.migrations import protect_events
 
 _FAULTS_SHOWN: Final = 20
@@ -98,9 +98,10 @@ def _numbering(session: str, timeline: Timeline) -> list[Finding]:
     for process in timeline.processes:
         if not process.lost_events:
             continue
-        gaps = (gap for gap in timeline.gaps if gap.process == process.process and gap.what == NOT_WRITTEN)
+        own = (gap for gap in timeline.gaps if gap.process == process.process)
+        reported = sum(gap.count for gap in own if gap.what == EVENTS_NOT_WRITTEN)
         where = f"process {process.process} of session {session}: {process.lost_events} events"
-        if process.lost_events <= sum(gap.count for gap in gaps):
+        if process.lost_events <= reported:
             findings.append(Finding(False, "reported_gap", f"{where} could not be written"))
         else:
             findings.append(Finding(True, "lost_events", f"{where} were numbered and are not here"))

@@ -8,13 +8,12 @@ from ledger.budget.measures import Group, Measured, Trace, measure
 from ledger.budget.model import Budget, Difference, Limit, Unit, allowance_text
 from ledger.records import Process
 from ledger.timeline import Timeline
+from ledger.vocabulary import EVENTS_NOT_WRITTEN
 
 SESSION: Final = "session"
 COLUMNS: Final = ("limit", "allowed", "measured", "over by", "verdict")
 _TRACE_SHOWN: Final = 5
 _LABEL_SHOWN: Final = 30
-_NOT_WRITTEN: Final = "events_not_written"
-"""The gap that a recorder notes of its own events."""
 
 
 class Verdict(NamedTuple):
@@ -225,7 +224,7 @@ def _of_session(timeline: Timeline, may_run: bool) -> Verdict:
         faults.append({"running": "it still runs"}.get(session.outcome, f"it is {session.outcome}"))
         faults += [_ended(process) for process in timeline.processes if process.outcome in ("failed", "lost")]
     lost = sum(process.lost_events for process in timeline.processes)
-    lost += sum(gap.count for gap in timeline.gaps if gap.what == _NOT_WRITTEN)
+    lost += sum(gap.count for gap in timeline.gaps if gap.what == EVENTS_NOT_WRITTEN)
     if lost:
         faults.append(f"{lost} of its events are missing")
     name = f"session {session.session}" + (f" “{label}”" if label else "")

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ledger.cli.report import tell_note
 from ledger.errors import LedgerError, UnknownSession
@@ -11,8 +11,7 @@ from ledger.journal import journal_folder, journals
 from ledger.origins import Origins, origins
 from ledger.reading import Ledger
 from ledger.timeline import Timeline
-
-_READY: Final = "engine_ready"
+from ledger.vocabulary import ENGINE_READY
 
 
 class LeftOut(NamedTuple):
@@ -110,10 +109,10 @@ def _why_left_out(timeline: Timeline) -> str | None:
     if timeline.session is None:
         return "has no events"
     outcome = timeline.session.outcome
-    if outcome == "completed" or any(milestone.name == _READY for milestone in timeline.milestones):
+    if outcome == "completed" or any(milestone.name == ENGINE_READY for milestone in timeline.milestones):
         return None
     # What was imported has no processes of a host that could tell how they ended.
     if outcome == "running" and all(process.host is None for process in timeline.processes):
         return None
     how = "failed" if outcome == "failed" else f"is {outcome}"
-    return f"{how}, and has not reached {_READY}"
+    return f"{how}, and has not reached {ENGINE_READY}"

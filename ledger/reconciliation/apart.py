@@ -61,7 +61,7 @@ class Parts:
 def taken_apart(evidence: Evidence, claim: Claim, measured: Measured, before: Sequence[Number]) -> Parts:
     """Take a claim's difference apart; `before` are the numbers of its kind that its claimant said before."""
     parts = Parts()
-    pieces = _when_read(evidence, claim, measured, counted(evidence, claim, measured))
+    pieces = counted(evidence, claim, measured)
     additions = len(pieces or ())
     difference_ns = claim.claimed_ns - measured.ns
     remainder = Remainder(claim, evidence, measured, difference_ns, max(1, additions), additions > 0)
@@ -84,16 +84,6 @@ def taken_apart(evidence: Evidence, claim: Claim, measured: Measured, before: Se
 def _shorter(piece: Counted, ns: int) -> Counted:
     start_ns, stop_ns = piece.span
     return piece if piece.is_sum else piece._replace(span=Span(start_ns + ns, stop_ns))
-
-
-def _when_read(
-    evidence: Evidence, claim: Claim, measured: Measured, pieces: list[Counted] | None
-) -> list[Counted] | None:
-    """Leave out what was added only after an accumulator was read; None where nothing tells what it held."""
-    read_ns = evidence.read_ns(claim, measured.process)
-    if not pieces or claim.counts not in ("total", "ranks") or read_ns is None:
-        return pieces
-    return [piece for piece in pieces if piece.span.stop_ns <= read_ns] or None
 
 
 def _taken_as_measured(evidence: Evidence, claim: Claim, measured: Measured) -> list[Counted] | None:

@@ -26,14 +26,14 @@ class Counted(NamedTuple):
 
 
 def counted(evidence: Evidence, claim: Claim, measured: Measured) -> list[Counted] | None:
-    """Return what a claimant counted; None where nothing tells that."""
+    """Return what a claimant had counted when its number was read; None where nothing tells that."""
     if claim.claimed_ns == 0:
         return []
     if claim.counts in ("interval", "addition"):
         return _one(evidence, claim, measured.intervals)
     if is_itemised(evidence, claim):
         return [*_items(evidence, claim, measured.process), *_accumulated(evidence, claim, measured.process)]
-    additions = _additions(evidence, claim, measured.process)
+    additions = evidence.additions_to(claim, measured.process)
     if not additions:
         return None
     return [piece for addition in additions for piece in _one(evidence, addition, evidence.named(addition))]
@@ -62,7 +62,8 @@ def _items(evidence: Evidence, claim: Claim, process: str) -> Iterator[Counted]:
 def _accumulated(evidence: Evidence, claim: Claim, process: str) -> Iterator[Counted]:
     """Yield what a total adds up besides: lengths of time inside of an interval, from its beginning on.
 
-    Where in it they were is not known, and neither is it which of them lie within one another.
+    Where in it they were is not known, and neither is it which of them lie within one another; what ends only
+    after the total was read is no part of it.
     """
     said: object = evidence.data(claim).get("within")
     for told in cast("list[object]", said) if isinstance(said, list) else ():
@@ -74,21 +75,8 @@ def _accumulated(evidence: Evidence, claim: Claim, process: str) -> Iterator[Cou
         for length_ns in lengths:
             if type(length_ns) is int and length_ns > 0:
                 span = Span(start_ns, min(start_ns + length_ns, stop_ns))
-                yield Counted(span, (interval.interval,), is_sum=True)
-
-
-def _additions(evidence: Evidence, total: Claim, process: str) -> list[Claim]:
-    """Return what was added to an accumulator in a process: the claims of additions to it."""
-    accumulator = evidence.data(total).get("accumulator")
-    return [
-        claim
-        for claim in evidence.additions[process]
-        if (
-            evidence.data(claim).get("accumulator") == accumulator
-            if accumulator is not None
-            else total.role in (None, claim.role)
-        )
-    ]
+                if span.stop_ns <= claim.at_ns:
+                    yield Counted(span, (interval.interval,), is_sum=True)
 
 
 def _one(

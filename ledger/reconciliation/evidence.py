@@ -13,9 +13,8 @@ from ledger.clock import CLOCK_STEPPED
 from ledger.records import Claim, Interval
 from ledger.reducer import Reduced
 from ledger.spans import Span
-from ledger.vocabulary import ACTIVITY_OF, Activity
+from ledger.vocabulary import ACTIVITY_OF, ENGINE_READY, Activity
 
-READY: Final = "engine_ready"
 _STEP: Final = re.compile(r"([+-]\d{1,19}) ns\b")
 
 
@@ -40,7 +39,7 @@ class Evidence:
         self._hosts = {process.process: process.host for process in reduced.processes}
         self._ready: defaultdict[str, list[int]] = defaultdict(list)
         for milestone in reduced.milestones:
-            if milestone.name == READY:
+            if milestone.name == ENGINE_READY:
                 self._ready[milestone.process].append(milestone.at_ns)
         self._steps: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
         for gap in reduced.gaps:
