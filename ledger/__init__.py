@@ -21,6 +21,7 @@ from ledger.errors import (
     LedgerLocked,
     LedgerMissing,
     LedgerNotWritable,
+    MissingExtra,
     NewerLedger,
     NotALedger,
     NotRecognised,
@@ -45,17 +46,28 @@ from ledger.recorder import Recorder
 
 if TYPE_CHECKING:
     from ledger.budget import Budget, Verdict, Verdicts, check_budget
+    from ledger.catalogue import Relation, relations
     from ledger.doctor import Check
+    from ledger.exporting import Exporter
     from ledger.importing import Importer, Unread
     from ledger.lines import read_events
+    from ledger.queries import saved_queries
     from ledger.reading import Ledger
+    from ledger.records import Claim, Interval, Process
+    from ledger.replaying import Aligned
     from ledger.timeline import Timeline, reduce
 
 _ON_DEMAND = {
+    "Aligned": "ledger.replaying",
     "Budget": "ledger.budget",
     "Check": "ledger.doctor",
+    "Claim": "ledger.records",
+    "Exporter": "ledger.exporting",
     "Importer": "ledger.importing",
+    "Interval": "ledger.records",
     "Ledger": "ledger.reading",
+    "Process": "ledger.records",
+    "Relation": "ledger.catalogue",
     "Timeline": "ledger.timeline",
     "Unread": "ledger.importing",
     "Verdict": "ledger.budget",
@@ -63,15 +75,21 @@ _ON_DEMAND = {
     "check_budget": "ledger.budget",
     "read_events": "ledger.lines",
     "reduce": "ledger.timeline",
+    "relations": "ledger.catalogue",
+    "saved_queries": "ledger.queries",
 }
 
 __all__ = [
+    "Aligned",
     "Budget",
     "Check",
+    "Claim",
     "ConflictingEvents",
     "Event",
+    "Exporter",
     "GapNoted",
     "Importer",
+    "Interval",
     "InvalidBudget",
     "InvalidEvent",
     "InvalidLines",
@@ -83,13 +101,16 @@ __all__ = [
     "LedgerMissing",
     "LedgerNotWritable",
     "MilestoneReached",
+    "MissingExtra",
     "NewerLedger",
     "NotALedger",
     "NotRecognised",
+    "Process",
     "ProcessJoined",
     "ProcessLeft",
     "ProcessLost",
     "Recorder",
+    "Relation",
     "SQLiteTooOld",
     "SessionEnded",
     "SessionStarted",
@@ -106,6 +127,8 @@ __all__ = [
     "parse_event",
     "read_events",
     "reduce",
+    "relations",
+    "saved_queries",
 ]
 
 

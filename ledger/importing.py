@@ -4,13 +4,14 @@ import importlib.metadata
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from ledger.clock import Anchor
 from ledger.cycles import without_cycle_search
 from ledger.errors import ConflictingEvents, NotRecognised
 from ledger.events import Event, EventBase, EventRow, ProcessJoined, ProcessLost, from_row, to_line, to_row
 from ledger.lines import Bad, Line, checked_lines, looks_like_lines, unchecked_lines
+from ledger.projections import bring_up_to_date
 from ledger.store import Store
 
 ENTRY_POINTS: Final = "compile_ledger.importers"
@@ -20,6 +21,8 @@ HEAD_BYTES: Final = 1 << 20
 """How much of a file an importer is shown to tell what it is."""
 
 _EVENTS_AT_ONCE: Final = 2_000
+
+_Item = TypeVar("_Item")
 
 Progress = Callable[[int], None]
 """Called with a number of bytes that were read, again and again."""
@@ -199,15 +202,27 @@ def import_into(store: Store, path: Path, importer: Importer, progress: Progress
 
 def _row(event: Event, anchors: dict[tuple[str, str], Anchor]) -> EventRow:
     """Return an event as a row, with its time on the wall where its process has told that before."""
-    if isinstance(event, ProcessJoined) and event.wall_ns is not None:
-        anchors.setdefault((event.session, event.process), Anchor(event.at_ns, event.wall_ns))
+    if isinstance(event, ProcessJoined) and event.anchor is not None:
+        anchors.setdefault((event.session, event.process), event.anchor)
     process = event.lost if isinstance(event, ProcessLost) else event.process
     anchor = anchors.get((event.session, process))
     return to_row(event, anchor.wall_of(event.at_ns) if anchor else None)
 
 
-def _batches(items: Iterable[Event | Unread]) -> Iterator[list[Event | Unread]]:
-    batch: list[Event | Unread] = []
+def store_of(events: Iterable[Event]) -> Store:
+    """Return a ledger in memory of events that are given. Raises ConflictingEvents where two have one key."""
+    store = Store.in_memory()
+    anchors: dict[tuple[str, str], Anchor] = {}
+    with without_cycle_search(), store.transaction():
+        for some in _batches(events):
+            if conflicting := store.append([_row(event, anchors) for event in some]).conflicting:
+                raise ConflictingEvents(f"another event has the key {conflicting[0][:3]}")
+    bring_up_to_date(store)
+    return store
+
+
+def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    batch: list[_Item] = []
     for item in items:
         batch.append(item)
         if len(batch) >= _EVENTS_AT_ONCE:

@@ -24,7 +24,7 @@ from ledger.journal import journal_folder, journals
 from ledger.lines import lines_of
 from ledger.projections import bring_up_to_date, stored_timeline
 from ledger.redaction import redacted
-from ledger.replaying import Replay
+from ledger.replaying import Aligned, Replay, aligned
 from ledger.store import Store, in_our_words
 from ledger.timeline import Timeline
 
@@ -139,14 +139,31 @@ class Ledger:
         The same events give the same bytes. With `redact`, hosts, user names and paths are blotted out.
         Raises UnknownSession.
         """
+        return lines_of(self.redacted(*names) if redact else self._by_key(names)())
+
+    def redacted(self, *names: str) -> Iterator[Event]:
+        """Yield the events of sessions, the newest or those named, without hosts, user names and paths.
+
+        Raises UnknownSession.
+        """
+        # Who exports may well be who recorded, and is named in a label.
+        return redacted(self._by_key(names), users=_user())
+
+    def _by_key(self, names: Sequence[str]) -> Callable[[], Iterator[Event]]:
         sessions = list(dict.fromkeys(map(self.session, names))) or [self.session()]
         last_id = self._store.last_id()
+        return lambda: (from_row(row) for one in sessions for row in self._store.rows_by_key(one, last_id))
 
-        def events() -> Iterator[Event]:
-            return (from_row(row) for one in sessions for row in self._store.rows_by_key(one, last_id))
-
-        # Who exports may well be who recorded, and is named in a label.
-        return lines_of(redacted(events, users=_user()) if redact else events())
+    def aligned(self, session: str | None = None) -> Aligned:
+        """Return how the clocks of a session's processes lie on one. Raises UnknownSession."""
+        session = self.session(session)
+        told = self._store.rows(session, "kind IN ('process_joined', 'process_lost')")
+        first = self._store.rows(
+            session,
+            "(process, at_ns) IN "
+            "(SELECT process, min(at_ns) FROM events WHERE session = ?1 GROUP BY process)",
+        )
+        return aligned([*told, *first])
 
     def replay(self, session: str | None = None) -> Replay:
         """Return a session to go through event by event: the newest, or the one of that id or label.
@@ -201,7 +218,7 @@ def in_memory(path: Path, progress: Callable[[int], None] | None = None) -> Stor
             file.close()
     else:
         store = Store.in_memory()
-    collect(store, journal_folder(path), remove=False, progress=progress)
+    collect(store, journal_folder(path), progress=progress)
     bring_up_to_date(store)
     return store
 

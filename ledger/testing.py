@@ -4,10 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from ledger.clock import Anchor
 from ledger.events import (
     Event,
-    EventRow,
     MilestoneReached,
     ProcessJoined,
     ProcessLeft,
@@ -16,11 +14,9 @@ from ledger.events import (
     StageStarted,
     StageStopped,
     TotalClaimed,
-    to_row,
 )
-from ledger.projections import bring_up_to_date
+from ledger.importing import store_of
 from ledger.reading import Ledger
-from ledger.store import Store
 from ledger.vocabulary import Activity, Counts, Outcome, Source, activity_of
 
 
@@ -44,21 +40,8 @@ class MemoryLedger(Ledger):
     """A ledger in memory, of events that are given: with the tables and views of a real one."""
 
     def __init__(self, events: Iterable[Event]) -> None:
-        """Raises ValueError where two different events have the same key."""
-        store = Store.in_memory()
-        anchors: dict[tuple[str, str], Anchor] = {}
-        rows: list[EventRow] = []
-        for event in events:
-            key = (event.session, event.process)
-            if isinstance(event, ProcessJoined) and event.wall_ns is not None:
-                anchors[key] = Anchor(event.at_ns, event.wall_ns)
-            rows.append(to_row(event, anchors[key].wall_of(event.at_ns) if key in anchors else None))
-        with store.transaction():
-            conflicting = store.append(rows).conflicting
-        if conflicting:
-            raise ValueError(f"another event has the key {conflicting[0][:3]}")
-        bring_up_to_date(store)
-        super().__init__(Path(":memory:"), store, None)
+        """Raises ConflictingEvents where two different events have the same key."""
+        super().__init__(Path(":memory:"), store_of(events), None)
 
 
 class SessionBuilder:

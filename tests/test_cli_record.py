@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ledger.cli.live import LINES_AROUND, ClockDomain, LiveState
+from ledger.cli.live import LINES_AROUND, LiveState
 from ledger.cli.terminal import Output
+from ledger.clock import ClockDomain
 from ledger.events import ProcessLeft, ProcessLost, to_row
 from ledger.reading import Ledger
 from ledger.testing import SessionBuilder

@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = {
     "ledger": "ledger",
+    "ledger_datasette": "adapters/ledger_datasette",
+    "ledger_perfetto": "adapters/ledger_perfetto",
     "ledger_pytest": "adapters/ledger_pytest",
     "ledger_torch": "adapters/ledger_torch",
     "ledger_torch_trace": "adapters/ledger_torch_trace",

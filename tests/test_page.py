@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 
 from ledger import Ledger, parse_event
 from ledger.cli import app
-from ledger.cli.tables import seconds
 from ledger.events import Event, to_row
 from ledger.page import page, subject_of
 from ledger.page.lanes import picture
@@ -29,6 +28,7 @@ from ledger.records import Interval
 from ledger.replaying import aligned
 from ledger.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
+from ledger.wording import seconds
 
 DATA = Path(__file__).parent / "data"
 SESSIONS = [

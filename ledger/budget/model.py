@@ -20,6 +20,7 @@ from ledger.budget.amounts import Ratio, duration_text, parse_duration, parse_ra
 from ledger.errors import InvalidBudget
 from ledger.reconciliation.causes import OF_REMAINDERS, OF_SPANS, UNEXPLAINED
 from ledger.vocabulary import Activity, Counts, Source
+from ledger.wording import NO_ROLE
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -103,7 +104,7 @@ class Limit(_Written):
         """Return what reports call it; `group` is the one of `each` that is meant."""
         selected = [getattr(self, key) for key in self._selecting]
         called = self.name or f"{self.kind}: {', '.join(self._words(selected)) or 'all'}"
-        return called + (f" [{', '.join(name or '(no role)' for name in group)}]" if group else "")
+        return called + (f" [{', '.join(name or NO_ROLE for name in group)}]" if group else "")
 
     @staticmethod
     def _words(values: list[Any]) -> Iterator[str]:

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 from ledger.budget import Verdict, Verdicts
 from ledger.budget.verdicts import SESSION, plain
+from ledger.wording import NS_PER_S
 
-_NS_PER_S: Final = 1e9
 _OF_MESSAGES: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _OF_PROPERTIES: Final = {**_OF_MESSAGES, ":": "%3A", ",": "%2C"}
 
@@ -56,4 +56,4 @@ def _measured_ns(row: Verdict) -> int:
 
 
 def _seconds(ns: int) -> str:
-    return f"{ns / _NS_PER_S:.6f}"
+    return f"{ns / NS_PER_S:.6f}"

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ledger.cli.sides import Side, sides
-from ledger.cli.tables import NS_PER_S, printer, seconds, table
+from ledger.cli.tables import printer, table
 from ledger.comparing import (
     MAX_TESTED,
     MIN_DIFFERENCE_NS,
@@ -25,8 +25,8 @@ from ledger.comparing import (
 from ledger.comparing import Side as Times
 from ledger.origins import Part, Way, other_key_parts, other_ways
 from ledger.significance import ALPHA
+from ledger.wording import NO_ROLE, seconds, signed
 
-_NO_ROLE: Final = "(whole process)"
 _TOLD: Final = 3
 _STAGES_SHOWN: Final = 15
 _PARTS_SHOWN: Final = 10
@@ -114,7 +114,7 @@ def _other_ways(a: Side, b: Side) -> Iterator[str]:
     for other in other_ways(a.origins, b.origins):
         parts[_ways(other.a), _ways(other.b)].append(other.part)
     for (in_a, in_b), of_line in parts.items():
-        names = ", ".join(" ".join(filter(None, part)) or _NO_ROLE for part in of_line[:_PARTS_SHOWN])
+        names = ", ".join(" ".join(filter(None, part)) or NO_ROLE for part in of_line[:_PARTS_SHOWN])
         more = f", and {len(of_line) - _PARTS_SHOWN} more" if len(of_line) > _PARTS_SHOWN else ""
         yield f"In A {in_a}, in B {in_b}: {names}{more}"
 
@@ -181,7 +181,7 @@ def _print_roles(comparison: Comparison, console: Console) -> None:
     if not rows:
         _print_line("No interval was recorded.", console)
         return
-    names = [[row.role or _NO_ROLE, row.activity] for row in rows]
+    names = [[row.role or NO_ROLE, row.activity] for row in rows]
     differences = [row.difference for row in rows]
     _print_table(["role", "activity"], names, differences, comparison, "Time by role, in seconds", console)
 
@@ -192,7 +192,7 @@ def _print_stages(comparison: Comparison, console: Console) -> None:
         return
     shown = rows[:_STAGES_SHOWN]
     columns = ["role", "component", "stage"]
-    names = [[row.role or _NO_ROLE, row.component, row.stage] for row in shown]
+    names = [[row.role or NO_ROLE, row.component, row.stage] for row in shown]
     if console.width < _WIDE:
         columns = ["stage"]
         names = [[f"{row.stage} of {row.component or row.role or 'the whole process'}"] for row in shown]
@@ -224,15 +224,10 @@ def _print_table(
         line: list[object] = list(name)
         for side in (each.a, each.b):
             line += [_median(side), *([_range(side)] if has_range else [])]
-        line += [_signed(each.ns), _percent(each), *([_p(each)] if has_p else [])]
+        line += [signed(each.ns), _percent(each), *([_p(each)] if has_p else [])]
         is_open = each.is_real is None and comparison.needed is None
         cells.append([*line, f"{each.verdict}, not tested" if is_open else each.verdict])
     console.print(table(head, cells, f"{title} (medians)" if of_several else title))
-
-
-def _signed(ns: int) -> str:
-    # Nothing is shown as less than nothing.
-    return f"{round(ns / NS_PER_S, 3) or 0.0:+.3f}"
 
 
 def _median(side: Times) -> str:

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from ledger.cli.record import run_recorded
-from ledger.cli.tables import printer, seconds, table
+from ledger.cli.tables import printer, table
 from ledger.errors import LedgerError
 from ledger.reading import Ledger
+from ledger.wording import seconds
 
 _PROGRAM: Final = "ledger_torch.demo"
 _RUNS: Final = ("cold", "warm")

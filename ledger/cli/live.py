@@ -7,28 +7,19 @@ from typing import Final, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
-from ledger.clock import monotonic_ns
+from ledger.clock import ClockDomain, monotonic_ns
 from ledger.events import EventRow
 from ledger.identity import this_process
 from ledger.moments import Folding, Group, State, body_of
+from ledger.wording import NO_ROLE, NS_PER_S
 
 ROWS_SHOWN: Final = 12
 LINES_AROUND: Final = 3
 """The names of the columns above the processes; below them how many are not shown, and the totals."""
-_NS_PER_S: Final = 1e9
 _S_PER_MINUTE: Final = 60
-_NO_ROLE: Final = "(whole process)"
 _ELSEWHERE: Final = "other clock"
 _INTO: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 _UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
-
-
-class ClockDomain(NamedTuple):
-    """What two processes must share for their monotonic clocks to be comparable."""
-
-    host: str | None
-    boot_id: str | None
-    time_namespace: str | None
 
 
 class Shown(NamedTuple):
@@ -182,7 +173,7 @@ def compiled(totals_ns: Mapping[Group, int]) -> str:
     times: dict[str, list[int]] = {}
     for group, total_ns in totals_ns.items():
         if group.activity == "compile":
-            times.setdefault(group.role or _NO_ROLE, []).append(total_ns)
+            times.setdefault(group.role or NO_ROLE, []).append(total_ns)
     if not times:
         return ""
     totals = ", ".join(f"{printable(role)} {duration(max(times[role]))}" for role in sorted(times))
@@ -192,7 +183,7 @@ def compiled(totals_ns: Mapping[Group, int]) -> str:
 
 def duration(ns: int) -> str:
     """Return a time as a person reads it at a glance."""
-    seconds = ns / _NS_PER_S
+    seconds = ns / NS_PER_S
     if seconds < _S_PER_MINUTE:
         return f"{seconds:.1f} s"
     minutes, seconds = divmod(int(seconds), _S_PER_MINUTE)

@@ -5,7 +5,6 @@ import json
 import sys
 from collections.abc import Sequence
 from enum import Enum
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ import typer
 from ledger.cli.report import tell_note
 from ledger.cli.tables import printer, table, table_of
 from ledger.errors import InvalidQuery
+from ledger.queries import describe, saved_queries, saved_query
 from ledger.reading import Ledger
 
 
@@ -45,26 +45,6 @@ def sql(
             return
         text = saved_query(name) if name is not None else query or ""
         _print(ledger.sql(sys.stdin.read() if text == "-" else text), form)
-
-
-def saved_queries() -> dict[str, str]:
-    """Return the saved queries' SQL by name. Each begins with a comment that says what it answers."""
-    folder = files("ledger") / "queries"
-    texts = {entry.name: entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".sql")}
-    return {name.removesuffix(".sql"): texts[name] for name in sorted(texts)}
-
-
-def saved_query(name: str) -> str:
-    """Return a saved query's SQL. Raises InvalidQuery where there is none of that name."""
-    saved = saved_queries()
-    if name not in saved:
-        raise InvalidQuery(f"no saved query {name!r}; there are: {', '.join(saved)}")
-    return saved[name]
-
-
-def describe(text: str) -> str:
-    """Return what a saved query says that it answers."""
-    return text.splitlines()[0].removeprefix("--").strip()
 
 
 def _print(rows: Sequence[dict[str, object]], form: Format) -> None:

@@ -19,12 +19,13 @@ from rich.live import Live
 
 from ledger.cli.live import Names, Shown, line, open_stages, printable
 from ledger.cli.report import tell_note
-from ledger.cli.tables import printer, seconds, table
+from ledger.cli.tables import printer, table
 from ledger.errors import LedgerError
 from ledger.events import Event, to_row
 from ledger.lines import read_events
 from ledger.reading import Ledger
 from ledger.replaying import Moment, Replay
+from ledger.wording import seconds
 
 _DRAW_EVERY_S: Final = 0.1
 _KEY_BYTES: Final = 64

@@ -1,7 +1,8 @@
 """The command `report`: what took the time, per role, and who counted it how."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -9,9 +10,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ledger.cli.tables import printer, seconds, table
+from ledger.cli.tables import printer, table
 from ledger.errors import LedgerError
 from ledger.reading import Ledger
+from ledger.wording import NO_ROLE, seconds
 
 _CLAIMS_SHOWN: Final = 10
 _CAUSES_SHOWN: Final = 3
@@ -32,7 +34,6 @@ _PARTS: Final = (
     "milestones",
     "gaps",
 )
-_NO_ROLE: Final = "(whole process)"
 
 
 def report(
@@ -44,6 +45,9 @@ def report(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="OUT", help="Write one self-contained page instead.")
     ] = None,
+    flame: Annotated[
+        Path | None, typer.Option("--flame", metavar="OUT", help="Write flame graphs for speedscope instead.")
+    ] = None,
     against: Annotated[
         str | None,
         typer.Option("--against", metavar="SESSION", help="Another session, beside it on the page."),
@@ -52,24 +56,45 @@ def report(
     """Print what a session's time went into: by default the newest session.
 
     Example: compile-ledger report startup.db --session nightly --html startup.html
+
+    Example: compile-ledger report startup.db --flame startup.speedscope.json
     """
-    if as_json and html is not None:
-        raise LedgerError("--json and --html were both given; give one of them")
+    _check(as_json, html, flame)
     if against is not None and html is None:
         raise LedgerError("--against is for --html; as text, `compile-ledger diff A B` compares")
     console = printer()
     with Ledger.open(file) as ledger:
         tell_note(ledger)
         chosen = ledger.session(session)
-        if html is not None:
-            from ledger.cli.picture import write_page
-
+        if html is not None or flame is not None:
             others = [] if against is None else [ledger.session(against)]
-            console.print(Text(write_page(ledger, [chosen, *others], html)), soft_wrap=True)
+            for sentence in _write_pictures(ledger, [chosen, *others], html, flame):
+                console.print(Text(sentence), soft_wrap=True)
         elif as_json:
             typer.echo(json.dumps(_as_json(ledger, chosen), indent=2))
         else:
             print_report(ledger, chosen, console)
+
+
+def _check(as_json: bool, html: Path | None, flame: Path | None) -> None:
+    """Raise LedgerError where what is to be written can't be written together."""
+    for option, file in (("--html", html), ("--flame", flame)):
+        if as_json and file is not None:
+            raise LedgerError(f"--json and {option} were both given; give one of them")
+    if html is not None and flame is not None and os.path.realpath(html) == os.path.realpath(flame):
+        raise LedgerError(f"--html and --flame both name {html}; name two files")
+
+
+def _write_pictures(
+    ledger: Ledger, sessions: Sequence[str], html: Path | None, flame: Path | None
+) -> Iterator[str]:
+    """Write what is asked for, and yield a sentence about each. The flames are those of the first session."""
+    from ledger.cli.picture import write_flame_graphs, write_page
+
+    if html is not None:
+        yield write_page(ledger, sessions, html)
+    if flame is not None:
+        yield write_flame_graphs(ledger, sessions[0], flame)
 
 
 def tell_note(ledger: Ledger) -> None:
@@ -137,7 +162,7 @@ def _print_totals(ledger: Ledger, session: str, console: Console) -> None:
     columns += ["still open"] if is_any_open else []
     cells: list[list[object]] = []
     for row in rows:
-        line: list[object] = [row["role"] or _NO_ROLE, row["activity"], seconds(row["max_ns"])]
+        line: list[object] = [row["role"] or NO_ROLE, row["activity"], seconds(row["max_ns"])]
         if several:
             line += [seconds(row["union_ns"]), seconds(row["sum_ns"]), row["process_count"], row["slowest"]]
         cells.append([*line, *([row["open"]] if is_any_open else [])])
@@ -161,7 +186,7 @@ def _print_sources(ledger: Ledger, session: str, console: Console) -> None:
         return
     cells = [
         [
-            row["process"], row["role"] or _NO_ROLE, row["activity"], row["source"], seconds(row["total_ns"]),
+            row["process"], row["role"] or NO_ROLE, row["activity"], row["source"], seconds(row["total_ns"]),
             seconds(row["naive_sum_ns"]), seconds(row["double_counted_ns"]),
         ]
         for row in rows
@@ -234,7 +259,7 @@ def _print_unattributed(ledger: Ledger, session: str, console: Console) -> None:
         return
     cells = [
         [
-            row["role"] or _NO_ROLE, row["stage"], row["component"], row["source"],
+            row["role"] or NO_ROLE, row["stage"], row["component"], row["source"],
             seconds(row["duration_ns"]), seconds(row["unattributed_ns"]),
         ]
         for row in rows
@@ -284,7 +309,7 @@ def _print_failed(ledger: Ledger, session: str, console: Console) -> None:
         return
     cells = [
         [
-            row["process"], row["role"] or _NO_ROLE, row["stage"], row["component"], row["error"],
+            row["process"], row["role"] or NO_ROLE, row["stage"], row["component"], row["error"],
             seconds(row["duration_ns"]),
         ]
         for row in rows

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-NS_PER_S: Final = 1e9
 _NO_TERMINAL_WIDTH: Final = 1_000
 
 
@@ -16,11 +15,6 @@ def printer(*, stderr: bool = False) -> Console:
     """Return the console to print to. What is read by a program is not folded at a terminal's width."""
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=_NO_TERMINAL_WIDTH)
-
-
-def seconds(ns: object) -> str:
-    """Return nanoseconds as seconds, to the millisecond; nothing for none."""
-    return "" if ns is None else f"{float(str(ns)) / NS_PER_S:.3f}"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> Table:

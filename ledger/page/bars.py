@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 
 from ledger.page.speaking import Held
 from ledger.page.subject import Subject
-from ledger.page.wording import NO_ROLE, counted, cut
 from ledger.records import SourceTotal
 from ledger.vocabulary import ACTIVITY_OF, Activity
+from ledger.wording import NO_ROLE, counted, cut
 
 ALL_ROLES: Final = "all roles"
 _CLAIMS: Final = 6

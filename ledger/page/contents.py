@@ -12,11 +12,11 @@ from ledger.page.roles import Roles
 from ledger.page.speaking import Held, held, spoken_of
 from ledger.page.subject import Subject
 from ledger.page.tables import Cell, Column, Table, of_ns, of_text
-from ledger.page.wording import NO_ROLE, counted, cut, seconds
+from ledger.vocabulary import ENGINE_READY
+from ledger.wording import NO_ROLE, NS_PER_S, counted, cut, seconds
 
 LETTERS: Final = "ab"
 _STAGES: Final = 8
-_READY: Final = "engine_ready"
 _LONGEST: Final = 400
 _SHORTEST_NS: Final = 1_000_000
 """An axis has to have a length, also that of a session with one event."""
@@ -125,7 +125,7 @@ def contents(subjects: Sequence[Subject]) -> Contents:
         _marks(sides),
         sorted(seen),
         specifications,
-        length_ns / 1e9,
+        length_ns / NS_PER_S,
     )
 
 
@@ -144,8 +144,8 @@ def _head(side: _Side) -> Head:
         ("python", session.python_version), ("torch", session.torch_version), ("vllm", session.vllm_version)
     )  # fmt: skip
     known = cut(", ".join(f"{name} {version}" for name, version in versions if version), _LONGEST)
-    ready = [one.at_ns for one in side.drawn.milestones if one.milestone.name == _READY]
-    times = [f"{_READY} after {seconds(ready[0])} s"] if ready else []
+    ready = [one.at_ns for one in side.drawn.milestones if one.milestone.name == ENGINE_READY]
+    times = [f"{ENGINE_READY} after {seconds(ready[0])} s"] if ready else []
     times.append(f"{seconds(side.subject.length_ns)} s from the first event to the last")
     return Head(
         side.letter, side.subject.name, cut(session.session, _LONGEST), session.outcome,

@@ -10,7 +10,7 @@ from ledger.page.charts import Row
 from ledger.page.lanes import Drawn, DrawnBlock, Lane, Picture, Reached, Said
 from ledger.page.roles import Roles
 from ledger.page.subject import Subject
-from ledger.page.wording import NO_ROLE, NS_PER_S, counted, cut, seconds, signed
+from ledger.wording import NO_ROLE, NS_PER_S, counted, cut, seconds, signed
 
 _NAME: Final = 100
 _DATA: Final = 300

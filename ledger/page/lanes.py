@@ -11,8 +11,8 @@ from ledger.page.nesting import Nested, Span, nested
 from ledger.page.speaking import Held, spoken_of
 from ledger.page.subject import Subject
 from ledger.page.thinning import Block, thinned
-from ledger.page.wording import cut
 from ledger.records import Interval, Milestone
+from ledger.wording import cut
 
 _NAME: Final = 120
 _MILESTONE_ROWS: Final = 4

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from ledger.events import EventRow
-from ledger.page.wording import cut
 from ledger.reading import Ledger
 from ledger.records import Interval, Process
-from ledger.replaying import Aligned, aligned
+from ledger.replaying import Aligned
 from ledger.timeline import Timeline
+from ledger.wording import cut
 
 Key = tuple[str, int]
 """An interval's process and id, or a claim's."""
@@ -98,18 +97,6 @@ class Subject:
 def subject_of(ledger: Ledger, session: str) -> Subject:
     """Read a session of a ledger. Raises UnknownSession, and LedgerError where it can't be read."""
     session = ledger.session(session)
-    rows = ledger.sql(
-        """
-        SELECT * FROM events WHERE session = :session AND kind IN ('process_joined', 'process_lost')
-        UNION ALL
-        SELECT e.* FROM events e
-        JOIN (
-            SELECT process, min(at_ns) AS at_ns FROM events WHERE session = :session GROUP BY process
-        ) first USING (process, at_ns)
-        WHERE e.session = :session
-        """,
-        {"session": session},
-    )
     known = ledger.sql(
         "SELECT process, interval, error, data FROM intervals "
         "WHERE session = ? AND (error IS NOT NULL OR data <> '{}')",
@@ -117,7 +104,7 @@ def subject_of(ledger: Ledger, session: str) -> Subject:
     )
     return Subject(
         ledger.timeline(session),
-        aligned([EventRow._make(row[name] for name in EventRow._fields) for row in rows]),
+        ledger.aligned(session),
         {
             (str(row["process"]), int(str(row["interval"]))): Known(_text(row["error"]), str(row["data"]))
             for row in known

@@ -9,9 +9,9 @@ from ledger.page.lanes import Drawn, Picture
 from ledger.page.speaking import AGREE, Held, intervals_of
 from ledger.page.subject import Subject
 from ledger.page.thinning import is_looked_for
-from ledger.page.wording import NO_ROLE, counted, cut, seconds, signed
 from ledger.reconciliation.causes import UNMATCHED
 from ledger.records import Anomaly, CauseShare, Gap, Interval
+from ledger.wording import NO_ROLE, counted, cut, seconds, signed
 
 _NAME: Final = 200
 _TEXT: Final = 600

@@ -7,9 +7,9 @@ SELECT
     i.stage,
     i.duration_s AS seconds,
     (i.start_ns - m.at_ns) / 1e9 AS seconds_after
-FROM intervals i
-JOIN milestones m ON m.session = i.session AND m.name = 'engine_ready'
+FROM milestones m
+CROSS JOIN intervals i ON i.session = m.session -- in this order: SQLite would go through all intervals first
 JOIN sessions s ON s.session = i.session
 LEFT JOIN processes p ON p.session = i.session AND p.process = i.process
-WHERE i.activity = 'compile' AND i.is_top_level AND i.start_ns >= m.at_ns
+WHERE m.name = 'engine_ready' AND i.activity = 'compile' AND i.is_top_level AND i.start_ns >= m.at_ns
 ORDER BY s.started_at, i.start_ns

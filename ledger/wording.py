@@ -1,20 +1,24 @@
-"""How a page says numbers and names: seconds to the millisecond, long texts cut."""
+"""How numbers and names are put in words, wherever they are shown: on a terminal as on a page."""
 
 from typing import Final
 
 NS_PER_S: Final = 1e9
+
 NO_ROLE: Final = "(whole process)"
+"""What stands in a role's place where there is none."""
+
 _CUT: Final = "…"
 
 
-def seconds(ns: int | None) -> str:
-    """Return nanoseconds as seconds, to the millisecond; nothing for none."""
-    return "" if ns is None else f"{ns / NS_PER_S:.3f}"
+def seconds(ns: object) -> str:
+    """Return nanoseconds, also as a row of SQL has them, as seconds to the millisecond; nothing for none."""
+    return "" if ns is None else f"{float(str(ns)) / NS_PER_S:.3f}"
 
 
 def signed(ns: int | None) -> str:
-    """Return a difference in nanoseconds as seconds, with its sign."""
-    return "" if ns is None else f"{ns / NS_PER_S:+.3f}"
+    """Return a difference in nanoseconds as seconds, with its sign; nothing for none."""
+    # Nothing is shown as less than nothing.
+    return "" if ns is None else f"{round(ns / NS_PER_S, 3) or 0.0:+.3f}"
 
 
 def cut(text: str, length: int) -> str:

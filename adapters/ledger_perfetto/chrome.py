@@ -1,0 +1,75 @@
+"""Writes a session as Chrome's trace events, JSON that many viewers open.
+
+The format: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
+"""
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from typing import Final
+
+from ledger_perfetto.drawing import Drawing, DrawnProcess, Slice
+
+_NS_PER_US: Final = 1_000
+_CATEGORY: Final = "compile-ledger"
+
+_Event = dict[str, object]
+
+
+def trace(drawing: Drawing) -> Iterator[bytes]:
+    """Yield a session in pieces, which are a trace one after another."""
+    head = {"session": drawing.session, "began_ns_since_epoch": drawing.wall_ns}
+    yield f'{{"displayTimeUnit": "ms", "otherData": {json.dumps(head)}, "traceEvents": ['.encode()
+    before = "\n"
+    for event in _events(drawing):
+        yield f"{before}{json.dumps(event)}".encode()
+        before = ",\n"
+    yield b"\n]}\n"
+
+
+def _events(drawing: Drawing) -> Iterator[_Event]:
+    taken = {process.pid for process in drawing.processes}
+    free = (number for number in count(1) if number not in taken)
+    for rank, process in enumerate(drawing.processes):
+        pid = next(free) if process.pid is None else process.pid
+        for event in _of_process(process, rank):
+            yield {"pid": pid, **event}
+
+
+def _of_process(process: DrawnProcess, rank: int) -> Iterator[_Event]:
+    yield _about("process_name", 0, name=process.name)
+    yield _about("process_labels", 0, labels=process.description)
+    yield _about("process_sort_index", 0, sort_index=rank)
+    numbers = count(1)
+    tracks: dict[str, int] = {}
+    for mark in process.marks:
+        if mark.track not in tracks:
+            tracks[mark.track] = tid = next(numbers)
+            yield _about("thread_name", tid, name=mark.track)
+        yield _event("i", mark.name, tracks[mark.track], mark.at_ns, s="t", args=mark.notes)
+    for track in process.tracks:
+        tid = next(numbers)
+        yield _about("thread_name", tid, name=track.name)
+        yield from (_slice(one, tid) for one in track.slices)
+    for counter in process.counters:
+        for at_ns, total_ns in counter.samples:
+            yield _event("C", counter.name, 0, at_ns, args={"ns": total_ns})
+
+
+def _slice(one: Slice, tid: int) -> _Event:
+    if one.stop_ns is None:
+        return _event("B", one.name, tid, one.start_ns, args=one.notes)
+    return _event("X", one.name, tid, one.start_ns, dur=_us(one.stop_ns - one.start_ns), args=one.notes)
+
+
+def _about(what: str, tid: int, **args: str | int) -> _Event:
+    return {"ph": "M", "name": what, "tid": tid, "args": args}
+
+
+def _event(phase: str, name: str, tid: int, at_ns: int, **rest: object) -> _Event:
+    return {"ph": phase, "name": name, "cat": _CATEGORY, "tid": tid, "ts": _us(at_ns), **rest}
+
+
+def _us(ns: int) -> float:
+    """Return nanoseconds as microseconds: exact, read back, for times of less than three months."""
+    return ns / _NS_PER_US

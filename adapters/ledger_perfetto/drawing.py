@@ -1,0 +1,201 @@
+"""What a trace shows of a session, in whatever format: tracks of slices, counters, and marks.
+
+All times are nanoseconds since the session's first event, on one clock for all processes.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from ledger import Interval, Ledger, Process, Timeline
+from ledger_perfetto.nesting import spread
+from ledger_perfetto.notes import Key, Notes, NotesOf
+
+_NO_ROLE: Final = "(whole process)"
+
+
+class Slice(NamedTuple):
+    """An interval; without `stop_ns` it is still open."""
+
+    name: str
+    start_ns: int
+    stop_ns: int | None
+    notes: Notes
+    arrows: Sequence[int]
+    """The numbers of the arrows that lead from here to claims which speak of it."""
+
+
+class Track(NamedTuple):
+    """Slices of one thread and role, none of which crosses another: each after all that enclose it."""
+
+    name: str
+    slices: Sequence[Slice]
+
+
+class Counter(NamedTuple):
+    """A role's total so far, in nanoseconds, wherever it begins to grow or stops to."""
+
+    name: str
+    samples: Sequence[tuple[int, int]]
+    """A time and the total until then, in order."""
+
+
+class Mark(NamedTuple):
+    """Something at one moment; `arrow` is the number of the one that leads here."""
+
+    track: str
+    name: str
+    at_ns: int
+    notes: Notes
+    arrow: int | None = None
+
+
+class DrawnProcess(NamedTuple):
+    """A process of the session."""
+
+    name: str
+    pid: int | None
+    """None where it is unknown, or that of several: processes of two hosts may have the same."""
+    description: str
+    tracks: Sequence[Track]
+    counters: Sequence[Counter]
+    marks: Sequence[Mark]
+
+
+class Drawing(NamedTuple):
+    """A session."""
+
+    session: str
+    wall_ns: int | None
+    """When its first event was, in nanoseconds since the Unix epoch."""
+    processes: Sequence[DrawnProcess]
+
+
+def drawing(ledger: Ledger, session: str) -> Drawing:
+    """Return what is shown of a session. Raises UnknownSession."""
+    drawn = _Session(ledger, session)
+    return Drawing(session, drawn.wall_ns(), drawn.processes())
+
+
+class _Session:
+    def __init__(self, ledger: Ledger, session: str) -> None:
+        self._timeline: Final[Timeline] = ledger.timeline(session)
+        self._clock: Final = ledger.aligned(session)
+        self._notes: Final = NotesOf(ledger, session, self._timeline)
+        intervals = {(one.process, one.interval) for one in self._timeline.intervals}
+        spoken_of = (self._notes.interval_of(claim) for claim in self._timeline.claims)
+        self._arrows: Final = [key if key in intervals else None for key in spoken_of]
+        """Of each claim, the interval that it speaks of."""
+        self._arrows_from: Final[defaultdict[Key, list[int]]] = defaultdict(list)
+        for number, key in enumerate(self._arrows, 1):
+            if key is not None:
+                self._arrows_from[key].append(number)
+        self._times: Final = {
+            str(row["process"]): row
+            for row in ledger.sql(
+                "SELECT process, min(at_ns) AS first_ns, max(wall_ns - at_ns) AS wall_ahead_ns FROM events "
+                "WHERE session = ? GROUP BY process",
+                [session],
+            )
+        }
+
+    def wall_ns(self) -> int | None:
+        """Return what the wall clock showed at time 0, by the process whose clock was read first."""
+        read = [
+            (self._on_one(process, int(str(row["first_ns"]))), int(str(row["wall_ahead_ns"])), process)
+            for process, row in self._times.items()
+            if row["wall_ahead_ns"] is not None
+        ]
+        if not read:
+            return None
+        _, wall_ahead_ns, process = min(read)
+        return wall_ahead_ns - self._clock.ahead_ns[process]
+
+    def processes(self) -> list[DrawnProcess]:
+        """Return the processes, in the order in which they began."""
+
+        def began(process: str) -> tuple[int, str]:
+            return self._on_one(process, int(str(self._times[process]["first_ns"]))), process
+
+        timeline = self._timeline
+        intervals: defaultdict[str, list[Interval]] = defaultdict(list)
+        for interval in timeline.intervals:
+            intervals[interval.process].append(interval)
+        marks: defaultdict[str, list[Mark]] = defaultdict(list)
+        for process, mark in self._marks():
+            marks[process].append(mark)
+        return [
+            self._process(record, intervals[record.process], marks[record.process])
+            for record in sorted(timeline.processes, key=lambda record: began(record.process))
+        ]
+
+    def _process(self, record: Process, intervals: Sequence[Interval], marks: Sequence[Mark]) -> DrawnProcess:
+        others = self._timeline.processes
+        rank = "" if record.rank is None else f" rank {record.rank}"
+        is_of_several = len({other.host for other in others} - {None}) > 1
+        host = f" on {record.host}" if record.host and is_of_several else ""
+        return DrawnProcess(
+            (record.name or record.process) + rank + host,
+            record.pid if [other.pid for other in others].count(record.pid) == 1 else None,
+            self._notes.of_process(record, self._clock),
+            list(self._tracks(intervals)),
+            list(self._counters(intervals)),
+            marks,
+        )
+
+    def _tracks(self, intervals: Sequence[Interval]) -> Iterator[Track]:
+        groups: defaultdict[tuple[str | None, str | None], list[Interval]] = defaultdict(list)
+        for interval in intervals:
+            groups[interval.thread, interval.role].append(interval)
+        for (thread, role), group in groups.items():
+            name = f"{thread or 'unknown thread'} · {role or _NO_ROLE}"
+            for track in spread(group):
+                yield Track(name, [self._slice(interval) for interval in track])
+
+    def _slice(self, interval: Interval) -> Slice:
+        key = (interval.process, interval.interval)
+        name = f"{interval.stage} · {interval.component}" if interval.component else interval.stage
+        stop_ns = None if interval.stop_ns is None else self._on_one(interval.process, interval.stop_ns)
+        start_ns = self._on_one(interval.process, interval.start_ns)
+        arrows = self._arrows_from.get(key, ())
+        return Slice(name, start_ns, stop_ns, self._notes.of_interval(interval), arrows)
+
+    def _counters(self, intervals: Iterable[Interval]) -> Iterator[Counter]:
+        spans: defaultdict[tuple[str | None, str], list[tuple[int, int]]] = defaultdict(list)
+        for interval in intervals:
+            of_group = spans[interval.role, interval.activity]
+            if interval.is_top_level and interval.stop_ns is not None:
+                start_ns = self._on_one(interval.process, interval.start_ns)
+                of_group.append((start_ns, self._on_one(interval.process, interval.stop_ns)))
+        for (role, activity), of_group in spans.items():
+            yield Counter(f"{role or _NO_ROLE} · {activity}, total", list(_running_total(of_group)))
+
+    def _marks(self) -> Iterator[tuple[str, Mark]]:
+        timeline = self._timeline
+        for one in timeline.milestones:
+            yield one.process, Mark("milestones", one.name, self._on_one(one.process, one.at_ns), {})
+        for number, (one, key) in enumerate(zip(timeline.claims, self._arrows, strict=True), 1):
+            arrow = None if key is None else number
+            at_ns = self._on_one(one.process, one.at_ns)
+            notes = self._notes.of_claim(one)
+            yield one.process, Mark("claims", self._notes.name_of(one), at_ns, notes, arrow)
+        for one in timeline.gaps:
+            notes = {"count": one.count, "detail": one.detail or ""}
+            yield one.process, Mark("gaps", one.what, self._on_one(one.process, one.at_ns), notes)
+
+    def _on_one(self, process: str, at_ns: int) -> int:
+        return at_ns + self._clock.ahead_ns[process]
+
+
+def _running_total(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield how long the union of spans has been, at the beginning, and where it begins and ends to grow."""
+    total_ns, until_ns = 0, 0
+    yield 0, 0
+    for start_ns, stop_ns in sorted(spans):
+        if start_ns > until_ns:
+            yield start_ns, total_ns
+            until_ns = start_ns
+        if stop_ns > until_ns:
+            total_ns += stop_ns - until_ns
+            until_ns = stop_ns
+            yield stop_ns, total_ns

@@ -1,0 +1,48 @@
+"""The two forms, as `compile-ledger export` finds them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from ledger import Exporter, Ledger, LedgerError, MissingExtra
+from ledger_perfetto import chrome
+from ledger_perfetto.drawing import Drawing, drawing
+
+_Write = Callable[[Drawing], Iterator[bytes]]
+
+
+class TraceExporter:
+    """Writes one session as a trace."""
+
+    is_of_events = True
+
+    def __init__(self, write: _Write, *, is_text: bool) -> None:
+        self.is_text: Final = is_text
+        self._write: Final = write
+
+    def opened_with(self, ledger: Path, written: Path) -> str:
+        """Return the page that shows a trace."""
+        return "https://ui.perfetto.dev, where it stays on your machine"
+
+    def pieces(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
+        """Yield a trace of one session. Raises LedgerError for several."""
+        if len(sessions) > 1:
+            raise LedgerError("a trace is of one session; name it with --session, and write one for each")
+        return self._write(drawing(ledger, sessions[0]))
+
+
+def perfetto() -> Exporter:
+    """Return what writes Perfetto's own format. Raises MissingExtra."""
+    try:
+        from ledger_perfetto import protobuf
+    except ImportError as error:
+        raise MissingExtra(
+            f"Perfetto's format needs {error.name}, which is not installed: "
+            "pip install 'compile-ledger[perfetto]'; --format chrome needs nothing"
+        ) from error
+    return TraceExporter(protobuf.trace, is_text=False)
+
+
+def chrome_json() -> Exporter:
+    """Return what writes Chrome's trace events."""
+    return TraceExporter(chrome.trace, is_text=True)

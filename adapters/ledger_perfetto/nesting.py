@@ -1,0 +1,40 @@
+"""Spreads intervals over tracks on which none crosses another: of those a viewer keeps no length.
+
+Perfetto: "slices on the same track must be strictly nested", https://perfetto.dev/docs/reference/synthetic-track-event.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from ledger import Interval
+
+_Track = list[Interval]
+
+
+def spread(intervals: Sequence[Interval]) -> list[_Track]:
+    """Return one process's intervals in as many tracks as it takes, each after all that enclose it there.
+
+    What is open has a track to itself, the last one, since there the end of another would end it.
+    """
+    tracks: list[tuple[_Track, list[int]]] = []  # each with when what goes on there stops, the innermost last
+    for interval, stop_ns in _by_enclosure(intervals):
+        track, stops = _free(tracks, interval.start_ns, stop_ns)
+        track.append(interval)
+        stops.append(stop_ns)
+    still_open = [interval for interval in intervals if interval.stop_ns is None]
+    return [*(track for track, _ in tracks), *([still_open] if still_open else [])]
+
+
+def _free(tracks: list[tuple[_Track, list[int]]], start_ns: int, stop_ns: int) -> tuple[_Track, list[int]]:
+    """Return the first track on which such an interval crosses none; make one where there is none."""
+    for track, stops in tracks:
+        while stops and stops[-1] <= start_ns:
+            stops.pop()
+        if not stops or stop_ns <= stops[-1]:
+            return track, stops
+    tracks.append(([], []))
+    return tracks[-1]
+
+
+def _by_enclosure(intervals: Sequence[Interval]) -> Iterator[tuple[Interval, int]]:
+    ended = [(interval, interval.stop_ns) for interval in intervals if interval.stop_ns is not None]
+    yield from sorted(ended, key=lambda one: (one[0].start_ns, -one[1], one[0].start_seq))

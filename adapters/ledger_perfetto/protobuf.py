@@ -1,0 +1,143 @@
+"""Writes a session in Perfetto's own format: https://perfetto.dev/docs/reference/synthetic-track-event."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Final
+
+from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import (
+    BUILTIN_CLOCK_BOOTTIME,
+    BUILTIN_CLOCK_REALTIME,
+    CounterDescriptor,
+    Trace,
+    TracePacket,
+    TrackDescriptor,
+    TrackEvent,
+)
+
+from ledger_perfetto.drawing import Counter, Drawing, DrawnProcess, Mark, Slice, Track
+from ledger_perfetto.notes import Notes
+
+_SEQUENCE: Final = 1
+"""All packets come from one writer, and share the texts that it has sent."""
+
+
+def trace(drawing: Drawing) -> Iterator[bytes]:
+    """Yield a session in pieces, which are a trace one after another."""
+    writer = _Writer()
+    for packet in writer.packets(drawing):
+        yield Trace(packet=[packet]).SerializeToString()
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self._uuids: Final = count(1)
+        self._names: Final[dict[str, int]] = {}
+        self._notes: Final[dict[str, int]] = {}
+        self._texts: Final[dict[str, int]] = {}
+
+    def packets(self, drawing: Drawing) -> Iterator[TracePacket]:
+        begin = self._packet()
+        begin.sequence_flags = TracePacket.SEQ_INCREMENTAL_STATE_CLEARED
+        if drawing.wall_ns is not None:
+            begin.clock_snapshot.clocks.add(clock_id=BUILTIN_CLOCK_BOOTTIME, timestamp=0)
+            begin.clock_snapshot.clocks.add(clock_id=BUILTIN_CLOCK_REALTIME, timestamp=drawing.wall_ns)
+        yield begin
+        for process in drawing.processes:
+            yield from self._process(process)
+
+    def _process(self, process: DrawnProcess) -> Iterator[TracePacket]:
+        packet, uuid = self._track(process.name, None, 0)
+        packet.track_descriptor.description = process.description
+        packet.track_descriptor.child_ordering = TrackDescriptor.EXPLICIT
+        if process.pid is not None:
+            packet.track_descriptor.process.pid = process.pid
+            packet.track_descriptor.process.process_name = process.name
+        yield packet
+        ranks = count(1)
+        tracks: dict[str, int] = {}
+        for mark in process.marks:
+            if mark.track not in tracks:
+                packet, tracks[mark.track] = self._track(mark.track, uuid, next(ranks))
+                yield packet
+            yield self._mark(mark, tracks[mark.track])
+        for track in process.tracks:
+            packet, of_track = self._track(track.name, uuid, next(ranks))
+            yield packet
+            yield from self._slices(track, of_track)
+        for counter in process.counters:
+            yield from self._counter(counter, uuid, next(ranks))
+
+    def _slices(self, track: Track, uuid: int) -> Iterator[TracePacket]:
+        stops: list[int] = []
+        for one in track.slices:
+            while stops and stops[-1] <= one.start_ns:
+                yield self._event(TrackEvent.TYPE_SLICE_END, uuid, stops.pop())
+            yield self._slice(one, uuid)
+            if one.stop_ns is not None:
+                stops.append(one.stop_ns)
+        while stops:
+            yield self._event(TrackEvent.TYPE_SLICE_END, uuid, stops.pop())
+
+    def _slice(self, one: Slice, uuid: int) -> TracePacket:
+        packet = self._event(TrackEvent.TYPE_SLICE_BEGIN, uuid, one.start_ns)
+        self._say(packet, one.name, one.notes)
+        packet.track_event.flow_ids.extend(one.arrows)
+        return packet
+
+    def _mark(self, mark: Mark, uuid: int) -> TracePacket:
+        packet = self._event(TrackEvent.TYPE_INSTANT, uuid, mark.at_ns)
+        self._say(packet, mark.name, mark.notes)
+        if mark.arrow is not None:
+            packet.track_event.terminating_flow_ids.append(mark.arrow)
+        return packet
+
+    def _counter(self, counter: Counter, parent: int, rank: int) -> Iterator[TracePacket]:
+        packet, uuid = self._track(counter.name, parent, rank)
+        packet.track_descriptor.counter.unit = CounterDescriptor.UNIT_TIME_NS
+        yield packet
+        for at_ns, total_ns in counter.samples:
+            packet = self._event(TrackEvent.TYPE_COUNTER, uuid, at_ns)
+            packet.track_event.counter_value = total_ns
+            yield packet
+
+    def _track(self, name: str, parent: int | None, rank: int) -> tuple[TracePacket, int]:
+        packet, uuid = self._packet(), next(self._uuids)
+        descriptor = packet.track_descriptor
+        descriptor.uuid, descriptor.name, descriptor.sibling_order_rank = uuid, name, rank
+        if parent is not None:
+            descriptor.parent_uuid = parent
+        return packet, uuid
+
+    def _event(self, kind: TrackEvent.Type, uuid: int, at_ns: int) -> TracePacket:
+        packet = self._packet()
+        packet.timestamp = at_ns
+        packet.timestamp_clock_id = BUILTIN_CLOCK_BOOTTIME
+        packet.track_event.type = kind
+        packet.track_event.track_uuid = uuid
+        return packet
+
+    def _packet(self) -> TracePacket:
+        flags = TracePacket.SEQ_NEEDS_INCREMENTAL_STATE
+        return TracePacket(trusted_packet_sequence_id=_SEQUENCE, sequence_flags=flags)
+
+    def _say(self, packet: TracePacket, name: str, notes: Notes) -> None:
+        """Give an event its name and its notes; a text that was sent before goes by its number."""
+        event, sent = packet.track_event, packet.interned_data
+        if name not in self._names:
+            self._names[name] = len(self._names) + 1
+            sent.event_names.add(iid=self._names[name], name=name)
+        event.name_iid = self._names[name]
+        for key, value in notes.items():
+            if key not in self._notes:
+                self._notes[key] = len(self._notes) + 1
+                sent.debug_annotation_names.add(iid=self._notes[key], name=key)
+            note = event.debug_annotations.add(name_iid=self._notes[key])
+            if isinstance(value, bool):
+                note.bool_value = value
+            elif isinstance(value, int):
+                note.int_value = value
+            else:
+                if value not in self._texts:
+                    self._texts[value] = len(self._texts) + 1
+                    sent.debug_annotation_string_values.add(iid=self._texts[value], str=value.encode())
+                note.string_value_iid = self._texts[value]

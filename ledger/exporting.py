@@ -1,0 +1,95 @@
+"""Writes sessions in the forms that other programs read: our own lines, and what adapters know."""
+
+import importlib.metadata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from shlex import quote
+from typing import Final, Protocol
+
+from ledger.errors import LedgerError
+from ledger.importing import store_of
+from ledger.reading import Ledger
+
+ENTRY_POINTS: Final = "compile_ledger.exporters"
+"""The group in which an adapter names, by the form, a function that returns its `Exporter`."""
+
+
+class Exporter(Protocol):
+    """What writes one form."""
+
+    @property
+    def is_text(self) -> bool:
+        """Tell whether a terminal can show it."""
+        ...
+
+    @property
+    def is_of_events(self) -> bool:
+        """Tell whether it holds what was recorded, so that it can be redacted."""
+        ...
+
+    def opened_with(self, ledger: Path, written: Path) -> str:
+        """Return what opens the file that was written, as a command or for a person to read."""
+        ...
+
+    def pieces(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
+        """Yield the bytes, to be written one after another, about a piece for each event.
+
+        Raises LedgerError where these sessions can't be written so.
+        """
+        ...
+
+
+class LinesExporter:
+    """Writes sessions as text, which `import` takes back without a loss."""
+
+    is_text = True
+    is_of_events = True
+
+    def opened_with(self, ledger: Path, written: Path) -> str:
+        """Return the command that takes it back."""
+        return f"compile-ledger import {quote(str(written))}"
+
+    def pieces(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
+        """Yield the lines."""
+        return ledger.export(*sessions)
+
+
+def forms() -> list[str]:
+    """Return the forms that there are: ours, and those of the installed adapters."""
+    return [_LINES, *sorted(entry.name for entry in _adapters())]
+
+
+def exporter_of(form: str) -> Exporter:
+    """Return what writes a form. Raises LedgerError where nothing does."""
+    if form == _LINES:
+        return LinesExporter()
+    for entry in _adapters():
+        if entry.name == form:
+            return entry.load()()
+    raise LedgerError(f"no form {form!r}; there are: {', '.join(forms())}")
+
+
+def export(
+    ledger: Ledger, sessions: Sequence[str], exporter: Exporter, *, redact: bool = False
+) -> Iterator[bytes]:
+    """Yield sessions in a form, with `redact` without hosts, user names and paths. Raises LedgerError."""
+    if not redact:
+        yield from exporter.pieces(ledger, sessions)
+    elif not exporter.is_of_events:
+        raise LedgerError(
+            "this form has nothing to redact, since it goes with the ledger's own file; "
+            "write the sessions as jsonl with --redact, and import them into a ledger to show"
+        )
+    elif isinstance(exporter, LinesExporter):
+        yield from ledger.export(*sessions, redact=True)
+    else:
+        store = store_of(ledger.redacted(*sessions))
+        with Ledger(ledger.path, store, ledger.note) as blotted:
+            yield from exporter.pieces(blotted, sessions)
+
+
+_LINES: Final = "jsonl"
+
+
+def _adapters() -> importlib.metadata.EntryPoints:
+    return importlib.metadata.entry_points(group=ENTRY_POINTS)
