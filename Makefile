@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test browser test-vllm lint bench compat readme install clean
+.PHONY: demo test browser test-vllm lint bench compat readme notebooks install clean
 
 demo: install
 	$(BIN)/compile-ledger demo -o demo.db
@@ -41,6 +41,10 @@ readme: install
 	$(BIN)/python -m tests.take_demo
 	$(BIN)/python -m tests.vllm.take
 	UPDATE_README=1 $(BIN)/python -m pytest tests/test_readme.py
+
+# Executes the notebooks from their beginning, and keeps what they show.
+notebooks: install
+	$(BIN)/python -m tests.notebooks
 
 install: $(INSTALLED)
 
