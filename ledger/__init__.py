@@ -53,8 +53,9 @@ if TYPE_CHECKING:
     from ledger.lines import read_events
     from ledger.queries import saved_queries
     from ledger.reading import Ledger
-    from ledger.records import Claim, Interval, Process
+    from ledger.records import Claim, Interval, Process, Reconciliation
     from ledger.replaying import Aligned
+    from ledger.speaking import spoken_of
     from ledger.timeline import Timeline, reduce
 
 _ON_DEMAND = {
@@ -67,6 +68,7 @@ _ON_DEMAND = {
     "Interval": "ledger.records",
     "Ledger": "ledger.reading",
     "Process": "ledger.records",
+    "Reconciliation": "ledger.records",
     "Relation": "ledger.catalogue",
     "Timeline": "ledger.timeline",
     "Unread": "ledger.importing",
@@ -77,6 +79,7 @@ _ON_DEMAND = {
     "reduce": "ledger.timeline",
     "relations": "ledger.catalogue",
     "saved_queries": "ledger.queries",
+    "spoken_of": "ledger.speaking",
 }
 
 __all__ = [
@@ -109,6 +112,7 @@ __all__ = [
     "ProcessJoined",
     "ProcessLeft",
     "ProcessLost",
+    "Reconciliation",
     "Recorder",
     "Relation",
     "SQLiteTooOld",
@@ -129,6 +133,7 @@ __all__ = [
     "reduce",
     "relations",
     "saved_queries",
+    "spoken_of",
 ]
 
 

@@ -85,7 +85,8 @@ def export(
     else:
         store = store_of(ledger.redacted(*sessions))
         with Ledger(ledger.path, store, ledger.note) as blotted:
-            yield from exporter.pieces(blotted, sessions)
+            # An id may have told a user or a host as well.
+            yield from exporter.pieces(blotted, blotted.sessions())
 
 
 _LINES: Final = "jsonl"

@@ -45,7 +45,7 @@ from ledger.records import (
 from ledger.totals import role_totals, session_totals, source_totals
 from ledger.vocabulary import ProcessOutcome
 
-REDUCER_VERSION: Final = 5
+REDUCER_VERSION: Final = 6
 """Raised when the same events reduce to something else, so that projections are derived anew."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)

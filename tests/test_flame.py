@@ -364,8 +364,8 @@ class TestReport:
 
     def test_it_writes_the_flame_graphs_and_says_so(self, run: Any, tmp_path: Path) -> None:
         code, out, err = run("--flame", "a <b> 'c'.json")
-        assert (code, err) == (0, "")
-        assert out == (
+        assert (code, out) == (0, "")
+        assert err == (
             "a <b> 'c'.json: demo cold, 2 flame graphs; "
             "open it at https://www.speedscope.app, where it stays on your machine\n"
         )
@@ -376,9 +376,9 @@ class TestReport:
         assert [sum(one["weights"]) for one in file["profiles"]] == [row["total_ns"] for row in expected]
 
     def test_it_can_write_a_page_as_well(self, run: Any, tmp_path: Path) -> None:
-        code, out, _ = run("--flame", "x.json", "--html", "x.html")
-        assert code == 0
-        assert [line.partition(":")[0] for line in out.splitlines()] == ["x.html", "x.json"]
+        code, out, err = run("--flame", "x.json", "--html", "x.html")
+        assert (code, out) == (0, "")
+        assert [line.partition(":")[0] for line in err.splitlines()] == ["x.html", "x.json"]
         assert (tmp_path / "x.html").stat().st_size > 0
         assert (tmp_path / "x.json").stat().st_size > 0
 

@@ -216,6 +216,74 @@ def test_a_claim_points_at_the_interval_that_it_speaks_of(
     assert all(" says " in one["claim"] for one in arrows)
 
 
+def test_an_arrow_leads_from_each_interval_that_a_claim_names(processor: TraceProcessor) -> None:
+    builder = SessionBuilder()
+    builder.begin()
+    ids = [builder.start(at * S, "dynamo", source="torch") for at in (1, 3)]
+    for at, interval in zip((4, 5), reversed(ids), strict=True):
+        builder.stop(at * S, interval)
+    builder.claim(6 * S, S, source="torch", counts="addition", data={"intervals": [*ids, 99]})
+    builder.claim(7 * S, S, source="torch", counts="total", interval=ids[0])
+    Shown(processor, MemoryLedger(builder.events), "perfetto", "session")
+    arrows = processor.query(
+        "SELECT o.ts AS out, i.ts AS into_ FROM flow f "
+        "JOIN slice o ON o.id = f.slice_out JOIN slice i ON i.id = f.slice_in ORDER BY out"
+    )
+    assert [tuple(one.values()) for one in arrows] == [(S, 6 * S), (3 * S, 6 * S)]
+
+
+def test_two_claims_of_one_id_keep_what_each_was_held_against(processor: TraceProcessor) -> None:
+    builder = SessionBuilder()
+    builder.begin()
+    builder.stop(3 * S, builder.start(S, "torch_compile", source="monitor"))
+    number = builder.claim(4 * S, 2 * S, source="monitor")
+    builder.claim(5 * S, S, source="monitor", stage="aot_load")
+    builder.events[-1] = builder.events[-1].model_copy(update={"claim": number})
+    Shown(processor, MemoryLedger(builder.events), "perfetto", "session")
+    causes = NOTES.format(column="string_value", prefix="debug", name="main_cause")
+    rows = processor.query(f"SELECT {causes} AS cause FROM slice WHERE dur = 0 AND name LIKE '% says %'")
+    assert [row["cause"] for row in rows] == [None, "unmatched"]
+
+
+def test_processes_of_one_name_are_not_one(processor: TraceProcessor) -> None:
+    events = [event for name in ("a", "b") for event in worker(name, pid=1)]
+    ledger = MemoryLedger(events)
+    for form in FORMS:
+        check(Shown(processor, ledger, form, "session"), ledger, "session")
+    Shown(processor, ledger, "perfetto", "session")
+    shown = processor.query(
+        "SELECT p.name AS process FROM slice s JOIN track t ON t.id = s.track_id "
+        "JOIN track p ON p.id = t.parent_id ORDER BY process"
+    )
+    assert [row["process"] for row in shown] == ["Worker a", "Worker b"]
+
+
+def worker(process: str, pid: int) -> list[Event]:
+    builder = SessionBuilder(process=process)
+    builder.begin()
+    builder.events[-1] = builder.events[-1].model_copy(update={"pid": pid, "name": "Worker"})
+    builder.stop(3 * S, builder.start(S, "dynamo", role="encoder"))
+    return builder.events
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("pid", [0, 2**31, 99_999_999_999])
+def test_a_pid_that_none_can_have_is_no_pid(processor: TraceProcessor, form: str, pid: int) -> None:
+    ledger = MemoryLedger(worker("a", pid))
+    check(Shown(processor, ledger, form, "session"), ledger, "session")
+    assert f"pid {pid}" in drawing(ledger, "session").processes[0].description
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_wall_clock_before_the_epoch_is_no_time_of_day(processor: TraceProcessor, form: str) -> None:
+    builder = SessionBuilder()
+    builder.stop(S, builder.start(0, "dynamo"))
+    builder.begin(5 * S, wall_ns=3 * S)
+    ledger = MemoryLedger(builder.events)
+    check(Shown(processor, ledger, form, "session"), ledger, "session")
+    assert drawing(ledger, "session").wall_ns is None
+
+
 def test_the_viewer_knows_the_time_of_day(processor: TraceProcessor, ledgers: dict[str, Ledger]) -> None:
     ledger = ledgers["vllm"]
     Shown(processor, ledger, "perfetto", "vllm cold")
@@ -250,14 +318,37 @@ def test_redacted_nothing_of_the_machine_is_left(form: str) -> None:
         assert word not in blotted
 
 
-def test_without_perfettos_package_the_other_form_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_session_whose_id_tells_a_user_is_redacted_too(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "alice")
+    builder = SessionBuilder("alice-run")
+    builder.begin()
+    builder.stop(2 * S, builder.start(S, "dynamo"))
+    ledger = MemoryLedger(builder.events)
+    blotted = b"".join(export(ledger, ["alice-run"], exporter_of(form), redact=True))
+    assert b"dynamo" in blotted
+    assert b"alice" not in blotted
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("sys.modules['perfetto'] = None", "pip install 'compile-ledger[perfetto]'; --format chrome needs"),
+        (
+            "import perfetto.protos.perfetto.trace as t; t.__path__ = [sys.argv[1]]",
+            "Perfetto's package can't be used here (two versions): pip install --upgrade",
+        ),
+    ],
+)
+def test_without_a_package_that_works_the_other_form_is_named(tmp_path: Path, broken: str, said: str) -> None:
+    (tmp_path / "perfetto_trace_pb2.py").write_text("raise RuntimeError('two\\nversions')")
     script = (
-        "import sys; sys.modules['perfetto'] = None\n"
+        f"import sys; sys.argv = ['', {str(tmp_path)!r}]; {broken}\n"
         "from ledger.cli import main\n"
         f"sys.argv = ['compile-ledger', 'export', {str(tmp_path / 'x.db')!r}, '--format', 'perfetto']\n"
         "main()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "pip install 'compile-ledger[perfetto]'; --format chrome needs nothing" in done.stderr
+    assert done.returncode == 2, done
+    assert said in done.stderr
     assert done.stderr.count("\n") == 1

@@ -485,7 +485,7 @@ def ledger_file(tmp_path: Path) -> Path:
 def run(*arguments: object) -> tuple[int, str, str]:
     """Run a command as `compile-ledger` does; return exit code, output, and error."""
     ran = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return ran.exit_code, ran.stdout, str(ran.exception or "")
+    return ran.exit_code, ran.output, str(ran.exception or "")
 
 
 def test_report_writes_a_page_and_says_so(ledger_file: Path, tmp_path: Path) -> None:

@@ -3,15 +3,19 @@
 All times are nanoseconds since the session's first event, on one clock for all processes.
 """
 
+from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from typing import Final, NamedTuple
 
-from ledger import Interval, Ledger, Process, Timeline
+from ledger import Interval, Ledger, Process, Timeline, spoken_of
 from ledger_perfetto.nesting import spread
 from ledger_perfetto.notes import Key, Notes, NotesOf
 
 _NO_ROLE: Final = "(whole process)"
+_PIDS: Final = range(1, 2**31)
+"""What an operating system gives, and a trace can hold; a log may say anything."""
 
 
 class Slice(NamedTuple):
@@ -41,13 +45,14 @@ class Counter(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Something at one moment; `arrow` is the number of the one that leads here."""
+    """Something at one moment."""
 
     track: str
     name: str
     at_ns: int
     notes: Notes
-    arrow: int | None = None
+    arrows: Sequence[int] = ()
+    """The numbers of those that lead here."""
 
 
 class DrawnProcess(NamedTuple):
@@ -82,14 +87,12 @@ class _Session:
         self._timeline: Final[Timeline] = ledger.timeline(session)
         self._clock: Final = ledger.aligned(session)
         self._notes: Final = NotesOf(ledger, session, self._timeline)
-        intervals = {(one.process, one.interval) for one in self._timeline.intervals}
-        spoken_of = (self._notes.interval_of(claim) for claim in self._timeline.claims)
-        self._arrows: Final = [key if key in intervals else None for key in spoken_of]
-        """Of each claim, the interval that it speaks of."""
+        self._titles: Final = _titles(self._timeline.processes)
+        self._pids: Final = _pids(self._timeline.processes)
+        self._arrows: Final = _arrows(self._timeline)
         self._arrows_from: Final[defaultdict[Key, list[int]]] = defaultdict(list)
-        for number, key in enumerate(self._arrows, 1):
-            if key is not None:
-                self._arrows_from[key].append(number)
+        for number, key in (arrow for of_claim in self._arrows for arrow in of_claim):
+            self._arrows_from[key].append(number)
         self._times: Final = {
             str(row["process"]): row
             for row in ledger.sql(
@@ -100,7 +103,10 @@ class _Session:
         }
 
     def wall_ns(self) -> int | None:
-        """Return what the wall clock showed at time 0, by the process whose clock was read first."""
+        """Return what the wall clock showed at time 0, by the process whose clock was read first.
+
+        None where nobody read it, or it was set so wrong that time 0 would be before the epoch.
+        """
         read = [
             (self._on_one(process, int(str(row["first_ns"]))), int(str(row["wall_ahead_ns"])), process)
             for process, row in self._times.items()
@@ -109,7 +115,8 @@ class _Session:
         if not read:
             return None
         _, wall_ahead_ns, process = min(read)
-        return wall_ahead_ns - self._clock.ahead_ns[process]
+        wall_ns = wall_ahead_ns - self._clock.ahead_ns[process]
+        return wall_ns if wall_ns >= 0 else None
 
     def processes(self) -> list[DrawnProcess]:
         """Return the processes, in the order in which they began."""
@@ -130,13 +137,9 @@ class _Session:
         ]
 
     def _process(self, record: Process, intervals: Sequence[Interval], marks: Sequence[Mark]) -> DrawnProcess:
-        others = self._timeline.processes
-        rank = "" if record.rank is None else f" rank {record.rank}"
-        is_of_several = len({other.host for other in others} - {None}) > 1
-        host = f" on {record.host}" if record.host and is_of_several else ""
         return DrawnProcess(
-            (record.name or record.process) + rank + host,
-            record.pid if [other.pid for other in others].count(record.pid) == 1 else None,
+            self._titles[record.process],
+            self._pids[record.process],
             self._notes.of_process(record, self._clock),
             list(self._tracks(intervals)),
             list(self._counters(intervals)),
@@ -174,17 +177,45 @@ class _Session:
         timeline = self._timeline
         for one in timeline.milestones:
             yield one.process, Mark("milestones", one.name, self._on_one(one.process, one.at_ns), {})
-        for number, (one, key) in enumerate(zip(timeline.claims, self._arrows, strict=True), 1):
-            arrow = None if key is None else number
-            at_ns = self._on_one(one.process, one.at_ns)
-            notes = self._notes.of_claim(one)
-            yield one.process, Mark("claims", self._notes.name_of(one), at_ns, notes, arrow)
+        reconciled = zip(timeline.claims, timeline.reconciliation, self._arrows, strict=True)
+        for one, row, arrows in reconciled:
+            at_ns, notes = self._on_one(one.process, one.at_ns), self._notes.of_claim(one, row)
+            numbers = [number for number, _ in arrows]
+            yield one.process, Mark("claims", self._notes.name_of(one), at_ns, notes, numbers)
         for one in timeline.gaps:
             notes = {"count": one.count, "detail": one.detail or ""}
             yield one.process, Mark("gaps", one.what, self._on_one(one.process, one.at_ns), notes)
 
     def _on_one(self, process: str, at_ns: int) -> int:
         return at_ns + self._clock.ahead_ns[process]
+
+
+def _titles(processes: Sequence[Process]) -> dict[str, str]:
+    """Return what to call each process: its name and rank, and its host or its id where it takes that."""
+    is_of_hosts = len({process.host for process in processes} - {None}) > 1
+    titles: dict[str, str] = {}
+    for process in processes:
+        rank = "" if process.rank is None else f" rank {process.rank}"
+        host = f" on {process.host}" if process.host and is_of_hosts else ""
+        titles[process.process] = (process.name or process.process) + rank + host
+    called_so = Tally(titles.values())
+    return {key: title if called_so[title] == 1 else f"{title} {key}" for key, title in titles.items()}
+
+
+def _pids(processes: Sequence[Process]) -> dict[str, int | None]:
+    """Return each process's pid, where that is one and no other's."""
+    having = Tally(process.pid for process in processes)
+    return {
+        process.process: pid if pid is not None and pid in _PIDS and having[pid] == 1 else None
+        for process in processes
+        for pid in [process.pid]
+    }
+
+
+def _arrows(timeline: Timeline) -> list[list[tuple[int, Key]]]:
+    """Return, for each claim, an arrow from each interval that it speaks of, with its number."""
+    numbers = count(1)
+    return [[(next(numbers), key) for key in keys] for keys in spoken_of(timeline)]
 
 
 def _running_total(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

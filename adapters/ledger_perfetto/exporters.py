@@ -32,13 +32,19 @@ class TraceExporter:
 
 
 def perfetto() -> Exporter:
-    """Return what writes Perfetto's own format. Raises MissingExtra."""
+    """Return what writes Perfetto's own format. Raises LedgerError without a package that works."""
     try:
         from ledger_perfetto import protobuf
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtra(
             f"Perfetto's format needs {error.name}, which is not installed: "
             "pip install 'compile-ledger[perfetto]'; --format chrome needs nothing"
+        ) from error
+    except Exception as error:  # protobuf has its own for versions that do not go together
+        reason = " ".join(str(error).split())
+        raise LedgerError(
+            f"Perfetto's package can't be used here ({reason}): "
+            "pip install --upgrade 'compile-ledger[perfetto]'; --format chrome needs nothing"
         ) from error
     return TraceExporter(protobuf.trace, is_text=False)
 

@@ -1,11 +1,10 @@
 """What a trace says of a slice, a claim or a process when it is chosen."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Final
 
-from ledger import Aligned, Claim, Interval, Ledger, Process, Timeline
+from ledger import Aligned, Claim, Interval, Ledger, Process, Reconciliation, Timeline
 
 Notes = Mapping[str, str | int]
 """By name, in the order in which they are shown."""
@@ -35,18 +34,10 @@ class NotesOf:
             [session],
         )
         self._more: Final = {(row.pop("process"), row.pop("interval")): _known(row) for row in rows}
-        self._reconciled: Final = {
-            (one.process, one.claim): _known(one._asdict(), _OF_RECONCILIATION)
-            for one in timeline.reconciliation
-        }
         self._causes: Final[defaultdict[Key, list[tuple[str, int]]]] = defaultdict(list)
-        self._evidence: Final[defaultdict[Key, list[Key]]] = defaultdict(list)
         for cause in timeline.causes:
             name = cause.cause if cause.stage is None else f"{cause.cause} {cause.stage}"
             self._causes[cause.process, cause.claim].append((name, cause.ns))
-            shown = cast("list[dict[str, str | int]]", json.loads(cause.intervals))
-            keys = ((str(one["process"]), int(one["interval"])) for one in shown)
-            self._evidence[cause.process, cause.claim].extend(keys)
         self._odd: Final[defaultdict[tuple[str, str, int | None], list[str]]] = defaultdict(list)
         for odd in timeline.anomalies:
             about = "process" if odd.interval is None else "interval"
@@ -64,13 +55,12 @@ class NotesOf:
             **self._oddities("interval", interval.process, interval.interval),
         }
 
-    def of_claim(self, claim: Claim) -> Notes:
+    def of_claim(self, claim: Claim, reconciled: Reconciliation) -> Notes:
         """Return what is known of a claim: what it was held against, and why the two differ."""
-        key = (claim.process, claim.claim)
         return {
             **_known(claim._asdict(), _OF_CLAIM),
-            **self._reconciled.get(key, {}),
-            **{f"cause {name}, ns": ns for name, ns in self._causes[key]},
+            **_known(reconciled._asdict(), _OF_RECONCILIATION),
+            **{f"cause {name}, ns": ns for name, ns in self._causes[claim.process, claim.claim]},
             **self._oddities("claim", claim.process, claim.claim),
         }
 
@@ -90,15 +80,6 @@ class NotesOf:
         """Return a claim in a few words."""
         about = claim.component or claim.stage or claim.counts
         return f"{claim.source} says {claim.claimed_ns / _NS_PER_S:g} s, {about}"
-
-    def interval_of(self, claim: Claim) -> Key | None:
-        """Return the interval that a claim speaks of, where that is one."""
-        if claim.interval is not None:
-            return claim.process, claim.interval
-        evidence = set(self._evidence[claim.process, claim.claim])
-        # Found by its stage: what the two differ by shows in that interval.
-        is_of_one = claim.counts in ("interval", "addition") and len(evidence) == 1
-        return evidence.pop() if is_of_one else None
 
     def _oddities(self, about: str, process: str, number: int) -> Notes:
         said = self._odd.get((about, process, number))

@@ -87,8 +87,7 @@ class _Writer:
     def _mark(self, mark: Mark, uuid: int) -> TracePacket:
         packet = self._event(TrackEvent.TYPE_INSTANT, uuid, mark.at_ns)
         self._say(packet, mark.name, mark.notes)
-        if mark.arrow is not None:
-            packet.track_event.terminating_flow_ids.append(mark.arrow)
+        packet.track_event.terminating_flow_ids.extend(mark.arrows)
         return packet
 
     def _counter(self, counter: Counter, parent: int, rank: int) -> Iterator[TracePacket]:
@@ -106,6 +105,8 @@ class _Writer:
         descriptor.uuid, descriptor.name, descriptor.sibling_order_rank = uuid, name, rank
         if parent is not None:
             descriptor.parent_uuid = parent
+        else:  # two processes may have one name; what has one name in a process belongs together
+            descriptor.sibling_merge_behavior = TrackDescriptor.SIBLING_MERGE_BEHAVIOR_NONE
         return packet, uuid
 
     def _event(self, kind: TrackEvent.Type, uuid: int, at_ns: int) -> TracePacket:

@@ -5,19 +5,17 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ledger import exporting
-from ledger.cli.files import replacing
+from ledger.cli.files import STANDARD_OUTPUT, replacing
 from ledger.cli.report import tell_note
 from ledger.errors import LedgerError
 from ledger.reading import Ledger
-
-_STANDARD_OUTPUT: Final = Path("-")
 
 
 def export(
@@ -38,7 +36,7 @@ def export(
     ] = "jsonl",
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write; - is standard output.")
-    ] = _STANDARD_OUTPUT,
+    ] = STANDARD_OUTPUT,
     redact: Annotated[bool, typer.Option("--redact", help="Blot out hosts, user names and paths.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
@@ -51,38 +49,27 @@ def export(
     if every and session is not None:
         raise LedgerError("--session and --all were both given; give one of them")
     exporter = exporting.exporter_of(form)
-    if output == _STANDARD_OUTPUT and not exporter.is_text and sys.stdout.isatty():
+    if output == STANDARD_OUTPUT and not exporter.is_text and sys.stdout and sys.stdout.isatty():
         raise LedgerError(f"{form} is nothing that a terminal could show; name a file with -o")
+
+    def refuse(final: Path) -> None:
+        if os.path.realpath(file) == str(final):
+            raise LedgerError(f"{output}: the ledger itself; name another file")
+        if final.exists() and not force:
+            raise LedgerError(f"{output}: is there already; name another file, or write over it with --force")
+
     with Ledger.open(file) as ledger:
         tell_note(ledger)
         sessions = ledger.sessions() if every else []
         sessions = sessions or [ledger.session(session)]
-        with _opened(output, file, force) as opened, _events_progress(ledger, sessions) as tell:
+        with replacing(output, refuse) as opened, _events_progress(ledger, sessions) as tell:
             for piece in tell(exporting.export(ledger, sessions, exporter, redact=redact)):
                 opened.write(piece)
     if redact:
         note = "hosts, user names and paths are blotted out; read it all the same before you show it"
         typer.echo(note, err=True)
-    if output != _STANDARD_OUTPUT:
+    if output != STANDARD_OUTPUT:
         typer.echo(f"{output}: open it with {exporter.opened_with(file, output)}", err=True)
-
-
-@contextmanager
-def _opened(output: Path, ledger: Path, force: bool) -> Generator[BinaryIO]:
-    """Yield what to write to."""
-    if output == _STANDARD_OUTPUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-
-    def refuse(final: Path) -> None:
-        if os.path.realpath(ledger) == str(final):
-            raise LedgerError(f"{output}: the ledger itself; name another file")
-        if final.exists() and not force:
-            raise LedgerError(f"{output}: is there already; name another file, or write over it with --force")
-
-    with replacing(output, refuse) as opened:
-        yield opened
 
 
 @contextmanager

@@ -1,21 +1,33 @@
-"""Writes a file that appears under its name when all of it is there, or not at all."""
+"""Writes what a command was asked for: a file that appears when all of it is there, or standard output."""
 
 import os
+import secrets
+import stat
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from ledger.errors import LedgerError, LedgerNotWritable
+
+STANDARD_OUTPUT: Final = Path("-")
+
+_NAME_SHOWN: Final = 50
+"""A name as long as the file system allows would leave no room for what makes ours another."""
 
 
 @contextmanager
 def replacing(file: Path, refuse: Callable[[Path], None]) -> Generator[BinaryIO]:
-    """Yield what to write to; at the end it takes the file's place.
+    """Yield what to write to; at the end it takes the file's place. "-" is standard output.
 
     `refuse` is given what is to be replaced, before anything is written and once more before it is replaced,
     and raises where it must not be. Raises LedgerNotWritable.
     """
+    if file == STANDARD_OUTPUT:
+        with _standard_output() as opened:
+            yield opened
+        return
     try:
         if file.exists() and not file.is_file() and not file.is_dir():
             with file.open("wb") as device:  # a pipe, a terminal: it is no file that could be replaced
@@ -25,28 +37,42 @@ def replacing(file: Path, refuse: Callable[[Path], None]) -> Generator[BinaryIO]
         final = Path(os.path.realpath(file))
         _refuse_folder(file, final)
         refuse(final)
-        unfinished = final.with_name(f".{final.name[:_NAME_BYTES]}.{os.getpid()}")
-        try:
-            with unfinished.open("xb") as opened:
+        unfinished = final.with_name(f".{final.name[:_NAME_SHOWN]}.{secrets.token_hex(4)}")
+        with unfinished.open("xb") as opened:
+            try:
+                if final.exists():
+                    os.fchmod(opened.fileno(), stat.S_IMODE(final.stat().st_mode))
                 yield opened
                 opened.flush()
                 os.fsync(opened.fileno())
-            _refuse_folder(file, final)
-            refuse(final)
-            unfinished.replace(final)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
+                _refuse_folder(file, final)
+                refuse(final)
+                unfinished.replace(final)
+            except BaseException:
+                unfinished.unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise LedgerNotWritable(f"{file}: can't be written ({error.strerror or error})") from error
 
 
-_NAME_BYTES = 50
-"""A name as long as the file system allows would leave no room for what makes ours another."""
+@contextmanager
+def _standard_output() -> Generator[BinaryIO]:
+    """Yield standard output, for bytes. Raises BrokenPipeError where its reader has left."""
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise LedgerNotWritable("standard output is closed; name a file")
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What it still holds would be written at exit, and fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise LedgerNotWritable(f"standard output: can't be written ({error.strerror or error})") from error
 
 
 def _refuse_folder(file: Path, final: Path) -> None:
     if final.is_dir():
         raise LedgerError(f"{file}: a folder; name the file that is to be written")
     if not final.parent.is_dir():
-        raise LedgerError(f"{file}: there is no folder {file.parent}")
+        raise LedgerError(f"{file}: there is no folder {final.parent if file.is_symlink() else file.parent}")

@@ -69,7 +69,7 @@ def report(
         if html is not None or flame is not None:
             others = [] if against is None else [ledger.session(against)]
             for sentence in _write_pictures(ledger, [chosen, *others], html, flame):
-                console.print(Text(sentence), soft_wrap=True)
+                printer(stderr=True).print(Text(sentence), soft_wrap=True)
         elif as_json:
             typer.echo(json.dumps(_as_json(ledger, chosen), indent=2))
         else:

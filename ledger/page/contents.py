@@ -9,7 +9,7 @@ from ledger.page import drawing, tables
 from ledger.page.bars import bars
 from ledger.page.lanes import Drawn, Picture, picture
 from ledger.page.roles import Roles
-from ledger.page.speaking import Held, held, spoken_of
+from ledger.page.speaking import Held, held, places_spoken_of
 from ledger.page.subject import Subject
 from ledger.page.tables import Cell, Column, Table, of_ns, of_text
 from ledger.vocabulary import ENGINE_READY
@@ -132,7 +132,7 @@ def contents(subjects: Sequence[Subject]) -> Contents:
 def _side(letter: str, subject: Subject) -> _Side:
     claims = held(subject)
     drawn = picture(subject, claims)
-    shown = tables.listed(subject, drawn, spoken_of(subject, claims))
+    shown = tables.listed(subject, drawn, places_spoken_of(subject, claims))
     return _Side(letter, subject, claims, drawn, {one.place: f"{letter}-{one.place}" for one in shown}, shown)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ledger.page.nesting import Nested, Span, nested
-from ledger.page.speaking import Held, spoken_of
+from ledger.page.speaking import Held, places_spoken_of
 from ledger.page.subject import Subject
 from ledger.page.thinning import Block, thinned
 from ledger.records import Interval, Milestone
@@ -99,7 +99,7 @@ def picture(subject: Subject, claims: Sequence[Held]) -> Picture:
     intervals = subject.timeline.intervals
     threads = _threads(subject)
     nests = [nested(thread.spans) for thread in threads]
-    thin = thinned(nests, intervals, spoken_of(subject, claims), subject.length_ns)
+    thin = thinned(nests, intervals, places_spoken_of(subject, claims), subject.length_ns)
     milestones = _reached(subject)
     top: float = max((one.row + 1 for one in milestones), default=0)
     lanes: list[Lane] = []

@@ -1,14 +1,13 @@
 """Claims beside the intervals that they speak of: what a mark on the timeline stands for."""
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ledger.page.subject import Key, Subject
 from ledger.reconciliation.causes import UNMATCHED, rounding
-from ledger.reconciliation.evidence import data_of, names_of
 from ledger.records import CauseShare, Claim, Reconciliation
+from ledger.speaking import intervals_of, spoken_of
 
 AGREE: Final = (None, rounding.__name__)
 
@@ -39,42 +38,33 @@ def held(subject: Subject) -> tuple[Held, ...]:
     causes: defaultdict[Key, list[CauseShare]] = defaultdict(list)
     for cause in timeline.causes:
         causes[cause.process, cause.claim].append(cause)
-    against = {(row.process, row.claim): row for row in timeline.reconciliation}
     found: list[Held] = []
-    for claim in timeline.claims:
-        key = (claim.process, claim.claim)
-        by_size = tuple(sorted(causes[key], key=lambda cause: -abs(cause.ns)))
-        found.append(Held(claim, against[key], by_size, _interval(subject, claim, by_size)))
+    for claim, row, keys in zip(timeline.claims, timeline.reconciliation, spoken_of(timeline), strict=True):
+        by_size = sorted(causes[claim.process, claim.claim], key=lambda cause: -abs(cause.ns))
+        found.append(Held(claim, row, tuple(by_size), _last(subject, keys)))
     return tuple(
         sorted(found, key=lambda one: (not one.differs, -one.size_ns, one.claim.process, one.claim.claim))
     )
 
 
-def intervals_of(subject: Subject, cause: CauseShare) -> list[int]:
+def places_of(subject: Subject, cause: CauseShare) -> list[int]:
     """Return the places of the intervals that a cause shows in."""
     known = subject.intervals
-    keys = ((str(one["process"]), int(one["interval"])) for one in json.loads(cause.intervals))
-    return [known[key] for key in keys if key in known]
+    return [known[key] for key in intervals_of(cause) if key in known]
 
 
-def spoken_of(subject: Subject, claims: Iterable[Held]) -> set[int]:
+def places_spoken_of(subject: Subject, claims: Iterable[Held]) -> set[int]:
     """Return the places of all intervals that claims, or their causes, speak of."""
     found: set[int] = set()
     for one in claims:
         if one.interval is not None:
             found.add(one.interval)
         if one.differs:
-            found.update(place for cause in one.causes for place in intervals_of(subject, cause))
+            found.update(place for cause in one.causes for place in places_of(subject, cause))
     return found
 
 
-def _interval(subject: Subject, claim: Claim, causes: Sequence[CauseShare]) -> int | None:
-    if claim.counts not in ("interval", "addition"):
-        return None
-    known, ids = subject.intervals, names_of(claim, data_of(claim))
-    named = [known[claim.process, number] for number in ids if (claim.process, number) in known]
-    if not named and len(causes) == 1:
-        # Found by its stage: the remainder's cause says what it was held against.
-        named = intervals_of(subject, causes[0])
+def _last(subject: Subject, keys: Iterable[Key]) -> int | None:
     intervals = subject.timeline.intervals
-    return max(named, key=lambda place: subject.stop_ns(intervals[place]), default=None)
+    places = (subject.intervals[key] for key in keys)
+    return max(places, key=lambda place: subject.stop_ns(intervals[place]), default=None)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ledger.page.lanes import Drawn, Picture
-from ledger.page.speaking import AGREE, Held, intervals_of
+from ledger.page.speaking import AGREE, Held, places_of
 from ledger.page.subject import Subject
 from ledger.page.thinning import is_looked_for
 from ledger.reconciliation.causes import UNMATCHED
@@ -314,7 +314,7 @@ def why(subject: Subject, causes: Sequence[CauseShare], anchors: Mapping[int, st
     """Return the parts of a difference, the largest first, each with the intervals that it shows in."""
     lines: list[Line] = []
     for cause in causes[:_CAUSES]:
-        places = intervals_of(subject, cause)
+        places = places_of(subject, cause)
         links = tuple(
             Link(f"#{subject.timeline.intervals[place].interval}", anchors.get(place, ""))
             for place in places[:_LINKS]

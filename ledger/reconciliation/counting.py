@@ -32,7 +32,12 @@ def counted(evidence: Evidence, claim: Claim, measured: Measured) -> list[Counte
     if claim.counts in ("interval", "addition"):
         return _one(evidence, claim, measured.intervals)
     if is_itemised(evidence, claim):
-        return [*_items(evidence, claim, measured.process), *_accumulated(evidence, claim, measured.process)]
+        pieces = [
+            *_items(evidence, claim, measured.process),
+            *_accumulated(evidence, claim, measured.process),
+        ]
+        when_read = [piece for piece in pieces if piece.span.stop_ns <= claim.at_ns]
+        return when_read if when_read or not pieces else None
     additions = evidence.additions_to(claim, measured.process)
     if not additions:
         return None
@@ -62,8 +67,7 @@ def _items(evidence: Evidence, claim: Claim, process: str) -> Iterator[Counted]:
 def _accumulated(evidence: Evidence, claim: Claim, process: str) -> Iterator[Counted]:
     """Yield what a total adds up besides: lengths of time inside of an interval, from its beginning on.
 
-    Where in it they were is not known, and neither is it which of them lie within one another; what ends only
-    after the total was read is no part of it.
+    Where in it they were is not known, and neither is it which of them lie within one another.
     """
     said: object = evidence.data(claim).get("within")
     for told in cast("list[object]", said) if isinstance(said, list) else ():
@@ -75,8 +79,7 @@ def _accumulated(evidence: Evidence, claim: Claim, process: str) -> Iterator[Cou
         for length_ns in lengths:
             if type(length_ns) is int and length_ns > 0:
                 span = Span(start_ns, min(start_ns + length_ns, stop_ns))
-                if span.stop_ns <= claim.at_ns:
-                    yield Counted(span, (interval.interval,), is_sum=True)
+                yield Counted(span, (interval.interval,), is_sum=True)
 
 
 def _one(

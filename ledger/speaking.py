@@ -1,0 +1,44 @@
+"""Which intervals a claim speaks of, for those who show the two beside each other."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Final, cast
+
+from ledger.reconciliation.evidence import data_of, names_of
+from ledger.records import CauseShare, Claim
+from ledger.timeline import Timeline
+
+Key = tuple[str, int]
+"""An interval's process and id."""
+
+_OF_INTERVALS: Final = ("interval", "addition")
+
+
+def spoken_of(timeline: Timeline) -> list[tuple[Key, ...]]:
+    """Return, for each claim of a timeline, the intervals that it speaks of, in the order of their naming.
+
+    Those of an accumulator speak of none; what a claim names and nobody recorded is left out.
+    """
+    known = {(interval.process, interval.interval) for interval in timeline.intervals}
+    causes: defaultdict[Key, list[CauseShare]] = defaultdict(list)
+    for cause in timeline.causes:
+        causes[cause.process, cause.claim].append(cause)
+    return [
+        _spoken_of(claim, causes[claim.process, claim.claim], known) if claim.counts in _OF_INTERVALS else ()
+        for claim in timeline.claims
+    ]
+
+
+def intervals_of(cause: CauseShare) -> list[Key]:
+    """Return the intervals that a cause shows in."""
+    said = cast("list[dict[str, str | int]]", json.loads(cause.intervals))
+    return [(str(one["process"]), int(one["interval"])) for one in said]
+
+
+def _spoken_of(claim: Claim, causes: Sequence[CauseShare], known: Collection[Key]) -> tuple[Key, ...]:
+    keys = [(claim.process, number) for number in names_of(claim, data_of(claim))]
+    if not any(key in known for key in keys) and len(causes) == 1:
+        # Found by its stage: the remainder's cause says what it was held against.
+        keys = intervals_of(causes[0])
+    return tuple(key for key in keys if key in known)
