@@ -83,10 +83,11 @@ def export(
     elif isinstance(exporter, LinesExporter):
         yield from ledger.export(*sessions, redact=True)
     else:
-        store = store_of(ledger.redacted(*sessions))
+        ids: dict[str, None] = {}  # one may have told a user or a host as well
+        events = ledger.redacted(*sessions)
+        store = store_of(event for event in events if ids.setdefault(event.session) is None)
         with Ledger(ledger.path, store, ledger.note) as blotted:
-            # An id may have told a user or a host as well.
-            yield from exporter.pieces(blotted, blotted.sessions())
+            yield from exporter.pieces(blotted, list(ids))
 
 
 _LINES: Final = "jsonl"

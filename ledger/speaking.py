@@ -38,7 +38,9 @@ def intervals_of(cause: CauseShare) -> list[Key]:
 
 def _spoken_of(claim: Claim, causes: Sequence[CauseShare], known: Collection[Key]) -> tuple[Key, ...]:
     keys = [(claim.process, number) for number in names_of(claim, data_of(claim))]
-    if not any(key in known for key in keys) and len(causes) == 1:
-        # Found by its stage: the remainder's cause says what it was held against.
-        keys = intervals_of(causes[0])
-    return tuple(key for key in keys if key in known)
+    named = tuple(key for key in keys if key in known)
+    if named:
+        return named
+    # One that was found by its stage is held against one interval: what all of it shows in, if it is one.
+    shown = {key for cause in causes for key in intervals_of(cause) if key in known}
+    return tuple(shown) if len(shown) == 1 else ()

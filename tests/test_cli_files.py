@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from ledger import Ledger
 from ledger.cli.files import replacing
 from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events import to_row
 from ledger.store import Store
 from ledger.testing import SessionBuilder
+from tests.conftest import Spawn, as_nobody, exit_code, needs_root
 
 
 def anything(final: Path) -> None:
@@ -34,6 +36,7 @@ def ledger(tmp_path: Path) -> Path:
     with store.transaction():
         store.append(list(map(to_row, builder.events)))
     store.close()
+    Ledger.open(path).close()
     return path
 
 
@@ -61,6 +64,55 @@ def test_who_may_read_a_file_stays(tmp_path: Path) -> None:
     with replacing(file, anything) as opened:
         opened.write(b"after")
     assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (b"after", 0o600)
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_whose_a_file_is_stays(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "out"
+    file.write_bytes(b"before")
+    os.chown(file, 12_345, 23_456)
+    file.chmod(mode)
+    with replacing(file, anything) as opened:
+        opened.write(b"after")
+    there = file.stat()
+    assert (there.st_uid, there.st_gid, stat.S_IMODE(there.st_mode)) == (12_345, 23_456, mode)
+
+
+@needs_root
+def test_a_group_that_can_not_be_given_a_file_is_not_replaced_by_another(
+    public_folder: Path, spawn: Spawn
+) -> None:
+    file = public_folder / "out"
+    file.write_bytes(b"before")
+    os.chown(file, 12_345, 23_456)
+    file.chmod(0o640)
+    public_folder.chmod(0o777)
+
+    def write() -> None:
+        as_nobody()
+        with replacing(file, anything) as opened:
+            opened.write(b"after")
+
+    assert exit_code(spawn(write)) == 0
+    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (b"after", 0o600)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_standard_output_that_takes_a_part_alone_is_an_error(ledger: Path, unbuffered: str) -> None:
+    limited = (
+        "import resource, signal, sys; from ledger.cli import main; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000)); sys.argv = sys.argv[1:]; main()"
+    )
+    arguments = ["compile-ledger", "report", str(ledger), "--html", "-"]
+    with open(ledger.with_name("page"), "wb") as out:
+        done = subprocess.run(
+            [sys.executable, "-c", limited, *arguments], stdout=out, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered}, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2, done
+    assert "standard output: can't be written (File too large)" in done.stderr
 
 
 def test_a_link_stays_a_link_and_one_to_nowhere_is_said(tmp_path: Path) -> None:

@@ -4,14 +4,14 @@ import json
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from ledger import Event, Ledger, LedgerError, parse_event
+from ledger import Event, Ledger, LedgerError, parse_event, spoken_of
 from ledger.events import MilestoneReached
 from ledger.exporting import export, exporter_of
 from ledger.spans import union_ns
@@ -232,6 +232,22 @@ def test_an_arrow_leads_from_each_interval_that_a_claim_names(processor: TracePr
     assert [tuple(one.values()) for one in arrows] == [(S, 6 * S), (3 * S, 6 * S)]
 
 
+def test_a_claim_that_was_found_by_its_stage_speaks_of_what_it_was_held_against() -> None:
+    builder = SessionBuilder()
+    builder.begin()
+    outer = builder.start(S, "torch_compile", source="monitor")
+    for start, stop in ((1, 3), (3, 7)):
+        builder.stop(stop * S, builder.start(start * S, "inductor", source="backend"))
+    builder.stop(12 * S, outer)
+    builder.claim(12 * S, 5 * S, source="monitor")
+    timeline = MemoryLedger(builder.events).timeline("session")
+    assert {cause.cause for cause in timeline.causes} == {"omitted_stage"}
+    assert spoken_of(timeline) == [()]  # its differences show in two others
+    builder.claim(13 * S, 11 * S + 1, source="engine")
+    timeline = MemoryLedger(builder.events).timeline("session")
+    assert spoken_of(timeline) == [(), (("process", outer),)]
+
+
 def test_two_claims_of_one_id_keep_what_each_was_held_against(processor: TraceProcessor) -> None:
     builder = SessionBuilder()
     builder.begin()
@@ -255,7 +271,7 @@ def test_processes_of_one_name_are_not_one(processor: TraceProcessor) -> None:
         "SELECT p.name AS process FROM slice s JOIN track t ON t.id = s.track_id "
         "JOIN track p ON p.id = t.parent_id ORDER BY process"
     )
-    assert [row["process"] for row in shown] == ["Worker a", "Worker b"]
+    assert [row["process"] for row in shown] == ["Worker [a]", "Worker [b]"]
 
 
 def worker(process: str, pid: int) -> list[Event]:
@@ -328,6 +344,30 @@ def test_a_session_whose_id_tells_a_user_is_redacted_too(form: str, monkeypatch:
     blotted = b"".join(export(ledger, ["alice-run"], exporter_of(form), redact=True))
     assert b"dynamo" in blotted
     assert b"alice" not in blotted
+
+
+def test_redacted_sessions_keep_their_order() -> None:
+    events = [event for name in ("b", "a") for event in begun(name)]
+    given: list[str] = []
+
+    class Form:
+        is_text = is_of_events = True
+
+        def opened_with(self, ledger: Path, written: Path) -> str:
+            return ""
+
+        def pieces(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
+            given.extend(sessions)
+            yield b""
+
+    list(export(MemoryLedger(events), ["b", "a"], Form(), redact=True))
+    assert given == ["b", "a"]
+
+
+def begun(session: str) -> list[Event]:
+    builder = SessionBuilder(session)
+    builder.begin()
+    return builder.events
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def _titles(processes: Sequence[Process]) -> dict[str, str]:
         host = f" on {process.host}" if process.host and is_of_hosts else ""
         titles[process.process] = (process.name or process.process) + rank + host
     called_so = Tally(titles.values())
-    return {key: title if called_so[title] == 1 else f"{title} {key}" for key, title in titles.items()}
+    return {key: title if called_so[title] == 1 else f"{title} [{key}]" for key, title in titles.items()}
 
 
 def _pids(processes: Sequence[Process]) -> dict[str, int | None]:

@@ -1,5 +1,6 @@
 """Writes what a command was asked for: a file that appears when all of it is there, or standard output."""
 
+import io
 import os
 import secrets
 import stat
@@ -41,7 +42,7 @@ def replacing(file: Path, refuse: Callable[[Path], None]) -> Generator[BinaryIO]
         with unfinished.open("xb") as opened:
             try:
                 if final.exists():
-                    os.fchmod(opened.fileno(), stat.S_IMODE(final.stat().st_mode))
+                    _make_alike(opened.fileno(), final.stat())
                 yield opened
                 opened.flush()
                 os.fsync(opened.fileno())
@@ -61,14 +62,30 @@ def _standard_output() -> Generator[BinaryIO]:
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
         raise LedgerNotWritable("standard output is closed; name a file")
     try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        if isinstance(sys.stdout.buffer, io.RawIOBase):
+            # Unbuffered (PYTHONUNBUFFERED), it may take a part of what is written and say nothing of it.
+            with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as opened:
+                yield opened
+        else:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
         # What it still holds would be written at exit, and fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise LedgerNotWritable(f"standard output: can't be written ({error.strerror or error})") from error
+
+
+def _make_alike(descriptor: int, replaced: os.stat_result) -> None:
+    """Give a file the owner and the mode of the one that it is to replace; nobody more may read it."""
+    mode = stat.S_IMODE(replaced.st_mode)
+    try:
+        os.fchown(descriptor, replaced.st_uid, replaced.st_gid)
+    except PermissionError:
+        if os.fstat(descriptor).st_gid != replaced.st_gid:
+            mode &= ~stat.S_IRWXG
+    os.fchmod(descriptor, mode)
 
 
 def _refuse_folder(file: Path, final: Path) -> None:
