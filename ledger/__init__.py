@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from ledger.exporting import Exporter
     from ledger.importing import Importer, Unread
     from ledger.lines import read_events
-    from ledger.queries import saved_queries
+    from ledger.queries import question_of, saved_queries
     from ledger.reading import Ledger
     from ledger.records import Claim, Interval, Process, Reconciliation
     from ledger.replaying import Aligned
@@ -76,6 +76,7 @@ _ON_DEMAND = {
     "Verdicts": "ledger.budget",
     "check_budget": "ledger.budget",
     "read_events": "ledger.lines",
+    "question_of": "ledger.queries",
     "reduce": "ledger.timeline",
     "relations": "ledger.catalogue",
     "saved_queries": "ledger.queries",
@@ -129,6 +130,7 @@ __all__ = [
     "__version__",
     "check_budget",
     "parse_event",
+    "question_of",
     "read_events",
     "reduce",
     "relations",

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ledger._version import __version__
+from ledger.reconciliation.evidence import by_enclosure
 from ledger.records import Interval, Process
 from ledger.timeline import Timeline
 from ledger.totals import Group
@@ -84,7 +85,7 @@ def flame_graphs(timeline: Timeline) -> FlameGraphs:
     frames: dict[Frame, int] = {}
     profiles: list[Profile] = []
     for process, intervals in of_process.items():
-        intervals.sort(key=lambda one: (one.start_ns, -_stop_ns(one), one.start_seq))
+        intervals.sort(key=by_enclosure)
         for group, samples in _samples(intervals, frames):
             parts = (names.get(process) or _short(process), _short(group[0] or NO_ROLE), group[1])
             profiles.append(Profile(_BETWEEN.join(parts), process, group, samples))

@@ -16,11 +16,11 @@ from ledger import Budget, Ledger, check_budget, parse_event
 from ledger.cli import app, demo
 from ledger.cli.checking import print_verdicts
 from ledger.cli.comparing import print_comparison
-from ledger.cli.query import describe, saved_queries
 from ledger.cli.replaying import shown
 from ledger.cli.sides import side_of
 from ledger.cli.tables import table_of
 from ledger.comparing import compare
+from ledger.queries import question_of, saved_queries
 from ledger.testing import MemoryLedger
 from tests import starts
 
@@ -114,7 +114,7 @@ def test_the_queries_in_the_readme_are_the_saved_ones_with_their_answers(
         assert bool(rows) != (name in WITHOUT_ANSWER), name
         answer = printed(table_of(rows)) if rows else "(no rows)"
         blocks.append(
-            f"\n<details><summary><code>--query {name}</code>: {describe(question)}</summary>\n\n"
+            f"\n<details><summary><code>--query {name}</code>: {question_of(question)}</summary>\n\n"
             f"```sql\n{query.strip()}\n```\n\n```text\n{answer}\n```\n\n</details>\n"
         )
     assert len(blocks) == 17

@@ -5,7 +5,7 @@ Its format: https://docs.datasette.io/en/0.65.2/metadata.html, and sql_queries.h
 
 from typing import Final
 
-from ledger import Relation, relations, saved_queries
+from ledger import Relation, question_of, relations, saved_queries
 from ledger_datasette.showing import FACET_SIZE, SHOWN, Shown
 
 _OF_ALL: Final = "What start-ups spent their time on, as compile-ledger recorded it."
@@ -43,9 +43,8 @@ def _table(relation: Relation, shown: Shown | None) -> dict[str, object]:
 
 
 def _query(name: str, sql: str) -> dict[str, object]:
-    question = sql.splitlines()[0].removeprefix("--").strip()
     return {
-        "title": question,
+        "title": question_of(sql),
         "description": f"The saved query {name}, as compile-ledger sql LEDGER --query {name} answers it.",
         "sql": sql,
         "hide_sql": True,

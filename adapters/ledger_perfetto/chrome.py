@@ -41,12 +41,10 @@ def _of_process(process: DrawnProcess, rank: int) -> Iterator[_Event]:
     yield _about("process_labels", 0, labels=process.description)
     yield _about("process_sort_index", 0, sort_index=rank)
     numbers = count(1)
-    tracks: dict[str, int] = {}
-    for mark in process.marks:
-        if mark.track not in tracks:
-            tracks[mark.track] = tid = next(numbers)
-            yield _about("thread_name", tid, name=mark.track)
-        yield _event("i", mark.name, tracks[mark.track], mark.at_ns, s="t", args=mark.notes)
+    for name, marks in process.marks.items():
+        tid = next(numbers)
+        yield _about("thread_name", tid, name=name)
+        yield from (_event("i", mark.name, tid, mark.at_ns, s="t", args=mark.notes) for mark in marks)
     for track in process.tracks:
         tid = next(numbers)
         yield _about("thread_name", tid, name=track.name)

@@ -5,7 +5,7 @@ All times are nanoseconds since the session's first event, on one clock for all 
 
 from collections import Counter as Tally
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Final, NamedTuple
 
@@ -47,7 +47,6 @@ class Counter(NamedTuple):
 class Mark(NamedTuple):
     """Something at one moment."""
 
-    track: str
     name: str
     at_ns: int
     notes: Notes
@@ -64,7 +63,8 @@ class DrawnProcess(NamedTuple):
     description: str
     tracks: Sequence[Track]
     counters: Sequence[Counter]
-    marks: Sequence[Mark]
+    marks: Mapping[str, Sequence[Mark]]
+    """By the name of the track on which they stand."""
 
 
 class Drawing(NamedTuple):
@@ -128,15 +128,17 @@ class _Session:
         intervals: defaultdict[str, list[Interval]] = defaultdict(list)
         for interval in timeline.intervals:
             intervals[interval.process].append(interval)
-        marks: defaultdict[str, list[Mark]] = defaultdict(list)
-        for process, mark in self._marks():
-            marks[process].append(mark)
+        marks: defaultdict[str, defaultdict[str, list[Mark]]] = defaultdict(lambda: defaultdict(list))
+        for process, track, mark in self._marks():
+            marks[process][track].append(mark)
         return [
             self._process(record, intervals[record.process], marks[record.process])
             for record in sorted(timeline.processes, key=lambda record: began(record.process))
         ]
 
-    def _process(self, record: Process, intervals: Sequence[Interval], marks: Sequence[Mark]) -> DrawnProcess:
+    def _process(
+        self, record: Process, intervals: Sequence[Interval], marks: Mapping[str, Sequence[Mark]]
+    ) -> DrawnProcess:
         return DrawnProcess(
             self._titles[record.process],
             self._pids[record.process],
@@ -173,18 +175,19 @@ class _Session:
         for (role, activity), of_group in spans.items():
             yield Counter(f"{role or _NO_ROLE} · {activity}, total", list(_running_total(of_group)))
 
-    def _marks(self) -> Iterator[tuple[str, Mark]]:
+    def _marks(self) -> Iterator[tuple[str, str, Mark]]:
+        """Yield each mark with its process and the name of its track."""
         timeline = self._timeline
         for one in timeline.milestones:
-            yield one.process, Mark("milestones", one.name, self._on_one(one.process, one.at_ns), {})
+            yield one.process, "milestones", Mark(one.name, self._on_one(one.process, one.at_ns), {})
         reconciled = zip(timeline.claims, timeline.reconciliation, self._arrows, strict=True)
         for one, row, arrows in reconciled:
             at_ns, notes = self._on_one(one.process, one.at_ns), self._notes.of_claim(one, row)
             numbers = [number for number, _ in arrows]
-            yield one.process, Mark("claims", self._notes.name_of(one), at_ns, notes, numbers)
+            yield one.process, "claims", Mark(self._notes.name_of(one), at_ns, notes, numbers)
         for one in timeline.gaps:
             notes = {"count": one.count, "detail": one.detail or ""}
-            yield one.process, Mark("gaps", one.what, self._on_one(one.process, one.at_ns), notes)
+            yield one.process, "gaps", Mark(one.what, self._on_one(one.process, one.at_ns), notes)
 
     def _on_one(self, process: str, at_ns: int) -> int:
         return at_ns + self._clock.ahead_ns[process]
@@ -206,9 +209,8 @@ def _pids(processes: Sequence[Process]) -> dict[str, int | None]:
     """Return each process's pid, where that is one and no other's."""
     having = Tally(process.pid for process in processes)
     return {
-        process.process: pid if pid is not None and pid in _PIDS and having[pid] == 1 else None
+        process.process: process.pid if (process.pid or 0) in _PIDS and having[process.pid] == 1 else None
         for process in processes
-        for pid in [process.pid]
     }
 
 

@@ -1,6 +1,7 @@
 """Spreads intervals over tracks on which none crosses another: of those a viewer keeps no length.
 
-Perfetto: "slices on the same track must be strictly nested", https://perfetto.dev/docs/reference/synthetic-track-event.
+Perfetto: "child slices nest perfectly inside parent slices and do not partially overlap",
+https://perfetto.dev/docs/reference/synthetic-track-event.
 """
 
 from collections.abc import Iterator, Sequence

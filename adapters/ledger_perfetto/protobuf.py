@@ -54,12 +54,10 @@ class _Writer:
             packet.track_descriptor.process.process_name = process.name
         yield packet
         ranks = count(1)
-        tracks: dict[str, int] = {}
-        for mark in process.marks:
-            if mark.track not in tracks:
-                packet, tracks[mark.track] = self._track(mark.track, uuid, next(ranks))
-                yield packet
-            yield self._mark(mark, tracks[mark.track])
+        for name, marks in process.marks.items():
+            packet, of_track = self._track(name, uuid, next(ranks))
+            yield packet
+            yield from (self._mark(mark, of_track) for mark in marks)
         for track in process.tracks:
             packet, of_track = self._track(track.name, uuid, next(ranks))
             yield packet

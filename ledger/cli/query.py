@@ -13,7 +13,7 @@ import typer
 from ledger.cli.report import tell_note
 from ledger.cli.tables import printer, table, table_of
 from ledger.errors import InvalidQuery
-from ledger.queries import describe, saved_queries, saved_query
+from ledger.queries import question_of, saved_queries, saved_query
 from ledger.reading import Ledger
 
 
@@ -40,7 +40,7 @@ def sql(
     with Ledger.open(file) as ledger:
         tell_note(ledger)
         if query is None and name is None:
-            rows = [[saved, describe(text)] for saved, text in saved_queries().items()]
+            rows = [[saved, question_of(text)] for saved, text in saved_queries().items()]
             printer().print(table(["--query", "answers"], rows))
             return
         text = saved_query(name) if name is not None else query or ""

@@ -23,6 +23,6 @@ def saved_query(name: str) -> str:
     return saved[name]
 
 
-def describe(text: str) -> str:
+def question_of(text: str) -> str:
     """Return what a saved query says that it answers."""
     return text.splitlines()[0].removeprefix("--").strip()
