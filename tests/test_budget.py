@@ -19,12 +19,13 @@ from ledger.records import Interval
 from ledger.spans import Span, union_ns
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.timeline import Timeline
-from tests.conftest import write
-from tests.random_sessions import sessions as random_sessions
+from tests.support.journals import write
+from tests.support.paths import DATA
+from tests.support.random_sessions import sessions as random_sessions
 
 MS = 1_000_000
 S = 1_000 * MS
-VLLM = Path(__file__).parent / "data" / "vllm.jsonl"
+VLLM = DATA / "vllm.jsonl"
 
 
 def budget(**tables: object) -> Budget:

@@ -6,7 +6,7 @@ import pytest
 
 from ledger import Budget, Timeline, reduce
 from ledger.budget import Baseline, hold
-from tests.starts import kept, slowed, spread_ns, warm
+from tests.support.starts import kept, slowed, spread_ns, warm
 
 COMPONENTS = ("VisionEncoder", "DecoderLM")
 BUDGET = Budget.of(

@@ -15,7 +15,7 @@ from ledger.budget import hold
 from ledger.budget.model import TABLES
 from ledger.cli.ci import annotations, junit
 from ledger.testing import SessionBuilder
-from tests.conftest import write
+from tests.support.journals import write
 
 S = 1_000_000_000
 Run = Callable[..., subprocess.CompletedProcess[str]]

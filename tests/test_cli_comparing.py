@@ -19,9 +19,9 @@ from ledger.origins import KeyPart, Origins, Part
 from ledger.projections import bring_up_to_date
 from ledger.store import Store
 from ledger.testing import SessionBuilder
-from tests.starts import kept, slowed
+from tests.support.paths import DATA
+from tests.support.starts import kept, slowed
 
-DATA = Path(__file__).parent / "data"
 S = 1_000_000_000
 
 

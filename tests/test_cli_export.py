@@ -17,7 +17,7 @@ from ledger.journal import journal_folder
 from ledger.lines import lines_of
 from ledger.projections import TABLES
 from ledger.store import Store
-from tests.conftest import joined, left, milestones, rows
+from tests.support.collecting import joined, left, milestones, rows
 
 Run = Callable[..., "Shown"]
 PROGRAM = """

@@ -14,7 +14,7 @@ from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events import to_row
 from ledger.store import Store
 from ledger.testing import SessionBuilder
-from tests.conftest import Spawn, as_nobody, exit_code, needs_root
+from tests.support.processes import Spawn, as_nobody, exit_code, needs_root
 
 
 def anything(final: Path) -> None:

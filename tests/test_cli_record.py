@@ -21,7 +21,7 @@ from ledger.clock import ClockDomain
 from ledger.events import ProcessLeft, ProcessLost, to_row
 from ledger.reading import Ledger
 from ledger.testing import SessionBuilder
-from tests.terminals import DEADLINE_S, Terminal, terminal
+from tests.support.terminals import DEADLINE_S, Terminal, terminal
 
 # sqlite-utils imports these two where they are installed, which takes longer than all else here.
 UNNEEDED = "import sys; sys.modules.update(numpy=None, pandas=None); "

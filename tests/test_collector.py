@@ -22,21 +22,9 @@ from ledger.events import to_line
 from ledger.journal import journal_folder, journals, read_lines
 from ledger.store import Store
 from ledger.verification import verify
-from tests.conftest import (
-    GONE,
-    Spawn,
-    as_nobody,
-    collect_at,
-    exit_code,
-    joined,
-    keys,
-    left,
-    milestones,
-    needs_root,
-    one_journal,
-    rows,
-    write,
-)
+from tests.support.collecting import GONE, collect_at, joined, keys, left, milestones, rows
+from tests.support.journals import one_journal, write
+from tests.support.processes import Spawn, as_nobody, exit_code, needs_root
 
 
 class Killed(BaseException):

@@ -23,7 +23,7 @@ from ledger.comparing import (
 )
 from ledger.testing import SessionBuilder
 from ledger.vocabulary import Source
-from tests.starts import FOLDER, kept, slowed, spread_ns, warm
+from tests.support.starts import FOLDER, kept, slowed, spread_ns, warm
 
 S = 1_000_000_000
 MS = 1_000_000

@@ -19,7 +19,7 @@ from ledger import Event, InvalidEvent, Recorder, StageStarted, TotalClaimed, pa
 from ledger.events import EventRow, from_row, to_line, to_row
 from ledger.store import Store
 from ledger.vocabulary import STAGES
-from tests.conftest import intervals, recorded
+from tests.support.journals import intervals, recorded
 
 KEY = {"session": "s", "process": "1-ab", "seq": 0, "at_ns": 5}
 START = {**KEY, "kind": "stage_started", "interval": 0, "stage": "dynamo", "source": "torch"}

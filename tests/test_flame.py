@@ -25,10 +25,10 @@ from ledger.events import to_row
 from ledger.flame import DEEPEST, FlameGraphs, Profile, flame_graphs, speedscope
 from ledger.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
-from tests import npm, starts
-from tests.chromium import NoBrowser, chromium
-from tests.random_sessions import Tape, sessions
-from tests.speedscope import address, schema
+from tests.support import npm, starts
+from tests.support.chromium import NoBrowser, chromium
+from tests.support.random_sessions import Tape, sessions
+from tests.support.speedscope import address, schema
 from tests.test_page import HOSTILE, LONG, SESSIONS, deep_session, hostile_events, kept
 
 SCREENSHOTS: Final = os.environ.get("COMPILE_LEDGER_SCREENSHOTS")

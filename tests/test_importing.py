@@ -12,11 +12,12 @@ import pytest
 from ledger import Event, Ledger, MilestoneReached, NotRecognised, Unread
 from ledger.importing import HEAD_BYTES, import_into, importer_of
 from ledger.store import Store
-from tests.reading_logs import LOGS, line
-from tests.terminals import terminal
+from tests.support.paths import DATA
+from tests.support.reading_logs import LOGS, line
+from tests.support.terminals import terminal
 
 LOG = LOGS / "vllm-0.24.0-h200-vl-cold.log"
-TRACES = Path(__file__).parent / "data" / "traces"
+TRACES = DATA / "traces"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from ledger import Ledger, Recorder, journal
 from ledger.journal import JournalWriter, journal_folder, journals, read_lines
 from ledger.verification import verify
-from tests.conftest import Spawn, exit_code, one_journal
+from tests.support.journals import one_journal
+from tests.support.processes import Spawn, exit_code
 
 BYTES_OF_A_LINE = st.binary(min_size=1, max_size=12).map(lambda text: text.replace(b"\n", b"."))
 

@@ -25,7 +25,7 @@ from ledger import Ledger, Recorder, collector
 from ledger.environment import FILE_VARIABLE, SESSION_VARIABLE
 from ledger.journal import journal_folder, journals
 from ledger.verification import verify
-from tests.conftest import Spawn, exit_code
+from tests.support.processes import Spawn, exit_code
 
 pytestmark = [
     pytest.mark.slow,

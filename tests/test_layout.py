@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.paths import ROOT
+
 PACKAGES = {
     "ledger": "ledger",
     "ledger_datasette": "adapters/ledger_datasette",

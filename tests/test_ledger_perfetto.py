@@ -18,11 +18,11 @@ from ledger.spans import union_ns
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger_perfetto.drawing import drawing
 from ledger_perfetto.nesting import spread
-from tests.random_sessions import sessions
+from tests.support.paths import DATA
+from tests.support.random_sessions import sessions
+from tests.support.trace_processor import TraceProcessor, trace_processor
 from tests.test_reconciliation_anything import SESSIONS, SLOW
-from tests.trace_processor import TraceProcessor, trace_processor
 
-DATA = Path(__file__).parent / "data"
 FORMS = ["perfetto", "chrome"]
 KEPT = [
     ("demo", "demo cold"), ("demo", "demo warm"), ("demo", "killed"), ("vllm", "vllm cold"),

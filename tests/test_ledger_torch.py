@@ -20,9 +20,10 @@ from ledger import Ledger
 from ledger_torch import autoload, hooks
 from ledger_torch.claims import claim, durations
 from ledger_torch.spans import MAX_TEXT, Ended, Spans
+from tests.support.paths import TESTS
 
 EVENTS, METRICS = "record_chromium_event_internal", "log_compilation_event"
-PROGRAMS = Path(__file__).parent / "programs"
+PROGRAMS = TESTS / "programs"
 
 
 class Recorded:

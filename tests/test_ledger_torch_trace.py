@@ -35,8 +35,9 @@ from ledger.store import Store
 from ledger_torch_trace import TorchTraceImporter, lanes
 from ledger_torch_trace.records import Raw, parse, split
 from ledger_torch_trace.window import WINDOW
+from tests.support.paths import DATA
 
-TRACES = Path(__file__).parent / "data" / "traces"
+TRACES = DATA / "traces"
 BLOCK, RANKS = TRACES / "block", TRACES / "ranks"
 T0 = 1_795_364_322_208_750.0
 """A time as torch writes it: µs of the wall clock, in quarters."""

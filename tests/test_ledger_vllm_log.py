@@ -37,7 +37,7 @@ from ledger_vllm_log.placing import Group, Placed, SoFar, put_all
 from ledger_vllm_log.records import has_record, plain, records
 from ledger_vllm_log.stamps import Calendar, iso_wall_ns
 from ledger_vllm_log.wordings import speaks_of_time
-from tests.reading_logs import LOGS, Imported, S, import_content, line, read
+from tests.support.reading_logs import LOGS, Imported, S, import_content, line, read
 
 INIT = "init engine (profile, create kv cache, warmup model) took "
 CACHE = "Using cache directory: ~/.cache/vllm/torch_compile_cache/ba0734268d/{} for vLLM's torch.compile"

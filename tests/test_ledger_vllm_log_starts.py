@@ -21,7 +21,7 @@ from ledger.importing import import_into
 from ledger.store import Store
 from ledger_vllm_log.importer import importer
 from ledger_vllm_log.stamps import iso_wall_ns
-from tests.reading_logs import LOGS, Imported, S, import_content, line
+from tests.support.reading_logs import LOGS, Imported, S, import_content, line
 
 API, ENGINE, WORKER = "(APIServer pid=1) ", "(EngineCore pid=5) ", "(Worker pid=7) "
 ARGUMENTS = "non-default args: {'model_tag': 'm'}"

@@ -18,8 +18,8 @@ from ledger.events import to_line
 from ledger.journal import journal_folder, journals
 from ledger.lines import Bad, EndMark, lines_of, looks_like_lines, unchecked_lines
 from ledger.testing import MemoryLedger
-from tests.conftest import joined, left, milestones
-from tests.random_sessions import sessions
+from tests.support.collecting import joined, left, milestones
+from tests.support.random_sessions import sessions
 from tests.test_events import events as any_events
 
 EVENTS: list[Event] = [joined("p"), *milestones("p", range(1, 6)), left("p", 6)]

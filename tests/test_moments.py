@@ -6,7 +6,7 @@ from ledger.events import Event, to_row
 from ledger.moments import Folding, State
 from ledger.reducer import reduce_session
 from ledger.testing import SessionBuilder
-from tests.random_sessions import sessions
+from tests.support.random_sessions import sessions
 
 
 def folded(events: list[Event]) -> State:

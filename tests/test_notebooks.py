@@ -22,7 +22,8 @@ import ledger
 from ledger.events import to_line
 from ledger.testing import MemoryLedger
 from ledger.verification import verify
-from tests.notebooks import (
+from tests.take.many_starts import KEPT as MANY_STARTS
+from tests.take.notebooks import (
     ENCODER_LINES,
     ENCODER_START,
     FOLDER,
@@ -35,7 +36,6 @@ from tests.notebooks import (
     pixels,
     smaller,
 )
-from tests.take_many_starts import KEPT as MANY_STARTS
 
 LIBRARIES = {"altair", "pandas", "scipy.stats"}
 OURS = {"ledger": set(ledger.__all__), "ledger.testing": {"FakeClock", "MemoryLedger", "SessionBuilder"}}

@@ -1,7 +1,6 @@
 """What was compiled and what was loaded, of real starts and of cases that are built."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
@@ -9,9 +8,9 @@ from ledger import Event, StageStarted, StageStopped, parse_event
 from ledger.origins import KeyPart, Origins, OtherWay, Part, Way, origins, other_key_parts, other_ways
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.vocabulary import Source
-from tests.starts import kept
+from tests.support.paths import DATA
+from tests.support.starts import kept
 
-DATA = Path(__file__).parent / "data"
 BLOCK = Part("encoder", "Block")
 VLLM = [
     Part("encoder", "Qwen2_5_VisionBlock"),

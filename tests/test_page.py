@@ -29,8 +29,8 @@ from ledger.replaying import aligned
 from ledger.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.wording import seconds
+from tests.support.paths import DATA
 
-DATA = Path(__file__).parent / "data"
 SESSIONS = [
     ("demo", "demo cold"), ("demo", "demo warm"), ("demo", "killed"), ("vllm", "vllm cold"),
     ("vllm", "vllm warm"),

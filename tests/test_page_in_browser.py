@@ -16,7 +16,7 @@ from ledger import Ledger
 from ledger.page import page as text_of_page
 from ledger.page import subject_of
 from ledger.testing import MemoryLedger, SessionBuilder
-from tests.chromium import NoBrowser, chromium
+from tests.support.chromium import NoBrowser, chromium
 from tests.test_page import HOSTILE, LONG, SECOND, deep_session, hostile_events, kept
 
 SCREENSHOTS = os.environ.get("COMPILE_LEDGER_SCREENSHOTS")

@@ -18,7 +18,9 @@ import pytest
 from ledger import Event, GapNoted, Ledger, MilestoneReached, Recorder, StageStarted
 from ledger.environment import FILE_VARIABLE, LABEL_VARIABLE
 from ledger.journal import journal_folder, journals
-from tests.conftest import Spawn, collected, events_in, exit_code
+from tests.support.collecting import collected
+from tests.support.journals import events_in
+from tests.support.processes import Spawn, exit_code
 
 # From 3.12 on Python warns of a fork where there are threads, as there are under pytest-xdist.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")

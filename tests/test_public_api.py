@@ -6,8 +6,9 @@ from pathlib import Path
 import ledger
 from ledger import reduce
 from ledger_pytest import CompileLedger
+from tests.support.paths import TESTS
 
-_PATH = Path(__file__).parent / "public_api" / "examples.py"
+_PATH = TESTS / "public_api" / "examples.py"
 _SPEC = importlib.util.spec_from_file_location("examples", _PATH)
 assert _SPEC is not None
 assert _SPEC.loader is not None

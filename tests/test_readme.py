@@ -22,10 +22,11 @@ from ledger.cli.tables import table_of
 from ledger.comparing import compare
 from ledger.queries import question_of, saved_queries
 from ledger.testing import MemoryLedger
-from tests import starts
+from tests.support import starts
+from tests.support.paths import DATA, ROOT
 
-README = Path(__file__).parents[1] / "README.md"
-KEPT = {name: Path(__file__).parent / "data" / f"{name}.jsonl" for name in ("demo", "vllm")}
+README = ROOT / "README.md"
+KEPT = {name: DATA / f"{name}.jsonl" for name in ("demo", "vllm")}
 OF_VLLM = {
     "after_ready", "components", "graphs", "rank_skew", "stage_by_stage", "who_says_what", "why", "why_cold",
 }  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 
 from ledger import Ledger, Recorder, reduce
 from ledger.testing import FakeClock
-from tests.reconciled import CENT, DRAFTER, ENCODER, LANGUAGE, S, Worker, merged, ns, parts_of
+from tests.support.reconciled import CENT, DRAFTER, ENCODER, LANGUAGE, S, Worker, merged, ns, parts_of
 
 
 def compile_of(worker: Worker, part: dict[str, Any], *, adds: str, accumulator: str) -> dict[str, int]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ledger import reduce
-from tests.reconciled import CENT, DRAFTER, ENCODER, LANGUAGE, MS, S, Worker, merged, ns, parts_of
+from tests.support.reconciled import CENT, DRAFTER, ENCODER, LANGUAGE, MS, S, Worker, merged, ns, parts_of
 
 
 class TestCumulative:

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from ledger import reduce
-from tests.planting import LENGTHS, PLANTS, Plant, Session, lines, sessions
-from tests.reconciled import CENT, S, Worker, parts_of
+from tests.support.planting import LENGTHS, PLANTS, Plant, Session, lines, sessions
+from tests.support.reconciled import CENT, S, Worker, parts_of
 
 SLOW: Final = [HealthCheck.too_slow, HealthCheck.data_too_large]
 

@@ -30,7 +30,9 @@ from ledger import (
 )
 from ledger.clock import monotonic_ns
 from ledger.environment import FILE_VARIABLE, SESSION_VARIABLE
-from tests.conftest import Spawn, collected, events_in, exit_code, intervals, recorded
+from tests.support.collecting import collected
+from tests.support.journals import events_in, intervals, recorded
+from tests.support.processes import Spawn, exit_code
 
 
 class TestWhatIsWritten:

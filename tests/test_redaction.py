@@ -24,8 +24,8 @@ from ledger import (
 from ledger.lines import lines_of
 from ledger.redaction import Redaction, redacted
 from ledger.testing import SessionBuilder
-from tests.keeping import DATA
-from tests.random_sessions import sessions
+from tests.support.paths import DATA
+from tests.support.random_sessions import sessions
 
 KEY = {"session": "s", "process": "1-ab", "seq": 0, "at_ns": 0}
 MARK = "zq9w"

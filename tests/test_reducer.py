@@ -20,8 +20,8 @@ from ledger.events import (
 )
 from ledger.records import Interval, Process, RoleTotal, SessionTotal, SourceTotal
 from ledger.reducer import Reduced, reduce_session
-from tests.random_sessions import SECOND, Tape, sessions
-from tests.reducer_twin import AnomalyKey, sorted_anomalies, twin
+from tests.support.random_sessions import SECOND, Tape, sessions
+from tests.support.reducer_twin import AnomalyKey, sorted_anomalies, twin
 
 HOUR = 3600 * SECOND
 

@@ -18,11 +18,11 @@ from ledger.errors import ConflictingEvents, NoSuchMoment
 from ledger.events import to_row
 from ledger.replaying import Replay
 from ledger.testing import MemoryLedger, SessionBuilder
-from tests.random_sessions import sessions
-from tests.terminals import terminal
+from tests.support.paths import DATA
+from tests.support.random_sessions import sessions
+from tests.support.terminals import terminal
 
 S = 1_000_000_000
-DATA = Path(__file__).parent / "data"
 
 
 def replay_of(*builders: SessionBuilder) -> Replay:

@@ -30,7 +30,7 @@ from ledger.events import EventRow, to_row
 from ledger.store import SCHEMA_VERSION, Store
 from ledger.verification import verify
 from ledger_migrations.migrations import APPLICATION_ID, ledger_schema, protect_events
-from tests.conftest import Spawn, as_nobody, exit_code, needs_root
+from tests.support.processes import Spawn, as_nobody, exit_code, needs_root
 
 
 def milestone(seq: int, name: str = "engine_ready", session: str = "s") -> EventRow:

@@ -7,15 +7,15 @@ import importlib.util
 import json
 import sys
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ledger_torch import reliance
 from ledger_vllm.reliance import TARGETS
+from tests.support.paths import TESTS
 
-FOLDER = Path(__file__).parent / "torch_compat"
+FOLDER = TESTS / "torch_compat"
 KEPT = {path.stem.removeprefix("torch-"): path for path in sorted(FOLDER.glob("torch-*.json"))}
 
 

@@ -8,7 +8,6 @@ import inspect
 import itertools
 import json
 import re
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,8 +17,9 @@ from ledger_vllm import backend, claims, engine, monitor
 from ledger_vllm.messages import stated
 from ledger_vllm.parts import is_drafter, part_of
 from ledger_vllm.reliance import NEWEST, OLDEST, TARGETS
+from tests.support.paths import TESTS
 
-FOLDER = Path(__file__).parent / "vllm_compat"
+FOLDER = TESTS / "vllm_compat"
 KEPT = {path.stem.removeprefix("vllm-"): path for path in FOLDER.glob("vllm-*.json")}
 
 RELEASES = [

@@ -9,19 +9,9 @@ from ledger.cli.live import LiveView
 from ledger.cli.watching import _looks, _Watched
 from ledger.events import Event, to_line
 from ledger.journal import journal_folder
-from tests.conftest import (
-    Spawn,
-    as_nobody,
-    collect_at,
-    exit_code,
-    joined,
-    keys,
-    left,
-    milestones,
-    needs_root,
-    rows,
-    write,
-)
+from tests.support.collecting import collect_at, joined, keys, left, milestones, rows
+from tests.support.journals import write
+from tests.support.processes import Spawn, as_nobody, exit_code, needs_root
 
 
 def new(watched: _Watched) -> list[tuple[str, int]]:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ledger import Event, GapNoted, Ledger, ProcessJoined, TotalClaimed
-from tests.conftest import collected
+from tests.support.collecting import collected
 
 FAKE = Path(__file__).parent
 

@@ -6,7 +6,7 @@ Two sessions: a cold and a warm start of the model with an encoder.
 import tempfile
 from pathlib import Path
 
-from tests.keeping import keep
+from tests.support.keeping import keep
 from tests.vllm import environment, models, starting
 
 KEPT = "vllm.jsonl"

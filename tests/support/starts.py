@@ -1,15 +1,15 @@
-"""Real starts that are equal but for the cache, as `tests.take_starts` recorded them, and slower ones."""
+"""Real starts that are equal but for the cache, as `tests.take.starts` recorded them, and slower ones."""
 
 import gzip
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 from ledger import Event, StageStarted, StageStopped, Timeline, parse_event, reduce
+from tests.support.paths import DATA
 
-FOLDER = Path(__file__).parent / "data" / "starts"
+FOLDER = DATA / "starts"
 Start = tuple[Event, ...]
 
 

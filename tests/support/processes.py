@@ -1,0 +1,24 @@
+"""Real child processes, and other users."""
+
+import os
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pytest
+
+NOBODY = 65534
+Spawn: TypeAlias = Callable[[Callable[[], object]], int]
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+def as_nobody() -> None:
+    """Become a user who owns nothing: root may write anywhere."""
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+
+def exit_code(pid: int) -> int:
+    """Wait for a child and return its exit code, or minus the signal that killed it."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
