@@ -28,7 +28,7 @@ from ledger.errors import (
     SQLiteTooOld,
     UnknownSession,
 )
-from ledger.events import (
+from ledger.events.models import (
     Event,
     GapNoted,
     MilestoneReached,
@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from ledger.budget import Budget, Verdict, Verdicts, check_budget
     from ledger.catalogue import Relation, relations
     from ledger.doctor import Check
+    from ledger.events.jsonl import read_events
     from ledger.exporting import Exporter
     from ledger.importing import Importer, Unread
-    from ledger.lines import read_events
     from ledger.queries import question_of, saved_queries
     from ledger.reading import Ledger
     from ledger.records import Claim, Interval, Process, Reconciliation
@@ -75,7 +75,7 @@ _ON_DEMAND = {
     "Verdict": "ledger.budget",
     "Verdicts": "ledger.budget",
     "check_budget": "ledger.budget",
-    "read_events": "ledger.lines",
+    "read_events": "ledger.events.jsonl",
     "question_of": "ledger.queries",
     "reduce": "ledger.timeline",
     "relations": "ledger.catalogue",

@@ -19,15 +19,8 @@ from typing import Final, NamedTuple
 from ledger.clock import Anchor
 from ledger.cycles import without_cycle_search
 from ledger.errors import InvalidEvent, LedgerNotWritable
-from ledger.events import (
-    Event,
-    ProcessJoined,
-    ProcessLost,
-    from_row,
-    parse_event,
-    to_line,
-    to_row,
-)
+from ledger.events.models import Event, ProcessJoined, ProcessLost, parse_event, to_line
+from ledger.events.rows import from_row, to_row
 from ledger.identity import is_gone
 from ledger.journal import UNNAMED_SUFFIX, journals, read_lines
 from ledger.store import Appended, Store

@@ -19,7 +19,8 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from ledger.events import EventRow, StageStarted, StageStopped
+from ledger.events.models import StageStarted, StageStopped
+from ledger.events.rows import EventRow
 from ledger.records import Anomaly, Interval
 from ledger.spans import merged
 from ledger.vocabulary import ROLE_OF_TORCH, Activity, Outcome, Source

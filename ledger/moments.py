@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from ledger.events import EventRow
+from ledger.events.rows import EventRow
 from ledger.intervals import Start, start_of
 from ledger.spans import union_ns
 from ledger.vocabulary import ROLE_OF_TORCH, Activity

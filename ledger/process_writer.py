@@ -15,7 +15,7 @@ from ledger.clock import CLOCK_STEPPED, WallWatch, monotonic_ns, read_anchor
 from ledger.encoding import data_field, interval_id, json_text, well_formed
 from ledger.environment import Settings, describe_program
 from ledger.errors import InvalidEvent
-from ledger.events import (
+from ledger.events.models import (
     EventBase,
     GapNoted,
     MilestoneReached,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ledger.cycles import without_cycle_search
-from ledger.events import from_row
+from ledger.events.rows import from_row
 from ledger.intervals import Start, Stop
 from ledger.records import (
     Anomaly,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from ledger import exits
 from ledger.clock import monotonic_ns
 from ledger.environment import Settings, new_session_id, settings_from_environment
-from ledger.events import use_every_model_once
+from ledger.events.models import use_every_model_once
 from ledger.process_writer import NOT_RECORDED, ProcessWriter
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from ledger.clock import Anchor, ClockDomain
 from ledger.errors import ConflictingEvents
-from ledger.events import (
+from ledger.events.models import (
     Event,
     GapNoted,
     MilestoneReached,
@@ -27,8 +27,8 @@ from ledger.events import (
     StageStarted,
     StageStopped,
     TotalClaimed,
-    json_of,
 )
+from ledger.events.rows import json_of
 from ledger.intervals import Start, Stop, intervals_of, start_of, stop_of
 from ledger.records import (
     Anomaly,

@@ -10,7 +10,8 @@ from ledger.clock import Anchor
 from ledger.cycles import without_cycle_search
 from ledger.durations import ns_of
 from ledger.errors import ConflictingEvents, NoSuchMoment
-from ledger.events import Event, EventRow, MilestoneReached, ProcessJoined, TotalClaimed, from_row
+from ledger.events.models import Event, MilestoneReached, ProcessJoined, TotalClaimed
+from ledger.events.rows import EventRow, from_row
 from ledger.intervals import start_of, stop_of
 from ledger.moments import Begun, Change, Folding, State, body_of
 from ledger.records import Claim

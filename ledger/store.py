@@ -19,7 +19,7 @@ from ledger.errors import (
     NotALedger,
     SQLiteTooOld,
 )
-from ledger.events import EventRow
+from ledger.events.rows import EventRow
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from ledger.events import (
+from ledger.events.models import (
     Event,
     MilestoneReached,
     ProcessJoined,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ledger.events import Event
+from ledger.events.models import Event
 from ledger.reconciliation import reconcile
 from ledger.records import (
     Anomaly,

@@ -14,7 +14,7 @@ from ledger.cli import app
 from ledger.cli.comparing import print_comparison
 from ledger.cli.sides import sides
 from ledger.comparing import compare
-from ledger.events import to_row
+from ledger.events.rows import to_row
 from ledger.origins import KeyPart, Origins, Part
 from ledger.projections import bring_up_to_date
 from ledger.store import Store

@@ -11,10 +11,11 @@ import pytest
 
 from ledger import Ledger, Recorder, parse_event, read_events
 from ledger.cli import main
-from ledger.events import EventRow, to_line
+from ledger.events.jsonl import lines_of
+from ledger.events.models import to_line
+from ledger.events.rows import EventRow
 from ledger.importing import LinesImporter, import_into, importer_of
 from ledger.journal import journal_folder
-from ledger.lines import lines_of
 from ledger.projections import TABLES
 from ledger.store import Store
 from tests.support.collecting import joined, left, milestones, rows

@@ -11,7 +11,7 @@ import pytest
 from ledger import Ledger
 from ledger.cli.files import replacing
 from ledger.errors import LedgerError, LedgerNotWritable
-from ledger.events import to_row
+from ledger.events.rows import to_row
 from ledger.store import Store
 from ledger.testing import SessionBuilder
 from tests.support.processes import Spawn, as_nobody, exit_code, needs_root

@@ -18,7 +18,8 @@ from rich.console import Console
 from ledger.cli.live import LINES_AROUND, LiveState
 from ledger.cli.terminal import Output
 from ledger.clock import ClockDomain
-from ledger.events import ProcessLeft, ProcessLost, to_row
+from ledger.events.models import ProcessLeft, ProcessLost
+from ledger.events.rows import to_row
 from ledger.reading import Ledger
 from ledger.testing import SessionBuilder
 from tests.support.terminals import DEADLINE_S, Terminal, terminal

@@ -18,7 +18,7 @@ from ledger import (
     collector,
 )
 from ledger.collector import Collected, collect_own
-from ledger.events import to_line
+from ledger.events.models import to_line
 from ledger.journal import journal_folder, journals, read_lines
 from ledger.store import Store
 from ledger.verification import verify

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ledger import Event, Interval, Ledger, Timeline, reduce
 from ledger.cli import main
-from ledger.events import to_row
+from ledger.events.rows import to_row
 from ledger.flame import DEEPEST, FlameGraphs, Profile, flame_graphs, speedscope
 from ledger.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from ledger import Event, Ledger, LedgerError, parse_event, spoken_of
-from ledger.events import MilestoneReached
+from ledger.events.models import MilestoneReached
 from ledger.exporting import export, exporter_of
 from ledger.spans import union_ns
 from ledger.testing import MemoryLedger, SessionBuilder

@@ -2,7 +2,8 @@
 
 from hypothesis import HealthCheck, given, settings
 
-from ledger.events import Event, to_row
+from ledger.events.models import Event
+from ledger.events.rows import to_row
 from ledger.moments import Folding, State
 from ledger.reducer import reduce_session
 from ledger.testing import SessionBuilder

@@ -19,7 +19,7 @@ import pytest
 from nbformat import NotebookNode
 
 import ledger
-from ledger.events import to_line
+from ledger.events.models import to_line
 from ledger.testing import MemoryLedger
 from ledger.verification import verify
 from tests.take.many_starts import KEPT as MANY_STARTS

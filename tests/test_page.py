@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from ledger import Ledger, parse_event
 from ledger.cli import app
-from ledger.events import Event, to_row
+from ledger.events.models import Event
+from ledger.events.rows import to_row
 from ledger.page import page, subject_of
 from ledger.page.lanes import picture
 from ledger.page.nesting import DEEPEST, Span, nested

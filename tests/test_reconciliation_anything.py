@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger import Event, Timeline, reduce
-from ledger.events import GapNoted, ProcessJoined, ProcessLeft
+from ledger.events.models import GapNoted, ProcessJoined, ProcessLeft
 from ledger.reconciliation.causes import OF_REMAINDERS, OF_SPANS
 from ledger.testing import MemoryLedger, SessionBuilder
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import ConflictingEvents
-from ledger.events import (
+from ledger.events.models import (
     Event,
     GapNoted,
     MilestoneReached,

@@ -15,7 +15,7 @@ from ledger import Event, Ledger, Recorder, parse_event, reduce
 from ledger.cli.replaying import Player
 from ledger.durations import ns_of
 from ledger.errors import ConflictingEvents, NoSuchMoment
-from ledger.events import to_row
+from ledger.events.rows import to_row
 from ledger.replaying import Replay
 from ledger.testing import MemoryLedger, SessionBuilder
 from tests.support.paths import DATA

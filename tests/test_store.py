@@ -26,7 +26,7 @@ from ledger import (
     parse_event,
 )
 from ledger import store as store_module
-from ledger.events import EventRow, to_row
+from ledger.events.rows import EventRow, to_row
 from ledger.store import SCHEMA_VERSION, Store
 from ledger.verification import verify
 from ledger_migrations.migrations import APPLICATION_ID, ledger_schema, protect_events

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ledger.clock import ClockDomain, monotonic_ns
-from ledger.events import EventRow
+from ledger.events.rows import EventRow
 from ledger.identity import this_process
 from ledger.moments import Folding, Group, State, body_of
 from ledger.wording import NO_ROLE, NS_PER_S

@@ -25,7 +25,7 @@ from ledger.cli.terminal import Screen, is_drawable, keep_standard_descriptors
 from ledger.collector import collect
 from ledger.environment import Settings, environment_for, new_session_id
 from ledger.errors import LedgerError, LedgerNotWritable
-from ledger.events import EventRow
+from ledger.events.rows import EventRow
 from ledger.journal import journal_folder
 from ledger.projections import bring_up_to_date
 from ledger.reading import Ledger

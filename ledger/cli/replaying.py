@@ -21,8 +21,9 @@ from ledger.cli.live import Names, Shown, line, open_stages, printable
 from ledger.cli.report import tell_note
 from ledger.cli.tables import printer, table
 from ledger.errors import LedgerError
-from ledger.events import Event, to_row
-from ledger.lines import read_events
+from ledger.events.jsonl import read_events
+from ledger.events.models import Event
+from ledger.events.rows import to_row
 from ledger.reading import Ledger
 from ledger.replaying import Moment, Replay
 from ledger.wording import seconds

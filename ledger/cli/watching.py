@@ -16,7 +16,7 @@ from ledger.cli.live import LiveView
 from ledger.cli.report import tell_note
 from ledger.collector import collect
 from ledger.errors import LedgerError, LedgerNotWritable
-from ledger.events import EventRow
+from ledger.events.rows import EventRow
 from ledger.journal import journal_folder
 from ledger.projections import bring_up_to_date
 from ledger.reading import Ledger, in_memory

@@ -8,7 +8,7 @@ from pathlib import Path
 from measuring import Goal, peak_memory_mb, per_call_us
 
 from ledger import Ledger
-from ledger.events import EventRow
+from ledger.events.rows import EventRow
 from ledger.projections import rebuild
 from ledger.store import Store
 

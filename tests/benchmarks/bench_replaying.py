@@ -5,7 +5,7 @@ import time
 
 from measuring import Goal
 
-from ledger.events import EventRow, to_row
+from ledger.events.rows import EventRow, to_row
 from ledger.replaying import Replay
 from ledger.testing import SessionBuilder
 

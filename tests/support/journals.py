@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ledger import Event, ProcessJoined, SessionStarted, StageStarted, StageStopped, parse_event
-from ledger.events import to_line
+from ledger.events.models import to_line
 from ledger.journal import journal_folder, journals, read_lines
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from ledger import Event, Ledger
-from ledger.events import to_line
-from ledger.redaction import redacted
+from ledger.events.models import to_line
+from ledger.events.redaction import redacted
 from tests.support.paths import DATA
 
 _PROGRAMS: Final = ("demo.py", "killed.py", "start.py")

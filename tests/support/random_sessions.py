@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from ledger.events import (
+from ledger.events.models import (
     Event,
     GapNoted,
     MilestoneReached,

@@ -15,7 +15,7 @@ from ledger import (
     parse_event,
     reduce,
 )
-from ledger.events import to_line
+from ledger.events.models import to_line
 from ledger.records import Interval
 from ledger_vllm_log.importer import importer
 from tests.support.paths import DATA

@@ -4,7 +4,7 @@ import json
 from typing import Any, TypeAlias
 
 from ledger import Timeline
-from ledger.events import Event, GapNoted
+from ledger.events.models import Event, GapNoted
 from ledger.testing import SessionBuilder
 
 S = 1_000_000_000

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pydantic_core import to_json
 
-from ledger.events import (
+from ledger.events.models import (
     Event,
     GapNoted,
     MilestoneReached,

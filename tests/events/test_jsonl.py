@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Event, InvalidLines, LedgerError, MilestoneReached, NewerLedger, Recorder, read_events
-from ledger.events import to_line
+from ledger.events.jsonl import Bad, EndMark, lines_of, looks_like_lines, unchecked_lines
+from ledger.events.models import to_line
 from ledger.journal import journal_folder, journals
-from ledger.lines import Bad, EndMark, lines_of, looks_like_lines, unchecked_lines
 from ledger.testing import MemoryLedger
+from tests.events.test_models import events as any_events
 from tests.support.collecting import joined, left, milestones
 from tests.support.random_sessions import sessions
-from tests.test_events import events as any_events
 
 EVENTS: list[Event] = [joined("p"), *milestones("p", range(1, 6)), left("p", 6)]
 
@@ -232,7 +232,7 @@ class TestForeign:
     def test_a_line_without_an_end_is_not_taken_into_memory(
         self, file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("ledger.lines.LONGEST", 1_000)
+        monkeypatch.setattr("ledger.events.jsonl.LONGEST", 1_000)
         file.write_bytes(b'{"kind":"stage_started","session":"' + b"x" * 5_000)
         refused(file, "line 1: longer than 1,000 bytes")
 

@@ -21,8 +21,8 @@ from ledger import (
     parse_event,
     reduce,
 )
-from ledger.lines import lines_of
-from ledger.redaction import Redaction, redacted
+from ledger.events.jsonl import lines_of
+from ledger.events.redaction import Redaction, redacted
 from ledger.testing import SessionBuilder
 from tests.support.paths import DATA
 from tests.support.random_sessions import sessions

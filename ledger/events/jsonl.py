@@ -9,7 +9,7 @@ from typing import BinaryIO, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ledger.errors import InvalidEvent, InvalidLines, LedgerError, NewerLedger
-from ledger.events import EVENT_FORMAT, Event, EventBase, parse_event, to_line
+from ledger.events.models import EVENT_FORMAT, Event, EventBase, parse_event, to_line
 
 LONGEST: Final = 1 << 26
 """Bytes of a line. No event comes near, and a foreign file may be one line of gigabytes."""

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from ledger.redaction import telling
-from ledger.redaction.telling import Kind, has_separator, is_no_path, is_odd
+from ledger.events.redaction import patterns as telling
+from ledger.events.redaction.patterns import Kind, has_separator, is_no_path, is_odd
 
 _OPTION: Final = re.compile(r"(?P<key>-{0,2}[A-Za-z][\w.-]*)=(?P<value>.*)", re.DOTALL)
 _SCRIPT: Final = re.compile(r"[/\\]([^/\\]+\.[A-Za-z]\w{0,11})$")

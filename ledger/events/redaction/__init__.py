@@ -10,9 +10,9 @@ from typing import Final, cast, get_args
 
 from pydantic import JsonValue
 
-from ledger.events import Event, EventBase
-from ledger.redaction.blotting import Blotter, Learner, Pen
-from ledger.redaction.telling import Kind, words
+from ledger.events.models import Event, EventBase
+from ledger.events.redaction.patterns import Kind, words
+from ledger.events.redaction.pseudonyms import Blotter, Learner, Pen
 from ledger.vocabulary import ENGINE_READY, EVENTS_NOT_WRITTEN, ROLE_OF_TORCH, STAGES, Counts, Outcome, Source
 
 _PROSE: Final = ("text", "detail", "error")

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ledger import Event, InvalidEvent, Recorder, StageStarted, TotalClaimed, parse_event
-from ledger.events import EventRow, from_row, to_line, to_row
+from ledger.events.models import to_line
+from ledger.events.rows import EventRow, from_row, to_row
 from ledger.store import Store
 from ledger.vocabulary import STAGES
 from tests.support.journals import intervals, recorded

@@ -1,0 +1,1 @@
+"""The events themselves: their models, their forms as rows and as lines, and their redaction."""
