@@ -42,7 +42,7 @@ from ledger.events.models import (
     TotalClaimed,
     parse_event,
 )
-from ledger.recorder import Recorder
+from ledger.recording.recorder import Recorder
 
 if TYPE_CHECKING:
     from ledger.budget import Budget, Verdict, Verdicts, check_budget

@@ -21,8 +21,8 @@ from ledger.cycles import without_cycle_search
 from ledger.errors import InvalidEvent, LedgerNotWritable
 from ledger.events.models import Event, ProcessJoined, ProcessLost, parse_event, to_line
 from ledger.events.rows import from_row, to_row
-from ledger.identity import is_gone
-from ledger.journal import UNNAMED_SUFFIX, journals, read_lines
+from ledger.recording.journal import UNNAMED_SUFFIX, journals, read_lines
+from ledger.recording.process_identity import is_gone
 from ledger.store import Appended, Store
 
 _BATCH_LINES: Final = 20_000

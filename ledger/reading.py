@@ -23,8 +23,8 @@ from ledger.events.jsonl import lines_of
 from ledger.events.models import Event
 from ledger.events.redaction import redacted
 from ledger.events.rows import from_row
-from ledger.journal import journal_folder, journals
 from ledger.projections import bring_up_to_date, stored_timeline
+from ledger.recording.journal import journal_folder, journals
 from ledger.replaying import Aligned, Replay, aligned
 from ledger.store import Store, in_our_words
 from ledger.timeline import Timeline

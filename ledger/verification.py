@@ -8,8 +8,8 @@ from sqlite_utils import Database
 
 from ledger.collector import writer_is_gone
 from ledger.errors import LedgerDamaged
-from ledger.journal import journal_folder, journals
 from ledger.projections import differences, stale_sessions, stored_timeline
+from ledger.recording.journal import journal_folder, journals
 from ledger.store import Store
 from ledger.timeline import Timeline
 from ledger.vocabulary import EVENTS_NOT_WRITTEN

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from ledger import Recorder
-from ledger.environment import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
+from ledger.recording.settings import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
 from tests.support.processes import Spawn
 
 # Examples that write files take as long as the disk lets them.

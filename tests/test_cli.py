@@ -13,7 +13,7 @@ import pytest
 
 from ledger import Ledger, Recorder
 from ledger.cli import app
-from ledger.journal import journal_folder
+from ledger.recording.journal import journal_folder
 from ledger.store import SCHEMA_VERSION
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

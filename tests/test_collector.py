@@ -19,7 +19,7 @@ from ledger import (
 )
 from ledger.collector import Collected, collect_own
 from ledger.events.models import to_line
-from ledger.journal import journal_folder, journals, read_lines
+from ledger.recording.journal import journal_folder, journals, read_lines
 from ledger.store import Store
 from ledger.verification import verify
 from tests.support.collecting import GONE, collect_at, joined, keys, left, milestones, rows

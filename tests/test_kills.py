@@ -22,8 +22,8 @@ from unittest import mock
 import pytest
 
 from ledger import Ledger, Recorder, collector
-from ledger.environment import FILE_VARIABLE, SESSION_VARIABLE
-from ledger.journal import journal_folder, journals
+from ledger.recording.journal import journal_folder, journals
+from ledger.recording.settings import FILE_VARIABLE, SESSION_VARIABLE
 from ledger.verification import verify
 from tests.support.processes import Spawn, exit_code
 

@@ -8,7 +8,7 @@ from ledger import Recorder
 from ledger.cli.live import LiveView
 from ledger.cli.watching import _looks, _Watched
 from ledger.events.models import Event, to_line
-from ledger.journal import journal_folder
+from ledger.recording.journal import journal_folder
 from tests.support.collecting import collect_at, joined, keys, left, milestones, rows
 from tests.support.journals import write
 from tests.support.processes import Spawn, as_nobody, exit_code, needs_root

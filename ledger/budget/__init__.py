@@ -8,8 +8,8 @@ from pathlib import Path
 from ledger.budget.model import Budget
 from ledger.budget.verdicts import Baseline, Verdict, Verdicts, hold
 from ledger.errors import InvalidBudget, UnknownSession
-from ledger.journal import journal_folder, journals
 from ledger.reading import Ledger
+from ledger.recording.journal import journal_folder, journals
 
 __all__ = ["Baseline", "Budget", "Verdict", "Verdicts", "check_budget", "hold"]
 

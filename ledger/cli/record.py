@@ -23,13 +23,13 @@ from ledger.cli.live import LiveView
 from ledger.cli.tables import printer
 from ledger.cli.terminal import Screen, is_drawable, keep_standard_descriptors
 from ledger.collector import collect
-from ledger.environment import Settings, environment_for, new_session_id
 from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events.rows import EventRow
-from ledger.journal import journal_folder
 from ledger.projections import bring_up_to_date
 from ledger.reading import Ledger
-from ledger.recorder import Recorder
+from ledger.recording.journal import journal_folder
+from ledger.recording.recorder import Recorder
+from ledger.recording.settings import Settings, environment_for, new_session_id
 from ledger.store import Store
 
 REFUSED: Final = 125

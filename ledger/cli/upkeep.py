@@ -12,7 +12,7 @@ from ledger import doctor as examination
 from ledger.cli.progress import reading
 from ledger.cli.tables import printer, table
 from ledger.errors import LedgerError, LedgerMissing
-from ledger.journal import journal_folder, journals
+from ledger.recording.journal import journal_folder, journals
 from ledger.store import Store
 
 File = Annotated[Path, typer.Argument(help="The ledger.")]

@@ -17,9 +17,9 @@ from ledger.cli.report import tell_note
 from ledger.collector import collect
 from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events.rows import EventRow
-from ledger.journal import journal_folder
 from ledger.projections import bring_up_to_date
 from ledger.reading import Ledger, in_memory
+from ledger.recording.journal import journal_folder
 from ledger.store import Store
 
 _LOOK_EVERY_S: Final = 0.25

@@ -8,7 +8,7 @@ from measuring import Goal
 
 from ledger import Recorder
 from ledger.collector import collect
-from ledger.journal import journal_folder
+from ledger.recording.journal import journal_folder
 from ledger.store import Store
 
 _EVENTS = 200_000

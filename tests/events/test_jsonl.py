@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ledger import Event, InvalidLines, LedgerError, MilestoneReached, NewerLedger, Recorder, read_events
 from ledger.events.jsonl import Bad, EndMark, lines_of, looks_like_lines, unchecked_lines
 from ledger.events.models import to_line
-from ledger.journal import journal_folder, journals
+from ledger.recording.journal import journal_folder, journals
 from ledger.testing import MemoryLedger
 from tests.events.test_models import events as any_events
 from tests.support.collecting import joined, left, milestones

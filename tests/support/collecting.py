@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ledger import Event, Ledger, MilestoneReached, ProcessJoined, ProcessLeft
 from ledger.collector import Collected, collect
-from ledger.identity import this_process
-from ledger.journal import journal_folder
+from ledger.recording.journal import journal_folder
+from ledger.recording.process_identity import this_process
 from ledger.store import Store
 from ledger.verification import verify
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ledger import Event, ProcessJoined, SessionStarted, StageStarted, StageStopped, parse_event
 from ledger.events.models import to_line
-from ledger.journal import journal_folder, journals, read_lines
+from ledger.recording.journal import journal_folder, journals, read_lines
 
 
 def events_in(path: Path) -> list[Event]:

@@ -12,8 +12,6 @@ from typing import Final
 from pydantic import ValidationError
 
 from ledger.clock import CLOCK_STEPPED, WallWatch, monotonic_ns, read_anchor
-from ledger.encoding import data_field, interval_id, json_text, well_formed
-from ledger.environment import Settings, describe_program
 from ledger.errors import InvalidEvent
 from ledger.events.models import (
     EventBase,
@@ -29,8 +27,10 @@ from ledger.events.models import (
     parse_event,
     to_line,
 )
-from ledger.introduction import Introduction
-from ledger.journal import SUFFIX, JournalWriter, journal_folder
+from ledger.recording.journal import SUFFIX, JournalWriter, journal_folder
+from ledger.recording.line_encoding import data_field, interval_id, json_text, well_formed
+from ledger.recording.process_info import Introduction
+from ledger.recording.settings import Settings, describe_program
 from ledger.vocabulary import EVENTS_NOT_WRITTEN, Outcome
 
 _LOG: Final = logging.getLogger("ledger")

@@ -29,7 +29,7 @@ from ledger import (
     TotalClaimed,
 )
 from ledger.clock import monotonic_ns
-from ledger.environment import FILE_VARIABLE, SESSION_VARIABLE
+from ledger.recording.settings import FILE_VARIABLE, SESSION_VARIABLE
 from tests.support.collecting import collected
 from tests.support.journals import events_in, intervals, recorded
 from tests.support.processes import Spawn, exit_code

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from ledger.environment import process_name, rank
-from ledger.identity import this_process
+from ledger.recording.process_identity import this_process
+from ledger.recording.settings import process_name, rank
 
 _MAX_RANK: Final = 1 << 31
 

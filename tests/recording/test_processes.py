@@ -16,8 +16,8 @@ from types import FrameType
 import pytest
 
 from ledger import Event, GapNoted, Ledger, MilestoneReached, Recorder, StageStarted
-from ledger.environment import FILE_VARIABLE, LABEL_VARIABLE
-from ledger.journal import journal_folder, journals
+from ledger.recording.journal import journal_folder, journals
+from ledger.recording.settings import FILE_VARIABLE, LABEL_VARIABLE
 from tests.support.collecting import collected
 from tests.support.journals import events_in
 from tests.support.processes import Spawn, exit_code

@@ -17,11 +17,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from ledger import exits
 from ledger.clock import monotonic_ns
-from ledger.environment import Settings, new_session_id, settings_from_environment
 from ledger.events.models import use_every_model_once
-from ledger.process_writer import NOT_RECORDED, ProcessWriter
+from ledger.recording import process_exit
+from ledger.recording.event_writer import NOT_RECORDED, ProcessWriter
+from ledger.recording.settings import Settings, new_session_id, settings_from_environment
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -67,7 +67,7 @@ class Recorder:
         self._before_close: list[Callable[[], object]] = []
         self.enabled: Final = settings is not None
         if settings:
-            exits.watch(self)
+            process_exit.watch(self)
 
     @classmethod
     def from_environment(cls) -> Recorder:
@@ -253,7 +253,7 @@ class Recorder:
             return
         self._call_back(writer)
         self._writer = None
-        exits.forget(self)
+        process_exit.forget(self)
         journal = writer.leave(outcome, session)
         if journal is None:
             return
@@ -282,11 +282,11 @@ class Recorder:
         self.close("completed" if error is None else "failed")
 
     def close_at_exit(self, outcome: Outcome) -> None:
-        """For `ledger.exits`: as `close`, without waiting for anybody else."""
+        """For `ledger.recording.process_exit`: as `close`, without waiting for anybody else."""
         self._close(outcome, outcome, is_exiting=True)
 
     def after_fork(self) -> None:
-        """For `ledger.exits`: become the recorder of a forked child, which is a process of its own."""
+        """Become the recorder of a forked child, which is a process of its own. `process_exit` calls it."""
         if self._writer is not None:
             self._writer = self._writer.forked()
 

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import Ledger, Recorder, journal
-from ledger.journal import JournalWriter, journal_folder, journals, read_lines
+from ledger import Ledger, Recorder
+from ledger.recording import journal
+from ledger.recording.journal import JournalWriter, journal_folder, journals, read_lines
 from ledger.verification import verify
 from tests.support.journals import one_journal
 from tests.support.processes import Spawn, exit_code
@@ -209,7 +210,7 @@ class TestFullDisk:
     ) -> None:
         recorder = Recorder.open(path)
         journal_folder(path).touch()
-        with mock.patch("ledger.process_writer._OPEN_AGAIN_AFTER_NS", 300_000_000):
+        with mock.patch("ledger.recording.event_writer._OPEN_AGAIN_AFTER_NS", 300_000_000):
             for number in range(4):
                 recorder.milestone(f"lost {number}")
         [warning] = caplog.records
