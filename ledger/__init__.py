@@ -53,34 +53,34 @@ if TYPE_CHECKING:
     from ledger.importing import Importer, Unread
     from ledger.queries import question_of, saved_queries
     from ledger.reading import Ledger
-    from ledger.records import Claim, Interval, Process, Reconciliation
-    from ledger.replaying import Aligned
-    from ledger.speaking import spoken_of
-    from ledger.timeline import Timeline, reduce
+    from ledger.timeline.claim_intervals import spoken_of
+    from ledger.timeline.records import Claim, Interval, Process, Reconciliation
+    from ledger.timeline.replay import Aligned
+    from ledger.timeline.timeline import Timeline, reduce
 
 _ON_DEMAND = {
-    "Aligned": "ledger.replaying",
+    "Aligned": "ledger.timeline.replay",
     "Budget": "ledger.budget",
     "Check": "ledger.doctor",
-    "Claim": "ledger.records",
+    "Claim": "ledger.timeline.records",
     "Exporter": "ledger.exporting",
     "Importer": "ledger.importing",
-    "Interval": "ledger.records",
+    "Interval": "ledger.timeline.records",
     "Ledger": "ledger.reading",
-    "Process": "ledger.records",
-    "Reconciliation": "ledger.records",
+    "Process": "ledger.timeline.records",
+    "Reconciliation": "ledger.timeline.records",
     "Relation": "ledger.catalogue",
-    "Timeline": "ledger.timeline",
+    "Timeline": "ledger.timeline.timeline",
     "Unread": "ledger.importing",
     "Verdict": "ledger.budget",
     "Verdicts": "ledger.budget",
     "check_budget": "ledger.budget",
     "read_events": "ledger.events.jsonl",
     "question_of": "ledger.queries",
-    "reduce": "ledger.timeline",
+    "reduce": "ledger.timeline.timeline",
     "relations": "ledger.catalogue",
     "saved_queries": "ledger.queries",
-    "spoken_of": "ledger.speaking",
+    "spoken_of": "ledger.timeline.claim_intervals",
 }
 
 __all__ = [

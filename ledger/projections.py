@@ -5,8 +5,9 @@ from typing import Final
 
 from ledger.cycles import without_cycle_search
 from ledger.events.rows import from_row
-from ledger.intervals import Start, Stop
-from ledger.records import (
+from ledger.store import Store
+from ledger.timeline.intervals import Start, Stop
+from ledger.timeline.records import (
     Anomaly,
     CauseShare,
     Claim,
@@ -20,9 +21,8 @@ from ledger.records import (
     SessionTotal,
     SourceTotal,
 )
-from ledger.reducer import REDUCER_VERSION, SessionEvents, StageEvents
-from ledger.store import Store
-from ledger.timeline import Timeline, timeline_of_stored
+from ledger.timeline.reducer import REDUCER_VERSION, SessionEvents, StageEvents
+from ledger.timeline.timeline import Timeline, timeline_of_stored
 
 TABLES: Final[dict[str, tuple[str, ...]]] = {
     "sessions": Session._fields,

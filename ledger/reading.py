@@ -25,9 +25,9 @@ from ledger.events.redaction import redacted
 from ledger.events.rows import from_row
 from ledger.projections import bring_up_to_date, stored_timeline
 from ledger.recording.journal import journal_folder, journals
-from ledger.replaying import Aligned, Replay, aligned
 from ledger.store import Store, in_our_words
-from ledger.timeline import Timeline
+from ledger.timeline.replay import Aligned, Replay, aligned
+from ledger.timeline.timeline import Timeline
 
 if TYPE_CHECKING:
     import pandas

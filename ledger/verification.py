@@ -11,7 +11,7 @@ from ledger.errors import LedgerDamaged
 from ledger.projections import differences, stale_sessions, stored_timeline
 from ledger.recording.journal import journal_folder, journals
 from ledger.store import Store
-from ledger.timeline import Timeline
+from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import EVENTS_NOT_WRITTEN
 from ledger_migrations.migrations import protect_events
 

@@ -15,10 +15,10 @@ from ledger.budget import Baseline, hold
 from ledger.budget.amounts import duration_text, parse_duration, parse_ratio, rounded_text
 from ledger.budget.measures import Measured, measure
 from ledger.budget.model import TABLES, Total, Unattributed
-from ledger.records import Interval
-from ledger.spans import Span, union_ns
 from ledger.testing import MemoryLedger, SessionBuilder
-from ledger.timeline import Timeline
+from ledger.timeline.records import Interval
+from ledger.timeline.spans import Span, union_ns
+from ledger.timeline.timeline import Timeline
 from tests.support.journals import write
 from tests.support.paths import DATA
 from tests.support.random_sessions import sessions as random_sessions

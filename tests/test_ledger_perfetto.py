@@ -14,14 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from ledger import Event, Ledger, LedgerError, parse_event, spoken_of
 from ledger.events.models import MilestoneReached
 from ledger.exporting import export, exporter_of
-from ledger.spans import union_ns
 from ledger.testing import MemoryLedger, SessionBuilder
+from ledger.timeline.spans import union_ns
 from ledger_perfetto.drawing import drawing
 from ledger_perfetto.nesting import spread
 from tests.support.paths import DATA
 from tests.support.random_sessions import sessions
 from tests.support.trace_processor import TraceProcessor, trace_processor
-from tests.test_reconciliation_anything import SESSIONS, SLOW
+from tests.timeline.reconciliation.test_reconciliation_anything import SESSIONS, SLOW
 
 FORMS = ["perfetto", "chrome"]
 KEPT = [

@@ -25,10 +25,10 @@ from ledger.page.lanes import picture
 from ledger.page.nesting import DEEPEST, Span, nested
 from ledger.page.speaking import held
 from ledger.page.thinning import Thinned, is_looked_for, thinned
-from ledger.records import Interval
-from ledger.replaying import aligned
 from ledger.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
+from ledger.timeline.records import Interval
+from ledger.timeline.replay import aligned
 from ledger.wording import seconds
 from tests.support.paths import DATA
 

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Ledger, Timeline, reduce
-from ledger.records import Interval
 from ledger.testing import SessionBuilder
+from ledger.timeline.records import Interval
 from ledger_torch.reliance import WALL
 from ledger_torch.spans import Spans
 from ledger_torch.totals import Totals

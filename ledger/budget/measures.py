@@ -9,10 +9,10 @@ from typing import Final, NamedTuple, TypeVar
 
 from ledger.budget.amounts import rounded_text
 from ledger.budget.model import Anomalies, Difference, Disagreement, Limit, Selection, Total, Unattributed
-from ledger.reconciliation.causes import UNMATCHED
-from ledger.records import Interval, Reconciliation
-from ledger.spans import Span, merged, union_ns
-from ledger.timeline import Timeline
+from ledger.timeline.reconciliation.causes import UNMATCHED
+from ledger.timeline.records import Interval, Reconciliation
+from ledger.timeline.spans import Span, merged, union_ns
+from ledger.timeline.timeline import Timeline
 
 _Row = TypeVar("_Row", Interval, Reconciliation)
 

@@ -18,7 +18,7 @@ from pydantic import (
 
 from ledger.budget.amounts import Ratio, duration_text, parse_duration, parse_ratio, shortened
 from ledger.errors import InvalidBudget
-from ledger.reconciliation.causes import OF_REMAINDERS, OF_SPANS, UNEXPLAINED
+from ledger.timeline.reconciliation.causes import OF_REMAINDERS, OF_SPANS, UNEXPLAINED
 from ledger.vocabulary import Activity, Counts, Source
 from ledger.wording import NO_ROLE
 

@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 from ledger.budget.amounts import Ratio, rounded_text
 from ledger.budget.measures import Group, Measured, Trace, measure
 from ledger.budget.model import Budget, Difference, Limit, Unit, allowance_text
-from ledger.records import Process
-from ledger.timeline import Timeline
+from ledger.timeline.records import Process
+from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import EVENTS_NOT_WRITTEN
 
 SESSION: Final = "session"

@@ -25,7 +25,7 @@ from ledger.events.jsonl import read_events
 from ledger.events.models import Event
 from ledger.events.rows import to_row
 from ledger.reading import Ledger
-from ledger.replaying import Moment, Replay
+from ledger.timeline.replay import Moment, Replay
 from ledger.wording import seconds
 
 _DRAW_EVERY_S: Final = 0.1

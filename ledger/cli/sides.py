@@ -10,7 +10,7 @@ from ledger.errors import LedgerError, UnknownSession
 from ledger.origins import Origins, origins
 from ledger.reading import Ledger
 from ledger.recording.journal import journal_folder, journals
-from ledger.timeline import Timeline
+from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import ENGINE_READY
 
 

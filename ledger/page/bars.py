@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from ledger.page.speaking import Held
 from ledger.page.subject import Subject
-from ledger.records import SourceTotal
+from ledger.timeline.records import SourceTotal
 from ledger.vocabulary import ACTIVITY_OF, Activity
 from ledger.wording import NO_ROLE, counted, cut
 

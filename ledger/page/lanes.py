@@ -11,7 +11,7 @@ from ledger.page.nesting import Nested, Span, nested
 from ledger.page.speaking import Held, places_spoken_of
 from ledger.page.subject import Subject
 from ledger.page.thinning import Block, thinned
-from ledger.records import Interval, Milestone
+from ledger.timeline.records import Interval, Milestone
 from ledger.wording import cut
 
 _NAME: Final = 120

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ledger.page.subject import Key, Subject
-from ledger.reconciliation.causes import UNMATCHED, rounding
-from ledger.records import CauseShare, Claim, Reconciliation
-from ledger.speaking import intervals_of, spoken_of
+from ledger.timeline.claim_intervals import intervals_of, spoken_of
+from ledger.timeline.reconciliation.causes import UNMATCHED, rounding
+from ledger.timeline.records import CauseShare, Claim, Reconciliation
 
 AGREE: Final = (None, rounding.__name__)
 

@@ -5,9 +5,9 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from ledger.reading import Ledger
-from ledger.records import Interval, Process
-from ledger.replaying import Aligned
-from ledger.timeline import Timeline
+from ledger.timeline.records import Interval, Process
+from ledger.timeline.replay import Aligned
+from ledger.timeline.timeline import Timeline
 from ledger.wording import cut
 
 Key = tuple[str, int]

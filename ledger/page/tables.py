@@ -9,8 +9,8 @@ from ledger.page.lanes import Drawn, Picture
 from ledger.page.speaking import AGREE, Held, places_of
 from ledger.page.subject import Subject
 from ledger.page.thinning import is_looked_for
-from ledger.reconciliation.causes import UNMATCHED
-from ledger.records import Anomaly, CauseShare, Gap, Interval
+from ledger.timeline.reconciliation.causes import UNMATCHED
+from ledger.timeline.records import Anomaly, CauseShare, Gap, Interval
 from ledger.wording import NO_ROLE, counted, cut, seconds, signed
 
 _NAME: Final = 200

@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ledger.page.nesting import DEEPEST, Nested
-from ledger.records import Interval
-from ledger.spans import Span as Time
-from ledger.spans import union_ns
+from ledger.timeline.records import Interval
+from ledger.timeline.spans import Span as Time
+from ledger.timeline.spans import union_ns
 
 DRAWN: Final = 2_000
 """A browser draws so many anew, at a step of the zoom, in a tenth of a second."""

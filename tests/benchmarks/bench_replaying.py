@@ -6,8 +6,8 @@ import time
 from measuring import Goal
 
 from ledger.events.rows import EventRow, to_row
-from ledger.replaying import Replay
 from ledger.testing import SessionBuilder
+from ledger.timeline.replay import Replay
 
 _PROCESSES = 4
 _EVENTS = 100_000

@@ -18,7 +18,7 @@ from ledger.events.models import (
     StageStopped,
     TotalClaimed,
 )
-from ledger.reducer import Reduced, reduce_session
+from ledger.timeline.reducer import Reduced, reduce_session
 
 SECOND = 1_000_000_000
 

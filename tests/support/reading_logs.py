@@ -16,7 +16,7 @@ from ledger import (
     reduce,
 )
 from ledger.events.models import to_line
-from ledger.records import Interval
+from ledger.timeline.records import Interval
 from ledger_vllm_log.importer import importer
 from tests.support.paths import DATA
 

@@ -2,7 +2,7 @@
 
 An interval's time is the set of the nanoseconds that it covers, so a union is a union and a length is a
 count. That is quadratic and worse, and needs small times; in return there is nothing here to get wrong but
-the definitions. It knows nothing of `ledger.reducer`. The session's own row is not derived here.
+the definitions. It knows nothing of `ledger.timeline.reducer`. The session's own row is not derived here.
 """
 
 import json
@@ -24,7 +24,16 @@ from ledger.events.models import (
     StageStopped,
     TotalClaimed,
 )
-from ledger.records import Claim, Gap, Interval, Milestone, Process, RoleTotal, SessionTotal, SourceTotal
+from ledger.timeline.records import (
+    Claim,
+    Gap,
+    Interval,
+    Milestone,
+    Process,
+    RoleTotal,
+    SessionTotal,
+    SourceTotal,
+)
 
 AnomalyKey = tuple[str, str, int | None, int | None]
 """(process, what, interval, ns)"""

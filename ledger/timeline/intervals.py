@@ -21,8 +21,8 @@ from typing import Final, NamedTuple
 
 from ledger.events.models import StageStarted, StageStopped
 from ledger.events.rows import EventRow
-from ledger.records import Anomaly, Interval
-from ledger.spans import merged
+from ledger.timeline.records import Anomaly, Interval
+from ledger.timeline.spans import merged
 from ledger.vocabulary import ROLE_OF_TORCH, Activity, Outcome, Source
 
 

@@ -6,14 +6,14 @@ explains is a part of its own, `unexplained`.
 
 from typing import NamedTuple
 
-from ledger.reconciliation.apart import Parts, taken_apart
-from ledger.reconciliation.causes import UNMATCHED
-from ledger.reconciliation.evidence import Evidence
-from ledger.reconciliation.measuring import measure
-from ledger.reconciliation.oddities import anomalies
-from ledger.reconciliation.reaching import numbers_before
-from ledger.records import Anomaly, CauseShare, Reconciliation
-from ledger.reducer import Reduced
+from ledger.timeline.reconciliation.anomalies import anomalies
+from ledger.timeline.reconciliation.carryover import numbers_before
+from ledger.timeline.reconciliation.causes import UNMATCHED
+from ledger.timeline.reconciliation.decomposition import Parts, taken_apart
+from ledger.timeline.reconciliation.evidence import Evidence
+from ledger.timeline.reconciliation.matching import measure
+from ledger.timeline.records import Anomaly, CauseShare, Reconciliation
+from ledger.timeline.reducer import Reduced
 
 
 class Reconciled(NamedTuple):

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json
 
 from ledger.events.rows import EventRow
-from ledger.intervals import Start, start_of
-from ledger.spans import union_ns
+from ledger.timeline.intervals import Start, start_of
+from ledger.timeline.spans import union_ns
 from ledger.vocabulary import ROLE_OF_TORCH, Activity
 
 

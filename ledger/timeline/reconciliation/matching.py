@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ledger.reconciliation.evidence import Evidence, activity_of_claim, span_of
-from ledger.records import Claim, Interval
-from ledger.spans import Span, union_ns
+from ledger.timeline.reconciliation.evidence import Evidence, activity_of_claim, span_of
+from ledger.timeline.records import Claim, Interval
+from ledger.timeline.spans import Span, union_ns
 from ledger.vocabulary import Activity
 
 CLOCKS_APART_NS: Final = 500_000

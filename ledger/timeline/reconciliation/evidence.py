@@ -10,9 +10,9 @@ from itertools import accumulate
 from typing import Any, Final, cast
 
 from ledger.clock import CLOCK_STEPPED
-from ledger.records import Claim, Interval
-from ledger.reducer import Reduced
-from ledger.spans import Span
+from ledger.timeline.records import Claim, Interval
+from ledger.timeline.reducer import Reduced
+from ledger.timeline.spans import Span
 from ledger.vocabulary import ACTIVITY_OF, ENGINE_READY, Activity
 
 _STEP: Final = re.compile(r"([+-]\d{1,19}) ns\b")

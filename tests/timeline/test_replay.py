@@ -16,8 +16,8 @@ from ledger.cli.replaying import Player
 from ledger.durations import ns_of
 from ledger.errors import ConflictingEvents, NoSuchMoment
 from ledger.events.rows import to_row
-from ledger.replaying import Replay
 from ledger.testing import MemoryLedger, SessionBuilder
+from ledger.timeline.replay import Replay
 from tests.support.paths import DATA
 from tests.support.random_sessions import sessions
 from tests.support.terminals import terminal

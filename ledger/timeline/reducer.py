@@ -1,8 +1,8 @@
 """Reduces one session's events to intervals, totals and records: a pure function, without I/O or a clock.
 
-Same events, same result, in whatever order they came. All times are integer nanoseconds. `ledger.intervals`
-holds rules 1 to 4 and 7, `ledger.totals` rules 5, 6 and 8; here the processes are told apart, their clock
-domains found (rule 9) and their outcomes (rule 10).
+Same events, same result, in whatever order they came. All times are integer nanoseconds. `intervals` holds
+rules 1 to 4 and 7, `totals` rules 5, 6 and 8; here the processes are told apart, their clock domains found
+(rule 9) and their outcomes (rule 10).
 """
 
 import json
@@ -29,8 +29,8 @@ from ledger.events.models import (
     TotalClaimed,
 )
 from ledger.events.rows import json_of
-from ledger.intervals import Start, Stop, intervals_of, start_of, stop_of
-from ledger.records import (
+from ledger.timeline.intervals import Start, Stop, intervals_of, start_of, stop_of
+from ledger.timeline.records import (
     Anomaly,
     Claim,
     Gap,
@@ -42,7 +42,7 @@ from ledger.records import (
     SessionTotal,
     SourceTotal,
 )
-from ledger.totals import role_totals, session_totals, source_totals
+from ledger.timeline.totals import role_totals, session_totals, source_totals
 from ledger.vocabulary import ProcessOutcome
 
 REDUCER_VERSION: Final = 6

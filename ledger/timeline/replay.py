@@ -12,11 +12,11 @@ from ledger.durations import ns_of
 from ledger.errors import ConflictingEvents, NoSuchMoment
 from ledger.events.models import Event, MilestoneReached, ProcessJoined, TotalClaimed
 from ledger.events.rows import EventRow, from_row
-from ledger.intervals import start_of, stop_of
-from ledger.moments import Begun, Change, Folding, State, body_of
-from ledger.records import Claim
-from ledger.reducer import SessionEvents, StageEvents, claim_of
-from ledger.timeline import Timeline, timeline_of_stored
+from ledger.timeline.incremental import Begun, Change, Folding, State, body_of
+from ledger.timeline.intervals import start_of, stop_of
+from ledger.timeline.records import Claim
+from ledger.timeline.reducer import SessionEvents, StageEvents, claim_of
+from ledger.timeline.timeline import Timeline, timeline_of_stored
 
 _CHECKPOINT_EVERY: Final = 1_000
 """Events between two kept states: what lies between is folded again when it is looked at."""

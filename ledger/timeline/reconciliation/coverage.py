@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, cast
 
-from ledger.reconciliation.evidence import Evidence, span_of
-from ledger.reconciliation.measuring import Measured
-from ledger.records import Claim, Interval
-from ledger.spans import Span
+from ledger.timeline.reconciliation.evidence import Evidence, span_of
+from ledger.timeline.reconciliation.matching import Measured
+from ledger.timeline.records import Claim, Interval
+from ledger.timeline.spans import Span
 
 
 class Counted(NamedTuple):

@@ -14,12 +14,12 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ledger.reconciliation.causes import Reach, cumulative
-from ledger.reconciliation.counting import Counted
-from ledger.reconciliation.evidence import Evidence, span_of
-from ledger.reconciliation.measuring import Measured
-from ledger.records import Claim, Interval
-from ledger.spans import Span, hull_of
+from ledger.timeline.reconciliation.causes import Reach, cumulative
+from ledger.timeline.reconciliation.coverage import Counted
+from ledger.timeline.reconciliation.evidence import Evidence, span_of
+from ledger.timeline.reconciliation.matching import Measured
+from ledger.timeline.records import Claim, Interval
+from ledger.timeline.spans import Span, hull_of
 
 
 class Number(NamedTuple):

@@ -18,8 +18,8 @@ from ledger.events.models import (
     StageStopped,
     TotalClaimed,
 )
-from ledger.records import Interval, Process, RoleTotal, SessionTotal, SourceTotal
-from ledger.reducer import Reduced, reduce_session
+from ledger.timeline.records import Interval, Process, RoleTotal, SessionTotal, SourceTotal
+from ledger.timeline.reducer import Reduced, reduce_session
 from tests.support.random_sessions import SECOND, Tape, sessions
 from tests.support.reducer_twin import AnomalyKey, sorted_anomalies, twin
 

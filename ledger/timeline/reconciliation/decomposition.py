@@ -4,7 +4,8 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from ledger.reconciliation.causes import (
+from ledger.timeline.reconciliation.carryover import Number, reaching
+from ledger.timeline.reconciliation.causes import (
     OF_REMAINDERS,
     OF_SPANS,
     UNEXPLAINED,
@@ -14,12 +15,11 @@ from ledger.reconciliation.causes import (
     cumulative,
     rounding,
 )
-from ledger.reconciliation.counting import Counted, counted, is_itemised
-from ledger.reconciliation.evidence import Evidence, by_enclosure, span_of
-from ledger.reconciliation.measuring import Measured
-from ledger.reconciliation.reaching import Number, reaching
-from ledger.records import CauseShare, Claim, Interval
-from ledger.spans import Span, hull_of, sweep
+from ledger.timeline.reconciliation.coverage import Counted, counted, is_itemised
+from ledger.timeline.reconciliation.evidence import Evidence, by_enclosure, span_of
+from ledger.timeline.reconciliation.matching import Measured
+from ledger.timeline.records import CauseShare, Claim, Interval
+from ledger.timeline.spans import Span, hull_of, sweep
 
 Part = tuple[str, str | None]
 """A cause, and the stage that it shows in."""

@@ -10,11 +10,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ledger.reconciliation.counting import Counted, is_itemised
-from ledger.reconciliation.evidence import Evidence, activity_of_claim, by_enclosure, span_of
-from ledger.reconciliation.measuring import CLOCKS_APART_NS, Measured
-from ledger.records import Claim, Interval
-from ledger.spans import Span, hull_of, union_ns
+from ledger.timeline.reconciliation.coverage import Counted, is_itemised
+from ledger.timeline.reconciliation.evidence import Evidence, activity_of_claim, by_enclosure, span_of
+from ledger.timeline.reconciliation.matching import CLOCKS_APART_NS, Measured
+from ledger.timeline.records import Claim, Interval
+from ledger.timeline.spans import Span, hull_of, union_ns
 
 
 class Stretch(NamedTuple):

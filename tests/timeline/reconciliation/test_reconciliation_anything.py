@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ledger import Event, Timeline, reduce
 from ledger.events.models import GapNoted, ProcessJoined, ProcessLeft
-from ledger.reconciliation.causes import OF_REMAINDERS, OF_SPANS
 from ledger.testing import MemoryLedger, SessionBuilder
+from ledger.timeline.reconciliation.causes import OF_REMAINDERS, OF_SPANS
 
 CAUSES = {rule.__name__ for rule in (*OF_SPANS, *OF_REMAINDERS)} | {"clock", "cumulative", "unexplained"}
 MOST = 2**63 - 1

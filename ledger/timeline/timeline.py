@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ledger.events.models import Event
-from ledger.reconciliation import reconcile
-from ledger.records import (
+from ledger.timeline.reconciliation import reconcile
+from ledger.timeline.records import (
     Anomaly,
     CauseShare,
     Claim,
@@ -19,7 +19,7 @@ from ledger.records import (
     SessionTotal,
     SourceTotal,
 )
-from ledger.reducer import Reduced, SessionEvents, reduce_session, reduce_stored
+from ledger.timeline.reducer import Reduced, SessionEvents, reduce_session, reduce_stored
 
 
 @dataclass(frozen=True, slots=True)

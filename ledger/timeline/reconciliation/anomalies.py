@@ -4,10 +4,10 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from ledger.reconciliation.evidence import Evidence, activity_of_claim, span_of
-from ledger.reconciliation.measuring import Measured, uncertainty_ns
-from ledger.records import Anomaly, Claim, Interval
-from ledger.spans import Span, merged, union_ns
+from ledger.timeline.reconciliation.evidence import Evidence, activity_of_claim, span_of
+from ledger.timeline.reconciliation.matching import Measured, uncertainty_ns
+from ledger.timeline.records import Anomaly, Claim, Interval
+from ledger.timeline.spans import Span, merged, union_ns
 
 
 def anomalies(evidence: Evidence, against: Mapping[Claim, Measured]) -> Iterator[Anomaly]:

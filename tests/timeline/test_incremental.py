@@ -4,9 +4,9 @@ from hypothesis import HealthCheck, given, settings
 
 from ledger.events.models import Event
 from ledger.events.rows import to_row
-from ledger.moments import Folding, State
-from ledger.reducer import reduce_session
 from ledger.testing import SessionBuilder
+from ledger.timeline.incremental import Folding, State
+from ledger.timeline.reducer import reduce_session
 from tests.support.random_sessions import sessions
 
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ledger.records import Interval, RoleTotal, SessionTotal, SourceTotal
+from ledger.timeline.records import Interval, RoleTotal, SessionTotal, SourceTotal
 from ledger.vocabulary import Activity, Source
 
 Group = tuple[str | None, Activity]

@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Final, cast
 
-from ledger.reconciliation.evidence import data_of, names_of
-from ledger.records import CauseShare, Claim
-from ledger.timeline import Timeline
+from ledger.timeline.reconciliation.evidence import data_of, names_of
+from ledger.timeline.records import CauseShare, Claim
+from ledger.timeline.timeline import Timeline
 
 Key = tuple[str, int]
 """An interval's process and id."""
