@@ -46,13 +46,13 @@ from ledger.recording.recorder import Recorder
 
 if TYPE_CHECKING:
     from ledger.budget import Budget, Verdict, Verdicts, check_budget
-    from ledger.catalogue import Relation, relations
     from ledger.doctor import Check
     from ledger.events.jsonl import read_events
     from ledger.exporting import Exporter
     from ledger.importing import Importer, Unread
-    from ledger.queries import question_of, saved_queries
-    from ledger.reading import Ledger
+    from ledger.storage.ledger import Ledger
+    from ledger.storage.queries import question_of, saved_queries
+    from ledger.storage.schema_docs import Relation, relations
     from ledger.timeline.claim_intervals import spoken_of
     from ledger.timeline.records import Claim, Interval, Process, Reconciliation
     from ledger.timeline.replay import Aligned
@@ -66,20 +66,20 @@ _ON_DEMAND = {
     "Exporter": "ledger.exporting",
     "Importer": "ledger.importing",
     "Interval": "ledger.timeline.records",
-    "Ledger": "ledger.reading",
+    "Ledger": "ledger.storage.ledger",
     "Process": "ledger.timeline.records",
     "Reconciliation": "ledger.timeline.records",
-    "Relation": "ledger.catalogue",
+    "Relation": "ledger.storage.schema_docs",
     "Timeline": "ledger.timeline.timeline",
     "Unread": "ledger.importing",
     "Verdict": "ledger.budget",
     "Verdicts": "ledger.budget",
     "check_budget": "ledger.budget",
     "read_events": "ledger.events.jsonl",
-    "question_of": "ledger.queries",
+    "question_of": "ledger.storage.queries",
     "reduce": "ledger.timeline.timeline",
-    "relations": "ledger.catalogue",
-    "saved_queries": "ledger.queries",
+    "relations": "ledger.storage.schema_docs",
+    "saved_queries": "ledger.storage.queries",
     "spoken_of": "ledger.timeline.claim_intervals",
 }
 

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from ledger.errors import LedgerError
 from ledger.importing import store_of
-from ledger.reading import Ledger
+from ledger.storage.ledger import Ledger
 
 ENTRY_POINTS: Final = "compile_ledger.exporters"
 """The group in which an adapter names, by the form, a function that returns its `Exporter`."""

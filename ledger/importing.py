@@ -12,8 +12,8 @@ from ledger.errors import ConflictingEvents, NotRecognised
 from ledger.events.jsonl import Bad, Line, checked_lines, looks_like_lines, unchecked_lines
 from ledger.events.models import Event, EventBase, ProcessJoined, ProcessLost, to_line
 from ledger.events.rows import EventRow, from_row, to_row
-from ledger.projections import bring_up_to_date
-from ledger.store import Store
+from ledger.storage.projections import bring_up_to_date
+from ledger.storage.store import Store
 
 ENTRY_POINTS: Final = "compile_ledger.importers"
 """The group in which an adapter names a function without arguments that returns an `Importer`."""

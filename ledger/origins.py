@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeVar
 
-from ledger.reading import Ledger
+from ledger.storage.ledger import Ledger
 
 Way = Literal["compiled", "compiled after a failed load", "partly loaded", "loaded", "load failed"]
 

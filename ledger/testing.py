@@ -16,7 +16,7 @@ from ledger.events.models import (
     TotalClaimed,
 )
 from ledger.importing import store_of
-from ledger.reading import Ledger
+from ledger.storage.ledger import Ledger
 from ledger.vocabulary import Activity, Counts, Outcome, Source, activity_of
 
 

@@ -14,7 +14,7 @@ import pytest
 from ledger import Ledger, Recorder
 from ledger.cli import app
 from ledger.recording.journal import journal_folder
-from ledger.store import SCHEMA_VERSION
+from ledger.storage.store import SCHEMA_VERSION
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -16,8 +16,8 @@ from ledger.cli.sides import sides
 from ledger.comparing import compare
 from ledger.events.rows import to_row
 from ledger.origins import KeyPart, Origins, Part
-from ledger.projections import bring_up_to_date
-from ledger.store import Store
+from ledger.storage.projections import bring_up_to_date
+from ledger.storage.store import Store
 from ledger.testing import SessionBuilder
 from tests.support.paths import DATA
 from tests.support.starts import kept, slowed

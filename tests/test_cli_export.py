@@ -15,9 +15,9 @@ from ledger.events.jsonl import lines_of
 from ledger.events.models import to_line
 from ledger.events.rows import EventRow
 from ledger.importing import LinesImporter, import_into, importer_of
-from ledger.projections import TABLES
 from ledger.recording.journal import journal_folder
-from ledger.store import Store
+from ledger.storage.projections import TABLES
+from ledger.storage.store import Store
 from tests.support.collecting import joined, left, milestones, rows
 
 Run = Callable[..., "Shown"]

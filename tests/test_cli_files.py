@@ -12,7 +12,7 @@ from ledger import Ledger
 from ledger.cli.files import replacing
 from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events.rows import to_row
-from ledger.store import Store
+from ledger.storage.store import Store
 from ledger.testing import SessionBuilder
 from tests.support.processes import Spawn, as_nobody, exit_code, needs_root
 

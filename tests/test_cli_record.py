@@ -20,7 +20,7 @@ from ledger.cli.terminal import Output
 from ledger.clock import ClockDomain
 from ledger.events.models import ProcessLeft, ProcessLost
 from ledger.events.rows import to_row
-from ledger.reading import Ledger
+from ledger.storage.ledger import Ledger
 from ledger.testing import SessionBuilder
 from tests.support.terminals import DEADLINE_S, Terminal, terminal
 

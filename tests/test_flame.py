@@ -23,7 +23,7 @@ from ledger import Event, Interval, Ledger, Timeline, reduce
 from ledger.cli import main
 from ledger.events.rows import to_row
 from ledger.flame import DEEPEST, FlameGraphs, Profile, flame_graphs, speedscope
-from ledger.store import Store
+from ledger.storage.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
 from tests.support import npm, starts
 from tests.support.chromium import NoBrowser, chromium

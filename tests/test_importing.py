@@ -11,7 +11,7 @@ import pytest
 
 from ledger import Event, Ledger, MilestoneReached, NotRecognised, Unread
 from ledger.importing import HEAD_BYTES, import_into, importer_of
-from ledger.store import Store
+from ledger.storage.store import Store
 from tests.support.paths import DATA
 from tests.support.reading_logs import LOGS, line
 from tests.support.terminals import terminal

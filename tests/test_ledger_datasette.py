@@ -19,7 +19,7 @@ from ledger import Event, Exporter, Ledger, LedgerError, parse_event, relations,
 from ledger.cli import app
 from ledger.events.rows import to_row
 from ledger.exporting import export, exporter_of
-from ledger.store import Store
+from ledger.storage.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger_datasette import MetadataExporter, exporter
 from ledger_datasette.showing import FACET_SIZE, SHOWN

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ledger import Ledger
-from ledger.verification import verify
+from ledger.storage.verification import verify
 
 pytest_plugins = ["pytester"]
 

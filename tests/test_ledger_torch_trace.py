@@ -31,7 +31,7 @@ from ledger import (
     reduce,
 )
 from ledger.importing import import_into
-from ledger.store import Store
+from ledger.storage.store import Store
 from ledger_torch_trace import TorchTraceImporter, lanes
 from ledger_torch_trace.records import Raw, parse, split
 from ledger_torch_trace.window import WINDOW

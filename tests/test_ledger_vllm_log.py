@@ -250,7 +250,7 @@ class TestWhatTheLogsSay:
         assert "cache" not in log(lines[2]).data("torch_compile")
 
     def test_a_saved_query_says_which_components_were_compiled(self, log: Callable[..., Imported]) -> None:
-        query = (resources.files("ledger") / "queries" / "components.sql").read_text()
+        query = (resources.files("ledger.storage") / "queries" / "components.sql").read_text()
         with MemoryLedger(read(LOGS / "vllm-0.24.0-h200-vl-cold.log").events) as ledger:
             rows = ledger.sql(query)
             assert [(row["component"], row["cache"], row["times"]) for row in rows] == [

@@ -18,7 +18,7 @@ from ledger import (
     reduce,
 )
 from ledger.importing import import_into
-from ledger.store import Store
+from ledger.storage.store import Store
 from ledger_vllm_log.importer import importer
 from ledger_vllm_log.stamps import iso_wall_ns
 from tests.support.reading_logs import LOGS, Imported, S, import_content, line

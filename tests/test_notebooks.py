@@ -20,8 +20,8 @@ from nbformat import NotebookNode
 
 import ledger
 from ledger.events.models import to_line
+from ledger.storage.verification import verify
 from ledger.testing import MemoryLedger
-from ledger.verification import verify
 from tests.take.many_starts import KEPT as MANY_STARTS
 from tests.take.notebooks import (
     ENCODER_LINES,

@@ -25,7 +25,7 @@ from ledger.page.lanes import picture
 from ledger.page.nesting import DEEPEST, Span, nested
 from ledger.page.speaking import held
 from ledger.page.thinning import Thinned, is_looked_for, thinned
-from ledger.store import Store
+from ledger.storage.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.timeline.records import Interval
 from ledger.timeline.replay import aligned

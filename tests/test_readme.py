@@ -20,7 +20,7 @@ from ledger.cli.replaying import shown
 from ledger.cli.sides import side_of
 from ledger.cli.tables import table_of
 from ledger.comparing import compare
-from ledger.queries import question_of, saved_queries
+from ledger.storage.queries import question_of, saved_queries
 from ledger.testing import MemoryLedger
 from tests.support import starts
 from tests.support.paths import DATA, ROOT

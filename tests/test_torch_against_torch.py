@@ -418,7 +418,7 @@ def test_a_transformer_block_forward_and_backward(tmp_path: Path) -> None:
     assert {stages[interval] for interval in shown} == {"compile_file"}
 
     # What no claim says is answered by SQL: the fields of a record, and the spans of one stage, added up.
-    query = (ROOT / "ledger" / "queries" / "torch_against_torch.sql").read_text()
+    query = (ROOT / "ledger" / "storage" / "queries" / "torch_against_torch.sql").read_text()
     rows = {row["report"]: row for row in compiled.ledger.sql(query)}
     assert rows[ALL_SPANS]["cause"] in ("double_counted", "omitted_stage")
     for record in ("forward", "backward"):

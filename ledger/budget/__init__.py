@@ -8,8 +8,8 @@ from pathlib import Path
 from ledger.budget.model import Budget
 from ledger.budget.verdicts import Baseline, Verdict, Verdicts, hold
 from ledger.errors import InvalidBudget, UnknownSession
-from ledger.reading import Ledger
 from ledger.recording.journal import journal_folder, journals
+from ledger.storage.ledger import Ledger
 
 __all__ = ["Baseline", "Budget", "Verdict", "Verdicts", "check_budget", "hold"]
 

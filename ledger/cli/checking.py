@@ -16,7 +16,7 @@ from ledger.cli.ci import annotations, junit
 from ledger.cli.report import tell_note
 from ledger.cli.tables import printer, table
 from ledger.errors import LedgerError
-from ledger.reading import Ledger
+from ledger.storage.ledger import Ledger
 
 BROKEN = 1
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from ledger.cli.record import run_recorded
 from ledger.cli.tables import printer, table
 from ledger.errors import LedgerError
-from ledger.reading import Ledger
+from ledger.storage.ledger import Ledger
 from ledger.wording import seconds
 
 _PROGRAM: Final = "ledger_torch.demo"

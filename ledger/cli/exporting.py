@@ -15,7 +15,7 @@ from ledger import exporting
 from ledger.cli.files import STANDARD_OUTPUT, replacing
 from ledger.cli.report import tell_note
 from ledger.errors import LedgerError
-from ledger.reading import Ledger
+from ledger.storage.ledger import Ledger
 
 
 def export(

@@ -7,9 +7,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ledger import importing, projections
+from ledger import importing
 from ledger.cli.progress import reading
-from ledger.store import Store
+from ledger.storage import projections
+from ledger.storage.store import Store
 
 _SESSIONS_SHOWN: Final = 3
 

@@ -9,7 +9,7 @@ from ledger.cli.files import replacing
 from ledger.errors import LedgerError
 from ledger.flame import flame_graphs, speedscope
 from ledger.page import page, subject_of
-from ledger.reading import Ledger
+from ledger.storage.ledger import Ledger
 from ledger.wording import counted, cut
 
 _SQLITE: Final = b"SQLite format 3\0"

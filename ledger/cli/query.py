@@ -13,8 +13,8 @@ import typer
 from ledger.cli.report import tell_note
 from ledger.cli.tables import printer, table, table_of
 from ledger.errors import InvalidQuery
-from ledger.queries import question_of, saved_queries, saved_query
-from ledger.reading import Ledger
+from ledger.storage.ledger import Ledger
+from ledger.storage.queries import question_of, saved_queries, saved_query
 
 
 class Format(str, Enum):

@@ -22,15 +22,15 @@ from rich.text import Text
 from ledger.cli.live import LiveView
 from ledger.cli.tables import printer
 from ledger.cli.terminal import Screen, is_drawable, keep_standard_descriptors
-from ledger.collector import collect
 from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events.rows import EventRow
-from ledger.projections import bring_up_to_date
-from ledger.reading import Ledger
 from ledger.recording.journal import journal_folder
 from ledger.recording.recorder import Recorder
 from ledger.recording.settings import Settings, environment_for, new_session_id
-from ledger.store import Store
+from ledger.storage.collector import collect
+from ledger.storage.ledger import Ledger
+from ledger.storage.projections import bring_up_to_date
+from ledger.storage.store import Store
 
 REFUSED: Final = 125
 NOT_EXECUTABLE: Final = 126

@@ -24,7 +24,7 @@ from ledger.errors import LedgerError
 from ledger.events.jsonl import read_events
 from ledger.events.models import Event
 from ledger.events.rows import to_row
-from ledger.reading import Ledger
+from ledger.storage.ledger import Ledger
 from ledger.timeline.replay import Moment, Replay
 from ledger.wording import seconds
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ledger.cli.tables import printer, table
 from ledger.errors import LedgerError
-from ledger.reading import Ledger
+from ledger.storage.ledger import Ledger
 from ledger.wording import NO_ROLE, seconds
 
 _CLAIMS_SHOWN: Final = 10

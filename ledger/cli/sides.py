@@ -8,8 +8,8 @@ from typing import NamedTuple
 from ledger.cli.report import tell_note
 from ledger.errors import LedgerError, UnknownSession
 from ledger.origins import Origins, origins
-from ledger.reading import Ledger
 from ledger.recording.journal import journal_folder, journals
+from ledger.storage.ledger import Ledger
 from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import ENGINE_READY
 

@@ -7,13 +7,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ledger import collector, projections, verification
 from ledger import doctor as examination
 from ledger.cli.progress import reading
 from ledger.cli.tables import printer, table
 from ledger.errors import LedgerError, LedgerMissing
 from ledger.recording.journal import journal_folder, journals
-from ledger.store import Store
+from ledger.storage import collector, projections, verification
+from ledger.storage.store import Store
 
 File = Annotated[Path, typer.Argument(help="The ledger.")]
 FAILED_CHECK = 1

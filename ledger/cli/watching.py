@@ -14,13 +14,13 @@ from rich.text import Text
 
 from ledger.cli.live import LiveView
 from ledger.cli.report import tell_note
-from ledger.collector import collect
 from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events.rows import EventRow
-from ledger.projections import bring_up_to_date
-from ledger.reading import Ledger, in_memory
 from ledger.recording.journal import journal_folder
-from ledger.store import Store
+from ledger.storage.collector import collect
+from ledger.storage.ledger import Ledger, in_memory
+from ledger.storage.projections import bring_up_to_date
+from ledger.storage.store import Store
 
 _LOOK_EVERY_S: Final = 0.25
 _COPY_REST: Final = 4

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from ledger.reading import Ledger
+from ledger.storage.ledger import Ledger
 from ledger.timeline.records import Interval, Process
 from ledger.timeline.replay import Aligned
 from ledger.timeline.timeline import Timeline

@@ -259,7 +259,7 @@ class Recorder:
             return
         try:
             # By name, and only now that the host has done its work: recording itself needs no SQLite.
-            collector = import_module("ledger.collector")
+            collector = import_module("ledger.storage.collector")
             collector.collect_own(writer.settings.ledger, journal, is_exiting=is_exiting)
         except Exception as error:
             _LOG.debug("compile-ledger leaves its journal to the next collector: %s", error)

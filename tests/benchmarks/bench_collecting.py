@@ -7,9 +7,9 @@ from pathlib import Path
 from measuring import Goal
 
 from ledger import Recorder
-from ledger.collector import collect
 from ledger.recording.journal import journal_folder
-from ledger.store import Store
+from ledger.storage.collector import collect
+from ledger.storage.store import Store
 
 _EVENTS = 200_000
 _ROUNDS = 3

@@ -9,8 +9,8 @@ from measuring import Goal, peak_memory_mb, per_call_us
 
 from ledger import Ledger
 from ledger.events.rows import EventRow
-from ledger.projections import rebuild
-from ledger.store import Store
+from ledger.storage.projections import rebuild
+from ledger.storage.store import Store
 
 _INTERVALS = 500_000
 _MAX_DEPTH = 15

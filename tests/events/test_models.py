@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from ledger import Event, InvalidEvent, Recorder, StageStarted, TotalClaimed, parse_event
 from ledger.events.models import to_line
 from ledger.events.rows import EventRow, from_row, to_row
-from ledger.store import Store
+from ledger.storage.store import Store
 from ledger.vocabulary import STAGES
 from tests.support.journals import intervals, recorded
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ledger import Ledger, Recorder
 from ledger.recording import journal
 from ledger.recording.journal import JournalWriter, journal_folder, journals, read_lines
-from ledger.verification import verify
+from ledger.storage.verification import verify
 from tests.support.journals import one_journal
 from tests.support.processes import Spawn, exit_code
 
@@ -259,7 +259,7 @@ ON_A_SMALL_DISK = f"""
 import subprocess, sys
 from pathlib import Path
 from ledger import Ledger, LedgerNotWritable, Recorder
-from ledger.reading import refresh
+from ledger.storage.ledger import refresh
 place = Path(sys.argv[1])
 if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], check=False).returncode:
     sys.exit({CAN_NOT_MOUNT})

@@ -181,7 +181,7 @@ class TestWhatIsWritten:
 
     def test_leaving_says_how_many_events_there_were(self, path: Path, recorder: Recorder) -> None:
         recorder.milestone("engine_ready")
-        with mock.patch("ledger.collector.collect_own"):
+        with mock.patch("ledger.storage.collector.collect_own"):
             recorder.close()
         _, ended, left = recorded(path)
         assert isinstance(ended, SessionEnded)
@@ -189,7 +189,7 @@ class TestWhatIsWritten:
         assert left.event_count == 5
 
     def test_after_closing_nothing_is_taken(self, path: Path, recorder: Recorder) -> None:
-        with mock.patch("ledger.collector.collect_own"), recorder.stage("dynamo"):
+        with mock.patch("ledger.storage.collector.collect_own"), recorder.stage("dynamo"):
             recorder.close()
             recorder.milestone("late")
         recorder.close()
@@ -204,7 +204,7 @@ class TestWhatIsWritten:
         recorder.milestone("engine_ready")
         recorder.before_close(fail)
         recorder.before_close(lambda: recorder.claim(5, source="torch", counts="total", stage=None))
-        with mock.patch("ledger.collector.collect_own"):
+        with mock.patch("ledger.storage.collector.collect_own"):
             assert exit_code(spawn(recorder.close)) == 0  # it has recorded nothing of its own but this
             with recorder.role("encoder"):
                 recorder.close()
@@ -235,7 +235,7 @@ class TestWhatIsWritten:
                 recorder.milestone("engine_ready")
                 raise KeyError
 
-        with mock.patch("ledger.collector.collect_own"), pytest.raises(KeyError):
+        with mock.patch("ledger.storage.collector.collect_own"), pytest.raises(KeyError):
             program()
         ends = [event for event in recorded(path) if isinstance(event, (SessionEnded, ProcessLeft))]
         assert [event.outcome for event in ends] == ["failed", "failed"]
@@ -352,7 +352,7 @@ class TestHarmless:
             words.pop("-", None)
             getattr(recorder, call)(data.draw(st.sampled_from(["dynamo", 2, 2.5]) | values), **words)
         recorded(path)
-        with mock.patch("ledger.collector.collect_own"):
+        with mock.patch("ledger.storage.collector.collect_own"):
             recorder.close()
 
 
@@ -428,7 +428,15 @@ print(json.dumps([time.perf_counter() - before, sorted(sys.modules)]))
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
     took, modules = json.loads(done.stdout)
     print(f"`import ledger` took {took * 1000:.0f} ms beyond pydantic")
-    for name in ("sqlite3", "sqlite_utils", "torch", "typer", "rich", "ledger.store", "ledger.collector"):
+    for name in (
+        "sqlite3",
+        "sqlite_utils",
+        "torch",
+        "typer",
+        "rich",
+        "ledger.storage.store",
+        "ledger.storage.collector",
+    ):
         assert name not in modules
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ledger import Event, Ledger, MilestoneReached, ProcessJoined, ProcessLeft
-from ledger.collector import Collected, collect
 from ledger.recording.journal import journal_folder
 from ledger.recording.process_identity import this_process
-from ledger.store import Store
-from ledger.verification import verify
+from ledger.storage.collector import Collected, collect
+from ledger.storage.store import Store
+from ledger.storage.verification import verify
 
 GONE = {"pid": 2**22 + 1, "pid_start": 1}
 """No process has it: the kernel's highest pid is 2**22."""

@@ -21,10 +21,11 @@ from unittest import mock
 
 import pytest
 
-from ledger import Ledger, Recorder, collector
+from ledger import Ledger, Recorder
 from ledger.recording.journal import journal_folder, journals
 from ledger.recording.settings import FILE_VARIABLE, SESSION_VARIABLE
-from ledger.verification import verify
+from ledger.storage import collector
+from ledger.storage.verification import verify
 from tests.support.processes import Spawn, exit_code
 
 pytestmark = [

@@ -5,7 +5,7 @@ from typing import Final
 
 from ledger.cycles import without_cycle_search
 from ledger.events.rows import from_row
-from ledger.store import Store
+from ledger.storage.store import Store
 from ledger.timeline.intervals import Start, Stop
 from ledger.timeline.records import (
     Anomaly,

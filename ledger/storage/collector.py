@@ -23,7 +23,7 @@ from ledger.events.models import Event, ProcessJoined, ProcessLost, parse_event,
 from ledger.events.rows import from_row, to_row
 from ledger.recording.journal import UNNAMED_SUFFIX, journals, read_lines
 from ledger.recording.process_identity import is_gone
-from ledger.store import Appended, Store
+from ledger.storage.store import Appended, Store
 
 _BATCH_LINES: Final = 20_000
 _OWN_BATCH_LINES: Final = 2_000

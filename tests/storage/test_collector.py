@@ -10,18 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import (
-    Ledger,
-    MilestoneReached,
-    Recorder,
-    StageStarted,
-    collector,
-)
-from ledger.collector import Collected, collect_own
+from ledger import Ledger, MilestoneReached, Recorder, StageStarted
 from ledger.events.models import to_line
 from ledger.recording.journal import journal_folder, journals, read_lines
-from ledger.store import Store
-from ledger.verification import verify
+from ledger.storage import collector
+from ledger.storage.collector import Collected, collect_own
+from ledger.storage.store import Store
+from ledger.storage.verification import verify
 from tests.support.collecting import GONE, collect_at, joined, keys, left, milestones, rows
 from tests.support.journals import one_journal, write
 from tests.support.processes import Spawn, as_nobody, exit_code, needs_root

@@ -6,11 +6,11 @@ from typing import Final, NamedTuple
 
 from sqlite_utils import Database
 
-from ledger.collector import writer_is_gone
 from ledger.errors import LedgerDamaged
-from ledger.projections import differences, stale_sessions, stored_timeline
 from ledger.recording.journal import journal_folder, journals
-from ledger.store import Store
+from ledger.storage.collector import writer_is_gone
+from ledger.storage.projections import differences, stale_sessions, stored_timeline
+from ledger.storage.store import Store
 from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import EVENTS_NOT_WRITTEN
 from ledger_migrations.migrations import protect_events

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from ledger.collector import Collected, collect
 from ledger.errors import (
     InvalidQuery,
     LedgerDamaged,
@@ -23,9 +22,10 @@ from ledger.events.jsonl import lines_of
 from ledger.events.models import Event
 from ledger.events.redaction import redacted
 from ledger.events.rows import from_row
-from ledger.projections import bring_up_to_date, stored_timeline
 from ledger.recording.journal import journal_folder, journals
-from ledger.store import Store, in_our_words
+from ledger.storage.collector import Collected, collect
+from ledger.storage.projections import bring_up_to_date, stored_timeline
+from ledger.storage.store import Store, in_our_words
 from ledger.timeline.replay import Aligned, Replay, aligned
 from ledger.timeline.timeline import Timeline
 

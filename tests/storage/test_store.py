@@ -25,10 +25,10 @@ from ledger import (
     SQLiteTooOld,
     parse_event,
 )
-from ledger import store as store_module
 from ledger.events.rows import EventRow, to_row
-from ledger.store import SCHEMA_VERSION, Store
-from ledger.verification import verify
+from ledger.storage import store as store_module
+from ledger.storage.store import SCHEMA_VERSION, Store
+from ledger.storage.verification import verify
 from ledger_migrations.migrations import APPLICATION_ID, ledger_schema, protect_events
 from tests.support.processes import Spawn, as_nobody, exit_code, needs_root
 

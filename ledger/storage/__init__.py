@@ -1,0 +1,1 @@
+"""The SQLite file: collects journals into it, derives its projections, verifies it, and reads it."""
