@@ -45,7 +45,7 @@ from ledger.events.models import (
 from ledger.recording.recorder import Recorder
 
 if TYPE_CHECKING:
-    from ledger.budget import Budget, Verdict, Verdicts, check_budget
+    from ledger.analysis.budget import Budget, Verdict, Verdicts, check_budget
     from ledger.doctor import Check
     from ledger.events.jsonl import read_events
     from ledger.exporting import Exporter
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 _ON_DEMAND = {
     "Aligned": "ledger.timeline.replay",
-    "Budget": "ledger.budget",
+    "Budget": "ledger.analysis.budget",
     "Check": "ledger.doctor",
     "Claim": "ledger.timeline.records",
     "Exporter": "ledger.exporting",
@@ -72,9 +72,9 @@ _ON_DEMAND = {
     "Relation": "ledger.storage.schema_docs",
     "Timeline": "ledger.timeline.timeline",
     "Unread": "ledger.importing",
-    "Verdict": "ledger.budget",
-    "Verdicts": "ledger.budget",
-    "check_budget": "ledger.budget",
+    "Verdict": "ledger.analysis.budget",
+    "Verdicts": "ledger.analysis.budget",
+    "check_budget": "ledger.analysis.budget",
     "read_events": "ledger.events.jsonl",
     "question_of": "ledger.storage.queries",
     "reduce": "ledger.timeline.timeline",

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from ledger import Budget, Ledger, reduce
-from ledger.budget import hold
-from ledger.budget.model import TABLES
-from ledger.cli.ci import annotations, junit
+from ledger.analysis.budget import hold
+from ledger.analysis.budget.ci_output import annotations, junit
+from ledger.analysis.budget.model import TABLES
 from ledger.testing import SessionBuilder
 from tests.support.journals import write
 

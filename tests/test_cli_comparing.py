@@ -10,12 +10,12 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from ledger import Event, Ledger, LedgerError, parse_event
+from ledger.analysis.cache_origins import KeyPart, Origins, Part
+from ledger.analysis.cohorts import sides
+from ledger.analysis.comparison import compare
 from ledger.cli import app
 from ledger.cli.comparing import print_comparison
-from ledger.cli.sides import sides
-from ledger.comparing import compare
 from ledger.events.rows import to_row
-from ledger.origins import KeyPart, Origins, Part
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
 from ledger.testing import SessionBuilder

@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ledger.budget import Budget, Verdict, Verdicts, check_budget
-from ledger.budget.verdicts import COLUMNS, plain
-from ledger.cli.ci import annotations, junit
+from ledger.analysis.budget import Budget, Verdict, Verdicts, check_budget
+from ledger.analysis.budget.ci_output import annotations, junit
+from ledger.analysis.budget.verdicts import COLUMNS, plain
 from ledger.cli.report import tell_note
 from ledger.cli.tables import printer, table
 from ledger.errors import LedgerError
@@ -23,7 +23,7 @@ BROKEN = 1
 
 def _print_example(is_wanted: bool) -> None:
     if is_wanted:
-        typer.echo((files("ledger") / "budget" / "example.toml").read_text(encoding="utf-8"), nl=False)
+        typer.echo((files("ledger.analysis.budget") / "example.toml").read_text(encoding="utf-8"), nl=False)
         raise typer.Exit
 
 

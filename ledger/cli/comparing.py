@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ledger.cli.sides import Side, sides
-from ledger.cli.tables import printer, table
-from ledger.comparing import (
+from ledger.analysis.cache_origins import Part, Way, other_key_parts, other_ways
+from ledger.analysis.cohorts import Side, sides
+from ledger.analysis.comparison import (
     MAX_TESTED,
     MIN_DIFFERENCE_NS,
     MIN_RATIO,
@@ -22,9 +22,9 @@ from ledger.comparing import (
     StageDifference,
     compare,
 )
-from ledger.comparing import Side as Times
-from ledger.origins import Part, Way, other_key_parts, other_ways
-from ledger.significance import ALPHA
+from ledger.analysis.comparison import Side as Times
+from ledger.analysis.significance import ALPHA
+from ledger.cli.tables import printer, table
 from ledger.wording import NO_ROLE, seconds, signed
 
 _TOLD: Final = 3

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from ledger.comparing import compare
+from ledger.analysis.comparison import compare
 from ledger.page import drawing, tables
 from ledger.page.bars import bars
 from ledger.page.lanes import Drawn, Picture, picture

@@ -7,8 +7,16 @@ from functools import singledispatch
 from itertools import chain, islice, takewhile
 from typing import Final, NamedTuple, TypeVar
 
-from ledger.budget.amounts import rounded_text
-from ledger.budget.model import Anomalies, Difference, Disagreement, Limit, Selection, Total, Unattributed
+from ledger.analysis.budget.amounts import rounded_text
+from ledger.analysis.budget.model import (
+    Anomalies,
+    Difference,
+    Disagreement,
+    Limit,
+    Selection,
+    Total,
+    Unattributed,
+)
 from ledger.timeline.reconciliation.causes import UNMATCHED
 from ledger.timeline.records import Interval, Reconciliation
 from ledger.timeline.spans import Span, merged, union_ns

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Timeline, reduce
-from ledger.comparing import (
+from ledger.analysis.comparison import (
     MAX_TESTED,
     MIN_DIFFERENCE_NS,
     Comparison,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, rankdata
 
+from ledger.analysis.significance import ALPHA, can_find, holm, needed_per_side, stand_apart
 from ledger.errors import MissingExtra
-from ledger.significance import ALPHA, can_find, holm, needed_per_side, stand_apart
 
 NUMBERS = st.lists(st.integers(0, 8), min_size=2, max_size=5)
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 from xml.etree import ElementTree
 
-from ledger.budget import Verdict, Verdicts
-from ledger.budget.verdicts import SESSION, plain
+from ledger.analysis.budget import Verdict, Verdicts
+from ledger.analysis.budget.verdicts import SESSION, plain
 from ledger.wording import NS_PER_S
 
 _OF_MESSAGES: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Budget, InvalidBudget, Ledger, UnknownSession, Verdict, check_budget, parse_event, reduce
-from ledger.budget import Baseline, hold
-from ledger.budget.amounts import duration_text, parse_duration, parse_ratio, rounded_text
-from ledger.budget.measures import Measured, measure
-from ledger.budget.model import TABLES, Total, Unattributed
+from ledger.analysis.budget import Baseline, hold
+from ledger.analysis.budget.amounts import duration_text, parse_duration, parse_ratio, rounded_text
+from ledger.analysis.budget.measures import Measured, measure
+from ledger.analysis.budget.model import TABLES, Total, Unattributed
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.timeline.records import Interval
 from ledger.timeline.spans import Span, union_ns

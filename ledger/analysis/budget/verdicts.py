@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ledger.budget.amounts import Ratio, rounded_text
-from ledger.budget.measures import Group, Measured, Trace, measure
-from ledger.budget.model import Budget, Difference, Limit, Unit, allowance_text
+from ledger.analysis.budget.amounts import Ratio, rounded_text
+from ledger.analysis.budget.measures import Group, Measured, Trace, measure
+from ledger.analysis.budget.model import Budget, Difference, Limit, Unit, allowance_text
 from ledger.timeline.records import Process
 from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import EVENTS_NOT_WRITTEN

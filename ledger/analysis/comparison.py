@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple, TypeVar
 
-from ledger.significance import ALPHA, Found, can_find, holm, needed_per_side, stand_apart
+from ledger.analysis.significance import ALPHA, Found, can_find, holm, needed_per_side, stand_apart
 from ledger.timeline.records import Interval
 from ledger.timeline.spans import Span, union_ns
 from ledger.timeline.timeline import Timeline

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ledger.analysis.cache_origins import Origins, origins
 from ledger.cli.report import tell_note
 from ledger.errors import LedgerError, UnknownSession
-from ledger.origins import Origins, origins
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.ledger import Ledger
 from ledger.timeline.timeline import Timeline

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from ledger import Budget, Timeline, reduce
-from ledger.budget import Baseline, hold
+from ledger.analysis.budget import Baseline, hold
 from tests.support.starts import kept, slowed, spread_ns, warm
 
 COMPONENTS = ("VisionEncoder", "DecoderLM")

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from ledger.budget.amounts import Ratio, duration_text, parse_duration, parse_ratio, shortened
+from ledger.analysis.budget.amounts import Ratio, duration_text, parse_duration, parse_ratio, shortened
 from ledger.errors import InvalidBudget
 from ledger.timeline.reconciliation.causes import OF_REMAINDERS, OF_SPANS, UNEXPLAINED
 from ledger.vocabulary import Activity, Counts, Source

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 
-from ledger.budget.model import Budget
-from ledger.budget.verdicts import Baseline, Verdict, Verdicts, hold
+from ledger.analysis.budget.model import Budget
+from ledger.analysis.budget.verdicts import Baseline, Verdict, Verdicts, hold
 from ledger.errors import InvalidBudget, UnknownSession
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.ledger import Ledger

@@ -5,7 +5,16 @@ from collections.abc import Mapping
 import pytest
 
 from ledger import Event, StageStarted, StageStopped, parse_event
-from ledger.origins import KeyPart, Origins, OtherWay, Part, Way, origins, other_key_parts, other_ways
+from ledger.analysis.cache_origins import (
+    KeyPart,
+    Origins,
+    OtherWay,
+    Part,
+    Way,
+    origins,
+    other_key_parts,
+    other_ways,
+)
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.vocabulary import Source
 from tests.support.paths import DATA

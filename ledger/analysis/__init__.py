@@ -1,0 +1,1 @@
+"""Judges sessions: compares sets of them, and holds budgets against them."""
