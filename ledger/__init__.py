@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from ledger.analysis.budget import Budget, Verdict, Verdicts, check_budget
     from ledger.doctor import Check
     from ledger.events.jsonl import read_events
-    from ledger.exporting import Exporter
-    from ledger.importing import Importer, Unread
+    from ledger.interchange.exporters import Exporter
+    from ledger.interchange.importers import Importer, Unread
     from ledger.storage.ledger import Ledger
     from ledger.storage.queries import question_of, saved_queries
     from ledger.storage.schema_docs import Relation, relations
@@ -63,15 +63,15 @@ _ON_DEMAND = {
     "Budget": "ledger.analysis.budget",
     "Check": "ledger.doctor",
     "Claim": "ledger.timeline.records",
-    "Exporter": "ledger.exporting",
-    "Importer": "ledger.importing",
+    "Exporter": "ledger.interchange.exporters",
+    "Importer": "ledger.interchange.importers",
     "Interval": "ledger.timeline.records",
     "Ledger": "ledger.storage.ledger",
     "Process": "ledger.timeline.records",
     "Reconciliation": "ledger.timeline.records",
     "Relation": "ledger.storage.schema_docs",
     "Timeline": "ledger.timeline.timeline",
-    "Unread": "ledger.importing",
+    "Unread": "ledger.interchange.importers",
     "Verdict": "ledger.analysis.budget",
     "Verdicts": "ledger.analysis.budget",
     "check_budget": "ledger.analysis.budget",

@@ -15,7 +15,7 @@ from ledger.events.models import (
     StageStopped,
     TotalClaimed,
 )
-from ledger.importing import store_of
+from ledger.interchange.importers import store_of
 from ledger.storage.ledger import Ledger
 from ledger.vocabulary import Activity, Counts, Outcome, Source, activity_of
 

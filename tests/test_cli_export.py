@@ -14,7 +14,7 @@ from ledger.cli import main
 from ledger.events.jsonl import lines_of
 from ledger.events.models import to_line
 from ledger.events.rows import EventRow
-from ledger.importing import LinesImporter, import_into, importer_of
+from ledger.interchange.importers import LinesImporter, import_into, importer_of
 from ledger.recording.journal import journal_folder
 from ledger.storage.projections import TABLES
 from ledger.storage.store import Store

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from ledger import Event, Exporter, Ledger, LedgerError, parse_event, relations, saved_queries
 from ledger.cli import app
 from ledger.events.rows import to_row
-from ledger.exporting import export, exporter_of
+from ledger.interchange.exporters import export, exporter_of
 from ledger.storage.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger_datasette import MetadataExporter, exporter

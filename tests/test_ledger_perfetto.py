@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 from ledger import Event, Ledger, LedgerError, parse_event, spoken_of
 from ledger.events.models import MilestoneReached
-from ledger.exporting import export, exporter_of
+from ledger.interchange.exporters import export, exporter_of
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.timeline.spans import union_ns
 from ledger_perfetto.drawing import drawing

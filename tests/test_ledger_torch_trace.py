@@ -30,7 +30,7 @@ from ledger import (
     Unread,
     reduce,
 )
-from ledger.importing import import_into
+from ledger.interchange.importers import import_into
 from ledger.storage.store import Store
 from ledger_torch_trace import TorchTraceImporter, lanes
 from ledger_torch_trace.records import Raw, parse, split

@@ -17,7 +17,7 @@ from ledger import (
     TotalClaimed,
     reduce,
 )
-from ledger.importing import import_into
+from ledger.interchange.importers import import_into
 from ledger.storage.store import Store
 from ledger_vllm_log.importer import importer
 from ledger_vllm_log.stamps import iso_wall_ns

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ledger import exporting
 from ledger.cli.files import STANDARD_OUTPUT, replacing
 from ledger.cli.report import tell_note
 from ledger.errors import LedgerError
+from ledger.interchange import exporters as exporting
 from ledger.storage.ledger import Ledger
 
 

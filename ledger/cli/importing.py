@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ledger import importing
 from ledger.cli.progress import reading
+from ledger.interchange import importers as importing
 from ledger.storage import projections
 from ledger.storage.store import Store
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ledger import Event, Ledger, MilestoneReached, NotRecognised, Unread
-from ledger.importing import HEAD_BYTES, import_into, importer_of
+from ledger.interchange.importers import HEAD_BYTES, import_into, importer_of
 from ledger.storage.store import Store
 from tests.support.paths import DATA
 from tests.support.reading_logs import LOGS, line

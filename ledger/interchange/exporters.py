@@ -7,7 +7,7 @@ from shlex import quote
 from typing import Final, Protocol
 
 from ledger.errors import LedgerError
-from ledger.importing import store_of
+from ledger.interchange.importers import store_of
 from ledger.storage.ledger import Ledger
 
 ENTRY_POINTS: Final = "compile_ledger.exporters"
