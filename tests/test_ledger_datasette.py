@@ -23,7 +23,7 @@ from ledger.storage.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger_datasette import MetadataExporter, exporter
 from ledger_datasette.showing import FACET_SIZE, SHOWN
-from tests.test_page import DATA, HOSTILE, LONG, hostile_events
+from tests.reports.test_html import DATA, HOSTILE, LONG, hostile_events
 
 NAMES = [
     "startup.db", "no suffix", "a b.c's \"<script>.db", "100%.db", "two\nlines.sqlite", "~2F.db",

@@ -7,8 +7,8 @@ from typing import Final
 
 from ledger.cli.files import replacing
 from ledger.errors import LedgerError
-from ledger.flame import flame_graphs, speedscope
-from ledger.page import page, subject_of
+from ledger.reports.html import page, subject_of
+from ledger.reports.speedscope import flame_graphs, speedscope
 from ledger.storage.ledger import Ledger
 from ledger.wording import counted, cut
 

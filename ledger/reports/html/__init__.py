@@ -4,7 +4,7 @@
 the page itself, which opens without a network and asks for nothing.
 """
 
-from ledger.page.rendering import page
-from ledger.page.subject import Subject, subject_of
+from ledger.reports.html.rendering import page
+from ledger.reports.html.subject import Subject, subject_of
 
 __all__ = ["Subject", "page", "subject_of"]

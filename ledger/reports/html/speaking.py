@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from ledger.page.subject import Key, Subject
+from ledger.reports.html.subject import Key, Subject
 from ledger.timeline.claim_intervals import intervals_of, spoken_of
 from ledger.timeline.reconciliation.causes import UNMATCHED, rounding
 from ledger.timeline.records import CauseShare, Claim, Reconciliation

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ledger.page.nesting import DEEPEST, Nested
+from ledger.reports.html.nesting import DEEPEST, Nested
 from ledger.timeline.records import Interval
 from ledger.timeline.spans import Span as Time
 from ledger.timeline.spans import union_ns

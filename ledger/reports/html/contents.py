@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from ledger.analysis.comparison import compare
-from ledger.page import drawing, tables
-from ledger.page.bars import bars
-from ledger.page.lanes import Drawn, Picture, picture
-from ledger.page.roles import Roles
-from ledger.page.speaking import Held, held, places_spoken_of
-from ledger.page.subject import Subject
-from ledger.page.tables import Cell, Column, Table, of_ns, of_text
+from ledger.reports.html import drawing, tables
+from ledger.reports.html.bars import bars
+from ledger.reports.html.lanes import Drawn, Picture, picture
+from ledger.reports.html.roles import Roles
+from ledger.reports.html.speaking import Held, held, places_spoken_of
+from ledger.reports.html.subject import Subject
+from ledger.reports.html.tables import Cell, Column, Table, of_ns, of_text
 from ledger.vocabulary import ENGINE_READY
 from ledger.wording import NO_ROLE, NS_PER_S, counted, cut, seconds
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import altair as alt
 
-from ledger.page.roles import COLOURS
+from ledger.reports.html.roles import COLOURS
 
 Row = dict[str, object]
 Rows = Sequence[Row]

@@ -20,11 +20,11 @@ from ledger import Ledger, parse_event
 from ledger.cli import app
 from ledger.events.models import Event
 from ledger.events.rows import to_row
-from ledger.page import page, subject_of
-from ledger.page.lanes import picture
-from ledger.page.nesting import DEEPEST, Span, nested
-from ledger.page.speaking import held
-from ledger.page.thinning import Thinned, is_looked_for, thinned
+from ledger.reports.html import page, subject_of
+from ledger.reports.html.lanes import picture
+from ledger.reports.html.nesting import DEEPEST, Span, nested
+from ledger.reports.html.speaking import held
+from ledger.reports.html.thinning import Thinned, is_looked_for, thinned
 from ledger.storage.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.timeline.records import Interval
@@ -452,7 +452,7 @@ def test_what_somebody_may_look_for_is_drawn_before_what_is_long() -> None:
 
 
 def test_the_page_says_how_it_was_thinned_and_marks_where(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ledger.page.thinning.thinned.__defaults__", (200,))
+    monkeypatch.setattr("ledger.reports.html.thinning.thinned.__defaults__", (200,))
     subject = subject_of(MemoryLedger(deep_session(1_500).events), "session")
     drawn = picture(subject, held(subject))
     read = Read(page([subject]))

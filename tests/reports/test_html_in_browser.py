@@ -13,11 +13,11 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
 
 from ledger import Ledger
-from ledger.page import page as text_of_page
-from ledger.page import subject_of
+from ledger.reports.html import page as text_of_page
+from ledger.reports.html import subject_of
 from ledger.testing import MemoryLedger, SessionBuilder
+from tests.reports.test_html import HOSTILE, LONG, SECOND, deep_session, hostile_events, kept
 from tests.support.chromium import NoBrowser, chromium
-from tests.test_page import HOSTILE, LONG, SECOND, deep_session, hostile_events, kept
 
 SCREENSHOTS = os.environ.get("COMPILE_LEDGER_SCREENSHOTS")
 DRAWN: Final = "document.documentElement.dataset.drawnMs"

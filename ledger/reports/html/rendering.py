@@ -10,7 +10,7 @@ from typing import Final
 
 from ledger._version import __version__
 from ledger.errors import MissingExtra
-from ledger.page.subject import Subject
+from ledger.reports.html.subject import Subject
 
 _SIDES: Final = 2
 _IN_JSON: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
@@ -28,7 +28,7 @@ def page(subjects: Sequence[Subject]) -> str:
     try:
         import jinja2
 
-        from ledger.page.contents import contents
+        from ledger.reports.html.contents import contents
 
         scripts = [_library(), _own("page.js")]
     except ImportError as error:
@@ -79,4 +79,4 @@ def _library() -> str:
 
 
 def _own(name: str) -> str:
-    return (files("ledger.page") / name).read_text(encoding="utf-8")
+    return (files("ledger.reports.html") / name).read_text(encoding="utf-8")

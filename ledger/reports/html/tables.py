@@ -5,10 +5,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ledger.page.lanes import Drawn, Picture
-from ledger.page.speaking import AGREE, Held, places_of
-from ledger.page.subject import Subject
-from ledger.page.thinning import is_looked_for
+from ledger.reports.html.lanes import Drawn, Picture
+from ledger.reports.html.speaking import AGREE, Held, places_of
+from ledger.reports.html.subject import Subject
+from ledger.reports.html.thinning import is_looked_for
 from ledger.timeline.reconciliation.causes import UNMATCHED
 from ledger.timeline.records import Anomaly, CauseShare, Gap, Interval
 from ledger.wording import NO_ROLE, counted, cut, seconds, signed

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from ledger.page.subject import Subject
+from ledger.reports.html.subject import Subject
 from ledger.vocabulary import ROLE_OF_TORCH
 from ledger.wording import NO_ROLE, cut
 

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ledger.page.speaking import Held
-from ledger.page.subject import Subject
+from ledger.reports.html.speaking import Held
+from ledger.reports.html.subject import Subject
 from ledger.timeline.records import SourceTotal
 from ledger.vocabulary import ACTIVITY_OF, Activity
 from ledger.wording import NO_ROLE, counted, cut

@@ -22,14 +22,14 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from ledger import Event, Interval, Ledger, Timeline, reduce
 from ledger.cli import main
 from ledger.events.rows import to_row
-from ledger.flame import DEEPEST, FlameGraphs, Profile, flame_graphs, speedscope
+from ledger.reports.speedscope import DEEPEST, FlameGraphs, Profile, flame_graphs, speedscope
 from ledger.storage.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
+from tests.reports.test_html import HOSTILE, LONG, SESSIONS, deep_session, hostile_events, kept
 from tests.support import npm, starts
 from tests.support.chromium import NoBrowser, chromium
 from tests.support.random_sessions import Tape, sessions
 from tests.support.speedscope import address, schema
-from tests.test_page import HOSTILE, LONG, SESSIONS, deep_session, hostile_events, kept
 
 SCREENSHOTS: Final = os.environ.get("COMPILE_LEDGER_SCREENSHOTS")
 Group = tuple[str, str | None, str]

@@ -1,0 +1,1 @@
+"""What a report says of a session, and its renderers: text, JSON, HTML, flame graphs."""
