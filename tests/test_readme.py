@@ -16,10 +16,10 @@ from ledger import Budget, Ledger, check_budget, parse_event
 from ledger.analysis.cohorts import side_of
 from ledger.analysis.comparison import compare
 from ledger.cli import app, demo
-from ledger.cli.checking import print_verdicts
-from ledger.cli.comparing import print_comparison
-from ledger.cli.replaying import shown
-from ledger.cli.tables import table_of
+from ledger.cli.check import print_verdicts
+from ledger.cli.console.printing import table_of
+from ledger.cli.diff import print_comparison
+from ledger.cli.replay import shown
 from ledger.storage.queries import question_of, saved_queries
 from ledger.testing import MemoryLedger
 from tests.support import starts

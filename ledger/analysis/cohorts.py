@@ -1,12 +1,11 @@
 """The sides of a comparison: which sessions a name on the command line stands for, and which count."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ledger.analysis.cache_origins import Origins, origins
-from ledger.cli.report import tell_note
 from ledger.errors import LedgerError, UnknownSession
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.ledger import Ledger
@@ -36,8 +35,10 @@ class Side(NamedTuple):
         return tuple(timeline.session.session for timeline in self.timelines if timeline.session)
 
 
-def sides(a: str, b: str, ledger: Path) -> tuple[Side, Side]:
+def sides(a: str, b: str, ledger: Path, *, opened_one: Callable[[Ledger], None]) -> tuple[Side, Side]:
     """Read what two names stand for; `ledger` is where what is no file is looked up.
+
+    `opened_one` is called with each ledger that is opened.
 
     Raises LedgerError where a name stands for nothing that can be compared, or both for the same session.
     """
@@ -47,7 +48,7 @@ def sides(a: str, b: str, ledger: Path) -> tuple[Side, Side]:
         for file, _ in places:
             if file not in opened:
                 opened[file] = Ledger.open(file)
-                tell_note(opened[file])
+                opened_one(opened[file])
         found = [_sessions(opened[file], name) for file, name in places]
         if both := [session for session in found[0] if session in found[1]]:
             raise LedgerError(f"{both[0]} is on both sides; name two that have no session in common")

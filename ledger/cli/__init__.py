@@ -1,4 +1,4 @@
-"""The command `compile-ledger`: one module a command, or a few that belong together."""
+"""The command `compile-ledger`: one module for each of its commands, and what draws on the terminal."""
 
 import sys
 
@@ -8,17 +8,21 @@ from rich.text import Text
 
 from ledger._version import __version__
 from ledger.cli import (
-    checking,
-    comparing,
+    check,
+    collect,
     demo,
-    exporting,
-    importing,
-    query,
+    diff,
+    doctor,
+    export,
+    import_,
+    migrate,
+    rebuild,
     record,
-    replaying,
+    replay,
     report,
-    upkeep,
-    watching,
+    sql,
+    verify,
+    watch,
 )
 from ledger.errors import LedgerError
 
@@ -38,18 +42,18 @@ app.command(context_settings={"ignore_unknown_options": True, "allow_intersperse
     record.record
 )
 app.command()(report.report)
-app.command()(query.sql)
-app.command()(replaying.replay)
-app.command()(watching.watch)
-app.command()(comparing.diff)
-app.command()(checking.check)
-app.command("import")(importing.import_files)
-app.command()(exporting.export)
-app.command()(upkeep.collect)
-app.command()(upkeep.rebuild)
-app.command()(upkeep.verify)
-app.command()(upkeep.migrate)
-app.command()(upkeep.doctor)
+app.command()(sql.sql)
+app.command()(replay.replay)
+app.command()(watch.watch)
+app.command()(diff.diff)
+app.command()(check.check)
+app.command("import")(import_.import_files)
+app.command()(export.export)
+app.command()(collect.collect)
+app.command()(rebuild.rebuild)
+app.command()(verify.verify)
+app.command()(migrate.migrate)
+app.command()(doctor.doctor)
 
 
 def _show_version(is_wanted: bool) -> None:

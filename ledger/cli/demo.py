@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ledger.cli.console.printing import printer, table
 from ledger.cli.record import run_recorded
-from ledger.cli.tables import printer, table
 from ledger.errors import LedgerError
 from ledger.storage.ledger import Ledger
 from ledger.wording import seconds

@@ -19,9 +19,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ledger.cli.live import LiveView
-from ledger.cli.tables import printer
-from ledger.cli.terminal import Screen, is_drawable, keep_standard_descriptors
+from ledger.cli.console.live_view import LiveView
+from ledger.cli.console.printing import printer
+from ledger.cli.console.screen import Screen, is_drawable, keep_standard_descriptors
 from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events.rows import EventRow
 from ledger.recording.journal import journal_folder
@@ -374,7 +374,8 @@ def _probe(folder: Path) -> None:
 
 
 def _report(ledger_file: Path, recorded: Recorded) -> None:
-    from ledger.cli.report import print_report, tell_note
+    from ledger.cli.console.printing import tell_note
+    from ledger.cli.report import print_report
 
     try:
         with Ledger.open(ledger_file) as ledger:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ledger.cli.tables import printer, table
+from ledger.cli.console.printing import printer, table, tell_note
 from ledger.errors import LedgerError
 from ledger.storage.ledger import Ledger
 from ledger.wording import NO_ROLE, seconds
@@ -89,18 +89,12 @@ def _write_pictures(
     ledger: Ledger, sessions: Sequence[str], html: Path | None, flame: Path | None
 ) -> Iterator[str]:
     """Write what is asked for, and yield a sentence about each. The flames are those of the first session."""
-    from ledger.cli.picture import write_flame_graphs, write_page
+    from ledger.cli.console.pictures import write_flame_graphs, write_page
 
     if html is not None:
         yield write_page(ledger, sessions, html)
     if flame is not None:
         yield write_flame_graphs(ledger, sessions[0], flame)
-
-
-def tell_note(ledger: Ledger) -> None:
-    """Say on stderr how a ledger was opened, where that is not as usual."""
-    if ledger.note:
-        Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {ledger.note}"))
 
 
 def print_report(ledger: Ledger, session: str, console: Console) -> None:

@@ -30,6 +30,7 @@ APPLICATION_ID: Final = 0x434C4547
 
 sqlite-utils imports pandas where that is installed, and a recorded program that exits should not wait for it.
 """
+_MISSING: Final = "{path}: there is no ledger here; `compile-ledger record` makes one"
 _OLDEST_SQLITE: Final = (3, 37, 0)
 _DEFAULT_WAIT_S: Final = 30.0
 _COLUMNS: Final = ", ".join(EventRow._fields)
@@ -74,6 +75,13 @@ class Store:
         return store
 
     @classmethod
+    def open_existing(cls, path: Path) -> "Store":
+        """Open the ledger at a path as `open` does. Raises LedgerMissing where there is none."""
+        if not os.path.exists(path):  # which, unlike Path.exists, raises nothing
+            raise LedgerMissing(_MISSING.format(path=path))
+        return cls.open(path)
+
+    @classmethod
     def open_to_read(cls, path: Path, *, wait_s: float = _DEFAULT_WAIT_S) -> "Store":
         """Open the ledger at a path so that nothing can be written through it, not even by mistake.
 
@@ -81,7 +89,7 @@ class Store:
         """
         _check_sqlite()
         if not os.path.exists(path):  # which, unlike Path.exists, raises nothing
-            raise LedgerMissing(f"{path}: there is no ledger here; `compile-ledger record` makes one")
+            raise LedgerMissing(_MISSING.format(path=path))
         with speaking(path):
             store = cls(_connected(path, "ro", wait_s), path, is_writable=False)
             try:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger import Event, Ledger, Recorder, parse_event, reduce
-from ledger.cli.replaying import Player
+from ledger.cli.replay import Player
 from ledger.durations import ns_of
 from ledger.errors import ConflictingEvents, NoSuchMoment
 from ledger.events.rows import to_row

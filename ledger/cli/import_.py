@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ledger.cli.progress import reading
-from ledger.interchange import importers as importing
+from ledger.cli.console.progress import reading
+from ledger.interchange import importers
 from ledger.storage import projections
 from ledger.storage.store import Store
 
@@ -41,16 +41,16 @@ def import_files(
     Example: compile-ledger import startup.jsonl -o startup.db
     """
     # All of them are looked at before anything is written.
-    chosen = [(file, importing.importer_of(file, is_checked=not unchecked)) for file in files]
+    chosen = [(file, importers.importer_of(file, is_checked=not unchecked)) for file in files]
     for file, importer in chosen:
-        if isinstance(importer, importing.LinesImporter):
+        if isinstance(importer, importers.LinesImporter):
             with reading(f"checking {file.name}", importer.size(file)) as progress:
                 importer.check(file, progress)
     store = Store.open(output)
     try:
         for file, importer in chosen:
             with reading(file.name or str(file), importer.size(file)) as progress:
-                done = importing.import_into(store, file, importer, progress)
+                done = importers.import_into(store, file, importer, progress)
             typer.echo(_told(file, done))
         with Console(stderr=True).status("reducing") as status:
             projections.bring_up_to_date(store, lambda session: status.update(Text(f"reducing {session}")))
@@ -58,7 +58,7 @@ def import_files(
         store.close()
 
 
-def _told(file: Path, done: importing.Imported) -> str:
+def _told(file: Path, done: importers.Imported) -> str:
     parts = [f"{done.events} new events", f"{done.known} known ones"]
     if done.conflicting:
         parts.append(f"{done.conflicting} left out, which another version read otherwise: take a new ledger")

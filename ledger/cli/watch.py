@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ledger.cli.live import LiveView
-from ledger.cli.report import tell_note
+from ledger.cli.console.live_view import LiveView
+from ledger.cli.console.printing import tell_note
 from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events.rows import EventRow
 from ledger.recording.journal import journal_folder

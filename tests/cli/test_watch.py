@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ledger import Recorder
-from ledger.cli.live import LiveView
-from ledger.cli.watching import _looks, _Watched
+from ledger.cli.console.live_view import LiveView
+from ledger.cli.watch import _looks, _Watched
 from ledger.events.models import Event, to_line
 from ledger.recording.journal import journal_folder
 from tests.support.collecting import collect_at, joined, keys, left, milestones, rows

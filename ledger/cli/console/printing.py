@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ledger.storage.ledger import Ledger
+
 _NO_TERMINAL_WIDTH: Final = 1_000
 
 
@@ -15,6 +17,12 @@ def printer(*, stderr: bool = False) -> Console:
     """Return the console to print to. What is read by a program is not folded at a terminal's width."""
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=_NO_TERMINAL_WIDTH)
+
+
+def tell_note(ledger: Ledger) -> None:
+    """Say on stderr how a ledger was opened, where that is not as usual."""
+    if ledger.note:
+        Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {ledger.note}"))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> Table:

@@ -14,7 +14,7 @@ from ledger.analysis.cache_origins import KeyPart, Origins, Part
 from ledger.analysis.cohorts import sides
 from ledger.analysis.comparison import compare
 from ledger.cli import app
-from ledger.cli.comparing import print_comparison
+from ledger.cli.diff import print_comparison
 from ledger.events.rows import to_row
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store

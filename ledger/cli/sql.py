@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ledger.cli.report import tell_note
-from ledger.cli.tables import printer, table, table_of
+from ledger.cli.console.printing import printer, table, table_of, tell_note
 from ledger.errors import InvalidQuery
 from ledger.storage.ledger import Ledger
 from ledger.storage.queries import question_of, saved_queries, saved_query

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ledger import Ledger
-from ledger.cli.files import replacing
+from ledger.cli.console.output_files import replacing
 from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events.rows import to_row
 from ledger.storage.store import Store

@@ -13,8 +13,7 @@ from rich.text import Text
 from ledger.analysis.budget import Budget, Verdict, Verdicts, check_budget
 from ledger.analysis.budget.ci_output import annotations, junit
 from ledger.analysis.budget.verdicts import COLUMNS, plain
-from ledger.cli.report import tell_note
-from ledger.cli.tables import printer, table
+from ledger.cli.console.printing import printer, table, tell_note
 from ledger.errors import LedgerError
 from ledger.storage.ledger import Ledger
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ledger.cli.live import LINES_AROUND, LiveState
-from ledger.cli.terminal import Output
+from ledger.cli.console.live_view import LINES_AROUND, LiveState
+from ledger.cli.console.screen import Output
 from ledger.clock import ClockDomain
 from ledger.events.models import ProcessLeft, ProcessLost
 from ledger.events.rows import to_row

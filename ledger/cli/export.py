@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ledger.cli.files import STANDARD_OUTPUT, replacing
-from ledger.cli.report import tell_note
+from ledger.cli.console.output_files import STANDARD_OUTPUT, replacing
+from ledger.cli.console.printing import tell_note
 from ledger.errors import LedgerError
-from ledger.interchange import exporters as exporting
+from ledger.interchange import exporters
 from ledger.storage.ledger import Ledger
 
 
@@ -48,7 +48,7 @@ def export(
     """
     if every and session is not None:
         raise LedgerError("--session and --all were both given; give one of them")
-    exporter = exporting.exporter_of(form)
+    exporter = exporters.exporter_of(form)
     if output == STANDARD_OUTPUT and not exporter.is_text and sys.stdout and sys.stdout.isatty():
         raise LedgerError(f"{form} is nothing that a terminal could show; name a file with -o")
 
@@ -63,7 +63,7 @@ def export(
         sessions = ledger.sessions() if every else []
         sessions = sessions or [ledger.session(session)]
         with replacing(output, refuse) as opened, _events_progress(ledger, sessions) as tell:
-            for piece in tell(exporting.export(ledger, sessions, exporter, redact=redact)):
+            for piece in tell(exporters.export(ledger, sessions, exporter, redact=redact)):
                 opened.write(piece)
     if redact:
         note = "hosts, user names and paths are blotted out; read it all the same before you show it"

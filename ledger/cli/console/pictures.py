@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ledger.cli.files import replacing
+from ledger.cli.console.output_files import replacing
 from ledger.errors import LedgerError
 from ledger.reports.html import page, subject_of
 from ledger.reports.speedscope import flame_graphs, speedscope

@@ -17,9 +17,8 @@ import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from ledger.cli.live import Names, Shown, line, open_stages, printable
-from ledger.cli.report import tell_note
-from ledger.cli.tables import printer, table
+from ledger.cli.console.live_view import Names, Shown, line, open_stages, printable
+from ledger.cli.console.printing import printer, table, tell_note
 from ledger.errors import LedgerError
 from ledger.events.jsonl import read_events
 from ledger.events.models import Event

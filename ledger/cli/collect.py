@@ -1,0 +1,50 @@
+"""The command `collect`: moves journals into a ledger."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ledger.cli.console.progress import reading
+from ledger.errors import LedgerError, LedgerMissing
+from ledger.recording.journal import journal_folder, journals
+from ledger.storage import collector, projections
+from ledger.storage.store import Store
+
+
+def collect(
+    path: Annotated[Path, typer.Argument(help="A ledger, or a folder that holds journals.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The ledger to collect into; the journals stay.")
+    ] = None,
+) -> None:
+    """Move what processes have recorded from their journals into the ledger.
+
+    Example: compile-ledger collect startup.db
+
+    Example: compile-ledger collect /shared/runs -o all.db
+    """
+    if path.is_dir():
+        if output is None:
+            raise LedgerError(f"{path}: a folder; name the ledger to collect into with -o")
+        folders = [path, *sorted(path.glob("**/*.journal"))]
+    else:
+        folders = [journal_folder(path)]
+        if not path.exists() and not folders[0].exists():
+            raise LedgerMissing(f"{path}: there is no ledger here, and no journals that wait for one")
+    store = Store.open(output or path)
+    total = collector.Collected()
+    try:
+        waiting = (journal.stat().st_size for folder in folders for journal in journals(folder))
+        with reading("collecting", sum(waiting)) as progress:
+            for folder in folders:
+                total = total.plus(collector.collect(store, folder, remove=output is None, progress=progress))
+        projections.bring_up_to_date(store)
+    finally:
+        store.close()
+    if total.is_waiting:
+        typer.echo("another process is collecting already")
+    typer.echo(
+        f"{total.events} new events, {total.known} known ones, {total.rejected} rejected lines; "
+        f"{total.removed} journals finished, {total.left} left"
+    )

@@ -1,0 +1,25 @@
+"""The command `rebuild`: derives all projections anew."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ledger.storage import projections
+from ledger.storage.store import Store
+
+
+def rebuild(file: Annotated[Path, typer.Argument(help="The ledger.")]) -> None:
+    """Throw away all that is derived from the events, and derive it anew.
+
+    Example: compile-ledger rebuild startup.db
+    """
+    store = Store.open_existing(file)
+    console = Console(stderr=True)
+    try:
+        with console.status("reducing") as status:
+            sessions = projections.rebuild(store, lambda session: status.update(f"reducing {session}"))
+    finally:
+        store.close()
+    typer.echo(f"{len(sessions)} sessions derived anew")
