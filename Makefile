@@ -34,7 +34,7 @@ bench: install
 compat: install
 	$(BIN)/python tests/torch_compat/take.py
 	$(BIN)/python tests/vllm_compat/take.py
-	$(BIN)/python -m pytest tests/test_torch_compat.py tests/test_vllm_compat.py
+	$(BIN)/python -m pytest tests/adapters/test_torch_compat.py tests/adapters/test_vllm_compat.py
 
 # Records the demo and a start of vLLM anew, and shows them in the README.
 readme: install

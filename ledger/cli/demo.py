@@ -13,8 +13,8 @@ from rich.text import Text
 from ledger.cli.console.printing import printer, table
 from ledger.cli.record import run_recorded
 from ledger.errors import LedgerError
+from ledger.formatting import seconds
 from ledger.storage.ledger import Ledger
-from ledger.wording import seconds
 
 _PROGRAM: Final = "ledger_torch.demo"
 _RUNS: Final = ("cold", "warm")

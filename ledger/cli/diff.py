@@ -25,7 +25,7 @@ from ledger.analysis.comparison import (
 from ledger.analysis.comparison import Side as Times
 from ledger.analysis.significance import ALPHA
 from ledger.cli.console.printing import printer, table, tell_note
-from ledger.wording import NO_ROLE, seconds, signed
+from ledger.formatting import NO_ROLE, seconds, signed
 
 _TOLD: Final = 3
 _STAGES_SHOWN: Final = 15

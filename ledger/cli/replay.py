@@ -23,9 +23,9 @@ from ledger.errors import LedgerError
 from ledger.events.jsonl import read_events
 from ledger.events.models import Event
 from ledger.events.rows import to_row
+from ledger.formatting import seconds
 from ledger.storage.ledger import Ledger
 from ledger.timeline.replay import Moment, Replay
-from ledger.wording import seconds
 
 _DRAW_EVERY_S: Final = 0.1
 _KEY_BYTES: Final = 64

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from ledger.cli.console.printing import printer, table, tell_note
 from ledger.errors import LedgerError
+from ledger.formatting import NO_ROLE, seconds
 from ledger.storage.ledger import Ledger
-from ledger.wording import NO_ROLE, seconds
 
 _CLAIMS_SHOWN: Final = 10
 _CAUSES_SHOWN: Final = 3

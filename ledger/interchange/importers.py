@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from ledger.clock import Anchor
-from ledger.cycles import without_cycle_search
 from ledger.errors import ConflictingEvents, NotRecognised
 from ledger.events.jsonl import Bad, Line, checked_lines, looks_like_lines, unchecked_lines
 from ledger.events.models import Event, EventBase, ProcessJoined, ProcessLost, to_line
 from ledger.events.rows import EventRow, from_row, to_row
+from ledger.gc_pause import without_cycle_search
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
 

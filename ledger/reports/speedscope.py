@@ -22,11 +22,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ledger._version import __version__
+from ledger.formatting import NO_ROLE, cut
 from ledger.timeline.reconciliation.evidence import by_enclosure
 from ledger.timeline.records import Interval, Process
 from ledger.timeline.timeline import Timeline
 from ledger.timeline.totals import Group
-from ledger.wording import NO_ROLE, cut
 
 SCHEMA: Final = "https://www.speedscope.app/file-format-schema.json"
 DEEPEST: Final = 100

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ledger.clock import Anchor
-from ledger.cycles import without_cycle_search
 from ledger.errors import InvalidEvent, LedgerNotWritable
 from ledger.events.models import Event, ProcessJoined, ProcessLost, parse_event, to_line
 from ledger.events.rows import from_row, to_row
+from ledger.gc_pause import without_cycle_search
 from ledger.recording.journal import UNNAMED_SUFFIX, journals, read_lines
 from ledger.recording.process_identity import is_gone
 from ledger.storage.store import Appended, Store

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ledger.cycles import without_cycle_search
 from ledger.events.rows import from_row
+from ledger.gc_pause import without_cycle_search
 from ledger.storage.store import Store
 from ledger.timeline.intervals import Start, Stop
 from ledger.timeline.records import (

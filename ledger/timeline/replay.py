@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from ledger.clock import Anchor
-from ledger.cycles import without_cycle_search
 from ledger.durations import ns_of
 from ledger.errors import ConflictingEvents, NoSuchMoment
 from ledger.events.models import Event, MilestoneReached, ProcessJoined, TotalClaimed
 from ledger.events.rows import EventRow, from_row
+from ledger.gc_pause import without_cycle_search
 from ledger.timeline.incremental import Begun, Change, Folding, State, body_of
 from ledger.timeline.intervals import start_of, stop_of
 from ledger.timeline.records import Claim

@@ -20,6 +20,7 @@ from ledger import Ledger, parse_event
 from ledger.cli import app
 from ledger.events.models import Event
 from ledger.events.rows import to_row
+from ledger.formatting import seconds
 from ledger.reports.html import page, subject_of
 from ledger.reports.html.lanes import picture
 from ledger.reports.html.nesting import DEEPEST, Span, nested
@@ -29,7 +30,6 @@ from ledger.storage.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.timeline.records import Interval
 from ledger.timeline.replay import aligned
-from ledger.wording import seconds
 from tests.support.paths import DATA
 
 SESSIONS = [

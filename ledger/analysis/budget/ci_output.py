@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from ledger.analysis.budget import Verdict, Verdicts
 from ledger.analysis.budget.verdicts import SESSION, plain
-from ledger.wording import NS_PER_S
+from ledger.formatting import NS_PER_S
 
 _OF_MESSAGES: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _OF_PROPERTIES: Final = {**_OF_MESSAGES, ":": "%3A", ",": "%2C"}

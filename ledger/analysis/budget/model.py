@@ -18,9 +18,9 @@ from pydantic import (
 
 from ledger.analysis.budget.amounts import Ratio, duration_text, parse_duration, parse_ratio, shortened
 from ledger.errors import InvalidBudget
+from ledger.formatting import NO_ROLE
 from ledger.timeline.reconciliation.causes import OF_REMAINDERS, OF_SPANS, UNEXPLAINED
 from ledger.vocabulary import Activity, Counts, Source
-from ledger.wording import NO_ROLE
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from ledger.clock import ClockDomain, monotonic_ns
 from ledger.events.rows import EventRow
+from ledger.formatting import NO_ROLE, NS_PER_S
 from ledger.recording.process_identity import this_process
 from ledger.timeline.incremental import Folding, Group, State, body_of
-from ledger.wording import NO_ROLE, NS_PER_S
 
 ROWS_SHOWN: Final = 12
 LINES_AROUND: Final = 3

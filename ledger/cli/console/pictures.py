@@ -7,10 +7,10 @@ from typing import Final
 
 from ledger.cli.console.output_files import replacing
 from ledger.errors import LedgerError
+from ledger.formatting import counted, cut
 from ledger.reports.html import page, subject_of
 from ledger.reports.speedscope import flame_graphs, speedscope
 from ledger.storage.ledger import Ledger
-from ledger.wording import counted, cut
 
 _SQLITE: Final = b"SQLite format 3\0"
 _BYTES_PER_MB: Final = 1e6

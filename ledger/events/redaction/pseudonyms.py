@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from ledger.events.redaction import patterns as telling
+from ledger.events.redaction import patterns
 from ledger.events.redaction.patterns import Kind, has_separator, is_no_path, is_odd
 
 _OPTION: Final = re.compile(r"(?P<key>-{0,2}[A-Za-z][\w.-]*)=(?P<value>.*)", re.DOTALL)
@@ -45,7 +45,7 @@ class Pen(ABC):
     def _prose(self, text: str) -> str: ...
 
     def _value(self, text: str) -> str:
-        return self.whole("path", text) if re.match(telling.ROOT, text) else self.prose(text)
+        return self.whole("path", text) if re.match(patterns.ROOT, text) else self.prose(text)
 
     @abstractmethod
     def whole(self, kind: Kind, text: str) -> str:
@@ -60,26 +60,26 @@ class Pen(ABC):
         if (option := _OPTION.fullmatch(text)) is not None:
             key, value = option["key"], option["value"]
             return f"{self.names(key)}={self.of_key(key, value, self.argument)}"
-        if re.match(telling.URL, text):
+        if re.match(patterns.URL, text):
             return self.whole("path" if text.lower().startswith("file:") else "url", text)
         if not has_separator(text):
             return self.prose(text)
         if is_no_path(text):
             return self.names(text)
-        if telling.IS_CODE.search(text) and not re.match(telling.ROOT, text):
+        if patterns.IS_CODE.search(text) and not re.match(patterns.ROOT, text):
             return self.prose(text)
         return self.whole("path", text)
 
     def of_key(self, key: str, text: str, otherwise: Callable[[str], str]) -> str:
         """The value of a key that may say what it is."""
-        kind = telling.kind_by_key(key)
-        if kind is None or telling.SAYS_NOTHING.fullmatch(text) or (kind == "path" and is_no_path(text)):
+        kind = patterns.kind_by_key(key)
+        if kind is None or patterns.SAYS_NOTHING.fullmatch(text) or (kind == "path" and is_no_path(text)):
             return otherwise(text)
-        return self.whole("digest" if telling.DIGEST.fullmatch(text) else kind, text)
+        return self.whole("digest" if patterns.DIGEST.fullmatch(text) else kind, text)
 
     def version(self, name: str, text: str) -> str:
         """The version of something; one that we know may have four numbers, as an address has."""
-        is_version = name in self.kept and telling.VERSION.fullmatch(text) is not None
+        is_version = name in self.kept and patterns.VERSION.fullmatch(text) is not None
         return self.names(text) if is_version else self.prose(text)
 
 
@@ -99,11 +99,11 @@ class Learner(Pen):
         """Blots that are there already, from a redaction before this one."""
 
     def _prose(self, text: str) -> str:
-        self.taken.update(re.findall(telling.BLOT, text))
+        self.taken.update(re.findall(patterns.BLOT, text))
         self._learn_users(text)
-        for found in re.finditer(telling.QUOTED, text):
+        for found in re.finditer(patterns.QUOTED, text):
             self.whole("path", found["inner"])
-        for found in re.finditer(telling.EMAIL, text):
+        for found in re.finditer(patterns.EMAIL, text):
             user, _, host = found[0].partition("@")
             self.users.add(user)
             self.servers.add(host)
@@ -111,7 +111,7 @@ class Learner(Pen):
 
     def whole(self, kind: Kind, text: str) -> str:
         """Learn a name, or who is named in a path."""
-        self.taken.update(re.findall(telling.BLOT, text))
+        self.taken.update(re.findall(patterns.BLOT, text))
         if kind == "host":
             names = (text, *re.split(r"[,;\s]+", text))
             self.hosts.update(re.sub(r":\d+$", "", name) for name in names)
@@ -119,7 +119,7 @@ class Learner(Pen):
             self.users.add(text)
         elif kind in ("path", "url"):
             self._learn_users(f"{text}/")
-            if (found := telling.SERVER.match(text)) is not None:
+            if (found := patterns.SERVER.match(text)) is not None:
                 (self.servers if "." in found[1] else self.hosts).add(found[1])
             parts = re.split(r"(?<=[^/\\])(?=[/\\])", text)
             above = ("".join(parts[:number]) for number in range(1, len(parts) + 1))
@@ -137,7 +137,7 @@ class Learner(Pen):
         return super().argument(text)
 
     def _learn_users(self, text: str) -> None:
-        for found in telling.USER.finditer(text):
+        for found in patterns.USER.finditer(text):
             name = next(filter(None, found.groups()), "")
             # A name may have spaces; or what seems one is a name and the text after it.
             self.users.update((name, *re.split(r"[\s\"'`,;:()<>|]", name, maxsplit=1)[:1]))
@@ -153,7 +153,9 @@ class Blotter(Pen):
         self._taken: Final = frozenset(learnt.taken)
         self._kinds: Final = _kinds_of_names(learnt)
         names = _names_pattern(self._kinds, learnt.hosts)
-        plain = "|".join((names, telling.HOME, telling.EMAIL, telling.ID, telling.ADDRESS, telling.DOMAIN))
+        plain = "|".join(
+            (names, patterns.HOME, patterns.EMAIL, patterns.ID, patterns.ADDRESS, patterns.DOMAIN)
+        )
         self._odd: Final = _longest_first(
             {form for path in learnt.odd_paths for form in _forms(path)}
             # Of these a part would be taken for a part of the path before them.
@@ -164,11 +166,11 @@ class Blotter(Pen):
                 if re.search(r"[\s/\\]", form)
             }
         )
-        self._names: Final = re.compile(f"{telling.BLOT}|{names}")
-        self._plain: Final = re.compile(f"{telling.BLOT}|{plain}")
+        self._names: Final = re.compile(f"{patterns.BLOT}|{names}")
+        self._plain: Final = re.compile(f"{patterns.BLOT}|{plain}")
         # What comes first wins where several begin at one place, and a path begins before all that is in it.
         self._placed: Final = re.compile(
-            f"{telling.INSIDE}|{telling.BLOT}|{telling.URL}|{telling.QUOTED}|{telling.ROOTED}|{telling.TOKEN}|{plain}"
+            f"{patterns.INSIDE}|{patterns.BLOT}|{patterns.URL}|{patterns.QUOTED}|{patterns.ROOTED}|{patterns.TOKEN}|{plain}"
         )
 
     @property
@@ -178,7 +180,7 @@ class Blotter(Pen):
 
     def whole(self, kind: Kind, text: str) -> str:
         """Return the blot of a text; one that is a blot already stays."""
-        if not text or re.fullmatch(telling.BLOT, text):
+        if not text or re.fullmatch(patterns.BLOT, text):
             return text
         if (kind, text) not in self._blots:
             blot = ""
@@ -208,13 +210,13 @@ class Blotter(Pen):
         if kind == "quoted":
             return found["quote"] + self.whole("path", found["inner"]) + found["closing"]
         if kind in ("url", "token", "rooted"):
-            bare = text.rstrip(telling.PUNCTUATION) or text
+            bare = text.rstrip(patterns.PUNCTUATION) or text
             rest = text[len(bare) :]
             if kind == "token" and is_no_path(bare):
                 return self.names(bare) + rest
             is_url = kind == "url" and not bare.lower().startswith("file:")
             return self.whole("url" if is_url else "path", bare) + rest
-        if kind == "address" and not telling.is_machines(text):
+        if kind == "address" and not patterns.is_machines(text):
             return text
         is_name = kind == "name"
         return self.whole(self._kinds.get(text.lower(), "host") if is_name else _KIND_OF[kind], text)
@@ -248,7 +250,7 @@ def _names_pattern(kinds: Mapping[str, Kind], hosts: Iterable[str]) -> str:
 
 def _is_worth_it(name: str) -> bool:
     """Leave out what would blot out half of every text: single letters, small numbers, and blots."""
-    return len(name) > 1 and not re.fullmatch(rf"\d{{1,4}}|{telling.BLOT}", name)
+    return len(name) > 1 and not re.fullmatch(rf"\d{{1,4}}|{patterns.BLOT}", name)
 
 
 def _forms(text: str) -> set[str]:

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from ledger.formatting import NO_ROLE, counted, cut
 from ledger.reports.html.speaking import Held
 from ledger.reports.html.subject import Subject
 from ledger.timeline.records import SourceTotal
 from ledger.vocabulary import ACTIVITY_OF, Activity
-from ledger.wording import NO_ROLE, counted, cut
 
 ALL_ROLES: Final = "all roles"
 _CLAIMS: Final = 6

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from ledger.analysis.comparison import compare
+from ledger.formatting import NO_ROLE, NS_PER_S, counted, cut, seconds
 from ledger.reports.html import drawing, tables
 from ledger.reports.html.bars import bars
 from ledger.reports.html.lanes import Drawn, Picture, picture
@@ -13,7 +14,6 @@ from ledger.reports.html.speaking import Held, held, places_spoken_of
 from ledger.reports.html.subject import Subject
 from ledger.reports.html.tables import Cell, Column, Table, of_ns, of_text
 from ledger.vocabulary import ENGINE_READY
-from ledger.wording import NO_ROLE, NS_PER_S, counted, cut, seconds
 
 LETTERS: Final = "ab"
 _STAGES: Final = 8

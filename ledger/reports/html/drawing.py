@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from ledger.formatting import NO_ROLE, NS_PER_S, counted, cut, seconds, signed
 from ledger.reports.html import charts
 from ledger.reports.html.bars import Bar
 from ledger.reports.html.charts import Row
 from ledger.reports.html.lanes import Drawn, DrawnBlock, Lane, Picture, Reached, Said
 from ledger.reports.html.roles import Roles
 from ledger.reports.html.subject import Subject
-from ledger.wording import NO_ROLE, NS_PER_S, counted, cut, seconds, signed
 
 _NAME: Final = 100
 _DATA: Final = 300

@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from ledger.formatting import cut
 from ledger.reports.html.nesting import Nested, Span, nested
 from ledger.reports.html.speaking import Held, places_spoken_of
 from ledger.reports.html.subject import Subject
 from ledger.reports.html.thinning import Block, thinned
 from ledger.timeline.records import Interval, Milestone
-from ledger.wording import cut
 
 _NAME: Final = 120
 _MILESTONE_ROWS: Final = 4

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
+from ledger.formatting import NO_ROLE, cut
 from ledger.reports.html.subject import Subject
 from ledger.vocabulary import ROLE_OF_TORCH
-from ledger.wording import NO_ROLE, cut
 
 COLOURS: Final = 8
 """So many there are in `page.css`, that of the whole process included: `--role-0` to `--role-7`."""

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Final, NamedTuple
 
+from ledger.formatting import cut
 from ledger.storage.ledger import Ledger
 from ledger.timeline.records import Interval, Process
 from ledger.timeline.replay import Aligned
 from ledger.timeline.timeline import Timeline
-from ledger.wording import cut
 
 Key = tuple[str, int]
 """An interval's process and id, or a claim's."""

@@ -5,13 +5,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from ledger.formatting import NO_ROLE, counted, cut, seconds, signed
 from ledger.reports.html.lanes import Drawn, Picture
 from ledger.reports.html.speaking import AGREE, Held, places_of
 from ledger.reports.html.subject import Subject
 from ledger.reports.html.thinning import is_looked_for
 from ledger.timeline.reconciliation.causes import UNMATCHED
 from ledger.timeline.records import Anomaly, CauseShare, Gap, Interval
-from ledger.wording import NO_ROLE, counted, cut, seconds, signed
 
 _NAME: Final = 200
 _TEXT: Final = 600

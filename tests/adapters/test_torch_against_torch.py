@@ -24,8 +24,8 @@ from ledger.timeline.records import Interval
 from ledger_torch.reliance import WALL
 from ledger_torch.spans import Spans
 from ledger_torch.totals import Totals
+from tests.adapters.test_ledger_torch import PROGRAMS, Recorded
 from tests.support.paths import ROOT
-from tests.test_ledger_torch import PROGRAMS, Recorded
 
 MS = 1_000_000
 Parts = dict[tuple[str, str | None], int]

@@ -11,7 +11,7 @@ import pytest
 import ledger_torch
 from ledger import Ledger, Recorder
 from ledger_torch import hooks, recording, recording_to, spans
-from tests.test_ledger_torch import EVENTS, FUNNEL, METRICS, Metrics, Recorded, make_funnel, python
+from tests.adapters.test_ledger_torch import EVENTS, FUNNEL, METRICS, Metrics, Recorded, make_funnel, python
 
 
 @pytest.fixture
