@@ -24,9 +24,9 @@ from ledger.errors import (
     MissingExtra,
     NewerLedger,
     NotALedger,
-    NotRecognised,
     SQLiteTooOld,
     UnknownSession,
+    UnrecognisedFile,
 )
 from ledger.events.models import (
     Event,
@@ -46,22 +46,22 @@ from ledger.recording.recorder import Recorder
 
 if TYPE_CHECKING:
     from ledger.analysis.budget import Budget, Verdict, Verdicts, check_budget
-    from ledger.doctor import Check
+    from ledger.doctor import DoctorCheck
     from ledger.events.jsonl import read_events
     from ledger.interchange.exporters import Exporter
-    from ledger.interchange.importers import Importer, Unread
+    from ledger.interchange.importers import Importer, UnreadLine
     from ledger.storage.ledger import Ledger
-    from ledger.storage.queries import question_of, saved_queries
-    from ledger.storage.schema_docs import Relation, relations
-    from ledger.timeline.claim_intervals import spoken_of
+    from ledger.storage.queries import query_title, saved_queries
+    from ledger.storage.schema_docs import Relation, schema
+    from ledger.timeline.claim_intervals import claim_intervals
     from ledger.timeline.records import Claim, Interval, Process, Reconciliation
-    from ledger.timeline.replay import Aligned
+    from ledger.timeline.replay import ClockAlignment
     from ledger.timeline.timeline import Timeline, reduce
 
 _ON_DEMAND = {
-    "Aligned": "ledger.timeline.replay",
+    "ClockAlignment": "ledger.timeline.replay",
     "Budget": "ledger.analysis.budget",
-    "Check": "ledger.doctor",
+    "DoctorCheck": "ledger.doctor",
     "Claim": "ledger.timeline.records",
     "Exporter": "ledger.interchange.exporters",
     "Importer": "ledger.interchange.importers",
@@ -71,24 +71,24 @@ _ON_DEMAND = {
     "Reconciliation": "ledger.timeline.records",
     "Relation": "ledger.storage.schema_docs",
     "Timeline": "ledger.timeline.timeline",
-    "Unread": "ledger.interchange.importers",
+    "UnreadLine": "ledger.interchange.importers",
     "Verdict": "ledger.analysis.budget",
     "Verdicts": "ledger.analysis.budget",
     "check_budget": "ledger.analysis.budget",
     "read_events": "ledger.events.jsonl",
-    "question_of": "ledger.storage.queries",
+    "query_title": "ledger.storage.queries",
     "reduce": "ledger.timeline.timeline",
-    "relations": "ledger.storage.schema_docs",
+    "schema": "ledger.storage.schema_docs",
     "saved_queries": "ledger.storage.queries",
-    "spoken_of": "ledger.timeline.claim_intervals",
+    "claim_intervals": "ledger.timeline.claim_intervals",
 }
 
 __all__ = [
-    "Aligned",
     "Budget",
-    "Check",
     "Claim",
+    "ClockAlignment",
     "ConflictingEvents",
+    "DoctorCheck",
     "Event",
     "Exporter",
     "GapNoted",
@@ -108,7 +108,6 @@ __all__ = [
     "MissingExtra",
     "NewerLedger",
     "NotALedger",
-    "NotRecognised",
     "Process",
     "ProcessJoined",
     "ProcessLeft",
@@ -124,18 +123,19 @@ __all__ = [
     "Timeline",
     "TotalClaimed",
     "UnknownSession",
-    "Unread",
+    "UnreadLine",
+    "UnrecognisedFile",
     "Verdict",
     "Verdicts",
     "__version__",
     "check_budget",
+    "claim_intervals",
     "parse_event",
-    "question_of",
+    "query_title",
     "read_events",
     "reduce",
-    "relations",
     "saved_queries",
-    "spoken_of",
+    "schema",
 ]
 
 

@@ -13,7 +13,7 @@ ENTRY_POINTS: Final = "compile_ledger.doctor"
 """The group in which an adapter names a function without arguments that returns an iterable of Checks."""
 
 
-class Check(NamedTuple):
+class DoctorCheck(NamedTuple):
     """One thing that was looked at."""
 
     name: str
@@ -21,21 +21,25 @@ class Check(NamedTuple):
     found: str
 
 
-def examine() -> list[Check]:
+def examine() -> list[DoctorCheck]:
     """Return every check: ours and those of the installed adapters. An adapter that breaks is a bad check."""
     checks = [
-        Check("compile-ledger", True, __version__),
-        Check("python", True, f"{sys.version.split()[0]}, {sys.executable}"),
-        Check("sqlite", sqlite3.sqlite_version_info >= (3, 37), f"{sqlite3.sqlite_version} (3.37 or newer)"),
-        Check("process identity", os.path.exists("/proc/self/stat"), "/proc tells whether a process is gone"),
+        DoctorCheck("compile-ledger", True, __version__),
+        DoctorCheck("python", True, f"{sys.version.split()[0]}, {sys.executable}"),
+        DoctorCheck(
+            "sqlite", sqlite3.sqlite_version_info >= (3, 37), f"{sqlite3.sqlite_version} (3.37 or newer)"
+        ),
+        DoctorCheck(
+            "process identity", os.path.exists("/proc/self/stat"), "/proc tells whether a process is gone"
+        ),
     ]
     checks += [
-        Check(name, True, os.environ.get(name) or "not set")
+        DoctorCheck(name, True, os.environ.get(name) or "not set")
         for name in (FILE_VARIABLE, SESSION_VARIABLE, LABEL_VARIABLE)
     ]
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         try:
             checks += entry.load()()
         except Exception as error:
-            checks.append(Check(entry.name, False, f"the adapter's own check failed: {error}"))
+            checks.append(DoctorCheck(entry.name, False, f"the adapter's own check failed: {error}"))
     return checks

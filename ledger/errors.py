@@ -49,7 +49,7 @@ class InvalidQuery(LedgerError):
     """SQLite refused the query: bad SQL, or an attempt to write."""
 
 
-class NotRecognised(LedgerError):
+class UnrecognisedFile(LedgerError):
     """A file is none that an installed adapter reads, or holds nothing."""
 
 

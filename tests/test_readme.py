@@ -20,7 +20,7 @@ from ledger.cli.check import print_verdicts
 from ledger.cli.console.printing import table_of
 from ledger.cli.diff import print_comparison
 from ledger.cli.replay import shown
-from ledger.storage.queries import question_of, saved_queries
+from ledger.storage.queries import query_title, saved_queries
 from ledger.testing import MemoryLedger
 from tests.support import starts
 from tests.support.paths import DATA, ROOT
@@ -89,7 +89,7 @@ def test_the_replay_in_the_readme_is_real(vllm: Ledger) -> None:
 def test_the_comparison_in_the_readme_is_real() -> None:
     events = [event for label in ("warm", "cold") for start in starts.kept(label) for event in start]
     ledger = MemoryLedger(events)
-    warm, cold = (side_of(label, ledger, ledger.matching(label)) for label in ("warm", "cold"))
+    warm, cold = (side_of(label, ledger, ledger.find_sessions(label)) for label in ("warm", "cold"))
     comparison = compare(warm.timelines, cold.timelines)
     block = printed(lambda console: print_comparison(warm, cold, comparison, console))
     matches_readme(r"<!-- output: diff -->\n```text\n(.*?)```", block + "\n")
@@ -115,7 +115,7 @@ def test_the_queries_in_the_readme_are_the_saved_ones_with_their_answers(
         assert bool(rows) != (name in WITHOUT_ANSWER), name
         answer = printed(table_of(rows)) if rows else "(no rows)"
         blocks.append(
-            f"\n<details><summary><code>--query {name}</code>: {question_of(question)}</summary>\n\n"
+            f"\n<details><summary><code>--query {name}</code>: {query_title(question)}</summary>\n\n"
             f"```sql\n{query.strip()}\n```\n\n```text\n{answer}\n```\n\n</details>\n"
         )
     assert len(blocks) == 17

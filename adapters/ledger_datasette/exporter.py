@@ -21,13 +21,13 @@ class MetadataExporter:
     """
 
     is_text = True
-    is_of_events = False
+    can_redact = False
 
-    def opened_with(self, ledger: Path, written: Path) -> str:
+    def open_command(self, ledger: Path, written: Path) -> str:
         """Return the command that shows the ledger."""
         return f"datasette {quote(str(ledger))} --metadata {quote(str(written))}"
 
-    def pieces(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
+    def chunks(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
         """Yield the file, in one piece. Raises LedgerError where Datasette can't open the ledger."""
         if _NOT_OPENED.search(ledger.path.name):
             raise LedgerError(f"{ledger.path}: Datasette opens no file of such a name; give it another name")

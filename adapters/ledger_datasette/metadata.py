@@ -5,7 +5,7 @@ Its format: https://docs.datasette.io/en/0.65.2/metadata.html, and sql_queries.h
 
 from typing import Final
 
-from ledger import Relation, question_of, relations, saved_queries
+from ledger import Relation, query_title, saved_queries, schema
 from ledger_datasette.showing import FACET_SIZE, SHOWN, Shown
 
 _OF_ALL: Final = "What start-ups spent their time on, as compile-ledger recorded it."
@@ -25,7 +25,7 @@ def metadata(database: str) -> dict[str, object]:
             database: {
                 "title": f"{database}: what took the time",
                 "description": _OF_LEDGER,
-                "tables": {name: _table(relation, SHOWN.get(name)) for name, relation in relations().items()},
+                "tables": {name: _table(relation, SHOWN.get(name)) for name, relation in schema().items()},
                 "queries": {_free(name): _query(name, sql) for name, sql in saved_queries().items()},
             }
         },
@@ -44,7 +44,7 @@ def _table(relation: Relation, shown: Shown | None) -> dict[str, object]:
 
 def _query(name: str, sql: str) -> dict[str, object]:
     return {
-        "title": question_of(sql),
+        "title": query_title(sql),
         "description": f"The saved query {name}, as compile-ledger sql LEDGER --query {name} answers it.",
         "sql": sql,
         "hide_sql": True,
@@ -53,4 +53,4 @@ def _query(name: str, sql: str) -> dict[str, object]:
 
 def _free(name: str) -> str:
     # Of a query and a table that share a name, Datasette shows the query alone.
-    return f"{name}_query" if name in relations() else name
+    return f"{name}_query" if name in schema() else name

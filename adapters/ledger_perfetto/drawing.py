@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Final, NamedTuple
 
-from ledger import Interval, Ledger, Process, Timeline, spoken_of
+from ledger import Interval, Ledger, Process, Timeline, claim_intervals
 from ledger_perfetto.nesting import spread
 from ledger_perfetto.notes import Key, Notes, NotesOf
 
@@ -85,7 +85,7 @@ def drawing(ledger: Ledger, session: str) -> Drawing:
 class _Session:
     def __init__(self, ledger: Ledger, session: str) -> None:
         self._timeline: Final[Timeline] = ledger.timeline(session)
-        self._clock: Final = ledger.aligned(session)
+        self._clock: Final = ledger.clock_alignment(session)
         self._notes: Final = NotesOf(ledger, session, self._timeline)
         self._titles: Final = _titles(self._timeline.processes)
         self._pids: Final = _pids(self._timeline.processes)
@@ -115,7 +115,7 @@ class _Session:
         if not read:
             return None
         _, wall_ahead_ns, process = min(read)
-        wall_ns = wall_ahead_ns - self._clock.ahead_ns[process]
+        wall_ns = wall_ahead_ns - self._clock.offset_ns[process]
         return wall_ns if wall_ns >= 0 else None
 
     def processes(self) -> list[DrawnProcess]:
@@ -190,7 +190,7 @@ class _Session:
             yield one.process, "gaps", Mark(one.what, self._on_one(one.process, one.at_ns), notes)
 
     def _on_one(self, process: str, at_ns: int) -> int:
-        return at_ns + self._clock.ahead_ns[process]
+        return at_ns + self._clock.offset_ns[process]
 
 
 def _titles(processes: Sequence[Process]) -> dict[str, str]:
@@ -217,7 +217,7 @@ def _pids(processes: Sequence[Process]) -> dict[str, int | None]:
 def _arrows(timeline: Timeline) -> list[list[tuple[int, Key]]]:
     """Return, for each claim, an arrow from each interval that it speaks of, with its number."""
     numbers = count(1)
-    return [[(next(numbers), key) for key in keys] for keys in spoken_of(timeline)]
+    return [[(next(numbers), key) for key in keys] for keys in claim_intervals(timeline)]
 
 
 def _running_total(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

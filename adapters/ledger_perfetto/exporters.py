@@ -14,17 +14,17 @@ _Write = Callable[[Drawing], Iterator[bytes]]
 class TraceExporter:
     """Writes one session as a trace."""
 
-    is_of_events = True
+    can_redact = True
 
     def __init__(self, write: _Write, *, is_text: bool) -> None:
         self.is_text: Final = is_text
         self._write: Final = write
 
-    def opened_with(self, ledger: Path, written: Path) -> str:
+    def open_command(self, ledger: Path, written: Path) -> str:
         """Return the page that shows a trace."""
         return "https://ui.perfetto.dev, where it stays on your machine"
 
-    def pieces(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
+    def chunks(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
         """Yield a trace of one session. Raises LedgerError for several."""
         if len(sessions) > 1:
             raise LedgerError("a trace is of one session; name it with --session, and write one for each")

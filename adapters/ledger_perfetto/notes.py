@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
-from ledger import Aligned, Claim, Interval, Ledger, Process, Reconciliation, Timeline
+from ledger import Claim, ClockAlignment, Interval, Ledger, Process, Reconciliation, Timeline
 
 Notes = Mapping[str, str | int]
 """By name, in the order in which they are shown."""
@@ -64,7 +64,7 @@ class NotesOf:
             **self._oddities("claim", claim.process, claim.claim),
         }
 
-    def of_process(self, process: Process, clock: Aligned) -> str:
+    def of_process(self, process: Process, clock: ClockAlignment) -> str:
         """Return what is known of a process, in a line."""
         said = [f"process {process.process}: {process.outcome}"]
         said += [f"pid {process.pid}"] if process.pid is not None else []

@@ -35,7 +35,7 @@ class CompileLedger:
         `baseline` is FILE:LABEL, for limits over one. Raises LedgerError where budget or baseline is wrong.
         """
         if isinstance(budget, Mapping):
-            budget = Budget.of(budget)
+            budget = Budget.from_mapping(budget)
         elif not isinstance(budget, Budget):
             budget = Budget.read(budget)
         with Ledger.open(self.path) as ledger:

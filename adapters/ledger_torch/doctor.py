@@ -6,12 +6,12 @@ import subprocess
 import sys
 from typing import Final
 
-from ledger import Check
+from ledger import DoctorCheck
 
 _TIMEOUT_S: Final = 300
 
 
-def examine() -> list[Check]:
+def examine() -> list[DoctorCheck]:
     """Return the self-test's findings; it runs in a process of its own, with recording off."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COMPILE_LEDGER")}
     try:
@@ -20,11 +20,13 @@ def examine() -> list[Check]:
             env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return [Check("torch", False, f"the self-test took longer than {_TIMEOUT_S} s")]
+        return [DoctorCheck("torch", False, f"the self-test took longer than {_TIMEOUT_S} s")]
     if ran.returncode:
         last = (ran.stderr.strip() or "no output").splitlines()[-1]
-        return [Check("torch", False, f"the self-test ended with exit code {ran.returncode}: {last}")]
+        return [DoctorCheck("torch", False, f"the self-test ended with exit code {ran.returncode}: {last}")]
     return [
-        Check(str(finding["name"]), bool(finding["found"]), str(finding["detail"] or "found and called"))
+        DoctorCheck(
+            str(finding["name"]), bool(finding["found"]), str(finding["detail"] or "found and called")
+        )
         for finding in json.loads(ran.stdout.splitlines()[-1])
     ]

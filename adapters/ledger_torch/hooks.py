@@ -59,7 +59,7 @@ def install(utils: ModuleType, recorder: Recorder) -> None:
             return
         _hooked.add(utils.__name__)
     spans = Listener(recorder).listen(utils)
-    recorder.before_close(Totals(recorder, utils, spans).claim)
+    recorder.on_close(Totals(recorder, utils, spans).claim)
 
 
 class Listener:
@@ -82,7 +82,7 @@ class Listener:
                 continue
             with _lock:
                 setattr(utils, name, _before(getattr(utils, name), observe, self))
-            self.recorder.hooked(f"{utils.__name__}.{name}")
+            self.recorder.add_hook(f"{utils.__name__}.{name}")
         return spans
 
     def stop(self, utils: ModuleType | None) -> None:

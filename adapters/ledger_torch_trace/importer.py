@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from ledger import Event, Importer, Unread
+from ledger import Event, Importer, UnreadLine
 from ledger_torch_trace.observations import Fault, Observation, observations
 from ledger_torch_trace.process import TracedProcess
 from ledger_torch_trace.records import Raw, chunks, is_trace, parse, split
@@ -34,7 +34,7 @@ class TorchTraceImporter:
         sizes = [_size(file) for file in _files(path)]
         return sum(size + size // _SURVEYED_AT_ONCE for size in sizes)
 
-    def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | Unread]:
+    def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | UnreadLine]:
         """Yield the events of one session: each trace's twice read, once for its digest.
 
         A session is known by the content of its traces. Where there are several, what could not be read has
@@ -46,7 +46,7 @@ class TorchTraceImporter:
             try:
                 known = survey(file, lambda read: progress(read // _SURVEYED_AT_ONCE))
             except OSError as error:
-                yield Unread(1, f"{file.name}: {error.strerror or error}", "")
+                yield UnreadLine(1, f"{file.name}: {error.strerror or error}", "")
                 continue
             if known.process in surveys:  # a copy of a trace beside it, which is the same process
                 progress(known.size)
@@ -58,12 +58,12 @@ class TorchTraceImporter:
             process = TracedProcess(f"trace-{digest[:16]}", known)
             try:
                 for seen in in_order(_observations(known, progress, where)):
-                    if isinstance(seen, Unread):
+                    if isinstance(seen, UnreadLine):
                         yield seen
                     else:
                         yield from process.events(seen)
             except OSError as error:
-                yield Unread(1, f"{where}{error.strerror or error}", "")
+                yield UnreadLine(1, f"{where}{error.strerror or error}", "")
             yield from process.rest()
 
 
@@ -74,7 +74,7 @@ def importer() -> Importer:
 
 def _observations(
     known: Survey, progress: Callable[[int], None], where: str
-) -> Iterator[Observation | Unread]:
+) -> Iterator[Observation | UnreadLine]:
     latest_ns = 0
     for raw in split(chunks(known.path, known.size, progress)):
         record = parse(raw)
@@ -94,8 +94,8 @@ def _observations(
                 yield seen
 
 
-def _unread(raw: Raw, reason: str, where: str) -> Unread:
-    return Unread(raw.line, where + reason, raw.text[:_MAX_TEXT].decode(errors="replace"))
+def _unread(raw: Raw, reason: str, where: str) -> UnreadLine:
+    return UnreadLine(raw.line, where + reason, raw.text[:_MAX_TEXT].decode(errors="replace"))
 
 
 def _files(path: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from ledger import Unread
+from ledger import UnreadLine
 from ledger_torch_trace.observations import Observation
 
 WINDOW: Final = 4_096
@@ -16,12 +16,12 @@ WINDOW: Final = 4_096
 
 
 def in_order(
-    observations: Iterable[Observation | Unread], window: int = WINDOW
-) -> Iterator[Observation | Unread]:
+    observations: Iterable[Observation | UnreadLine], window: int = WINDOW
+) -> Iterator[Observation | UnreadLine]:
     """Yield observations by time, of equal ones the first written first; what could not be read at once."""
     held: list[tuple[int, int, Observation]] = []
     for number, seen in enumerate(observations):
-        if isinstance(seen, Unread):
+        if isinstance(seen, UnreadLine):
             yield seen
             continue
         heapq.heappush(held, (seen.at_ns, number, seen))

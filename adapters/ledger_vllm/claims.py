@@ -41,7 +41,7 @@ class LogClaims(logging.Handler):
         """Note whether vLLM's lines come here at all."""
         logger = logging.getLogger(_LOGGER)
         if logger.isEnabledFor(logging.INFO):
-            self._stages.recorder.hooked("vllm log lines")
+            self._stages.recorder.add_hook("vllm log lines")
         else:
             level = logging.getLevelName(logger.getEffectiveLevel())
             self._stages.recorder.hook_missing("vllm log lines", f"vLLM logs nothing below {level}")

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from ledger import Check
+from ledger import DoctorCheck
 from ledger_vllm.reliance import NEWEST, OLDEST, TARGETS, Target
 from ledger_vllm.sources import Read, parameters
 
@@ -16,22 +16,22 @@ _PLUGIN: Final = "compile_ledger"
 _ENTRY_POINT: Final = "ledger_vllm.plugin:register"
 
 
-def examine() -> list[Check]:
+def examine() -> list[DoctorCheck]:
     """Return what was found in vLLM's sources; nothing of it is imported."""
     spec = importlib.util.find_spec("vllm")
     if spec is None or spec.origin is None:
-        return [Check("vllm", True, "not installed: there is nothing to record")]
+        return [DoctorCheck("vllm", True, "not installed: there is nothing to record")]
     checks = [_version(), _entry_point()]
     # Some forty targets are in a dozen modules.
     read = functools.cache(reader(Path(spec.origin).parent.parent))
     known = [target for target in TARGETS if target.module.startswith("vllm.") and target.since is None]
     faults = {target: _fault(target, read) for target in known if _is_there(target, read)}
     good = sum(reason is None for reason in faults.values())
-    checks.append(Check("vllm hooks", good == len(faults), f"{good} of {len(faults)} are in place"))
+    checks.append(DoctorCheck("vllm hooks", good == len(faults), f"{good} of {len(faults)} are in place"))
     for target, reason in faults.items():
         if reason is not None:
             where = f"{target.module}.{target.name}"
-            checks.append(Check(where, False, f"{reason}: {target.watch} is not recorded"))
+            checks.append(DoctorCheck(where, False, f"{reason}: {target.watch} is not recorded"))
     return checks
 
 
@@ -60,7 +60,7 @@ def _is_there(target: Target, read: Read) -> bool:
     return read(target.module) is not None
 
 
-def _version() -> Check:
+def _version() -> DoctorCheck:
     found = next(
         (
             distribution.version
@@ -70,18 +70,18 @@ def _version() -> Check:
         None,
     )
     if found is None:
-        return Check("vllm", True, "installed, of an unknown version")
-    return Check("vllm", True, f"{found} (tested with {OLDEST} to {NEWEST})")
+        return DoctorCheck("vllm", True, "installed, of an unknown version")
+    return DoctorCheck("vllm", True, f"{found} (tested with {OLDEST} to {NEWEST})")
 
 
-def _entry_point() -> Check:
+def _entry_point() -> DoctorCheck:
     name = f"entry point {_GROUP}"
     points = importlib.metadata.entry_points(group=_GROUP)
     if not any(point.value == _ENTRY_POINT for point in points):
-        return Check(name, False, "compile-ledger is not installed in this environment")
+        return DoctorCheck(name, False, "compile-ledger is not installed in this environment")
     chosen = os.environ.get("VLLM_PLUGINS")
     if chosen is not None and _PLUGIN not in chosen.split(","):
-        return Check(
+        return DoctorCheck(
             name, False, f"VLLM_PLUGINS leaves {_PLUGIN} out; adding it makes the next start a cold one"
         )
-    return Check(name, True, "found and loaded by vLLM")
+    return DoctorCheck(name, True, "found and loaded by vLLM")

@@ -7,7 +7,7 @@ from typing import Any, Final
 from ledger_vllm.claims import claim_held, claim_total
 from ledger_vllm.parts import Part, current_tag, is_drafter
 from ledger_vllm.stages import Stages
-from ledger_vllm.watching import Call, Ended, Watch, Watcher
+from ledger_vllm.watching import Call, Ended, HookPoint, Patcher
 
 _WORKER: Final = "VllmWorker"
 """How the names of the processes begin in which vLLM runs a worker and nothing else."""
@@ -16,14 +16,14 @@ _WORKER: Final = "VllmWorker"
 class Engine:
     """The watches of the engine core, the executor, the workers, the model runners and the front end."""
 
-    def __init__(self, stages: Stages, watcher: Watcher) -> None:
+    def __init__(self, stages: Stages, watcher: Patcher) -> None:
         self._stages = stages
         self._watcher = watcher
         self._load_weights = self.stage("weights_load")
         self._loaders: set[type] = set()
         """The classes whose `load_weights` is watched already."""
 
-    def stage(self, stage: str) -> Watch:
+    def stage(self, stage: str) -> HookPoint:
         """Return a watch that records a stage of the engine's, and that the process failed where it did."""
 
         def watch(call: Call) -> Generator[None, Ended, None]:

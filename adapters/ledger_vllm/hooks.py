@@ -22,7 +22,7 @@ from ledger_vllm.monitor import Monitor
 from ledger_vllm.reliance import TARGETS, Target
 from ledger_vllm.spawned import record_process_start, spawned_by_vllm
 from ledger_vllm.stages import Stages
-from ledger_vllm.watching import Watch, Watcher
+from ledger_vllm.watching import HookPoint, Patcher
 
 _LOG: Final = logging.getLogger("ledger")
 _lock: Final = threading.Lock()
@@ -39,7 +39,7 @@ def install_on_import(recorder: Recorder | None = None) -> None:
         if _is_installed:
             return
         _is_installed = True
-    spawned, watcher = spawned_by_vllm(), Watcher(recorder)
+    spawned, watcher = spawned_by_vllm(), Patcher(recorder)
 
     def before_first() -> None:
         log_claims.say_whether_heard()
@@ -53,7 +53,7 @@ def install_on_import(recorder: Recorder | None = None) -> None:
         register_post_import_hook(_installer(module, watches, watcher, recorder), module)
 
 
-def install(module: ModuleType, target: Target, watch: Watch, watcher: Watcher) -> str | None:
+def install(module: ModuleType, target: Target, watch: HookPoint, watcher: Patcher) -> str | None:
     """Put a watch in the place of a target; return why that can't be done, None where it is."""
     *path, name = target.name.split(".")
     owner: Any = functools.reduce(lambda inside, part: getattr(inside, part, None), path, module)
@@ -68,7 +68,7 @@ def install(module: ModuleType, target: Target, watch: Watch, watcher: Watcher) 
 
 
 def _installer(
-    name: str, watches: dict[Target, Watch], watcher: Watcher, recorder: Recorder
+    name: str, watches: dict[Target, HookPoint], watcher: Patcher, recorder: Recorder
 ) -> Callable[[ModuleType], None]:
     def on_import(module: ModuleType) -> None:
         # This runs inside the program's own import.
@@ -80,17 +80,17 @@ def _installer(
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}"
             if reason is None:
-                recorder.hooked(f"{target.module}.{target.name}")
+                recorder.add_hook(f"{target.module}.{target.name}")
             elif target.since is None:
                 recorder.hook_missing(f"{target.module}.{target.name}", reason)
 
     return on_import
 
 
-def _watches(stages: Stages, watcher: Watcher, log_claims: LogClaims) -> dict[Target, Watch]:
+def _watches(stages: Stages, watcher: Patcher, log_claims: LogClaims) -> dict[Target, HookPoint]:
     monitor = Monitor(stages)
     backend, engine = Backend(stages, monitor), Engine(stages, watcher)
-    watches: dict[str, Watch] = {
+    watches: dict[str, HookPoint] = {
         name: watch
         for owner in (monitor, backend, engine, log_claims)
         for name, watch in inspect.getmembers(owner, inspect.isgeneratorfunction)

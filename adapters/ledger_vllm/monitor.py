@@ -76,7 +76,7 @@ class Monitor:
         self._end_dynamo(left_by)
         # vLLM looks at its clock next: what there is to write down waits until it has.
         for begun in timed.stages:
-            begun.ended()
+            begun.mark_stopped()
         added_inside = held(timed.accumulators.config)
         ended_by = (yield).error
         self._claim_added(timed, added_inside, has_ended_well=ended_by is None)
@@ -144,7 +144,7 @@ class Monitor:
         part = self._known_part(call) or (last.part if last else None)
         begun = self._stages.begin("first_run", "monitor", part)
         yield
-        begun.ended()
+        begun.mark_stopped()
         self._stages.end(begun, (yield).error)
 
     def _known_part(self, call: Call) -> Part | None:

@@ -42,10 +42,10 @@ class Begun:
         """Of a backend: the graphs that were compiled or loaded in it, by range."""
         self.said: dict[str, object] = {}
 
-    def ended(self) -> None:
+    def mark_stopped(self) -> None:
         """Say that the stage is over now, although its end is written down later."""
         if self.context is not None:
-            self.context.ended()
+            self.context.mark_stopped()
 
     def note(self, **data: object) -> None:
         """Keep what becomes known of the stage for its end."""

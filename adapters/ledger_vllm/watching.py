@@ -36,20 +36,20 @@ class Ended(NamedTuple):
     error: BaseException | None
 
 
-Watch = Callable[[Call], Generator[None, Ended, None]]
+HookPoint = Callable[[Call], Generator[None, Ended, None]]
 """For a context manager it yields twice: it goes on when the body has ended, and when all has."""
 
 _Watching = Generator[None, Ended, None] | None
 
 
-class Watcher:
+class Patcher:
     """Makes watched functions, and notes what goes wrong in a watch."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._warned = False
 
-    def function(self, original: Callable[..., Any], watch: Watch) -> Callable[..., Any]:
+    def function(self, original: Callable[..., Any], watch: HookPoint) -> Callable[..., Any]:
         """Return a function that does what `original` does, watched."""
         names = tuple(inspect.signature(original).parameters)
 
@@ -66,7 +66,7 @@ class Watcher:
 
         return watched
 
-    def context(self, original: Callable[..., Any], watch: Watch) -> Callable[..., Any]:
+    def context(self, original: Callable[..., Any], watch: HookPoint) -> Callable[..., Any]:
         """Return a function whose context managers do what those of `original` do, watched."""
         names = tuple(inspect.signature(original).parameters)
 
@@ -77,7 +77,7 @@ class Watcher:
 
         return watched
 
-    def begin(self, watch: Watch, call: Call) -> _Watching:
+    def begin(self, watch: HookPoint, call: Call) -> _Watching:
         """Let a watch run up to its first yield."""
         try:
             watching = watch(call)
@@ -111,7 +111,7 @@ class Watcher:
 
 
 class _WatchedContext(AbstractContextManager[Any]):
-    def __init__(self, watcher: Watcher, watch: Watch, call: Call, original: Any) -> None:
+    def __init__(self, watcher: Patcher, watch: HookPoint, call: Call, original: Any) -> None:
         self._watcher = watcher
         self._watch = watch
         self._call: Call | None = call

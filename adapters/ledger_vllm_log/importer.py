@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from ledger import Event, Importer, Unread
+from ledger import Event, Importer, UnreadLine
 from ledger_vllm_log.finding import LONGEST, Line, lines
 from ledger_vllm_log.processes import Place
 from ledger_vllm_log.records import Record, has_record, plain, records, speaker_of
@@ -39,7 +39,7 @@ class LogImporter:
         size = path.stat().st_size
         return size + size // _HASHED_AT_ONCE
 
-    def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | Unread]:
+    def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | UnreadLine]:
         """Yield the log's events; a file that grows meanwhile is read as far as it went at first."""
         with path.open("rb") as file:
             digest, size = _hashed(file, progress)
@@ -65,7 +65,7 @@ class _Log:
         self._start = Start(session, None)
         self._unread, self._last_unread = 0, 0
 
-    def take(self, line: Line) -> Iterator[Event | Unread]:
+    def take(self, line: Line) -> Iterator[Event | UnreadLine]:
         """Yield what a line makes known."""
         text = plain(_decoded(line.text))
         if line.is_too_long:
@@ -82,14 +82,14 @@ class _Log:
         elif speaks_of_time(text):
             yield from self._cannot(line.number, "speaks of time, but not by vLLM's logger: no stamp", text)
 
-    def end(self) -> Iterator[Event | Unread]:
+    def end(self) -> Iterator[Event | UnreadLine]:
         """Yield what was to wait for the end."""
         yield from self._start.end(is_followed=False)
         if self._unread > _MAX_UNREAD:
             reason = f"{self._unread - _MAX_UNREAD:,} more such lines up to here: not kept"
-            yield Unread(self._last_unread, reason, "")
+            yield UnreadLine(self._last_unread, reason, "")
 
-    def _take(self, record: Record, line: int) -> Iterator[Event | Unread]:
+    def _take(self, record: Record, line: int) -> Iterator[Event | UnreadLine]:
         message = record.message
         meaning = meaning_of(message)
         if meaning is None:
@@ -105,10 +105,10 @@ class _Log:
                 self._start = Start(f"{self._session}-{self._starts}", self._start.ahead_ns)
             yield from self._start.take(record, record.at_ns, Place(line, record.place), meaning)
 
-    def _cannot(self, line: int, reason: str, text: str) -> Iterator[Unread]:
+    def _cannot(self, line: int, reason: str, text: str) -> Iterator[UnreadLine]:
         self._unread, self._last_unread = self._unread + 1, line
         if self._unread <= _MAX_UNREAD:
-            yield Unread(line, reason, text)
+            yield UnreadLine(line, reason, text)
 
 
 def _hashed(file: BinaryIO, progress: Callable[[int], None]) -> tuple[str, int]:

@@ -82,7 +82,7 @@ def _sessions(ledger: Ledger, name: str | None) -> list[str]:
     if name is None:
         return [ledger.session()]
     try:
-        return ledger.matching(name)
+        return ledger.find_sessions(name)
     except UnknownSession as error:
         raise UnknownSession(f"{error}; FILE or FILE:NAME is one of another ledger") from None
 

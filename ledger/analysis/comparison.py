@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple, TypeVar
 
-from ledger.analysis.significance import ALPHA, Found, can_find, holm, needed_per_side, stand_apart
+from ledger.analysis.significance import ALPHA, Found, has_power, holm, needed_per_side, permutation_test
 from ledger.timeline.records import Interval
 from ledger.timeline.spans import Span, union_ns
 from ledger.timeline.timeline import Timeline
@@ -118,7 +118,7 @@ class _Times(NamedTuple):
         return max(self.all_ns) - min(self.all_ns) >= MIN_DIFFERENCE_NS
 
     def tested(self) -> Found:
-        return stand_apart([ns or 0 for ns in self.a], [ns or 0 for ns in self.b])
+        return permutation_test([ns or 0 for ns in self.a], [ns or 0 for ns in self.b])
 
     def judged(self, found: Found | None, *, may_be_real: bool = True) -> Difference:
         """Return the difference; `found` is what its test did, None where it was not tested."""
@@ -152,7 +152,7 @@ def compare(a: Sequence[Timeline], b: Sequence[Timeline]) -> Comparison:
         [_stage_times(timeline.intervals) for timeline in b],
     )
     chosen = _chosen(by_role)[:MAX_TESTED]
-    is_enough = not chosen or can_find(len(a), len(b), len(chosen))
+    is_enough = not chosen or has_power(len(a), len(b), len(chosen))
     roles = _judged(by_role, chosen)
     stages: dict[_Stage, Difference] = {}
     for role, difference in roles.items():
@@ -200,7 +200,7 @@ def _chosen(rows: Mapping[_Key, _Times]) -> list[_Key]:
 def _judged(rows: Mapping[_Key, _Times], chosen: Sequence[_Key]) -> dict[_Key, Difference]:
     """Return the difference of each row. `chosen` are tested, if there are sessions enough for so many."""
     found: dict[_Key, Found] = {}
-    if chosen and can_find(len(rows[chosen[0]].a), len(rows[chosen[0]].b), len(chosen)):
+    if chosen and has_power(len(rows[chosen[0]].a), len(rows[chosen[0]].b), len(chosen)):
         tested = [rows[key].tested() for key in chosen]
         corrected = holm([each.p for each in tested])
         found = {key: each._replace(p=p) for key, each, p in zip(chosen, tested, corrected, strict=True)}

@@ -34,7 +34,7 @@ class Found(NamedTuple):
     """1 where the second set is above the first, by what is tested; -1 where it is below."""
 
 
-def stand_apart(a: Sequence[int], b: Sequence[int]) -> Found:
+def permutation_test(a: Sequence[int], b: Sequence[int]) -> Found:
     """Hold a set of numbers against another: two-sided; equal numbers share their ranks.
 
     The order within a set does not matter, and to exchange the sets only turns the direction. Raises
@@ -65,7 +65,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def can_find(a_count: int, b_count: int, test_count: int) -> bool:
+def has_power(a_count: int, b_count: int, test_count: int) -> bool:
     """Return whether so many numbers can show any difference in one of so many tests, however large it is."""
     if min(a_count, b_count) < _LEAST:
         return False
@@ -76,7 +76,7 @@ def can_find(a_count: int, b_count: int, test_count: int) -> bool:
 def needed_per_side(test_count: int) -> int:
     """Return how many numbers each side needs at least for one of so many tests to show a difference."""
     count = 1
-    while not can_find(count, count, test_count):
+    while not has_power(count, count, test_count):
         count += 1
     return count
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from ledger.analysis.budget import Budget, Verdict, Verdicts, check_budget
 from ledger.analysis.budget.ci_output import annotations, junit
 from ledger.analysis.budget.verdicts import COLUMNS, plain
-from ledger.cli.console.printing import printer, table, tell_note
+from ledger.cli.console.printing import print_warning, printer, table
 from ledger.errors import LedgerError
 from ledger.storage.ledger import Ledger
 
@@ -62,7 +62,7 @@ def check(
     """
     limits = Budget.read(budget)
     with Ledger.open(file) as ledger:
-        tell_note(ledger)
+        print_warning(ledger)
         verdicts = check_budget(ledger, limits, session=session, baseline=baseline)
     if junit_file is not None:
         try:

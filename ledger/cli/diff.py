@@ -24,7 +24,7 @@ from ledger.analysis.comparison import (
 )
 from ledger.analysis.comparison import Side as Times
 from ledger.analysis.significance import ALPHA
-from ledger.cli.console.printing import printer, table, tell_note
+from ledger.cli.console.printing import print_warning, printer, table
 from ledger.formatting import NO_ROLE, seconds, signed
 
 _TOLD: Final = 3
@@ -55,7 +55,7 @@ def diff(
     ranks of the faster half of each side finds it at p <= 0.05 after Holm's correction for the number of
     rows. Record the sessions of A and B in turns: what else the machine does is then the same for both.
     """
-    of_a, of_b = sides(a, b, ledger, opened_one=tell_note)
+    of_a, of_b = sides(a, b, ledger, opened_one=print_warning)
     comparison = compare(of_a.timelines, of_b.timelines)
     if as_json:
         typer.echo(json.dumps(_as_json(of_a, of_b, comparison), indent=2))

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ledger.cli.console.output_files import STANDARD_OUTPUT, replacing
-from ledger.cli.console.printing import tell_note
+from ledger.cli.console.printing import print_warning
 from ledger.errors import LedgerError
 from ledger.interchange import exporters
 from ledger.storage.ledger import Ledger
@@ -59,7 +59,7 @@ def export(
             raise LedgerError(f"{output}: is there already; name another file, or write over it with --force")
 
     with Ledger.open(file) as ledger:
-        tell_note(ledger)
+        print_warning(ledger)
         sessions = ledger.sessions() if every else []
         sessions = sessions or [ledger.session(session)]
         with replacing(output, refuse) as opened, _events_progress(ledger, sessions) as tell:
@@ -69,7 +69,7 @@ def export(
         note = "hosts, user names and paths are blotted out; read it all the same before you show it"
         typer.echo(note, err=True)
     if output != STANDARD_OUTPUT:
-        typer.echo(f"{output}: open it with {exporter.opened_with(file, output)}", err=True)
+        typer.echo(f"{output}: open it with {exporter.open_command(file, output)}", err=True)
 
 
 @contextmanager

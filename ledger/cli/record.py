@@ -374,12 +374,12 @@ def _probe(folder: Path) -> None:
 
 
 def _report(ledger_file: Path, recorded: Recorded) -> None:
-    from ledger.cli.console.printing import tell_note
+    from ledger.cli.console.printing import print_warning
     from ledger.cli.report import print_report
 
     try:
         with Ledger.open(ledger_file) as ledger:
-            tell_note(ledger)
+            print_warning(ledger)
             print_report(ledger, recorded.session, printer(stderr=True))
     except KeyboardInterrupt:
         _say(f"interrupted: `compile-ledger report {ledger_file}` prints the report")

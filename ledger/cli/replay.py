@@ -18,7 +18,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
 from ledger.cli.console.live_view import Names, Shown, line, open_stages, printable
-from ledger.cli.console.printing import printer, table, tell_note
+from ledger.cli.console.printing import print_warning, printer, table
 from ledger.errors import LedgerError
 from ledger.events.jsonl import read_events
 from ledger.events.models import Event
@@ -101,7 +101,7 @@ def _chosen(file: Path | None, source: Path | None, session: str | None) -> Repl
         return _of_text(source, session)
     assert file is not None
     with Ledger.open(file) as ledger:
-        tell_note(ledger)
+        print_warning(ledger)
         return ledger.replay(session)
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ledger.cli.console.printing import printer, table, tell_note
+from ledger.cli.console.printing import print_warning, printer, table
 from ledger.errors import LedgerError
 from ledger.formatting import NO_ROLE, seconds
 from ledger.storage.ledger import Ledger
@@ -64,7 +64,7 @@ def report(
         raise LedgerError("--against is for --html; as text, `compile-ledger diff A B` compares")
     console = printer()
     with Ledger.open(file) as ledger:
-        tell_note(ledger)
+        print_warning(ledger)
         chosen = ledger.session(session)
         if html is not None or flame is not None:
             others = [] if against is None else [ledger.session(against)]

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from ledger.cli.console.printing import printer, table, table_of, tell_note
+from ledger.cli.console.printing import print_warning, printer, table, table_of
 from ledger.errors import InvalidQuery
 from ledger.storage.ledger import Ledger
-from ledger.storage.queries import question_of, saved_queries, saved_query
+from ledger.storage.queries import query_title, saved_queries, saved_query
 
 
 class Format(str, Enum):
@@ -37,9 +37,9 @@ def sql(
     if query is not None and name is not None:
         raise InvalidQuery("a query and --query NAME were both given; give one of them")
     with Ledger.open(file) as ledger:
-        tell_note(ledger)
+        print_warning(ledger)
         if query is None and name is None:
-            rows = [[saved, question_of(text)] for saved, text in saved_queries().items()]
+            rows = [[saved, query_title(text)] for saved, text in saved_queries().items()]
             printer().print(table(["--query", "answers"], rows))
             return
         text = saved_query(name) if name is not None else query or ""

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ledger.cli.console.live_view import LiveView
-from ledger.cli.console.printing import tell_note
+from ledger.cli.console.printing import print_warning
 from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events.rows import EventRow
 from ledger.recording.journal import journal_folder
@@ -43,7 +43,7 @@ def watch(
     """
     console = Console()
     with Ledger.open(file) as ledger:
-        tell_note(ledger)
+        print_warning(ledger)
         chosen = ledger.session(session)
     view = LiveView()
     try:

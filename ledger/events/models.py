@@ -205,7 +205,7 @@ os.register_at_fork(
 
 
 @cache
-def use_every_model_once() -> None:
+def warm_up_models() -> None:
     """Do all that pydantic does at a first use, so that no fork meets it later."""
     with _first_use:
         for model in EventBase.__subclasses__():

@@ -23,15 +23,15 @@ class Exporter(Protocol):
         ...
 
     @property
-    def is_of_events(self) -> bool:
+    def can_redact(self) -> bool:
         """Tell whether it holds what was recorded, so that it can be redacted."""
         ...
 
-    def opened_with(self, ledger: Path, written: Path) -> str:
+    def open_command(self, ledger: Path, written: Path) -> str:
         """Return what opens the file that was written, as a command or for a person to read."""
         ...
 
-    def pieces(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
+    def chunks(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
         """Yield the bytes, to be written one after another, about a piece for each event.
 
         Raises LedgerError where these sessions can't be written so.
@@ -43,18 +43,18 @@ class LinesExporter:
     """Writes sessions as text, which `import` takes back without a loss."""
 
     is_text = True
-    is_of_events = True
+    can_redact = True
 
-    def opened_with(self, ledger: Path, written: Path) -> str:
+    def open_command(self, ledger: Path, written: Path) -> str:
         """Return the command that takes it back."""
         return f"compile-ledger import {quote(str(written))}"
 
-    def pieces(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
+    def chunks(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
         """Yield the lines."""
         return ledger.export(*sessions)
 
 
-def forms() -> list[str]:
+def formats() -> list[str]:
     """Return the forms that there are: ours, and those of the installed adapters."""
     return [_LINES, *sorted(entry.name for entry in _adapters())]
 
@@ -66,7 +66,7 @@ def exporter_of(form: str) -> Exporter:
     for entry in _adapters():
         if entry.name == form:
             return entry.load()()
-    raise LedgerError(f"no form {form!r}; there are: {', '.join(forms())}")
+    raise LedgerError(f"no form {form!r}; there are: {', '.join(formats())}")
 
 
 def export(
@@ -74,8 +74,8 @@ def export(
 ) -> Iterator[bytes]:
     """Yield sessions in a form, with `redact` without hosts, user names and paths. Raises LedgerError."""
     if not redact:
-        yield from exporter.pieces(ledger, sessions)
-    elif not exporter.is_of_events:
+        yield from exporter.chunks(ledger, sessions)
+    elif not exporter.can_redact:
         raise LedgerError(
             "this form has nothing to redact, since it goes with the ledger's own file; "
             "write the sessions as jsonl with --redact, and import them into a ledger to show"
@@ -86,8 +86,8 @@ def export(
         ids: dict[str, None] = {}  # one may have told a user or a host as well
         events = ledger.redacted(*sessions)
         store = store_of(event for event in events if ids.setdefault(event.session) is None)
-        with Ledger(ledger.path, store, ledger.note) as blotted:
-            yield from exporter.pieces(blotted, list(ids))
+        with Ledger(ledger.path, store, ledger.warning) as blotted:
+            yield from exporter.chunks(blotted, list(ids))
 
 
 _LINES: Final = "jsonl"

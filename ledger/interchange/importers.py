@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from ledger.clock import Anchor
-from ledger.errors import ConflictingEvents, NotRecognised
+from ledger.errors import ConflictingEvents, UnrecognisedFile
 from ledger.events.jsonl import Bad, Line, checked_lines, looks_like_lines, unchecked_lines
 from ledger.events.models import Event, EventBase, ProcessJoined, ProcessLost, to_line
 from ledger.events.rows import EventRow, from_row, to_row
-from ledger.gc_pause import without_cycle_search
+from ledger.gc_pause import gc_paused
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
 
@@ -29,7 +29,7 @@ Progress = Callable[[int], None]
 """Called with a number of bytes that were read, again and again."""
 
 
-class Unread(NamedTuple):
+class UnreadLine(NamedTuple):
     """Something that an importer could not read, and that is kept as it is."""
 
     line: int
@@ -58,7 +58,7 @@ class Importer(Protocol):
         """Return how many bytes `read` will tell of in all."""
         ...
 
-    def read(self, path: Path, progress: Progress) -> Iterator[Event | Unread]:
+    def read(self, path: Path, progress: Progress) -> Iterator[Event | UnreadLine]:
         """Yield what is in there: each process's events numbered 0, 1, 2, … in all, in any order."""
         ...
 
@@ -87,7 +87,7 @@ class LinesImporter:
         for line in self._lines(path) if self.is_checked else ():
             progress(line.size)
 
-    def read(self, path: Path, progress: Progress) -> Iterator[Event | Unread]:
+    def read(self, path: Path, progress: Progress) -> Iterator[Event | UnreadLine]:
         """Yield the file's events; unchecked, also what is none. Raises LedgerError."""
         for line in self._lines(path):
             progress(line.size)
@@ -95,9 +95,9 @@ class LinesImporter:
                 yield line.content
             elif isinstance(line.content, Bad):
                 text = line.content.text.decode("utf-8", "backslashreplace")
-                yield Unread(line.number, line.content.reason, text)
+                yield UnreadLine(line.number, line.content.reason, text)
 
-    def conflicts(self, path: Path, rows: Collection[EventRow]) -> Iterator[Unread]:
+    def conflicts(self, path: Path, rows: Collection[EventRow]) -> Iterator[UnreadLine]:
         """Yield the lines of events in whose place there are others.
 
         Raises ConflictingEvents where it is checked.
@@ -114,7 +114,7 @@ class LinesImporter:
                         f"{path}, line {line.number}: {reason}, in the ledger or before in this file; "
                         "nothing was imported: name another ledger with -o"
                     )
-                yield Unread(line.number, reason, to_line(line.content).decode().rstrip())
+                yield UnreadLine(line.number, reason, to_line(line.content).decode().rstrip())
 
     def _lines(self, path: Path) -> Iterator[Line]:
         return checked_lines(path) if self.is_checked else unchecked_lines(path)
@@ -153,19 +153,21 @@ def importer_of(path: Path, *, is_checked: bool = True) -> Importer:
     told = f"neither {kinds}" if kinds else "no adapter that could read it is installed"
     # Text that is not UTF-8 mostly has such bytes too.
     binary = "a binary file, or not in UTF-8: " if b"\0" in head else ""
-    raise NotRecognised(f"{path}: {binary}{told}")
+    raise UnrecognisedFile(f"{path}: {binary}{told}")
 
 
 def _head(path: Path) -> bytes:
     if path.exists() and not path.is_file():
-        raise NotRecognised(f"{path}: not a file: what is imported is read twice; write it to a file first")
+        raise UnrecognisedFile(
+            f"{path}: not a file: what is imported is read twice; write it to a file first"
+        )
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
     except OSError as error:
-        raise NotRecognised(f"{path}: {error.strerror}") from error
+        raise UnrecognisedFile(f"{path}: {error.strerror}") from error
     if not head:
-        raise NotRecognised(f"{path}: an empty file: there is nothing to import")
+        raise UnrecognisedFile(f"{path}: an empty file: there is nothing to import")
     return head
 
 
@@ -182,10 +184,10 @@ def import_into(store: Store, path: Path, importer: Importer, progress: Progress
     is_whole = lines is not None and lines.is_checked
     with store.transaction() if is_whole else nullcontext():
         for some in _batches(importer.read(path, progress)):
-            events = [item for item in some if not isinstance(item, Unread)]
-            unread = [item for item in some if isinstance(item, Unread)]
+            events = [item for item in some if not isinstance(item, UnreadLine)]
+            unread = [item for item in some if isinstance(item, UnreadLine)]
             sessions.update(dict.fromkeys(event.session for event in events))
-            with without_cycle_search(), nullcontext() if is_whole else store.transaction():
+            with gc_paused(), nullcontext() if is_whole else store.transaction():
                 new, known, conflicting = store.append([_row(event, anchors) for event in events])
                 if lines is not None:
                     unread += lines.conflicts(path, conflicting)
@@ -214,7 +216,7 @@ def store_of(events: Iterable[Event]) -> Store:
     """Return a ledger in memory of events that are given. Raises ConflictingEvents where two have one key."""
     store = Store.in_memory()
     anchors: dict[tuple[str, str], Anchor] = {}
-    with without_cycle_search(), store.transaction():
+    with gc_paused(), store.transaction():
         for some in _batches(events):
             if conflicting := store.append([_row(event, anchors) for event in some]).conflicting:
                 raise ConflictingEvents(f"another event has the key {conflicting[0][:3]}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from ledger.clock import monotonic_ns
-from ledger.events.models import use_every_model_once
+from ledger.events.models import warm_up_models
 from ledger.recording import process_exit
 from ledger.recording.event_writer import NOT_RECORDED, ProcessWriter
 from ledger.recording.settings import Settings, new_session_id, settings_from_environment
@@ -61,7 +61,7 @@ class Recorder:
 
     def __init__(self, settings: Settings | None, clock: Callable[[], int] = monotonic_ns) -> None:
         if settings:
-            use_every_model_once()
+            warm_up_models()
         self._settings = settings
         self._writer = ProcessWriter(settings, clock) if settings else None
         self._before_close: list[Callable[[], object]] = []
@@ -208,7 +208,7 @@ class Recorder:
         if (writer := self._writer) is not None:
             writer.gap(what, count, detail)
 
-    def hooked(self, name: str) -> None:
+    def add_hook(self, name: str) -> None:
         """Note that an adapter listens at a place of the host program."""
         if (writer := self._writer) is not None:
             writer.introduction.add_hook(name)
@@ -231,7 +231,7 @@ class Recorder:
         if (writer := self._writer) is not None:
             writer.process_failed()
 
-    def before_close(self, callback: Callable[[], object]) -> None:
+    def on_close(self, callback: Callable[[], object]) -> None:
         """Have `callback` called once, just before this process says that it left, to record what it knows.
 
         For an adapter whose host program keeps totals of its own. A process that is killed calls nothing; a
@@ -355,7 +355,7 @@ class Stage:
         if self.interval != NOT_RECORDED:
             self._said = {**(self._said or {}), **data}
 
-    def ended(self) -> None:
+    def mark_stopped(self) -> None:
         """Say that the interval ends now, for a body that has more to do before it is left."""
         if self._writer is not None and self.interval != NOT_RECORDED:
             self._ended_ns = self._writer.clock()

@@ -20,7 +20,7 @@ from ledger.clock import Anchor
 from ledger.errors import InvalidEvent, LedgerNotWritable
 from ledger.events.models import Event, ProcessJoined, ProcessLost, parse_event, to_line
 from ledger.events.rows import from_row, to_row
-from ledger.gc_pause import without_cycle_search
+from ledger.gc_pause import gc_paused
 from ledger.recording.journal import UNNAMED_SUFFIX, journals, read_lines
 from ledger.recording.process_identity import is_gone
 from ledger.storage.store import Appended, Store
@@ -157,7 +157,7 @@ class _Batch:
     def run(self, waiting: dict[Path, int]) -> Collected:
         """Read from journals; take out of `waiting` those that were read up to the size it gives them."""
         read: list[Path] = []
-        with without_cycle_search(), self._store.transaction():
+        with gc_paused(), self._store.transaction():
             for path, size in waiting.items():
                 if self._lines <= 0:
                     break

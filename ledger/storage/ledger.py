@@ -25,8 +25,8 @@ from ledger.events.rows import from_row
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import Collected, collect
 from ledger.storage.projections import bring_up_to_date, stored_timeline
-from ledger.storage.store import Store, in_our_words
-from ledger.timeline.replay import Aligned, Replay, aligned
+from ledger.storage.store import Store, translate_sqlite_error
+from ledger.timeline.replay import ClockAlignment, Replay, clock_alignment
 from ledger.timeline.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 class Ledger:
     """A ledger to read. Opening it collects the journals that wait and brings its projections up to date."""
 
-    def __init__(self, path: Path, store: Store, note: str | None) -> None:
+    def __init__(self, path: Path, store: Store, warning: str | None) -> None:
         self.path: Final = path
-        self.note: Final = note
+        self.warning: Final = warning
         """What a reader should know of how it was opened: that it is a copy in memory, and why."""
         self._store: Final = store
         store.connection.execute("PRAGMA query_only = on")
@@ -48,8 +48,8 @@ class Ledger:
     def open(cls, path: str | os.PathLike[str], *, progress: Callable[[int], None] | None = None) -> Ledger:
         """Open the ledger at `path`; migrate an older one, never a newer.
 
-        Where it can't be written, the file and its journals are read into memory instead, and `note` says so.
-        `progress` is called with the bytes of journals that were read. Raises LedgerMissing, NotALedger,
+        Where it can't be written, the file and its journals are read into memory instead, and `warning` says
+        so. `progress` is called with the bytes of journals that were read. Raises LedgerMissing, NotALedger,
         NewerLedger, LedgerDamaged, LedgerLocked or SQLiteTooOld.
         """
         file = Path(path)
@@ -57,15 +57,15 @@ class Ledger:
             raise LedgerError(f"{file}: a folder; name the ledger's file, or use `compile-ledger collect`")
         if not os.path.exists(file) and not journals(journal_folder(file)):
             raise LedgerMissing(f"{file}: there is no ledger here; `compile-ledger record` makes one")
-        note = None
+        warning = None
         try:
             if refresh(file, progress).is_waiting:
-                note = f"{file}: another process is collecting; what its journals hold is not all here yet"
+                warning = f"{file}: another process is collecting; what its journals hold is not all here yet"
         except LedgerNotWritable as error:
             return cls(file, in_memory(file, progress), f"{error.args[0]}; read into memory instead")
         except LedgerLocked as error:
-            note = f"{error.args[0]}; this is what was there before"
-        return cls(file, Store.open_to_read(file), note)
+            warning = f"{error.args[0]}; this is what was there before"
+        return cls(file, Store.open_to_read(file), warning)
 
     def sql(
         self, query: str, parameters: Sequence[object] | dict[str, object] = ()
@@ -75,7 +75,7 @@ class Ledger:
             return list(self._store.db.query(query, parameters))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
             if isinstance(error, sqlite3.DatabaseError):
-                fault = in_our_words(self.path, error)
+                fault = translate_sqlite_error(self.path, error)
                 if isinstance(fault, (LedgerDamaged, LedgerLocked)):
                     raise fault from error
             is_write = any(words in str(error) for words in ("not authorized", "readonly", "append-only"))
@@ -104,13 +104,13 @@ class Ledger:
         Raises UnknownSession.
         """
         if name is not None:
-            return self.matching(name)[-1]
+            return self.find_sessions(name)[-1]
         known = self.sessions()
         if not known:
             raise UnknownSession(f"{self.path}: no session yet")
         return known[-1]
 
-    def matching(self, name: str) -> list[str]:
+    def find_sessions(self, name: str) -> list[str]:
         """Return the session of that id, or else those, oldest first, of that label or whose id begins so.
 
         Raises UnknownSession where there is none.
@@ -155,7 +155,7 @@ class Ledger:
         last_id = self._store.last_id()
         return lambda: (from_row(row) for one in sessions for row in self._store.rows_by_key(one, last_id))
 
-    def aligned(self, session: str | None = None) -> Aligned:
+    def clock_alignment(self, session: str | None = None) -> ClockAlignment:
         """Return how the clocks of a session's processes lie on one. Raises UnknownSession."""
         session = self.session(session)
         told = self._store.rows(session, "kind IN ('process_joined', 'process_lost')")
@@ -164,7 +164,7 @@ class Ledger:
             "(process, at_ns) IN "
             "(SELECT process, min(at_ns) FROM events WHERE session = ?1 GROUP BY process)",
         )
-        return aligned([*told, *first])
+        return clock_alignment([*told, *first])
 
     def replay(self, session: str | None = None) -> Replay:
         """Return a session to go through event by event: the newest, or the one of that id or label.

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ledger.events.rows import from_row
-from ledger.gc_pause import without_cycle_search
+from ledger.gc_pause import gc_paused
 from ledger.storage.store import Store
 from ledger.timeline.intervals import Start, Stop
 from ledger.timeline.records import (
     Anomaly,
-    CauseShare,
+    Cause,
     Claim,
     Gap,
     Interval,
@@ -33,7 +33,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "session_totals": SessionTotal._fields,
     "claims": Claim._fields,
     "reconciliation": Reconciliation._fields,
-    "causes": CauseShare._fields,
+    "causes": Cause._fields,
     "anomalies": Anomaly._fields,
     "milestones": Milestone._fields,
     "gaps": Gap._fields,
@@ -85,7 +85,7 @@ def bring_up_to_date(store: Store, progress: Callable[[str], None] | None = None
     """
     if not stale_sessions(store):
         return []
-    with without_cycle_search(), store.transaction():
+    with gc_paused(), store.transaction():
         stale = stale_sessions(store)
         for session in stale:
             if progress:

@@ -25,7 +25,7 @@ class Relation(NamedTuple):
     """Whether it serves the ledger's own upkeep. What it holds is promised to nobody."""
 
 
-def relations() -> Mapping[str, Relation]:
+def schema() -> Mapping[str, Relation]:
     """Return every table and view of a ledger by name; units are stated, and are nanoseconds in `…_ns`."""
     return _CATALOGUE
 

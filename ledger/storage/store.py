@@ -65,7 +65,7 @@ class Store:
         Raises NotALedger, NewerLedger, LedgerDamaged, LedgerLocked, LedgerNotWritable or SQLiteTooOld.
         """
         _check_sqlite()
-        with speaking(path):
+        with sqlite_errors_translated(path):
             store = cls(_connected(path, "rwc", wait_s), path, is_writable=True)
             try:
                 store._migrate()
@@ -90,7 +90,7 @@ class Store:
         _check_sqlite()
         if not os.path.exists(path):  # which, unlike Path.exists, raises nothing
             raise LedgerMissing(_MISSING.format(path=path))
-        with speaking(path):
+        with sqlite_errors_translated(path):
             store = cls(_connected(path, "ro", wait_s), path, is_writable=False)
             try:
                 store.check()
@@ -111,7 +111,7 @@ class Store:
     def copied_to_memory(self) -> "Store":
         """Return a copy in memory, which can be written to where the file can't."""
         copy = sqlite3.connect(":memory:", isolation_level=None)
-        with speaking(self.path):
+        with sqlite_errors_translated(self.path):
             self.connection.backup(copy)
         store = Store(copy, None, is_writable=True)
         store._migrate()
@@ -179,7 +179,7 @@ class Store:
     @contextmanager
     def transaction(self) -> Generator[None]:
         """Hold the ledger's write lock; commit at the end, or roll all of it back if an exception leaves."""
-        with speaking(self.path):
+        with sqlite_errors_translated(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -279,7 +279,7 @@ class Store:
         self, session: str, process: str, kind: str, columns: Sequence[str]
     ) -> Iterator[tuple[object, ...]]:
         """Yield some columns of a process's events of one kind, by seq."""
-        with speaking(self.path):
+        with sqlite_errors_translated(self.path):
             yield from self.connection.execute(
                 f"""
                 SELECT {", ".join(columns)} FROM events
@@ -291,7 +291,7 @@ class Store:
 
     def select(self, sql: str, values: Iterable[object] = ()) -> list[tuple[object, ...]]:
         """Return the rows of a query of ours."""
-        with speaking(self.path):
+        with sqlite_errors_translated(self.path):
             return self.connection.execute(sql, tuple(values)).fetchall()
 
 
@@ -318,15 +318,15 @@ def _check_sqlite() -> None:
 
 
 @contextmanager
-def speaking(path: Path | None) -> Generator[None]:
+def sqlite_errors_translated(path: Path | None) -> Generator[None]:
     """Turn an error of SQLite into one line that says what is wrong with the file and what to do next."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise in_our_words(path, error) from error
+        raise translate_sqlite_error(path, error) from error
 
 
-def in_our_words(path: Path | None, error: sqlite3.DatabaseError) -> LedgerError:
+def translate_sqlite_error(path: Path | None, error: sqlite3.DatabaseError) -> LedgerError:
     """Return an error of SQLite as ours; a plain LedgerError where it says nothing of the file itself."""
     text = str(error)
     if "not a database" in text or "file is encrypted" in text:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Final, cast
 
 from ledger.timeline.reconciliation.evidence import data_of, names_of
-from ledger.timeline.records import CauseShare, Claim
+from ledger.timeline.records import Cause, Claim
 from ledger.timeline.timeline import Timeline
 
 Key = tuple[str, int]
@@ -15,13 +15,13 @@ Key = tuple[str, int]
 _OF_INTERVALS: Final = ("interval", "addition")
 
 
-def spoken_of(timeline: Timeline) -> list[tuple[Key, ...]]:
+def claim_intervals(timeline: Timeline) -> list[tuple[Key, ...]]:
     """Return, for each claim of a timeline, the intervals that it speaks of, in the order of their naming.
 
     Those of an accumulator speak of none; what a claim names and nobody recorded is left out.
     """
     known = {(interval.process, interval.interval) for interval in timeline.intervals}
-    causes: defaultdict[Key, list[CauseShare]] = defaultdict(list)
+    causes: defaultdict[Key, list[Cause]] = defaultdict(list)
     for cause in timeline.causes:
         causes[cause.process, cause.claim].append(cause)
     return [
@@ -30,13 +30,13 @@ def spoken_of(timeline: Timeline) -> list[tuple[Key, ...]]:
     ]
 
 
-def intervals_of(cause: CauseShare) -> list[Key]:
+def intervals_of(cause: Cause) -> list[Key]:
     """Return the intervals that a cause shows in."""
     said = cast("list[dict[str, str | int]]", json.loads(cause.intervals))
     return [(str(one["process"]), int(one["interval"])) for one in said]
 
 
-def _spoken_of(claim: Claim, causes: Sequence[CauseShare], known: Collection[Key]) -> tuple[Key, ...]:
+def _spoken_of(claim: Claim, causes: Sequence[Cause], known: Collection[Key]) -> tuple[Key, ...]:
     keys = [(claim.process, number) for number in names_of(claim, data_of(claim))]
     named = tuple(key for key in keys if key in known)
     if named:

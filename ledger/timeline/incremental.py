@@ -35,30 +35,30 @@ class Group(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Begun:
+class StartedInterval:
     """An interval that has begun."""
 
     process: str
     start: Start
     role: str | None
     """Its own, or its nearest ancestor's: what encloses it in time is known only when that has ended."""
-    parent: "Begun | None"
+    parent: "StartedInterval | None"
     end_ns: int | None = None
     """None while it is open; what was abandoned ends with its last descendant's event so far."""
     is_stopped: bool = False
     last_ns: int = 0
     """Of what was abandoned: the time of its last descendant's event."""
-    children: "list[Begun]" = field(default_factory=lambda: list[Begun]())
+    children: "list[StartedInterval]" = field(default_factory=lambda: list[StartedInterval]())
 
 
 class Change(NamedTuple):
     """An interval has begun (`end_ns` is none), has ended, or has turned out to end later."""
 
-    begun: Begun
+    begun: StartedInterval
     end_ns: int | None
 
 
-class Folding:
+class IncrementalReducer:
     """Takes a session's events, those of one process in their order, and says what each changes.
 
     Rules 1 to 3 of the reducer, as far as they can be told before the end.
@@ -89,7 +89,7 @@ class Folding:
 
 @dataclass(slots=True)
 class _Process:
-    known: dict[int, Begun] = field(default_factory=dict[int, Begun])
+    known: dict[int, StartedInterval] = field(default_factory=dict[int, StartedInterval])
     is_over: bool = False
     has_abandoned: bool = False
 
@@ -97,7 +97,7 @@ class _Process:
         if start.interval in self.known:
             return []
         parent = None if start.parent is None else self.known.get(start.parent)
-        begun = Begun(process, start, start.role or (parent.role if parent else None), parent)
+        begun = StartedInterval(process, start, start.role or (parent.role if parent else None), parent)
         self.known[start.interval] = begun
         if parent is not None:
             parent.children.append(begun)
@@ -119,9 +119,9 @@ class _Process:
         # In the order in which they began, so that a parent's end is known before its children's.
         return self._abandon([begun for begun in self.known.values() if begun.end_ns is None])
 
-    def _abandon(self, begun: Iterable[Begun]) -> list[Change]:
+    def _abandon(self, begun: Iterable[StartedInterval]) -> list[Change]:
         """End what can't go on, and all that is open below it."""
-        below: dict[Begun, None] = {}
+        below: dict[StartedInterval, None] = {}
         waiting = list(begun)[::-1]
         while waiting:
             one = waiting.pop()
@@ -134,11 +134,11 @@ class _Process:
         self.has_abandoned = True
         return [change for one in below if not one.is_stopped for change in self._ended(one)]
 
-    def _go_on_above(self, begun: Begun, at_ns: int) -> list[Change]:
+    def _go_on_above(self, begun: StartedInterval, at_ns: int) -> list[Change]:
         """Let what was abandoned above an event's interval end as late as that event."""
         if not self.has_abandoned:
             return []
-        above: list[Begun] = []
+        above: list[StartedInterval] = []
         around = begun.parent
         while around is not None:
             above.append(around)
@@ -151,7 +151,7 @@ class _Process:
                 changes += self._abandon([child for child in one.children if not child.is_stopped])
         return changes
 
-    def _ended(self, begun: Begun) -> Iterator[Change]:
+    def _ended(self, begun: StartedInterval) -> Iterator[Change]:
         """Give what was abandoned its end, where that is another one than before."""
         end_ns = begun.last_ns
         if begun.parent is not None and begun.parent.end_ns is not None:
@@ -203,11 +203,11 @@ class _Outermost:
         return first, bisect_right(self._stops, span.stop_ns, first)
 
 
-class State:
+class RunningTotals:
     """What is open, and what is top-level, as the changes so far make it."""
 
     def __init__(self) -> None:
-        self._open: dict[Begun, None] = {}
+        self._open: dict[StartedInterval, None] = {}
         self._with_role: defaultdict[Group, _Outermost] = defaultdict(_Outermost)
         self._without: defaultdict[Group, _Outermost] = defaultdict(_Outermost)
         """What has no role but that of what encloses it: as long as nothing with one does."""
@@ -215,7 +215,7 @@ class State:
         """What gives its role to what it encloses."""
 
     @property
-    def open(self) -> list[Begun]:
+    def open(self) -> list[StartedInterval]:
         """The open intervals, in the order in which they began."""
         return list(self._open)
 
@@ -248,9 +248,9 @@ class State:
         }
         return {group: totals[group] for group in sorted(totals, key=_by_name) if totals[group]}
 
-    def copy(self) -> "State":
+    def copy(self) -> "RunningTotals":
         """Return a state of its own, as this one is now."""
-        copied = State()
+        copied = RunningTotals()
         copied._open = self._open.copy()
         for mine, its in (
             (self._with_role, copied._with_role),

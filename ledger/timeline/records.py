@@ -203,7 +203,7 @@ class Reconciliation(NamedTuple):
     main_cause: str | None
 
 
-class CauseShare(NamedTuple):
+class Cause(NamedTuple):
     """The part of a claim's difference that one cause explains; `intervals` is a JSON array."""
 
     session: str

@@ -11,8 +11,8 @@ from ledger.durations import ns_of
 from ledger.errors import ConflictingEvents, NoSuchMoment
 from ledger.events.models import Event, MilestoneReached, ProcessJoined, TotalClaimed
 from ledger.events.rows import EventRow, from_row
-from ledger.gc_pause import without_cycle_search
-from ledger.timeline.incremental import Begun, Change, Folding, State, body_of
+from ledger.gc_pause import gc_paused
+from ledger.timeline.incremental import Change, IncrementalReducer, RunningTotals, StartedInterval, body_of
 from ledger.timeline.intervals import start_of, stop_of
 from ledger.timeline.records import Claim
 from ledger.timeline.reducer import SessionEvents, StageEvents, claim_of
@@ -99,7 +99,7 @@ class Replay:
 
         Raises ConflictingEvents where two different events have one key, or where there are two sessions.
         """
-        with without_cycle_search():
+        with gc_paused():
             known = _distinct(rows)
             clock = _Clock(known)
             ordered = sorted((clock.of(row), row.process, row.seq, row) for row in known)
@@ -107,7 +107,7 @@ class Replay:
             self.rows: Final = [row for *_, row in ordered]
             """The events in their order, as rows."""
             self._at_ns: Final = [at_ns - first_ns for at_ns, *_ in ordered]
-            folding = Folding()
+            folding = IncrementalReducer()
             self._changes: Final = [folding.take(row) for row in self.rows]
             self._checkpoints: Final = list(_checkpoints(self._changes))
         self.session: Final = known[0].session if known else ""
@@ -116,7 +116,7 @@ class Replay:
         self._ids = ids or {}
         self._clock: Final = clock
         self._first_ns: Final = first_ns
-        self._cursor: tuple[int, State] = (0, State())
+        self._cursor: tuple[int, RunningTotals] = (0, RunningTotals())
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -178,10 +178,10 @@ class Replay:
                 stages[row.process].stops.append(stop_of(row))
             else:
                 others.append(from_row(row))
-        with without_cycle_search():
+        with gc_paused():
             return timeline_of_stored(self.session, SessionEvents(stages, others))
 
-    def state(self, position: int) -> State:
+    def state(self, position: int) -> RunningTotals:
         """Return what was open and top-level after the first events: to be looked at before the next call."""
         done, state = self._cursor
         checkpoint = position // _CHECKPOINT_EVERY
@@ -193,7 +193,7 @@ class Replay:
         self._cursor = (position, state)
         return state
 
-    def open_stage(self, begun: Begun, at_ns: int) -> OpenStage:
+    def open_stage(self, begun: StartedInterval, at_ns: int) -> OpenStage:
         """Return an open interval as it was at a time since the first event."""
         start = begun.start
         began_ns = self._clock.on_one(begun.process, start.at_ns) - self._first_ns
@@ -280,10 +280,10 @@ class _Clock:
         return self._domain_of.get(process, (process,))
 
 
-class Aligned(NamedTuple):
+class ClockAlignment(NamedTuple):
     """The clocks of a session's processes, laid on one."""
 
-    ahead_ns: Mapping[str, int]
+    offset_ns: Mapping[str, int]
     """By process: what makes of its times those since the session's first event."""
     unplaced: tuple[str, ...]
     """The processes of which nobody knows when they were, beside the others."""
@@ -291,20 +291,20 @@ class Aligned(NamedTuple):
     """How many clocks those are. Of several, times are as well aligned as their hosts' wall clocks agree."""
 
 
-def aligned(rows: Sequence[EventRow]) -> Aligned:
+def clock_alignment(rows: Sequence[EventRow]) -> ClockAlignment:
     """Lay the clocks of one session's processes on one, as a replay does.
 
     Each process's first event and all that say when and where one joined, or was lost, are enough.
     """
     clock = _Clock(rows)
     first_ns = min(map(clock.of, rows), default=0)
-    ahead_ns = {row.process: clock.on_one(row.process, 0) - first_ns for row in rows}
-    return Aligned(ahead_ns, clock.unplaced, clock.domains)
+    offset_ns = {row.process: clock.on_one(row.process, 0) - first_ns for row in rows}
+    return ClockAlignment(offset_ns, clock.unplaced, clock.domains)
 
 
-def _checkpoints(changes: Iterable[Iterable[Change]]) -> Iterator[State]:
+def _checkpoints(changes: Iterable[Iterable[Change]]) -> Iterator[RunningTotals]:
     """Yield the state before each `_CHECKPOINT_EVERY`th event."""
-    state = State()
+    state = RunningTotals()
     for position, of_event in enumerate(changes):
         if position % _CHECKPOINT_EVERY == 0:
             yield state.copy()

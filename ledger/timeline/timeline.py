@@ -7,7 +7,7 @@ from ledger.events.models import Event
 from ledger.timeline.reconciliation import reconcile
 from ledger.timeline.records import (
     Anomaly,
-    CauseShare,
+    Cause,
     Claim,
     Gap,
     Interval,
@@ -37,7 +37,7 @@ class Timeline:
     milestones: tuple[Milestone, ...]
     gaps: tuple[Gap, ...]
     reconciliation: tuple[Reconciliation, ...]
-    causes: tuple[CauseShare, ...]
+    causes: tuple[Cause, ...]
 
 
 def reduce(events: Iterable[Event]) -> Timeline:

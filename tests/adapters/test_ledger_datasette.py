@@ -15,7 +15,7 @@ import pytest
 from datasette.app import Datasette
 from typer.testing import CliRunner
 
-from ledger import Event, Exporter, Ledger, LedgerError, parse_event, relations, saved_queries
+from ledger import Event, Exporter, Ledger, LedgerError, parse_event, saved_queries, schema
 from ledger.cli import app
 from ledger.events.rows import to_row
 from ledger.interchange.exporters import export, exporter_of
@@ -134,7 +134,7 @@ def keep(file: Path, events: Sequence[Event]) -> Path:
 def exported(file: Path) -> bytes:
     """Return what is exported for a ledger."""
     with Ledger.open(file) as ledger:
-        return b"".join(exporter().pieces(ledger, ledger.sessions()))
+        return b"".join(exporter().chunks(ledger, ledger.sessions()))
 
 
 @pytest.fixture(scope="module")
@@ -162,25 +162,25 @@ class TestCatalogue:
         names = [str(name) for (name,) in found]
         schema = {name: columns_of(store, name) for name in names}
         store.close()
-        assert {name: list(relation.columns) for name, relation in relations().items()} == schema
+        assert {name: list(relation.columns) for name, relation in schema().items()} == schema
 
     def test_all_that_is_said_is_a_sentence_on_one_line(self) -> None:
-        for relation in relations().values():
+        for relation in schema().values():
             for text in (relation.description, *relation.columns.values()):
                 assert re.fullmatch(r"\S.*\.", text)
 
     def test_units_are_stated(self) -> None:
-        for name, relation in relations().items():
+        for name, relation in schema().items():
             for column, text in relation.columns.items():
                 unit = "nanoseconds" if column.endswith("ns") else "seconds" if column.endswith("_s") else ""
                 assert unit in text, f"{name}.{column}"
 
     def test_what_is_shown_is_there(self) -> None:
-        assert {name for name, known in relations().items() if not known.is_internal} - {
-            "ledger_info"
-        } == set(SHOWN)
+        assert {name for name, known in schema().items() if not known.is_internal} - {"ledger_info"} == set(
+            SHOWN
+        )
         for name, shown in SHOWN.items():
-            assert {shown.by, *shown.facets} <= relations()[name].columns.keys()
+            assert {shown.by, *shown.facets} <= schema()[name].columns.keys()
 
 
 def test_it_is_an_exporter_by_its_name() -> None:
@@ -196,14 +196,14 @@ def test_the_front_page_and_the_ledgers_say_what_there_is(served: Served) -> Non
     assert "Begin with the queries." in ledger.descriptions[0]
     for text in saved_queries().values():
         assert text.splitlines()[0].removeprefix("-- ") in ledger.text
-    for name, relation in relations().items():
+    for name, relation in schema().items():
         assert (f"/startup/{name}" in ledger.links) == (not relation.is_internal), name
 
 
-@pytest.mark.parametrize("name", relations())
+@pytest.mark.parametrize("name", schema())
 def test_the_page_of_a_table_or_view_describes_it_and_its_columns(served: Served, name: str) -> None:
     (shown,) = served.show(served.address(name))
-    relation = relations()[name]
+    relation = schema()[name]
     assert shown.descriptions == [relation.description]
     assert shown.columns == relation.columns
     assert shown.errors == []
@@ -214,7 +214,7 @@ def test_the_page_of_a_table_or_view_describes_it_and_its_columns(served: Served
 
 def test_a_table_can_be_sorted_and_filtered_by_each_column(served: Served) -> None:
     for name in ("intervals", "role_totals", "reconciliation"):
-        columns = relations()[name].columns
+        columns = schema()[name].columns
         served.get(*(served.address(name) + f"?_sort_desc={column}" for column in columns))
         served.get(*(served.address(name) + f"?{column}__exact=1" for column in columns))
     (answer,) = served.get(served.address("intervals", ".json?_shape=array&role=encoder&_facet=stage"))
@@ -230,7 +230,7 @@ def test_a_column_with_many_values_fills_no_screen(served: Served) -> None:
 
 @pytest.mark.parametrize("name", saved_queries())
 def test_a_saved_query_answers_as_it_does_to_us(served: Served, ledger_file: Path, name: str) -> None:
-    address = served.address(name if name not in relations() else f"{name}_query")
+    address = served.address(name if name not in schema() else f"{name}_query")
     page, rows = served.get(address, f"{address}.json?_shape=array")
     with Ledger.open(ledger_file) as ledger:
         assert rows.json() == json.loads(json.dumps(ledger.sql(saved_queries()[name])))
@@ -243,17 +243,17 @@ def test_a_saved_query_answers_as_it_does_to_us(served: Served, ledger_file: Pat
     ] == []  # it asks nothing
 
 
-@pytest.mark.parametrize("name", sorted(saved_queries().keys() & relations().keys()))
+@pytest.mark.parametrize("name", sorted(saved_queries().keys() & schema().keys()))
 def test_a_query_hides_no_table_of_its_name(served: Served, name: str) -> None:
     (answer,) = served.get(served.address(name, ".json?_shape=array"))
-    assert answer.json()[0].keys() - {"rowid"} == relations()[name].columns.keys()
+    assert answer.json()[0].keys() - {"rowid"} == schema()[name].columns.keys()
 
 
 @pytest.mark.parametrize("text", [HOSTILE, LONG], ids=["hostile", "long"])
 def test_what_is_in_a_ledger_stays_text(tmp_path: Path, text: str) -> None:
     plain = Served(keep(tmp_path / "plain.db", hostile_events("plain")))
     served = Served(keep(tmp_path / "startup.db", hostile_events(text)))
-    for name in [*SHOWN, *(name for name in saved_queries() if name not in relations())]:
+    for name in [*SHOWN, *(name for name in saved_queries() if name not in schema())]:
         (expected,), (shown,) = plain.show(plain.address(name)), served.show(served.address(name))
         assert sorted(set(shown.tags)) == sorted(set(expected.tags)), name
         assert shown.tags.count("script") == expected.tags.count("script")
@@ -269,7 +269,7 @@ def test_a_ledger_may_be_called_anything(served: Served, tmp_path: Path, name: s
     served = Served(keep(tmp_path / name, hostile_events("plain")))
     ledger, table, query = served.show(served.address(), served.address("role_totals"), served.address("why"))
     assert ledger.headings == [f"{Path(name).stem}: what took the time"]
-    assert table.columns == relations()["role_totals"].columns
+    assert table.columns == schema()["role_totals"].columns
     assert (query.errors, len(query.descriptions)) == ([], 1)
     assert (set(ledger.tags), ledger.tags.count("script")) == (set(plain.tags), plain.tags.count("script"))
     served.close()
@@ -316,7 +316,7 @@ def test_the_commands_together_show_a_ledger(ledger_file: Path, tmp_path: Path) 
         address = next(found[1] for line in said if (found := re.search(r"running on (\S+)", line)))
         with urllib.request.urlopen(f"{address}/startup/role_totals") as answer:
             shown = Shown(answer.read().decode())
-        assert shown.descriptions == [relations()["role_totals"].description]
+        assert shown.descriptions == [schema()["role_totals"].description]
     finally:
         serving.terminate()
         serving.communicate()

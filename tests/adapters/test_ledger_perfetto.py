@@ -89,11 +89,11 @@ class Shown:
 
 
 def check(shown: Shown, ledger: Ledger, session: str) -> None:
-    timeline, ahead_ns = ledger.timeline(session), ledger.aligned(session).ahead_ns
+    timeline, offset_ns = ledger.timeline(session), ledger.clock_alignment(session).offset_ns
     assert shown.faults() == []
     assert {key: (row["ts"], row["dur"]) for key, row in shown.intervals.items()} == {
         (one.process, one.interval): (
-            one.start_ns + ahead_ns[one.process],
+            one.start_ns + offset_ns[one.process],
             -1 if one.stop_ns is None else one.stop_ns - one.start_ns,
         )
         for one in timeline.intervals
@@ -351,12 +351,12 @@ def test_redacted_sessions_keep_their_order() -> None:
     given: list[str] = []
 
     class Form:
-        is_text = is_of_events = True
+        is_text = can_redact = True
 
-        def opened_with(self, ledger: Path, written: Path) -> str:
+        def open_command(self, ledger: Path, written: Path) -> str:
             return ""
 
-        def pieces(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
+        def chunks(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
             given.extend(sessions)
             yield b""
 

@@ -56,13 +56,13 @@ class Recorded:
     def gap(self, what: str, *, count: int = 1, detail: str | None = None) -> None:
         self.gaps.append((what, detail))
 
-    def hooked(self, name: str) -> None:
+    def add_hook(self, name: str) -> None:
         self.hooks.append(name)
 
     def hook_missing(self, name: str, reason: str) -> None:
         self.missing[name] = reason
 
-    def before_close(self, callback: Callable[[], object]) -> None:
+    def on_close(self, callback: Callable[[], object]) -> None:
         self.before_leaving.append(callback)
 
     def stop_of(self, stage: str) -> dict[str, Any] | None:

@@ -68,7 +68,7 @@ def test_the_stubs_are_put_back_where_the_body_fails(funnel: Any) -> None:
 
 def test_the_recorder_of_the_process_goes_on(funnel: Any) -> None:
     own, other = Recorded(), Recorded()
-    own.before_close = lambda callback: None  # type: ignore[attr-defined]
+    own.on_close = lambda callback: None  # type: ignore[attr-defined]
     hooks.install(funnel, own)  # type: ignore[arg-type]
     installed = stubs(funnel)
     compile_in(funnel, "before")
@@ -82,7 +82,7 @@ def test_the_recorder_of_the_process_goes_on(funnel: Any) -> None:
 
 def test_what_is_installed_in_the_body_stays(funnel: Any) -> None:
     own, other = Recorded(), Recorded()
-    own.before_close = lambda callback: None  # type: ignore[attr-defined]
+    own.on_close = lambda callback: None  # type: ignore[attr-defined]
     with to(other):
         hooks.install(funnel, own)  # type: ignore[arg-type]
         compile_in(funnel, "inside")

@@ -27,7 +27,7 @@ from ledger import (
     StageStarted,
     StageStopped,
     TotalClaimed,
-    Unread,
+    UnreadLine,
     reduce,
 )
 from ledger.interchange.importers import import_into
@@ -66,20 +66,20 @@ def metrics(kind: str = "compilation_metrics", **fields: Any) -> bytes:
     return record({kind: {"compile_id": "0/0", "is_forward": True, **fields}})
 
 
-def read(path: Path) -> list[Event | Unread]:
+def read(path: Path) -> list[Event | UnreadLine]:
     return list(TorchTraceImporter().read(path, lambda _: None))
 
 
 def events(path: Path) -> list[Event]:
     """What a path holds, where all of it can be read; after what holds for every import."""
     found = read(path)
-    assert [item for item in found if isinstance(item, Unread)] == []
+    assert [item for item in found if isinstance(item, UnreadLine)] == []
     return checked(found)
 
 
-def checked(found: Iterable[Event | Unread]) -> list[Event]:
+def checked(found: Iterable[Event | UnreadLine]) -> list[Event]:
     """The events of an import: numbered without holes, each interval and claim with an id of its own."""
-    all_of_them = [item for item in found if not isinstance(item, Unread)]
+    all_of_them = [item for item in found if not isinstance(item, UnreadLine)]
     by_process: defaultdict[str, list[Event]] = defaultdict(list)
     for event in all_of_them:
         by_process[event.process].append(event)
@@ -502,7 +502,7 @@ def test_progress_tells_of_both_readings(tmp_path: Path) -> None:
     importer = TorchTraceImporter()
     for folder in (RANKS, tmp_path / "ranks"):
         told: list[int] = []
-        assert [item for item in importer.read(folder, told.append) if isinstance(item, Unread)] == []
+        assert [item for item in importer.read(folder, told.append) if isinstance(item, UnreadLine)] == []
         sizes = [file.stat().st_size for file in folder.iterdir()]
         assert sum(told) == importer.size(folder)
         assert sum(sizes) < sum(told) < 2 * sum(sizes)
@@ -538,7 +538,7 @@ def test_traces_and_folders_of_them_are_recognised_and_nothing_else(tmp_path: Pa
 
 
 def unread(path: Path) -> list[tuple[int, str]]:
-    return [(item.line, item.reason) for item in read(path) if isinstance(item, Unread)]
+    return [(item.line, item.reason) for item in read(path) if isinstance(item, UnreadLine)]
 
 
 def test_what_cannot_be_read_is_told_with_its_line(tmp_path: Path) -> None:
@@ -620,7 +620,7 @@ def test_a_trace_cut_after_any_line_gives_what_is_before_the_cut(tmp_path: Path)
         cut.write_bytes(b"".join(lines[:number]))
         found = read(cut)
         # At most the last record is cut.
-        assert sum(isinstance(item, Unread) for item in found) <= 2
+        assert sum(isinstance(item, UnreadLine) for item in found) <= 2
         assert_nothing_is_invented(checked(found), whole)
 
 
@@ -685,7 +685,7 @@ def test_no_bytes_make_it_raise(tmp_path_factory: pytest.TempPathFactory, text: 
 
 def test_a_file_that_vanishes_or_is_empty_is_no_trouble(tmp_path: Path) -> None:
     [gone] = read(tmp_path / "gone.log")
-    assert gone == Unread(1, "gone.log: No such file or directory", "")
+    assert gone == UnreadLine(1, "gone.log: No such file or directory", "")
     (tmp_path / NAME.format("")).touch()
     assert read(tmp_path) == []
 

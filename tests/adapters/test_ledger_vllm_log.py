@@ -26,7 +26,7 @@ from ledger import (
     StageStarted,
     StageStopped,
     TotalClaimed,
-    Unread,
+    UnreadLine,
     reduce,
 )
 from ledger.testing import MemoryLedger
@@ -800,7 +800,7 @@ class TestUnread:
     ) -> None:
         imported = log("", line(message))
         assert imported.events == []
-        assert imported.unread == [Unread(2, "speaks of time in words that are not known", message)]
+        assert imported.unread == [UnreadLine(2, "speaks of time in words that are not known", message)]
 
     def test_so_is_one_without_a_stamp(self, log: Callable[..., Imported]) -> None:
         imported = log(COMPILED)
@@ -821,7 +821,7 @@ class TestUnread:
     def test_no_more_than_a_thousand_are_kept(self, log: Callable[..., Imported]) -> None:
         unread = log(*[line("GC took 3.1ms") for _ in range(1_234)]).unread
         assert len(unread) == 1_001
-        assert unread[-1] == Unread(1_234, "234 more such lines up to here: not kept", "")
+        assert unread[-1] == UnreadLine(1_234, "234 more such lines up to here: not kept", "")
 
     def test_a_broken_encoding_costs_only_its_own_characters(self, log: Callable[..., Imported]) -> None:
         imported = log(b"\xff\xfe\x80 " + line(COMPILED).encode() + b"\n\xc3(\n" + line(WARMING).encode())

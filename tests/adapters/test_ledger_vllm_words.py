@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import Check
+from ledger import DoctorCheck
 from ledger_vllm import doctor, plugin
 from ledger_vllm.messages import Stated, stated
 from ledger_vllm.parts import Part, current_tag, part_of
@@ -184,7 +184,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root / "vllm"
 
 
-def bad(checks: Sequence[Check]) -> list[tuple[str, str]]:
+def bad(checks: Sequence[DoctorCheck]) -> list[tuple[str, str]]:
     return [(check.name, check.found) for check in checks if not check.is_good]
 
 
@@ -233,7 +233,7 @@ class TestDoctor:
 
     @pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")
     def test_where_there_is_no_vllm_there_is_nothing_to_say(self) -> None:
-        assert doctor.examine() == [Check("vllm", True, "not installed: there is nothing to record")]
+        assert doctor.examine() == [DoctorCheck("vllm", True, "not installed: there is nothing to record")]
 
     def test_a_folder_that_is_only_called_vllm_is_no_vllm(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

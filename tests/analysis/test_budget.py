@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Budget, InvalidBudget, Ledger, UnknownSession, Verdict, check_budget, parse_event, reduce
-from ledger.analysis.budget import Baseline, hold
+from ledger.analysis.budget import Baseline, evaluate
 from ledger.analysis.budget.amounts import duration_text, parse_duration, parse_ratio, rounded_text
 from ledger.analysis.budget.measures import Measured, measure
 from ledger.analysis.budget.model import TABLES, Total, Unattributed
@@ -29,7 +29,7 @@ VLLM = DATA / "vllm.jsonl"
 
 
 def budget(**tables: object) -> Budget:
-    return Budget.of(tables)
+    return Budget.from_mapping(tables)
 
 
 def only(verdicts: Iterable[Verdict]) -> Verdict:
@@ -40,7 +40,7 @@ def only(verdicts: Iterable[Verdict]) -> Verdict:
 
 def check(timeline: Timeline | Sequence[Timeline], **tables: object) -> Verdict:
     timelines = [timeline] if isinstance(timeline, Timeline) else timeline
-    return only(hold(budget(**tables), timelines, None).rows)
+    return only(evaluate(budget(**tables), timelines, None).rows)
 
 
 def start_up(
@@ -175,7 +175,7 @@ def test_a_mistake_is_one_line_that_says_where_and_what_is_allowed(
     written: dict[str, object], told: str
 ) -> None:
     with pytest.raises(InvalidBudget) as raised:
-        Budget.of(written, "b.toml")
+        Budget.from_mapping(written, "b.toml")
     assert str(raised.value).startswith("b.toml: ")
     assert told in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -184,7 +184,7 @@ def test_a_mistake_is_one_line_that_says_where_and_what_is_allowed(
 def test_every_mistake_has_its_line() -> None:
     written = {"total": [{"at_mst": "1 s", "at_most": "1"}, {"at_most": "2"}], "anomalies": [{"at_most": -1}]}
     with pytest.raises(InvalidBudget) as raised:
-        Budget.of(written, "b.toml")
+        Budget.from_mapping(written, "b.toml")
     lines = str(raised.value).splitlines()
     assert len(lines) == 4
     assert all(line.startswith("b.toml: [[") for line in lines)
@@ -305,13 +305,15 @@ def test_each_component_is_held_by_itself() -> None:
         (45, 99, "torch_compile", {"role": "drafter"}),
     ]
     limit = {"each": "component", "activity": "compile", "at_most": "20 ns"}
-    rows = hold(budget(total=[limit]), [reduce(start_up(stages).events)], None).rows[1:]
+    rows = evaluate(budget(total=[limit]), [reduce(start_up(stages).events)], None).rows[1:]
     assert [(row.name, row.measured, row.is_broken) for row in rows] == [
         ("total: compile [encoder, Embed]", 10, False),
         ("total: compile [encoder, Block]", 30, True),
         ("total: compile [drafter, Block]", 5, False),
     ]
-    roles = hold(budget(total=[{"each": "role", "at_most": "1 s"}]), [reduce(start_up(stages).events)], None)
+    roles = evaluate(
+        budget(total=[{"each": "role", "at_most": "1 s"}]), [reduce(start_up(stages).events)], None
+    )
     assert [row.name for row in roles.rows[1:]] == ["total: all [encoder]", "total: all [drafter]"]
 
 
@@ -393,7 +395,7 @@ def test_every_kind_of_limit_can_be_held_against_a_recorded_start_of_vllm() -> N
     }
     assert tables.keys() == TABLES.keys()
     with MemoryLedger(events) as ledger:
-        verdicts = check_budget(ledger, Budget.of(tables), session="vllm cold")
+        verdicts = check_budget(ledger, Budget.from_mapping(tables), session="vllm cold")
         total = ledger.sql(
             "SELECT max(total_ns) AS ns FROM role_totals JOIN sessions USING (session) "
             "WHERE label = 'vllm cold' AND role = 'encoder' AND activity = 'compile'"
@@ -482,10 +484,10 @@ def test_a_session_that_did_not_complete_breaks_the_check_by_itself(
     end: Callable[[SessionBuilder], object], fault: str
 ) -> None:
     timeline = reduce(start_up([(0, 10, "torch_compile", ENCODER)], more=end, is_ended=False).events)
-    verdicts = hold(budget(total=[{"role": "encoder", "at_most": "1 s"}]), [timeline], None)
+    verdicts = evaluate(budget(total=[{"role": "encoder", "at_most": "1 s"}]), [timeline], None)
     (row,) = verdicts.broken
     assert (row.kind, row.fault) == ("session", fault)
-    may_run = hold(budget(total=[{"role": "encoder", "at_most": "1 s"}]), [timeline], None, may_run=True)
+    may_run = evaluate(budget(total=[{"role": "encoder", "at_most": "1 s"}]), [timeline], None, may_run=True)
     assert bool(may_run.broken) == (fault != "it still runs")
 
 
@@ -648,7 +650,7 @@ def test_a_limit_that_is_raised_breaks_nothing_that_held(
         limit = {"role": "encoder", "at_most": f"{ns} ns", "at_most_over_baseline": f"{ns} {unit}"}
         limits = budget(total=[{**limit, "beyond_spread": beyond}])
         baseline = Baseline("main", timelines("main", before))
-        return [row.is_broken for row in hold(limits, timelines("new", new), baseline).rows]
+        return [row.is_broken for row in evaluate(limits, timelines("new", new), baseline).rows]
 
     for unit in ("ns", "%"):
         for was, now in zip(broken(limit_ns, unit), broken(limit_ns + raised_by, unit), strict=True):
@@ -661,7 +663,7 @@ def test_a_limit_that_is_raised_breaks_nothing_that_held(
 def test_the_text_has_every_row_and_explains_the_broken_ones() -> None:
     timeline = reduce(start_up([(0, 30 * S, "torch_compile", ENCODER)]).events)
     limits = [{"role": "encoder", "at_most": "20 s"}, {"name": "all of it", "at_most": "1 min"}]
-    text = str(hold(budget(total=limits), [timeline], None))
+    text = str(evaluate(budget(total=limits), [timeline], None))
     assert text.splitlines()[0] == "2 of 3 limits hold, 1 broken"
     assert "total: encoder: 30.000 s measured; at most 20 s allowed: 10.000 s over" in text
     assert "in process process (process) of session s" in text
@@ -674,7 +676,7 @@ def test_no_name_makes_a_second_line_or_an_escape_sequence() -> None:
     stages = [(0, 30, "torch_compile", {"role": name, "component": name})]
     timeline = reduce(start_up(stages, label=name).events)
     limits = [{"role": name, "at_most": "1 ns"}, {"each": "role", "at_most": "1 ns"}]
-    verdicts = hold(budget(total=limits), [timeline], None)
+    verdicts = evaluate(budget(total=limits), [timeline], None)
     for row in verdicts.rows:
         assert row.name.isprintable()
         assert row.sentence.isprintable()

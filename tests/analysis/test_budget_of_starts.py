@@ -5,11 +5,11 @@ from random import Random
 import pytest
 
 from ledger import Budget, Timeline, reduce
-from ledger.analysis.budget import Baseline, hold
+from ledger.analysis.budget import Baseline, evaluate
 from tests.support.starts import kept, slowed, spread_ns, warm
 
 COMPONENTS = ("VisionEncoder", "DecoderLM")
-BUDGET = Budget.of(
+BUDGET = Budget.from_mapping(
     {
         "baseline": "warm",
         "total": [{"each": "component", "activity": "compile", "at_most_over_baseline": "25 %"}],
@@ -24,7 +24,7 @@ def broken(new: tuple[Timeline, ...], seed: int) -> set[str]:
     """Hold ten of the new starts against ten other warm ones, and return which limits that breaks."""
     drawn = Random(seed).sample(range(len(new)), 20)
     before = Baseline("warm", (warm()[place] for place in drawn[:10]))
-    return {row.name for row in hold(BUDGET, (new[place] for place in drawn[10:]), before).broken}
+    return {row.name for row in evaluate(BUDGET, (new[place] for place in drawn[10:]), before).broken}
 
 
 def test_equal_starts_pass() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, rankdata
 
-from ledger.analysis.significance import ALPHA, can_find, holm, needed_per_side, stand_apart
+from ledger.analysis.significance import ALPHA, has_power, holm, needed_per_side, permutation_test
 from ledger.errors import MissingExtra
 
 NUMBERS = st.lists(st.integers(0, 8), min_size=2, max_size=5)
@@ -32,7 +32,7 @@ def test_p_is_twice_the_share_of_the_choices_that_lie_as_far_to_that_side(a: lis
         apart = half_apart([ranks[place] for place in chosen], rest)
         below += apart <= seen + 1e-9
         above += apart >= seen - 1e-9
-    found = stand_apart(a, b)
+    found = permutation_test(a, b)
     assert found.p == pytest.approx(min(1, 2 * min(below, above) / comb(len(ranks), len(a))))
     assert found.direction == (seen < -1e-9) - (seen > 1e-9)
 
@@ -42,22 +42,22 @@ def test_p_is_twice_the_share_of_the_choices_that_lie_as_far_to_that_side(a: lis
 def test_order_does_not_matter_and_to_exchange_the_sets_turns_the_direction(
     a: list[int], b: list[int]
 ) -> None:
-    found = stand_apart(a, b)
-    assert stand_apart(sorted(a), sorted(b, reverse=True)) == found
-    assert stand_apart(b, a) == (found.p, -found.direction)
+    found = permutation_test(a, b)
+    assert permutation_test(sorted(a), sorted(b, reverse=True)) == found
+    assert permutation_test(b, a) == (found.p, -found.direction)
 
 
 @settings(deadline=None)
 @given(NUMBERS)
 def test_a_set_does_not_stand_out_of_itself(numbers: list[int]) -> None:
-    assert stand_apart(numbers, numbers) == (1.0, 0)
+    assert permutation_test(numbers, numbers) == (1.0, 0)
 
 
 def test_what_is_held_up_hides_no_shift_of_the_others() -> None:
     a, b = range(10), range(10, 20)
     # Of 184,756 choices 9,999 are looked at, and what was seen.
-    assert stand_apart(a, b) == (2 / 10_000, 1)
-    held_up = stand_apart([*a[:7], 97, 98, 99], [*b[:7], 90, 91, 92])
+    assert permutation_test(a, b) == (2 / 10_000, 1)
+    held_up = permutation_test([*a[:7], 97, 98, 99], [*b[:7], 90, 91, 92])
     assert held_up.p <= ALPHA
     assert held_up.direction == 1
     assert mannwhitneyu([*a[:7], 97, 98, 99], [*b[:7], 90, 91, 92], method="exact").pvalue > ALPHA
@@ -66,12 +66,12 @@ def test_what_is_held_up_hides_no_shift_of_the_others() -> None:
 def test_without_scipy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy", None)
     with pytest.raises(MissingExtra, match=r"compile-ledger\[stats\]"):
-        stand_apart([1, 2], [3, 4])
+        permutation_test([1, 2], [3, 4])
 
 
 def test_a_set_of_one_is_refused() -> None:
     with pytest.raises(ValueError, match="two or more"):
-        stand_apart([3], [1, 2])
+        permutation_test([3], [1, 2])
 
 
 def test_holm_corrects_the_smallest_for_all_tests_the_next_for_all_but_one() -> None:
@@ -84,11 +84,11 @@ def test_holm_corrects_the_smallest_for_all_tests_the_next_for_all_but_one() -> 
 def test_so_many_are_needed_that_sets_with_nothing_in_common_are_told_apart(tests: int) -> None:
     needed = needed_per_side(tests)
     for count, is_enough in ((needed, True), (needed - 1, False)):
-        apart = stand_apart(range(count), range(count, 2 * count))
-        assert (tests * apart.p <= ALPHA) == is_enough == can_find(count, count, tests)
+        apart = permutation_test(range(count), range(count, 2 * count))
+        assert (tests * apart.p <= ALPHA) == is_enough == has_power(count, count, tests)
 
 
 def test_how_many_are_needed_of_each_side_for_one_row_and_for_six() -> None:
     assert (needed_per_side(1), needed_per_side(6)) == (4, 5)
-    assert can_find(3, 10, 6)
-    assert not can_find(1, 30, 2)
+    assert has_power(3, 10, 6)
+    assert not has_power(1, 30, 2)

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ledger import Budget, Ledger, reduce
-from ledger.analysis.budget import hold
+from ledger.analysis.budget import evaluate
 from ledger.analysis.budget.ci_output import annotations, junit
 from ledger.analysis.budget.model import TABLES
 from ledger.testing import SessionBuilder
@@ -166,10 +166,10 @@ HOSTILE = "a\"<b>&'\x00\x1b[31m\ufffe]]>\r\n::error title=x,y:z::%0A💥é"
 def test_hostile_names_break_neither_xml_nor_workflow_commands() -> None:
     builder = start_up("s", HOSTILE, 17, 0, role=HOSTILE)
     limits = {"name": HOSTILE, "role": HOSTILE, "at_most": "1 s"}
-    budget = Budget.of(
+    budget = Budget.from_mapping(
         {"total": [limits, {"each": "component", "at_most": "1 s"}, {"each": "role", "at_most": "1 s"}]}
     )
-    verdicts = hold(budget, [reduce(builder.events)], None)
+    verdicts = evaluate(budget, [reduce(builder.events)], None)
     assert len(verdicts.broken) == 4
     # A file's name may have a lone surrogate.
     suite = checked_junit(junit(verdicts, HOSTILE + "\ud800"))

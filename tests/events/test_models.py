@@ -347,7 +347,7 @@ BAD_CALLS: dict[str, Callable[[Recorder], object]] = {
     "a milestone that can't be": lambda r: r.milestone(Unsayable()),
     "a gap of less than nothing": lambda r: r.gap("dropped", count=-1),
     "a gap of nothing": lambda r: r.gap(""),
-    "a hook that can't be hashed": lambda r: (r.hooked([]), r.hook_missing([], "x")),
+    "a hook that can't be hashed": lambda r: (r.add_hook([]), r.hook_missing([], "x")),
 }
 for number, bad in enumerate(BAD_DATA):
     BAD_CALLS[f"start with data {number}"] = lambda r, bad=bad: r.start("dynamo", data=bad)

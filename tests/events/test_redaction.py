@@ -469,12 +469,12 @@ class TestNothingIsLeft:
 @pytest.mark.parametrize("name", ["demo", "vllm"])
 def test_of_a_real_session_nothing_is_left_and_its_numbers_stay(name: str) -> None:
     text = (DATA / f"{name}.jsonl").read_text()
-    for blot, secret in {
+    for placeholder, secret in {
         "/tmp/demo": "/home/alice/my models",
         "/src/": "/opt/acme/",
         "/usr/": "/opt/py/",
     }.items():
-        text = text.replace(blot, secret)
+        text = text.replace(placeholder, secret)
     lines = text.replace('"host":"demo"', '"host":"node7.acme.example"').splitlines()
     sessions_of: defaultdict[str, list[Event]] = defaultdict(list)
     for line in lines:

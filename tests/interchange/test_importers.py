@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger import Event, Ledger, MilestoneReached, NotRecognised, Unread
+from ledger import Event, Ledger, MilestoneReached, UnreadLine, UnrecognisedFile
 from ledger.interchange.importers import HEAD_BYTES, import_into, importer_of
 from ledger.storage.store import Store
 from tests.support.paths import DATA
@@ -35,7 +35,7 @@ class Made:
 
     name = "made up"
 
-    def __init__(self, *items: Event | Unread) -> None:
+    def __init__(self, *items: Event | UnreadLine) -> None:
         self._items = items
 
     def recognises(self, path: Path, head: bytes) -> bool:
@@ -44,7 +44,7 @@ class Made:
     def size(self, path: Path) -> int:
         return 0
 
-    def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | Unread]:
+    def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | UnreadLine]:
         yield from self._items
 
 
@@ -111,7 +111,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
         ("missing.log", "No such file"),
         ("", "neither "),  # an empty folder
     ):
-        with pytest.raises(NotRecognised, match=said):
+        with pytest.raises(UnrecognisedFile, match=said):
             importer_of(tmp_path / name)
 
 

@@ -88,7 +88,7 @@ def refuse() -> str:
 
 def hold(path: Path) -> list[str]:
     """Hold a budget against the newest session, and say what is broken."""
-    budget = Budget.of({"total": [{"role": "encoder", "activity": "compile", "at_most": "9 ns"}]})
+    budget = Budget.from_mapping({"total": [{"role": "encoder", "activity": "compile", "at_most": "9 ns"}]})
     with Ledger.open(path) as ledger:
         return [verdict.sentence for verdict in check_budget(ledger, budget).broken]
 

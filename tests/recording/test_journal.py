@@ -276,7 +276,7 @@ except LedgerNotWritable as error:
 else:
     raise AssertionError("there was room for a ledger")
 with Ledger.open(path) as ledger:
-    assert "the disk is full" in ledger.note, ledger.note
+    assert "the disk is full" in ledger.warning, ledger.warning
     before = ledger.sql("SELECT count(*) AS n FROM milestones")[0]["n"]
 place.joinpath("ballast").unlink()
 subprocess.run(["mount", "-o", "remount,size=4m", place], check=True)

@@ -38,7 +38,7 @@ from tests.support.processes import Spawn, exit_code
 class TestWhatIsWritten:
     def test_recording_nothing_leaves_nothing(self, path: Path) -> None:
         with Recorder.open(path) as recorder:
-            recorder.hooked("dynamo")
+            recorder.add_hook("dynamo")
             recorder.hook_missing("inductor", "no such function")
             recorder.stage("dynamo")
         assert list(path.parent.iterdir()) == []
@@ -49,7 +49,7 @@ class TestWhatIsWritten:
             assert len(recorded(path)) == number + 1
 
     def test_a_process_joins_with_its_first_event(self, path: Path, recorder: Recorder) -> None:
-        recorder.hooked("dynamo")
+        recorder.add_hook("dynamo")
         recorder.hook_missing("inductor", "no such function")
         recorder.milestone("engine_ready")
         started, joined, reached = events_in(path)
@@ -159,7 +159,7 @@ class TestWhatIsWritten:
     def test_a_stage_may_end_before_it_is_left_and_say_more(self, path: Path, recorder: Recorder) -> None:
         with recorder.stage("graph_load") as stage:
             stage.note(cache="hit")
-            stage.ended()
+            stage.mark_stopped()
             recorder.milestone("after")
             stage.note(size=3)
         milestone, stopped = events_in(path)[-2:]
@@ -167,7 +167,7 @@ class TestWhatIsWritten:
         assert stopped.at_ns <= milestone.at_ns
         assert stopped.data == {"cache": "hit", "size": 3}
         stage.note(too="late")
-        stage.ended()
+        stage.mark_stopped()
         with recorder.stage("graph_load") as nothing_said:
             pass
         assert (nothing_said.interval, events_in(path)[-1].data) == (stage.interval + 3, None)  # type: ignore[union-attr]
@@ -202,8 +202,8 @@ class TestWhatIsWritten:
             raise KeyError("total")
 
         recorder.milestone("engine_ready")
-        recorder.before_close(fail)
-        recorder.before_close(lambda: recorder.claim(5, source="torch", counts="total", stage=None))
+        recorder.on_close(fail)
+        recorder.on_close(lambda: recorder.claim(5, source="torch", counts="total", stage=None))
         with mock.patch("ledger.storage.collector.collect_own"):
             assert exit_code(spawn(recorder.close)) == 0  # it has recorded nothing of its own but this
             with recorder.role("encoder"):
@@ -225,7 +225,7 @@ class TestWhatIsWritten:
     def test_where_recording_is_off_nothing_is_called_before_it_closes(self) -> None:
         called: list[int] = []
         recorder = Recorder.from_environment()
-        recorder.before_close(lambda: called.append(1))
+        recorder.on_close(lambda: called.append(1))
         recorder.close()
         assert called == []
 
@@ -411,7 +411,7 @@ def use_everything(recorder: Recorder) -> None:
         recorder.claim(1.5, source="log")
     recorder.milestone("engine_ready")
     recorder.gap("dropped")
-    recorder.hooked("dynamo")
+    recorder.add_hook("dynamo")
     recorder.hook_missing("inductor", "gone")
     recorder.close()
 

@@ -29,7 +29,7 @@ from ledger.reports.html.thinning import Thinned, is_looked_for, thinned
 from ledger.storage.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.timeline.records import Interval
-from ledger.timeline.replay import aligned
+from ledger.timeline.replay import clock_alignment
 from tests.support.paths import DATA
 
 SESSIONS = [
@@ -179,10 +179,10 @@ def test_every_interval_is_drawn_where_and_as_long_as_it_was(
 @pytest.mark.parametrize(("name", "session"), SESSIONS)
 def test_times_are_a_replays(ledgers: dict[str, Ledger], name: str, session: str) -> None:
     replay = ledgers[name].replay(session)
-    ahead_ns = aligned(replay.rows).ahead_ns
+    offset_ns = clock_alignment(replay.rows).offset_ns
     for position, row in enumerate(replay.rows, 1):
-        assert row.at_ns + ahead_ns[row.process] == replay.at(position).at_ns
-    assert subject_of(ledgers[name], session).on_clock.ahead_ns == ahead_ns
+        assert row.at_ns + offset_ns[row.process] == replay.at(position).at_ns
+    assert subject_of(ledgers[name], session).on_clock.offset_ns == offset_ns
 
 
 def test_bars_are_the_totals_sources_and_claims_of_a_role(ledgers: dict[str, Ledger]) -> None:
@@ -298,7 +298,7 @@ def hostile_events(text: str) -> list[Event]:
 @pytest.mark.parametrize("text", [HOSTILE, LONG, "\x00\x1b[31m\u202e", "'", "%s{0}${x}"])
 def test_what_comes_from_a_ledger_stays_text(text: str) -> None:
     ledger = MemoryLedger(hostile_events(text))
-    ledger.note = text
+    ledger.warning = text
     plain = Read(page([subject_of(MemoryLedger(hostile_events("plain")), "plain")]))
     written = page([subject_of(ledger, text)])
     read = Read(written)

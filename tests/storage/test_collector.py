@@ -353,10 +353,10 @@ class TestWithoutRights:
         def read() -> None:
             as_nobody()
             with Ledger.open(path) as ledger:
-                assert ledger.note is not None
-                assert str(path) in ledger.note
-                assert "memory" in ledger.note
-                assert "\n" not in ledger.note
+                assert ledger.warning is not None
+                assert str(path) in ledger.warning
+                assert "memory" in ledger.warning
+                assert "\n" not in ledger.warning
                 assert len(list(ledger.events())) == 4
 
         path = public_folder / "startup.db"
@@ -373,6 +373,6 @@ class TestWithoutRights:
     def test_journals_without_a_ledger_make_one(self, path: Path) -> None:
         write(path, "p", [joined("p"), left("p", 1)])
         with Ledger.open(path) as ledger:
-            assert ledger.note is None
+            assert ledger.warning is None
             assert len(ledger.sessions()) == 1
         assert path.exists()

@@ -11,7 +11,7 @@ from ledger import (
     ProcessLost,
     StageStarted,
     TotalClaimed,
-    Unread,
+    UnreadLine,
     parse_event,
     reduce,
 )
@@ -28,7 +28,7 @@ class Imported(NamedTuple):
     """What an import yields, taken apart."""
 
     events: list[Event]
-    unread: list[Unread]
+    unread: list[UnreadLine]
 
     @property
     def claims(self) -> list[TotalClaimed]:
@@ -64,7 +64,7 @@ def read(path: Path) -> Imported:
     told_bytes: list[int] = []
     items = list(importer().read(path, told_bytes.append))
     assert sum(told_bytes) == importer().size(path)
-    events = [item for item in items if not isinstance(item, Unread)]
+    events = [item for item in items if not isinstance(item, UnreadLine)]
     sessions = list(dict.fromkeys(event.session for event in events))
     assert sessions == [f"{sessions[0]}-{n}" if n > 1 else sessions[0] for n in range(1, len(sessions) + 1)]
     lost = {(e.session, e.lost): e.last_seq for e in events if isinstance(e, ProcessLost)}
@@ -79,7 +79,7 @@ def read(path: Path) -> Imported:
         assert lost.get(process, len(own) - 1) == len(own) - 1
     for event in events:
         assert parse_event(to_line(event)) == event
-    return Imported(events, [item for item in items if isinstance(item, Unread)])
+    return Imported(events, [item for item in items if isinstance(item, UnreadLine)])
 
 
 def line(message: str, at: str = "09:18:02", who: str = "(Worker_TP0 pid=7) ", place: str = "x.py:1") -> str:

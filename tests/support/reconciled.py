@@ -17,7 +17,7 @@ DRAFTER: dict[str, Any] = {"role": "drafter", "component": "eagle_head"}
 
 Shown: TypeAlias = "int | tuple[str, int]"
 """An interval that shows a cause: its id, and its process before that where it is not the claim's."""
-Parts: TypeAlias = dict[tuple[str, str | None], tuple[int, list[Shown]]]
+Breakdown: TypeAlias = dict[tuple[str, str | None], tuple[int, list[Shown]]]
 """By cause and stage: the nanoseconds, signed, and the intervals that show it."""
 
 
@@ -76,7 +76,7 @@ class Worker(SessionBuilder):
         return interval
 
 
-def parts_of(timeline: Timeline, claim: int, process: str = "worker") -> Parts:
+def parts_of(timeline: Timeline, claim: int, process: str = "worker") -> Breakdown:
     """The parts of a claim's difference; that they add up is checked on the way."""
     [row] = (row for row in timeline.reconciliation if (row.process, row.claim) == (process, claim))
     shares = [share for share in timeline.causes if (share.process, share.claim) == (process, claim)]
@@ -85,7 +85,7 @@ def parts_of(timeline: Timeline, claim: int, process: str = "worker") -> Parts:
         assert row.difference_ns == row.claimed_ns - row.measured_ns
         most = max((abs(share.ns) for share in shares), default=None)
         assert row.main_cause in [share.cause for share in shares if abs(share.ns) == most] or not shares
-    found: Parts = {}
+    found: Breakdown = {}
     for share in shares:
         assert share.ns
         assert (share.cause, share.stage) not in found

@@ -5,20 +5,20 @@ from hypothesis import HealthCheck, given, settings
 from ledger.events.models import Event
 from ledger.events.rows import to_row
 from ledger.testing import SessionBuilder
-from ledger.timeline.incremental import Folding, State
+from ledger.timeline.incremental import IncrementalReducer, RunningTotals
 from ledger.timeline.reducer import reduce_session
 from tests.support.random_sessions import sessions
 
 
-def folded(events: list[Event]) -> State:
-    folding, state = Folding(), State()
+def folded(events: list[Event]) -> RunningTotals:
+    folding, state = IncrementalReducer(), RunningTotals()
     for event in events:
         for change in folding.take(to_row(event)):
             state.apply(change)
     return state
 
 
-def assert_agrees(state: State, events: list[Event]) -> None:
+def assert_agrees(state: RunningTotals, events: list[Event]) -> None:
     reduced = reduce_session(events)
     totals = {(t.process, t.role, t.activity): t.total_ns for t in reduced.role_totals if t.total_ns}
     assert state.totals_ns() == totals
@@ -30,7 +30,7 @@ def assert_agrees(state: State, events: list[Event]) -> None:
 @given(sessions())
 def test_after_each_event_it_is_what_the_reducer_makes_of_the_events_so_far(events: list[Event]) -> None:
     in_order = sorted(events, key=lambda event: (event.at_ns, event.process, event.seq))
-    folding, state = Folding(), State()
+    folding, state = IncrementalReducer(), RunningTotals()
     for number, event in enumerate(in_order, 1):
         for change in folding.take(to_row(event)):
             state.apply(change)
@@ -53,7 +53,7 @@ def test_a_copy_goes_its_own_way() -> None:
     state = folded(builder.events)
     copied = state.copy()
     builder.stop(7, interval)
-    folding = Folding()
+    folding = IncrementalReducer()
     changes = [folding.take(to_row(event)) for event in builder.events]
     for change in changes[-1]:
         copied.apply(change)

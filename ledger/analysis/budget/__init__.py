@@ -6,12 +6,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ledger.analysis.budget.model import Budget
-from ledger.analysis.budget.verdicts import Baseline, Verdict, Verdicts, hold
+from ledger.analysis.budget.verdicts import Baseline, Verdict, Verdicts, evaluate
 from ledger.errors import InvalidBudget, UnknownSession
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.ledger import Ledger
 
-__all__ = ["Baseline", "Budget", "Verdict", "Verdicts", "check_budget", "hold"]
+__all__ = ["Baseline", "Budget", "Verdict", "Verdicts", "check_budget", "evaluate"]
 
 
 def check_budget(
@@ -29,7 +29,7 @@ def check_budget(
     checked. `may_run` lets sessions pass that are not over. Raises UnknownSession, and InvalidBudget where a
     limit needs a baseline that nobody named.
     """
-    checked = [ledger.session()] if session is None else ledger.matching(session)
+    checked = [ledger.session()] if session is None else ledger.find_sessions(session)
     compares = any(limit.at_most_over_baseline is not None for limit in budget.limits)
     name = baseline or budget.baseline
     if compares and name is None:
@@ -39,7 +39,7 @@ def check_budget(
         )
     with ExitStack() as opened:
         before = _baseline(ledger, name, checked, opened) if compares and name is not None else None
-        return hold(budget, (ledger.timeline(one) for one in checked), before, may_run=may_run)
+        return evaluate(budget, (ledger.timeline(one) for one in checked), before, may_run=may_run)
 
 
 def _baseline(ledger: Ledger, name: str, without: Collection[str], opened: ExitStack) -> Baseline:
@@ -51,7 +51,7 @@ def _baseline(ledger: Ledger, name: str, without: Collection[str], opened: ExitS
                 ledger, label = opened.enter_context(Ledger.open(name[:at])), name[at + 1 :]
                 break
     try:
-        found = _labelled(ledger, label) or ledger.matching(label)
+        found = _labelled(ledger, label) or ledger.find_sessions(label)
     except UnknownSession as error:
         raise UnknownSession(f"the baseline: {error}") from None
     return Baseline(name, (ledger.timeline(session) for session in found if session not in without))

@@ -214,10 +214,10 @@ class Budget(_Written):
         except ValueError as error:
             # Also bytes that are no UTF-8, and numbers without end.
             raise InvalidBudget(f"{file}: this is no TOML: {error}") from error
-        return cls.of(written, file)
+        return cls.from_mapping(written, file)
 
     @classmethod
-    def of(cls, written: Mapping[str, object], place: str = "budget") -> "Budget":
+    def from_mapping(cls, written: Mapping[str, object], place: str = "budget") -> "Budget":
         """Return the budget that a mapping is, written as TOML reads it. Raises InvalidBudget."""
         try:
             budget = cls.model_validate(dict(written))

@@ -169,7 +169,7 @@ class _Several(NamedTuple):
         return known[len(known) // 2]
 
 
-def hold(
+def evaluate(
     budget: Budget, sessions: Iterable[Timeline], baseline: Baseline | None, *, may_run: bool = False
 ) -> Verdicts:
     """Return a row for each limit, after one for each session. `may_run`: sessions need not be over.

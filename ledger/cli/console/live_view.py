@@ -11,7 +11,7 @@ from ledger.clock import ClockDomain, monotonic_ns
 from ledger.events.rows import EventRow
 from ledger.formatting import NO_ROLE, NS_PER_S
 from ledger.recording.process_identity import this_process
-from ledger.timeline.incremental import Folding, Group, State, body_of
+from ledger.timeline.incremental import Group, IncrementalReducer, RunningTotals, body_of
 
 ROWS_SHOWN: Final = 12
 LINES_AROUND: Final = 3
@@ -74,8 +74,8 @@ class LiveState:
 
     def __init__(self, here: ClockDomain | None = None) -> None:
         self._names = Names(here)
-        self._folding = Folding()
-        self._state = State()
+        self._folding = IncrementalReducer()
+        self._state = RunningTotals()
 
     def add(self, row: EventRow) -> None:
         """Take one event. Those of one process come in their order; several processes may be mixed."""

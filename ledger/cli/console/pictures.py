@@ -49,8 +49,8 @@ def write_flame_graphs(ledger: Ledger, session: str, file: Path) -> str:
             )
         opened.write(speedscope(name, graphs))
     number = counted(len(graphs.profiles), "flame graph")
-    opened_with = "open it at https://www.speedscope.app, where it stays on your machine"
-    return f"{file}: {cut(name, _NAME)}, {number}; {opened_with}"
+    open_command = "open it at https://www.speedscope.app, where it stays on your machine"
+    return f"{file}: {cut(name, _NAME)}, {number}; {open_command}"
 
 
 def refuse_database(file: Path, final: Path) -> None:

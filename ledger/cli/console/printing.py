@@ -19,10 +19,10 @@ def printer(*, stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, width=_NO_TERMINAL_WIDTH)
 
 
-def tell_note(ledger: Ledger) -> None:
+def print_warning(ledger: Ledger) -> None:
     """Say on stderr how a ledger was opened, where that is not as usual."""
-    if ledger.note:
-        Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {ledger.note}"))
+    if ledger.warning:
+        Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {ledger.warning}"))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> Table:

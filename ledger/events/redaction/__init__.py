@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from ledger.events.models import Event, EventBase
 from ledger.events.redaction.patterns import Kind, words
-from ledger.events.redaction.pseudonyms import Blotter, Learner, Pen
+from ledger.events.redaction.pseudonyms import NameCollector, Redactor, TextVisitor
 from ledger.vocabulary import ENGINE_READY, EVENTS_NOT_WRITTEN, ROLE_OF_TORCH, STAGES, Counts, Outcome, Source
 
 _PROSE: Final = ("text", "detail", "error")
@@ -61,7 +61,7 @@ class Redaction:
         self, events: Iterable[Event], *, keep: Iterable[str] = (), users: Iterable[str] = ()
     ) -> None:
         """`keep` are words that stay, as the format's own do; `users` are names beside those in events."""
-        learner = Learner(_KEPT | {word.lower() for word in keep} | set(keep))
+        learner = NameCollector(_KEPT | {word.lower() for word in keep} | set(keep))
         learner.users.update(users)
         processes: defaultdict[str, set[str]] = defaultdict(set)
         for event in events:
@@ -71,7 +71,7 @@ class Redaction:
             # Out of a log, by the host that Ray named: `pid-5@10.0.0.7`.
             _, at, host = process.rpartition("@")
             learner.whole("host", host) if at else learner.value(process)
-        self._pen: Final = Blotter(learner)
+        self._pen: Final = Redactor(learner)
         self._renamed: Final = {
             session: _renamed(sorted(known), self._pen) for session, known in processes.items()
         }
@@ -98,7 +98,7 @@ def redacted(
     return map(Redaction(events(), keep=keep, users=users), events())
 
 
-def _fields(event: Event, pen: Pen) -> dict[str, object]:
+def _fields(event: Event, pen: TextVisitor) -> dict[str, object]:
     """Return the fields of an event in which there is text, as a pen leaves them."""
     values: Iterable[tuple[str, object]] = event
     return {
@@ -108,7 +108,7 @@ def _fields(event: Event, pen: Pen) -> dict[str, object]:
     }
 
 
-def _field(name: str, value: object, pen: Pen) -> object:
+def _field(name: str, value: object, pen: TextVisitor) -> object:
     if isinstance(value, tuple):
         texts = cast("tuple[str, ...]", value)
         return _command(texts, pen) if name == "command" else tuple(map(pen.prose, texts))
@@ -126,7 +126,7 @@ def _field(name: str, value: object, pen: Pen) -> object:
     return pen.prose(value) if name in _PROSE else pen.value(value)
 
 
-def _command(arguments: tuple[str, ...], pen: Pen) -> tuple[str, ...]:
+def _command(arguments: tuple[str, ...], pen: TextVisitor) -> tuple[str, ...]:
     """`--host node7`: what an argument is may be said by the one before it."""
     return tuple(
         pen.of_key(before, text, pen.argument)
@@ -136,7 +136,7 @@ def _command(arguments: tuple[str, ...], pen: Pen) -> tuple[str, ...]:
     )
 
 
-def _data(value: JsonValue, key: str, pen: Pen) -> JsonValue:
+def _data(value: JsonValue, key: str, pen: TextVisitor) -> JsonValue:
     if isinstance(value, dict):
         return {pen.prose(name): _data(inner, name, pen) for name, inner in value.items()}
     if isinstance(value, list):
@@ -144,7 +144,7 @@ def _data(value: JsonValue, key: str, pen: Pen) -> JsonValue:
     return pen.of_key(key, value, pen.value) if isinstance(value, str) else value
 
 
-def _renamed(processes: list[str], pen: Blotter) -> dict[str, str]:
+def _renamed(processes: list[str], pen: Redactor) -> dict[str, str]:
     """Return other names for a session's processes, in their order, where one of them tells a host.
 
     All of them, since equal totals are told apart by the order of the processes' ids.

@@ -29,7 +29,7 @@ _KIND_OF: Final[dict[str, Kind]] = {
 _TEXTS_KEPT: Final = 1 << 14
 
 
-class Pen(ABC):
+class TextVisitor(ABC):
     """Goes over texts by what each is: two of these see the same pieces, one to learn and one to blot."""
 
     def __init__(self, kept: frozenset[str]) -> None:
@@ -83,7 +83,7 @@ class Pen(ABC):
         return self.names(text) if is_version else self.prose(text)
 
 
-class Learner(Pen):
+class NameCollector(TextVisitor):
     """Keeps what names hosts and users, so that it is known wherever else it stands."""
 
     def __init__(self, kept: frozenset[str]) -> None:
@@ -143,10 +143,10 @@ class Learner(Pen):
             self.users.update((name, *re.split(r"[\s\"'`,;:()<>|]", name, maxsplit=1)[:1]))
 
 
-class Blotter(Pen):
+class Redactor(TextVisitor):
     """Puts blots over what was learnt, and over all paths, addresses and URLs."""
 
-    def __init__(self, learnt: Learner) -> None:
+    def __init__(self, learnt: NameCollector) -> None:
         super().__init__(learnt.kept)
         self._blots: Final[dict[tuple[Kind, str], str]] = {}
         self._last: Final[Counter[Kind]] = Counter()
@@ -183,11 +183,11 @@ class Blotter(Pen):
         if not text or re.fullmatch(patterns.BLOT, text):
             return text
         if (kind, text) not in self._blots:
-            blot = ""
-            while not blot or blot in self._taken:
+            placeholder = ""
+            while not placeholder or placeholder in self._taken:
                 self._last[kind] += 1
-                blot = f"<{kind}-{self._last[kind]}>"
-            self._blots[kind, text] = blot
+                placeholder = f"<{kind}-{self._last[kind]}>"
+            self._blots[kind, text] = placeholder
         return self._blots[kind, text]
 
     def names(self, text: str) -> str:
@@ -222,7 +222,7 @@ class Blotter(Pen):
         return self.whole(self._kinds.get(text.lower(), "host") if is_name else _KIND_OF[kind], text)
 
 
-def _kinds_of_names(learnt: Learner) -> dict[str, Kind]:
+def _kinds_of_names(learnt: NameCollector) -> dict[str, Kind]:
     """Return what each name is that is to be looked for, in small letters."""
     short = {host.partition(".")[0] for host in learnt.hosts}
     known: dict[Kind, set[str]] = {

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ledger.reports.html.subject import Key, Subject
-from ledger.timeline.claim_intervals import intervals_of, spoken_of
+from ledger.timeline.claim_intervals import claim_intervals, intervals_of
 from ledger.timeline.reconciliation.causes import UNMATCHED, rounding
-from ledger.timeline.records import CauseShare, Claim, Reconciliation
+from ledger.timeline.records import Cause, Claim, Reconciliation
 
 AGREE: Final = (None, rounding.__name__)
 
@@ -17,7 +17,7 @@ class Held(NamedTuple):
 
     claim: Claim
     reconciliation: Reconciliation
-    causes: tuple[CauseShare, ...]
+    causes: tuple[Cause, ...]
     interval: int | None
     """The place of the interval that it speaks of, where that is one; the last of several."""
 
@@ -35,11 +35,13 @@ class Held(NamedTuple):
 def held(subject: Subject) -> tuple[Held, ...]:
     """Return a session's claims: those that differ first, by how much."""
     timeline = subject.timeline
-    causes: defaultdict[Key, list[CauseShare]] = defaultdict(list)
+    causes: defaultdict[Key, list[Cause]] = defaultdict(list)
     for cause in timeline.causes:
         causes[cause.process, cause.claim].append(cause)
     found: list[Held] = []
-    for claim, row, keys in zip(timeline.claims, timeline.reconciliation, spoken_of(timeline), strict=True):
+    for claim, row, keys in zip(
+        timeline.claims, timeline.reconciliation, claim_intervals(timeline), strict=True
+    ):
         by_size = sorted(causes[claim.process, claim.claim], key=lambda cause: -abs(cause.ns))
         found.append(Held(claim, row, tuple(by_size), _last(subject, keys)))
     return tuple(
@@ -47,7 +49,7 @@ def held(subject: Subject) -> tuple[Held, ...]:
     )
 
 
-def places_of(subject: Subject, cause: CauseShare) -> list[int]:
+def places_of(subject: Subject, cause: Cause) -> list[int]:
     """Return the places of the intervals that a cause shows in."""
     known = subject.intervals
     return [known[key] for key in intervals_of(cause) if key in known]

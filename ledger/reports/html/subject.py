@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from ledger.formatting import cut
 from ledger.storage.ledger import Ledger
 from ledger.timeline.records import Interval, Process
-from ledger.timeline.replay import Aligned
+from ledger.timeline.replay import ClockAlignment
 from ledger.timeline.timeline import Timeline
 
 Key = tuple[str, int]
@@ -30,7 +30,7 @@ class Subject:
     def __init__(
         self,
         timeline: Timeline,
-        on_clock: Aligned,
+        on_clock: ClockAlignment,
         known: Mapping[Key, Known] | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
@@ -42,7 +42,7 @@ class Subject:
 
     def since_start_ns(self, process: str, at_ns: int) -> int:
         """Return a time of a process, counted from the session's first event."""
-        return at_ns + self.on_clock.ahead_ns[process]
+        return at_ns + self.on_clock.offset_ns[process]
 
     def stop_ns(self, interval: Interval) -> int:
         """Return when an interval ended, on its process's clock; of an open one, until when it is known."""
@@ -104,7 +104,7 @@ def subject_of(ledger: Ledger, session: str) -> Subject:
     )
     return Subject(
         ledger.timeline(session),
-        ledger.aligned(session),
+        ledger.clock_alignment(session),
         {
             (str(row["process"]), int(str(row["interval"]))): Known(_text(row["error"]), str(row["data"]))
             for row in known
@@ -114,7 +114,7 @@ def subject_of(ledger: Ledger, session: str) -> Subject:
 
 
 def _notes(ledger: Ledger) -> tuple[str, ...]:
-    notes = [ledger.note] if ledger.note else []
+    notes = [ledger.warning] if ledger.warning else []
     rejected = ledger.sql("SELECT count(*) AS number FROM rejected_lines")[0]["number"]
     if rejected:
         notes.append(f"{rejected} lines of journals are no events: see rejected_lines")

@@ -11,7 +11,7 @@ from ledger.reports.html.speaking import AGREE, Held, places_of
 from ledger.reports.html.subject import Subject
 from ledger.reports.html.thinning import is_looked_for
 from ledger.timeline.reconciliation.causes import UNMATCHED
-from ledger.timeline.records import Anomaly, CauseShare, Gap, Interval
+from ledger.timeline.records import Anomaly, Cause, Gap, Interval
 
 _NAME: Final = 200
 _TEXT: Final = 600
@@ -273,9 +273,9 @@ def names_in(array: str | None) -> list[str]:
     return [str(name) for name in names]
 
 
-def listed(subject: Subject, drawn: Picture, spoken_of: Iterable[int]) -> list[Drawn]:
+def listed(subject: Subject, drawn: Picture, claim_intervals: Iterable[int]) -> list[Drawn]:
     """Return the drawn intervals that are in the table beside the timeline, in the timeline's order."""
-    special = set(spoken_of)
+    special = set(claim_intervals)
 
     def by_worth(one: Drawn) -> tuple[bool, bool, int, int]:
         length_ns = one.stop_ns - one.start_ns
@@ -310,7 +310,7 @@ def intervals(subject: Subject, shown: Sequence[Drawn], anchors: Mapping[int, st
     return Table("intervals", columns, tuple(rows), 0, left_out, names)
 
 
-def why(subject: Subject, causes: Sequence[CauseShare], anchors: Mapping[int, str]) -> Cell:
+def why(subject: Subject, causes: Sequence[Cause], anchors: Mapping[int, str]) -> Cell:
     """Return the parts of a difference, the largest first, each with the intervals that it shows in."""
     lines: list[Line] = []
     for cause in causes[:_CAUSES]:

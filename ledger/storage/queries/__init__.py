@@ -23,6 +23,6 @@ def saved_query(name: str) -> str:
     return saved[name]
 
 
-def question_of(text: str) -> str:
+def query_title(text: str) -> str:
     """Return what a saved query says that it answers."""
     return text.splitlines()[0].removeprefix("--").strip()

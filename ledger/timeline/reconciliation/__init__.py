@@ -9,10 +9,10 @@ from typing import NamedTuple
 from ledger.timeline.reconciliation.anomalies import anomalies
 from ledger.timeline.reconciliation.carryover import numbers_before
 from ledger.timeline.reconciliation.causes import UNMATCHED
-from ledger.timeline.reconciliation.decomposition import Parts, taken_apart
+from ledger.timeline.reconciliation.decomposition import Breakdown, decompose
 from ledger.timeline.reconciliation.evidence import Evidence
 from ledger.timeline.reconciliation.matching import measure
-from ledger.timeline.records import Anomaly, CauseShare, Reconciliation
+from ledger.timeline.records import Anomaly, Cause, Reconciliation
 from ledger.timeline.reducer import Reduced
 
 
@@ -20,7 +20,7 @@ class Reconciled(NamedTuple):
     """What is made of a session's claims."""
 
     reconciliation: tuple[Reconciliation, ...]
-    causes: tuple[CauseShare, ...]
+    causes: tuple[Cause, ...]
     anomalies: tuple[Anomaly, ...]
 
 
@@ -32,10 +32,12 @@ def reconcile(reduced: Reduced) -> Reconciled:
     against = measure(evidence)
     before = numbers_before(evidence, against)
     rows: list[Reconciliation] = []
-    causes: list[CauseShare] = []
+    causes: list[Cause] = []
     for claim in reduced.claims:
         measured = against.get(claim)
-        parts = Parts() if measured is None else taken_apart(evidence, claim, measured, before.get(claim, ()))
+        parts = (
+            Breakdown() if measured is None else decompose(evidence, claim, measured, before.get(claim, ()))
+        )
         rows.append(
             Reconciliation(
                 claim.session,

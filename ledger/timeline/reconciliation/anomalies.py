@@ -5,12 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from ledger.timeline.reconciliation.evidence import Evidence, activity_of_claim, span_of
-from ledger.timeline.reconciliation.matching import Measured, uncertainty_ns
+from ledger.timeline.reconciliation.matching import Match, uncertainty_ns
 from ledger.timeline.records import Anomaly, Claim, Interval
 from ledger.timeline.spans import Span, merged, union_ns
 
 
-def anomalies(evidence: Evidence, against: Mapping[Claim, Measured]) -> Iterator[Anomaly]:
+def anomalies(evidence: Evidence, against: Mapping[Claim, Match]) -> Iterator[Anomaly]:
     """Yield the anomalies of a session's claims."""
     yield from _repeated_loads(evidence)
     yield from _outside_parents(evidence, against)
@@ -44,7 +44,7 @@ def _is_load(evidence: Evidence, compiling: Interval) -> bool:
     return at < len(loads) and span.covers(loads[at])
 
 
-def _outside_parents(evidence: Evidence, against: Mapping[Claim, Measured]) -> Iterator[Anomaly]:
+def _outside_parents(evidence: Evidence, against: Mapping[Claim, Match]) -> Iterator[Anomaly]:
     """Parts that one text states inside a whole, and that were not inside it."""
     wholes: dict[tuple[str, str | None], Span] = {}
     for claim in evidence.claims:
@@ -65,7 +65,7 @@ def _outside_parents(evidence: Evidence, against: Mapping[Claim, Measured]) -> I
                 )
 
 
-def _outside_ns(evidence: Evidence, claim: Claim, measured: Measured, whole: Span) -> int:
+def _outside_ns(evidence: Evidence, claim: Claim, measured: Match, whole: Span) -> int:
     """Return how much of what is claimed was outside of a whole, in whichever process it was.
 
     A process may have compiled more, outside, for another engine: it need not be that which is claimed.

@@ -14,10 +14,10 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ledger.timeline.reconciliation.causes import Reach, cumulative
-from ledger.timeline.reconciliation.coverage import Counted
+from ledger.timeline.reconciliation.causes import Carryover, cumulative
+from ledger.timeline.reconciliation.coverage import CoveredSpan
 from ledger.timeline.reconciliation.evidence import Evidence, span_of
-from ledger.timeline.reconciliation.matching import Measured
+from ledger.timeline.reconciliation.matching import Match
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.spans import Span, hull_of
 
@@ -36,7 +36,7 @@ class Number(NamedTuple):
         return self.hull.stop_ns <= other.hull.start_ns
 
 
-def numbers_before(evidence: Evidence, against: Mapping[Claim, Measured]) -> Mapping[Claim, Sequence[Number]]:
+def numbers_before(evidence: Evidence, against: Mapping[Claim, Match]) -> Mapping[Claim, Sequence[Number]]:
     """Return, of each claim of an interval, the number of its kind before it: of any role, and of its own."""
     last: dict[tuple[str | None, ...], tuple[Number, Sequence[Number]]] = {}
     before: dict[Claim, Sequence[Number]] = {}
@@ -62,12 +62,12 @@ def numbers_before(evidence: Evidence, against: Mapping[Claim, Measured]) -> Map
 class Reaching(NamedTuple):
     """What a claimant counted of its own, and the numbers that it counted once more."""
 
-    pieces: list[Counted]
+    pieces: list[CoveredSpan]
     again: list[Number]
 
 
 def reaching(
-    evidence: Evidence, claim: Claim, measured: Measured, pieces: Sequence[Counted], before: Sequence[Number]
+    evidence: Evidence, claim: Claim, measured: Match, pieces: Sequence[CoveredSpan], before: Sequence[Number]
 ) -> Reaching:
     """Cut off what reaches back too far; `before` are the numbers of its kind that came before a claim."""
     found = Reaching([], [])
@@ -103,7 +103,7 @@ def _again(
     for begin_ns in begins_ns:
         for other in before:
             roundings_ns = (number.resolution_ns + other.resolution_ns) / 2
-            if cumulative(Reach(begin_ns - start_ns, other.ns, tolerance_ns + roundings_ns)):
+            if cumulative(Carryover(begin_ns - start_ns, other.ns, tolerance_ns + roundings_ns)):
                 return begin_ns, [other]
     return begins_ns[0], []
 
@@ -111,7 +111,7 @@ def _again(
 class _Clocks:
     """When the clocks of a claim's numbers may have begun to run."""
 
-    def __init__(self, evidence: Evidence, measured: Measured, pieces: Sequence[Counted]) -> None:
+    def __init__(self, evidence: Evidence, measured: Match, pieces: Sequence[CoveredSpan]) -> None:
         self._evidence = evidence
         self._process = measured.process
         self._whole = sorted(measured.spans)
@@ -123,7 +123,7 @@ class _Clocks:
             if intervals
         )
 
-    def spoken_of(self, piece: Counted) -> tuple[Interval, ...]:
+    def spoken_of(self, piece: CoveredSpan) -> tuple[Interval, ...]:
         """Return the intervals that something was counted for."""
         known = (self._evidence.by_id.get((self._process, number)) for number in piece.intervals)
         return tuple(interval for interval in known if interval is not None)

@@ -10,9 +10,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ledger.timeline.reconciliation.coverage import Counted, is_itemised
+from ledger.timeline.reconciliation.coverage import CoveredSpan, is_itemised
 from ledger.timeline.reconciliation.evidence import Evidence, activity_of_claim, by_enclosure, span_of
-from ledger.timeline.reconciliation.matching import CLOCKS_APART_NS, Measured
+from ledger.timeline.reconciliation.matching import CLOCKS_APART_NS, Match
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.spans import Span, hull_of, union_ns
 
@@ -22,9 +22,9 @@ class Stretch(NamedTuple):
 
     claim: Claim
     evidence: Evidence
-    measured: Measured
+    measured: Match
     span: Span
-    counted: tuple[Counted, ...]
+    counted: tuple[CoveredSpan, ...]
     """What of the claimant's covers it."""
     is_measured: bool
     around: tuple[Interval, ...]
@@ -49,18 +49,18 @@ class Stretch(NamedTuple):
         is_accumulator = self.claim.counts in ("total", "ranks")
         return self.excess < 0 and is_accumulator and not is_itemised(self.evidence, self.claim)
 
-    def spoken_of(self, piece: Counted) -> Iterator[Interval]:
+    def spoken_of(self, piece: CoveredSpan) -> Iterator[Interval]:
         """Yield the intervals that something was counted for."""
         for number in piece.intervals:
             if (interval := self.evidence.by_id.get((self.measured.process, number))) is not None:
                 yield interval
 
-    def in_the_midst_of(self, piece: Counted) -> list[Interval]:
+    def in_the_midst_of(self, piece: CoveredSpan) -> list[Interval]:
         """Return, of the intervals that something was counted for, those that enclose the stretch."""
         return [interval for interval in self.spoken_of(piece) if span_of(interval).covers(self.span)]
 
 
-class Reach(NamedTuple):
+class Carryover(NamedTuple):
     """By how much a number is more than what it speaks of, and which number its claimant said before."""
 
     ns: int
@@ -73,7 +73,7 @@ class Remainder(NamedTuple):
 
     claim: Claim
     evidence: Evidence
-    measured: Measured
+    measured: Match
     ns: int
     additions: int
     """How many numbers, each rounded, the claim is made of."""
@@ -140,7 +140,7 @@ def role_lumping(stretch: Stretch) -> Interval | None:
     return next((interval for interval in inside if interval.role not in (None, role)), None)
 
 
-def cumulative(reach: Reach) -> bool:
+def cumulative(reach: Carryover) -> bool:
     """The claimant's number has the one before it inside: 5.71 and then 6.25."""
     return reach.before_ns > 0 and abs(reach.ns - reach.before_ns) <= reach.tolerance_ns
 
@@ -234,7 +234,7 @@ def _innermost(intervals: Sequence[Interval]) -> Interval:
     return max(intervals, key=by_enclosure)
 
 
-def _hole(stretch: Stretch, piece: Counted) -> Span:
+def _hole(stretch: Stretch, piece: CoveredSpan) -> Span:
     """Return the time around a stretch in which something was counted, and not for what it speaks of."""
     own = [span_of(interval) for interval in stretch.spoken_of(piece)]
     before = (span.stop_ns for span in own if span.stop_ns <= stretch.span.start_ns)

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple, cast
 
 from ledger.timeline.reconciliation.evidence import Evidence, span_of
-from ledger.timeline.reconciliation.matching import Measured
+from ledger.timeline.reconciliation.matching import Match
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.spans import Span
 
 
-class Counted(NamedTuple):
+class CoveredSpan(NamedTuple):
     """A stretch of time that a claimant counted once."""
 
     span: Span
@@ -25,7 +25,7 @@ class Counted(NamedTuple):
     """Whether the claimant adds intervals up, rather than looking at a clock twice."""
 
 
-def counted(evidence: Evidence, claim: Claim, measured: Measured) -> list[Counted] | None:
+def counted(evidence: Evidence, claim: Claim, measured: Match) -> list[CoveredSpan] | None:
     """Return what a claimant had counted when its number was read; None where nothing tells that."""
     if claim.claimed_ns == 0:
         return []
@@ -49,7 +49,7 @@ def is_itemised(evidence: Evidence, claim: Claim) -> bool:
     return claim.counts == "total" and isinstance(evidence.data(claim).get("adds_up"), Mapping)
 
 
-def _items(evidence: Evidence, claim: Claim, process: str) -> Iterator[Counted]:
+def _items(evidence: Evidence, claim: Claim, process: str) -> Iterator[CoveredSpan]:
     """Yield the last intervals of each stage that had ended when their sum was said."""
     said = cast("Mapping[str, object]", evidence.data(claim)["adds_up"])
     numbers = {stage: number for stage, number in said.items() if type(number) is int and number > 0}
@@ -61,10 +61,10 @@ def _items(evidence: Evidence, claim: Claim, process: str) -> Iterator[Counted]:
         by_end = sorted(ended[stage], key=lambda interval: (span_of(interval).stop_ns, interval.stop_seq))
         in_time = [interval for interval in by_end if span_of(interval).stop_ns <= claim.at_ns]
         for interval in in_time[-number:]:
-            yield Counted(span_of(interval), (interval.interval,), is_sum=True)
+            yield CoveredSpan(span_of(interval), (interval.interval,), is_sum=True)
 
 
-def _accumulated(evidence: Evidence, claim: Claim, process: str) -> Iterator[Counted]:
+def _accumulated(evidence: Evidence, claim: Claim, process: str) -> Iterator[CoveredSpan]:
     """Yield what a total adds up besides: lengths of time inside of an interval, from its beginning on.
 
     Where in it they were is not known, and neither is it which of them lie within one another.
@@ -79,14 +79,14 @@ def _accumulated(evidence: Evidence, claim: Claim, process: str) -> Iterator[Cou
         for length_ns in lengths:
             if type(length_ns) is int and length_ns > 0:
                 span = Span(start_ns, min(start_ns + length_ns, stop_ns))
-                yield Counted(span, (interval.interval,), is_sum=True)
+                yield CoveredSpan(span, (interval.interval,), is_sum=True)
 
 
 def _one(
     evidence: Evidence, claim: Claim, intervals: "tuple[Interval, ...] | list[Interval]"
-) -> list[Counted]:
+) -> list[CoveredSpan]:
     if claim.source == "torch":
-        return [Counted(span_of(interval), (interval.interval,), is_sum=True) for interval in intervals]
+        return [CoveredSpan(span_of(interval), (interval.interval,), is_sum=True) for interval in intervals]
     ended_ns = max(span_of(interval).stop_ns for interval in intervals)
     # A line is written, and a number added, just before or just after the interval that it times is over.
     if any(interval.start_ns < claim.at_ns for interval in intervals):
@@ -94,4 +94,4 @@ def _one(
     span = Span(ended_ns - claim.claimed_ns, ended_ns)
     said = evidence.data(claim).get("range")
     ids = tuple(interval.interval for interval in intervals)
-    return [Counted(span, ids, None if said is None else str(said))]
+    return [CoveredSpan(span, ids, None if said is None else str(said))]

@@ -15,17 +15,17 @@ from ledger.timeline.reconciliation.causes import (
     cumulative,
     rounding,
 )
-from ledger.timeline.reconciliation.coverage import Counted, counted, is_itemised
+from ledger.timeline.reconciliation.coverage import CoveredSpan, counted, is_itemised
 from ledger.timeline.reconciliation.evidence import Evidence, by_enclosure, span_of
-from ledger.timeline.reconciliation.matching import Measured
-from ledger.timeline.records import CauseShare, Claim, Interval
+from ledger.timeline.reconciliation.matching import Match
+from ledger.timeline.records import Cause, Claim, Interval
 from ledger.timeline.spans import Span, hull_of, sweep
 
 Part = tuple[str, str | None]
 """A cause, and the stage that it shows in."""
 
 
-class Parts:
+class Breakdown:
     """A difference, taken apart: how much of it each part is, and the intervals that show it."""
 
     def __init__(self) -> None:
@@ -49,18 +49,18 @@ class Parts:
         parts = [(abs(ns), cause) for (cause, _), ns in self._ns.items() if ns]
         return max(parts)[1] if parts else None
 
-    def shares(self, claim: Claim) -> Iterator[CauseShare]:
+    def shares(self, claim: Claim) -> Iterator[Cause]:
         """Yield the parts as records."""
         for (cause, stage), ns in self._ns.items():
             if ns:
                 ids = ({"process": process, "interval": id_} for process, id_ in self._shown_by[cause, stage])
                 shown_by = json.dumps(list(ids))
-                yield CauseShare(claim.session, claim.process, claim.claim, cause, stage, ns, shown_by)
+                yield Cause(claim.session, claim.process, claim.claim, cause, stage, ns, shown_by)
 
 
-def taken_apart(evidence: Evidence, claim: Claim, measured: Measured, before: Sequence[Number]) -> Parts:
+def decompose(evidence: Evidence, claim: Claim, measured: Match, before: Sequence[Number]) -> Breakdown:
     """Take a claim's difference apart; `before` are the numbers of its kind that its claimant said before."""
-    parts = Parts()
+    parts = Breakdown()
     pieces = counted(evidence, claim, measured)
     additions = len(pieces or ())
     difference_ns = claim.claimed_ns - measured.ns
@@ -81,21 +81,21 @@ def taken_apart(evidence: Evidence, claim: Claim, measured: Measured, before: Se
     return parts
 
 
-def _shorter(piece: Counted, ns: int) -> Counted:
+def _shorter(piece: CoveredSpan, ns: int) -> CoveredSpan:
     start_ns, stop_ns = piece.span
     return piece if piece.is_sum else piece._replace(span=Span(start_ns + ns, stop_ns))
 
 
-def _taken_as_measured(evidence: Evidence, claim: Claim, measured: Measured) -> list[Counted] | None:
+def _taken_as_measured(evidence: Evidence, claim: Claim, measured: Match) -> list[CoveredSpan] | None:
     """Return what an accumulator may have held, of which it is known only that it held nothing later."""
     read_ns = evidence.read_ns(claim, measured.process)
     if read_ns is None or all(span.start_ns < read_ns for span in measured.spans):
         return None
-    return [Counted(span, ()) for span in measured.spans if span.start_ns < read_ns]
+    return [CoveredSpan(span, ()) for span in measured.spans if span.start_ns < read_ns]
 
 
 def _add_stretches(
-    parts: Parts, evidence: Evidence, claim: Claim, measured: Measured, pieces: Sequence[Counted]
+    parts: Breakdown, evidence: Evidence, claim: Claim, measured: Match, pieces: Sequence[CoveredSpan]
 ) -> None:
     # What is counted by its interval ends where the interval does, to the nanosecond.
     edge_ns = 0 if is_itemised(evidence, claim) else _edge_ns(claim, measured)
@@ -107,7 +107,7 @@ def _add_stretches(
                 break
 
 
-def _add_remainder(parts: Parts, remainder: Remainder) -> None:
+def _add_remainder(parts: Breakdown, remainder: Remainder) -> None:
     """Add what no stretch of time explains. What is within the rounding needs no other cause."""
     claim, measured = remainder.claim, remainder.measured
     rules = OF_REMAINDERS[-1:] if rounding(remainder) else OF_REMAINDERS
@@ -120,7 +120,7 @@ def _add_remainder(parts: Parts, remainder: Remainder) -> None:
 
 
 def _stretches(
-    evidence: Evidence, claim: Claim, measured: Measured, pieces: Sequence[Counted]
+    evidence: Evidence, claim: Claim, measured: Match, pieces: Sequence[CoveredSpan]
 ) -> Iterator[Stretch]:
     """Yield what was counted more or less often than it was measured, cut at every boundary, in order."""
     held_against = frozenset(interval.interval for interval in measured.intervals)
@@ -147,12 +147,12 @@ def _stretches(
             )
 
 
-def _edge_ns(claim: Claim, measured: Measured) -> float:
+def _edge_ns(claim: Claim, measured: Match) -> float:
     """Return how well the ends of what was counted are known."""
     return (claim.resolution_ns or 0) / 2 + measured.uncertainty_ns / len(measured.intervals)
 
 
-def _is_apart(claim: Claim, measured: Measured, pieces: Sequence[Counted]) -> bool:
+def _is_apart(claim: Claim, measured: Match, pieces: Sequence[CoveredSpan]) -> bool:
     """Tell whether counted and measured time differ by more than how well one piece's ends are known."""
     if len(pieces) != 1 or len(measured.spans) != 1:
         return True

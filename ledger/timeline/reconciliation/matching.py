@@ -17,7 +17,7 @@ STAMP_NS: Final = 1_000_000_000
 """The stamps of a log are cut to whole seconds."""
 
 
-class Measured(NamedTuple):
+class Match(NamedTuple):
     """The time that a claim is held against."""
 
     process: str
@@ -28,9 +28,9 @@ class Measured(NamedTuple):
     """The length of the union of the spans."""
 
 
-def measure(evidence: Evidence) -> dict[Claim, Measured]:
+def measure(evidence: Evidence) -> dict[Claim, Match]:
     """Return what each claim is held against; those without a match are left out."""
-    found: dict[Claim, Measured] = {}
+    found: dict[Claim, Match] = {}
     untaken, totals, lines = _Untaken(evidence), _Totals(evidence), _Lines(evidence)
     for claim in evidence.claims:
         activity = activity_of_claim(claim)
@@ -42,7 +42,7 @@ def measure(evidence: Evidence) -> dict[Claim, Measured]:
             measured = totals.longest(activity, claim.role)
         if measured is None and claim.counts in ("total", "ranks") and claim.claimed_ns == 0:
             # Nothing is claimed of a role that the model does not have.
-            measured = Measured(claim.process, (), (), 0, 0)
+            measured = Match(claim.process, (), (), 0, 0)
         lines.pass_over(claim)
         if measured is not None:
             found[claim] = measured
@@ -102,10 +102,10 @@ class _Totals:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self._known: dict[tuple[str, Activity, str | None], Measured | None] = {}
-        self._longest: dict[tuple[Activity, str | None], Measured | None] = {}
+        self._known: dict[tuple[str, Activity, str | None], Match | None] = {}
+        self._longest: dict[tuple[Activity, str | None], Match | None] = {}
 
-    def of(self, process: str, activity: Activity, role: str | None) -> Measured | None:
+    def of(self, process: str, activity: Activity, role: str | None) -> Match | None:
         """Return a process's time of an activity and role; None where it has none."""
         key = (process, activity, role)
         if key not in self._known:
@@ -113,7 +113,7 @@ class _Totals:
             self._known[key] = _measured(process, intervals) if intervals else None
         return self._known[key]
 
-    def longest(self, activity: Activity, role: str | None) -> Measured | None:
+    def longest(self, activity: Activity, role: str | None) -> Match | None:
         """Return the time of the process that has most of it: of equal ones, the first by its id."""
         key = (activity, role)
         if key not in self._longest:
@@ -131,7 +131,7 @@ class _Lines:
         self._starts = evidence.compile_starts
         self._last: dict[tuple[str, str, str | None], int] = {}
 
-    def since_last(self, claim: Claim, intervals: Sequence[Interval]) -> Measured:
+    def since_last(self, claim: Claim, intervals: Sequence[Interval]) -> Match:
         """Return the time from the first sign of this compile, after the last one claimed, to the stamp."""
         since_ns = self._last.get((claim.process, claim.source, claim.stage), 0)
         until_ns = max(span_of(interval).stop_ns for interval in intervals)
@@ -139,14 +139,14 @@ class _Lines:
         first = bisect_left(starts, since_ns)
         began_ns = min([*starts[first : first + 1], *(interval.start_ns for interval in intervals)])
         spans = (Span(began_ns, until_ns),)
-        return Measured(claim.process, spans, tuple(intervals), 2 * STAMP_NS, until_ns - began_ns)
+        return Match(claim.process, spans, tuple(intervals), 2 * STAMP_NS, until_ns - began_ns)
 
     def pass_over(self, claim: Claim) -> None:
         """Go on to the next line."""
         self._last[claim.process, claim.source, claim.stage] = claim.at_ns
 
 
-def _one(evidence: Evidence, claim: Claim, untaken: _Untaken, lines: _Lines) -> Measured | None:
+def _one(evidence: Evidence, claim: Claim, untaken: _Untaken, lines: _Lines) -> Match | None:
     intervals = evidence.named(claim)
     if not intervals and not evidence.names(claim):
         intervals = untaken.last(claim)
@@ -168,6 +168,6 @@ def uncertainty_ns(intervals: Sequence[Interval]) -> int:
     return sum(2 * STAMP_NS if interval.source == "log" else CLOCKS_APART_NS for interval in intervals)
 
 
-def _measured(process: str, intervals: Sequence[Interval]) -> Measured:
+def _measured(process: str, intervals: Sequence[Interval]) -> Match:
     spans = tuple(map(span_of, intervals))
-    return Measured(process, spans, tuple(intervals), uncertainty_ns(intervals), union_ns(spans))
+    return Match(process, spans, tuple(intervals), uncertainty_ns(intervals), union_ns(spans))
