@@ -6,7 +6,7 @@ Its format: https://docs.datasette.io/en/0.65.2/metadata.html, and sql_queries.h
 from typing import Final
 
 from ledger import Relation, query_title, saved_queries, schema
-from ledger_datasette.showing import FACET_SIZE, SHOWN, Shown
+from ledger_datasette.table_display import FACET_SIZE, TABLE_DISPLAYS, TableDisplay
 
 _OF_ALL: Final = "What start-ups spent their time on, as compile-ledger recorded it."
 _OF_LEDGER: Final = (
@@ -25,14 +25,16 @@ def metadata(database: str) -> dict[str, object]:
             database: {
                 "title": f"{database}: what took the time",
                 "description": _OF_LEDGER,
-                "tables": {name: _table(relation, SHOWN.get(name)) for name, relation in schema().items()},
+                "tables": {
+                    name: _table(relation, TABLE_DISPLAYS.get(name)) for name, relation in schema().items()
+                },
                 "queries": {_free(name): _query(name, sql) for name, sql in saved_queries().items()},
             }
         },
     }
 
 
-def _table(relation: Relation, shown: Shown | None) -> dict[str, object]:
+def _table(relation: Relation, shown: TableDisplay | None) -> dict[str, object]:
     table: dict[str, object] = {"description": relation.description, "columns": dict(relation.columns)}
     if relation.is_internal:
         table["hidden"] = True

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any, Final, NamedTuple, cast
 
 from ledger import Recorder
-from ledger_torch.reliance import (
+from ledger_torch.hook_targets import (
     BACKWARD,
     DURATIONS_END_IN,
     FORWARD,

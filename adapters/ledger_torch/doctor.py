@@ -16,7 +16,7 @@ def examine() -> list[DoctorCheck]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COMPILE_LEDGER")}
     try:
         ran = subprocess.run(
-            [sys.executable, "-m", "ledger_torch.selftest"],
+            [sys.executable, "-m", "ledger_torch.self_test"],
             env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

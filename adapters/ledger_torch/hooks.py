@@ -5,7 +5,7 @@ the other every CompilationMetrics record. Ours record, call what was there befo
 ours out. They wait for the module's import, since importing it here would cost every `import torch` seconds.
 
 Whether the hooks are really called is known for certain only after a span has gone through them. That test is
-`ledger_torch.selftest`'s, in a process of its own: here it would leave a key in torch's
+`ledger_torch.self_test`'s, in a process of its own: here it would leave a key in torch's
 `compilation_time_metrics`, create torch's event logger before the program had set the prefix of its id, and
 write a begin and an end of ours into the program's TORCH_TRACE.
 """
@@ -20,7 +20,7 @@ from wrapt import register_post_import_hook
 
 from ledger import Recorder
 from ledger_torch.claims import claim, own_of
-from ledger_torch.reliance import EVENT_HOOK, LOGGER, LOGGER_GETTER, METRICS_HOOK, UTILS
+from ledger_torch.hook_targets import EVENT_HOOK, LOGGER, LOGGER_GETTER, METRICS_HOOK, UTILS
 from ledger_torch.spans import Spans
 from ledger_torch.totals import Totals
 

@@ -37,7 +37,7 @@ import sys
 from types import CodeType
 from typing import Any, Final
 
-from ledger_torch.reliance import (
+from ledger_torch.hook_targets import (
     CONTROL_FLOW,
     CONVERT_FRAME,
     CONVERTER,

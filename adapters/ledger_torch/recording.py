@@ -11,8 +11,8 @@ from typing import Final
 from wrapt import register_post_import_hook
 
 from ledger import Recorder
+from ledger_torch.hook_targets import UTILS
 from ledger_torch.hooks import Listener
-from ledger_torch.reliance import UTILS
 
 _LOG: Final = logging.getLogger("ledger")
 _lock: Final = threading.Lock()

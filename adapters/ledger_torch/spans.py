@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from ledger import Recorder
+from ledger_torch.hook_targets import ACCUMULATED, COUNTED
 from ledger_torch.outcome import control_flow
-from ledger_torch.reliance import ACCUMULATED, COUNTED
 
 MAX_TEXT: Final = 1_000
 """Characters that are kept of a string: reasons and stack traces of torch's are longer than anyone's need."""

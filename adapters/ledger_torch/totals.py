@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, Final, cast
 
 from ledger import Recorder
-from ledger_torch.reliance import ACCUMULATED, LENGTHS, REPORT, WALL, WALL_KEY
+from ledger_torch.hook_targets import ACCUMULATED, LENGTHS, REPORT, WALL, WALL_KEY
 from ledger_torch.spans import Spans
 
 _RESOLUTION_NS: Final = 1

@@ -14,7 +14,7 @@ from ledger import (
     StageStopped,
     TotalClaimed,
 )
-from ledger_torch.reliance import CONTROL_FLOW, COUNTED, SOFT_ERRORS
+from ledger_torch.hook_targets import CONTROL_FLOW, COUNTED, SOFT_ERRORS
 from ledger_torch.spans import Ended
 from ledger_torch_trace.claims import claimed
 from ledger_torch_trace.lanes import Lanes, Open

@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from ledger_vllm.messages import Stated, stated
 from ledger_vllm.parts import WHOLE, Part, part_of
+from ledger_vllm.patching import Call, Ended
 from ledger_vllm.stages import Begun, Stages
-from ledger_vllm.watching import Call, Ended
 
 _LOGGER: Final = "vllm"
 """All of vLLM's loggers are below this one, which does not propagate."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from ledger import DoctorCheck
-from ledger_vllm.reliance import NEWEST, OLDEST, TARGETS, Target
-from ledger_vllm.sources import Read, parameters
+from ledger_vllm.hook_targets import NEWEST, OLDEST, TARGETS, Target
+from ledger_vllm.signature_check import Read, parameters
 
 _GROUP: Final = "vllm.general_plugins"
 _PLUGIN: Final = "compile_ledger"

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from ledger_vllm.claims import claim_held, claim_total
 from ledger_vllm.parts import Part, current_tag, is_drafter
+from ledger_vllm.patching import Call, Ended, HookPoint, Patcher
 from ledger_vllm.stages import Stages
-from ledger_vllm.watching import Call, Ended, HookPoint, Patcher
 
 _WORKER: Final = "VllmWorker"
 """How the names of the processes begin in which vLLM runs a worker and nothing else."""

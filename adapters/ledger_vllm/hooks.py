@@ -18,11 +18,11 @@ from ledger import Recorder
 from ledger_vllm.backend import Backend
 from ledger_vllm.claims import LogClaims
 from ledger_vllm.engine import Engine
+from ledger_vllm.hook_targets import TARGETS, Target
 from ledger_vllm.monitor import Monitor
-from ledger_vllm.reliance import TARGETS, Target
-from ledger_vllm.spawned import record_process_start, spawned_by_vllm
+from ledger_vllm.patching import HookPoint, Patcher
+from ledger_vllm.process_start import record_process_start, spawned_by_vllm
 from ledger_vllm.stages import Stages
-from ledger_vllm.watching import HookPoint, Patcher
 
 _LOG: Final = logging.getLogger("ledger")
 _lock: Final = threading.Lock()

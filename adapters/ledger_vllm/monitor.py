@@ -13,8 +13,8 @@ from weakref import WeakKeyDictionary
 
 from ledger_vllm.claims import Accumulators, held
 from ledger_vllm.parts import Part, current_tag, part_of
+from ledger_vllm.patching import Call, Ended
 from ledger_vllm.stages import Begun, Stages
-from ledger_vllm.watching import Call, Ended
 
 OWN_MODE: Final = "VLLM_COMPILE"
 """The CompilationMode in which vLLM's own backend compiles, and its monitor adds up and logs."""

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from ledger import Event, Importer, UnreadLine
-from ledger_vllm_log.finding import LONGEST, Line, lines
+from ledger_vllm_log.line_filter import LONGEST, Line, lines
+from ledger_vllm_log.message_patterns import meaning_of, says_that_no_engine_came, speaks_of_time
 from ledger_vllm_log.processes import Place
 from ledger_vllm_log.records import Record, has_record, plain, records, speaker_of
 from ledger_vllm_log.stamps import Calendar
-from ledger_vllm_log.starts import Start
-from ledger_vllm_log.wordings import meaning_of, says_that_no_engine_came, speaks_of_time
+from ledger_vllm_log.startups import Start
 
 _CHUNK: Final = 1 << 20
 _HASHED_AT_ONCE: Final = 8

@@ -20,7 +20,7 @@ from ledger import (
 )
 from ledger_vllm.messages import Stated, Told
 from ledger_vllm.parts import WHOLE, Part, part_of
-from ledger_vllm_log.placing import OVERLAPPING, Group, Placed, SoFar, put_all
+from ledger_vllm_log.interval_placement import OVERLAPPING, Group, Placed, SoFar, put_all
 from ledger_vllm_log.records import Record, Speaker
 
 UNCERTAINTY_NS: Final = 1_000_000_000

@@ -22,7 +22,7 @@ from ledger.interchange.exporters import export, exporter_of
 from ledger.storage.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger_datasette import MetadataExporter, exporter
-from ledger_datasette.showing import FACET_SIZE, SHOWN
+from ledger_datasette.table_display import FACET_SIZE, TABLE_DISPLAYS
 from tests.reports.test_html import DATA, HOSTILE, LONG, hostile_events
 
 NAMES = [
@@ -32,7 +32,7 @@ NAMES = [
 NOT_OPENED = ["%41.db", "a?b.db", "a#b.db", "_internal.db", "_internal"]
 
 
-class Shown(HTMLParser):
+class TableDisplay(HTMLParser):
     """What a page of Datasette's shows."""
 
     def __init__(self, text: str) -> None:
@@ -108,8 +108,8 @@ class Served:
         assert [answer.status_code for answer in found] == [200] * len(paths)
         return found
 
-    def show(self, *paths: str) -> list[Shown]:
-        return [Shown(answer.text) for answer in self.get(*paths)]
+    def show(self, *paths: str) -> list[TableDisplay]:
+        return [TableDisplay(answer.text) for answer in self.get(*paths)]
 
     def address(self, table: str | None = None, form: str = "") -> str:
         """Return the address of a table, a view or a query, or else of the ledger."""
@@ -177,9 +177,9 @@ class TestCatalogue:
 
     def test_what_is_shown_is_there(self) -> None:
         assert {name for name, known in schema().items() if not known.is_internal} - {"ledger_info"} == set(
-            SHOWN
+            TABLE_DISPLAYS
         )
-        for name, shown in SHOWN.items():
+        for name, shown in TABLE_DISPLAYS.items():
             assert {shown.by, *shown.facets} <= schema()[name].columns.keys()
 
 
@@ -207,9 +207,9 @@ def test_the_page_of_a_table_or_view_describes_it_and_its_columns(served: Served
     assert shown.descriptions == [relation.description]
     assert shown.columns == relation.columns
     assert shown.errors == []
-    if name in SHOWN:
-        assert f"sorted by {SHOWN[name].by}" in shown.text or "0 records" in shown.text
-        assert {facet.rstrip("0123456789>") for facet in shown.facets} == set(SHOWN[name].facets)
+    if name in TABLE_DISPLAYS:
+        assert f"sorted by {TABLE_DISPLAYS[name].by}" in shown.text or "0 records" in shown.text
+        assert {facet.rstrip("0123456789>") for facet in shown.facets} == set(TABLE_DISPLAYS[name].facets)
 
 
 def test_a_table_can_be_sorted_and_filtered_by_each_column(served: Served) -> None:
@@ -234,7 +234,7 @@ def test_a_saved_query_answers_as_it_does_to_us(served: Served, ledger_file: Pat
     page, rows = served.get(address, f"{address}.json?_shape=array")
     with Ledger.open(ledger_file) as ledger:
         assert rows.json() == json.loads(json.dumps(ledger.sql(saved_queries()[name])))
-    shown = Shown(page.text)
+    shown = TableDisplay(page.text)
     assert shown.errors == []
     assert shown.headings == [saved_queries()[name].splitlines()[0].removeprefix("-- ")]
     assert f"--query {name} " in shown.descriptions[0]
@@ -253,7 +253,7 @@ def test_a_query_hides_no_table_of_its_name(served: Served, name: str) -> None:
 def test_what_is_in_a_ledger_stays_text(tmp_path: Path, text: str) -> None:
     plain = Served(keep(tmp_path / "plain.db", hostile_events("plain")))
     served = Served(keep(tmp_path / "startup.db", hostile_events(text)))
-    for name in [*SHOWN, *(name for name in saved_queries() if name not in schema())]:
+    for name in [*TABLE_DISPLAYS, *(name for name in saved_queries() if name not in schema())]:
         (expected,), (shown,) = plain.show(plain.address(name)), served.show(served.address(name))
         assert sorted(set(shown.tags)) == sorted(set(expected.tags)), name
         assert shown.tags.count("script") == expected.tags.count("script")
@@ -315,7 +315,7 @@ def test_the_commands_together_show_a_ledger(ledger_file: Path, tmp_path: Path) 
         said = iter(serving.stderr.readline, "")
         address = next(found[1] for line in said if (found := re.search(r"running on (\S+)", line)))
         with urllib.request.urlopen(f"{address}/startup/role_totals") as answer:
-            shown = Shown(answer.read().decode())
+            shown = TableDisplay(answer.read().decode())
         assert shown.descriptions == [schema()["role_totals"].description]
     finally:
         serving.terminate()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from ledger import Event, Ledger, LedgerError, parse_event, spoken_of
+from ledger import Event, Ledger, LedgerError, claim_intervals, parse_event
 from ledger.events.models import MilestoneReached
 from ledger.interchange.exporters import export, exporter_of
 from ledger.testing import MemoryLedger, SessionBuilder
@@ -242,10 +242,10 @@ def test_a_claim_that_was_found_by_its_stage_speaks_of_what_it_was_held_against(
     builder.claim(12 * S, 5 * S, source="monitor")
     timeline = MemoryLedger(builder.events).timeline("session")
     assert {cause.cause for cause in timeline.causes} == {"omitted_stage"}
-    assert spoken_of(timeline) == [()]  # its differences show in two others
+    assert claim_intervals(timeline) == [()]  # its differences show in two others
     builder.claim(13 * S, 11 * S + 1, source="engine")
     timeline = MemoryLedger(builder.events).timeline("session")
-    assert spoken_of(timeline) == [(), (("process", outer),)]
+    assert claim_intervals(timeline) == [(), (("process", outer),)]
 
 
 def test_two_claims_of_one_id_keep_what_each_was_held_against(processor: TraceProcessor) -> None:

@@ -685,14 +685,14 @@ def test_inductor_fails_where_the_user_sees_it_and_only_there(
 
 
 def test_the_self_test_finds_all_that_recording_rests_on() -> None:
-    findings = json.loads(python("-m", "ledger_torch.selftest"))
+    findings = json.loads(python("-m", "ledger_torch.self_test"))
     assert [finding["name"] for finding in findings if not finding["found"]] == []
     assert len(findings) == 4
 
 
 def test_the_self_test_says_what_is_turned_off() -> None:
     findings = json.loads(
-        python("-m", "ledger_torch.selftest", TORCHDYNAMO_DISABLE="1", TORCH_DEVICE_BACKEND_AUTOLOAD="0")
+        python("-m", "ledger_torch.self_test", TORCHDYNAMO_DISABLE="1", TORCH_DEVICE_BACKEND_AUTOLOAD="0")
     )
     details = [finding["detail"] for finding in findings if not finding["found"]]
     assert [detail.rpartition(" ")[2] for detail in details] == ["off", "TORCHDYNAMO_DISABLE"]

@@ -31,12 +31,12 @@ from ledger import (
 )
 from ledger.testing import MemoryLedger
 from ledger_vllm.messages import Told, stated, told
-from ledger_vllm_log.finding import LONGEST, LOOKED_AT, lines
 from ledger_vllm_log.importer import LogImporter, importer
-from ledger_vllm_log.placing import Group, Placed, SoFar, put_all
+from ledger_vllm_log.interval_placement import Group, Placed, SoFar, put_all
+from ledger_vllm_log.line_filter import LONGEST, LOOKED_AT, lines
+from ledger_vllm_log.message_patterns import speaks_of_time
 from ledger_vllm_log.records import has_record, plain, records
 from ledger_vllm_log.stamps import Calendar, iso_wall_ns
-from ledger_vllm_log.wordings import speaks_of_time
 from tests.support.reading_logs import LOGS, Imported, S, import_content, line, read
 
 INIT = "init engine (profile, create kv cache, warmup model) took "
@@ -960,8 +960,8 @@ class TestProperties:
     ) -> None:
         content = "took".join(text[i : i + every] for i in range(0, len(text), every)).encode()
         with (
-            mock.patch("ledger_vllm_log.finding._CHUNK", chunk),
-            mock.patch("ledger_vllm_log.finding.LONGEST", longest),
+            mock.patch("ledger_vllm_log.line_filter._CHUNK", chunk),
+            mock.patch("ledger_vllm_log.line_filter.LONGEST", longest),
         ):
             found = list(lines(io.BytesIO(content), len(content), lambda read: None))
         expected, number = list[tuple[int, bytes, bool]](), 1

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from ledger import DoctorCheck
 from ledger_vllm import doctor, plugin
+from ledger_vllm.hook_targets import TARGETS, Target
 from ledger_vllm.messages import Stated, stated
 from ledger_vllm.parts import Part, current_tag, part_of
-from ledger_vllm.reliance import TARGETS, Target
-from ledger_vllm.sources import parameters
+from ledger_vllm.signature_check import parameters
 from tests.fake_vllm.driver import FAKE
 
 MONITOR, BACKEND, ENGINE = "monitor", "backend", "engine"

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from ledger import Ledger, Timeline, reduce
 from ledger.testing import SessionBuilder
 from ledger.timeline.records import Interval
-from ledger_torch.reliance import WALL
+from ledger_torch.hook_targets import WALL
 from ledger_torch.spans import Spans
 from ledger_torch.totals import Totals
 from tests.adapters.test_ledger_torch import PROGRAMS, Recorded

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ledger_torch import reliance
-from ledger_vllm.reliance import TARGETS
+from ledger_torch import hook_targets as reliance
+from ledger_vllm.hook_targets import TARGETS
 from tests.support.paths import TESTS
 
 FOLDER = TESTS / "torch_compat"

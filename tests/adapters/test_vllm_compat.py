@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from ledger_vllm import backend, claims, engine, monitor
+from ledger_vllm.hook_targets import NEWEST, OLDEST, TARGETS
 from ledger_vllm.messages import stated
 from ledger_vllm.parts import is_drafter, part_of
-from ledger_vllm.reliance import NEWEST, OLDEST, TARGETS
 from tests.support.paths import TESTS
 
 FOLDER = TESTS / "vllm_compat"

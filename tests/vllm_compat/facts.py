@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from ledger_vllm.reliance import TARGETS
-from ledger_vllm.sources import Read, parameters
+from ledger_vllm.hook_targets import TARGETS
+from ledger_vllm.signature_check import Read, parameters
 
 MONITOR = "vllm.compilation.monitor"
 DECORATORS = "vllm.compilation.decorators"

@@ -2,8 +2,9 @@
 
 It has vLLM's module paths, names, parameters and order of events (who calls whom, which words are logged
 when, what is added to which accumulator, which exceptions are swallowed) at the places that
-`ledger_vllm.reliance.TARGETS` names and around them, and short sleeps where vLLM works. `FAKE_VLLM_VERSION`
-says which version it acts as: 0.19.1, 0.20.0 or 0.32.0. What a test wants of it, `vllm.config` says.
+`ledger_vllm.hook_targets.TARGETS` names and around them, and short sleeps where vLLM works.
+`FAKE_VLLM_VERSION` says which version it acts as: 0.19.1, 0.20.0 or 0.32.0. What a test wants of it,
+`vllm.config` says.
 """
 
 import os

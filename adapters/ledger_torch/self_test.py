@@ -15,8 +15,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
+from ledger_torch.hook_targets import EVENT_HOOK, METRICS_HOOK, UTILS
 from ledger_torch.hooks import missing
-from ledger_torch.reliance import EVENT_HOOK, METRICS_HOOK, UTILS
 
 _SPAN: Final = "ledger.selftest"
 _ENTRY_POINT: Final = "ledger_torch.autoload:activate"

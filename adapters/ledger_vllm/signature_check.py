@@ -6,7 +6,7 @@ Importing vLLM takes many seconds, and modules of a GPU's worker can't be import
 import ast
 from collections.abc import Callable, Iterator
 
-from ledger_vllm.reliance import Target
+from ledger_vllm.hook_targets import Target
 
 Read = Callable[[str], str | None]
 """Returns the text of a module, by its dotted name; None where there is none."""

@@ -21,9 +21,9 @@ from typing import Final, NamedTuple
 
 from ledger import Event
 from ledger_vllm.messages import Told
+from ledger_vllm_log.message_patterns import Heard, Meaning, Word
 from ledger_vllm_log.processes import Place, Process
 from ledger_vllm_log.records import Record, Speaker
-from ledger_vllm_log.wordings import Heard, Meaning, Word
 
 _OF_MANY: Final = re.compile(r".*Actor")
 """Ray's names for processes are those of their class."""

@@ -1,0 +1,35 @@
+"""How Datasette is to show each table: what stands first, and by what one chooses."""
+
+from typing import Final, NamedTuple
+
+FACET_SIZE: Final = 10
+"""So many values of a column are offered. A start-up has fifty stages, which would fill a screen."""
+
+
+class TableDisplay(NamedTuple):
+    """How a table or a view is shown: in which order, and of which columns the values are offered."""
+
+    by: str
+    is_descending: bool
+    facets: tuple[str, ...]
+
+
+TABLE_DISPLAYS: Final = {
+    "sessions": TableDisplay("started_at", True, ("outcome", "vllm_version", "torch_version")),
+    "processes": TableDisplay("started_at", True, ("session", "outcome", "host")),
+    "session_totals": TableDisplay("max_ns", True, ("session", "role", "activity")),
+    "role_totals": TableDisplay("total_ns", True, ("session", "role", "activity")),
+    "source_totals": TableDisplay("double_counted_ns", True, ("session", "role", "activity", "source")),
+    "intervals": TableDisplay(
+        "duration_ns", True, ("session", "role", "activity", "stage", "source", "outcome")
+    ),
+    "claims": TableDisplay("claimed_ns", True, ("session", "role", "stage", "source", "counts")),
+    "reconciliation": TableDisplay("difference_ns", True, ("session", "role", "source", "main_cause")),
+    "causes": TableDisplay("ns", True, ("session", "cause", "stage")),
+    "anomalies": TableDisplay("ns", True, ("session", "what")),
+    "milestones": TableDisplay("at_ns", False, ("session", "name")),
+    "gaps": TableDisplay("at_ns", False, ("session", "what")),
+    "events": TableDisplay("id", False, ("session", "kind", "source")),
+    "rejected_lines": TableDisplay("id", False, ("file", "reason")),
+}
+"""What is not here has a row or two, or is hidden."""
