@@ -1,6 +1,6 @@
 """Finds out whether this environment's torch reports its compiles to us, by compiling something.
 
-`python -m ledger_torch.selftest` prints the findings as JSON; `compile-ledger doctor` runs it so, in a
+`python -m ledger_torch.self_test` prints the findings as JSON; `compile-ledger doctor` runs it so, in a
 process of its own: a self-test in the program that is recorded would leave a span of ours in what torch keeps
 and writes about its own compiles.
 """

@@ -423,7 +423,7 @@ class TestRegistering:
 
     def test_every_hook_that_was_imported_is_in_place(self, tmp_path: Path) -> None:
         body = (
-            "from ledger_vllm.reliance import TARGETS\nimport importlib\n"
+            "from ledger_vllm.hook_targets import TARGETS\nimport importlib\n"
             "for target in TARGETS:\n    importlib.import_module(target.module)\n"
             "LLM(VllmConfig())\nprint(len(TARGETS))\n"
         )

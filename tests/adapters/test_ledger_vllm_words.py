@@ -276,8 +276,8 @@ class TestSources:
         # The hooks look at functions, doctor at sources.
         code = (
             "import functools, importlib, inspect\nfrom pathlib import Path\n"
-            "from ledger_vllm.doctor import reader\nfrom ledger_vllm.reliance import TARGETS\n"
-            "from ledger_vllm.sources import parameters\n"
+            "from ledger_vllm.doctor import reader\nfrom ledger_vllm.hook_targets import TARGETS\n"
+            "from ledger_vllm.signature_check import parameters\n"
             f"read = reader(Path({str(FAKE)!r}))\n"
             "for target in TARGETS:\n"
             "    module = importlib.import_module(target.module)\n"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ledger_torch import hook_targets as reliance
+from ledger_torch import hook_targets
 from ledger_vllm.hook_targets import TARGETS
 from tests.support.paths import TESTS
 
@@ -63,17 +63,17 @@ def test_the_installed_torch_is_as_kept() -> None:
 
 
 def test_both_stubs_take_one_argument_and_are_called_where_they_are_replaced(facts: dict[str, Any]) -> None:
-    assert facts["hooks"] == {reliance.EVENT_HOOK: ["event"], reliance.METRICS_HOOK: ["metrics"]}
+    assert facts["hooks"] == {hook_targets.EVENT_HOOK: ["event"], hook_targets.METRICS_HOOK: ["metrics"]}
     # By name out of this module's own namespace, which is why replacing its attribute is enough.
     assert set(facts["imported_by_utils"].values()) == {"torch._utils_internal"}
     assert facts["callers"] == {
-        reliance.EVENT_HOOK: [f"{reliance.LOGGER}._log_timed_event"],
-        reliance.METRICS_HOOK: ["record_compilation_metrics"],
+        hook_targets.EVENT_HOOK: [f"{hook_targets.LOGGER}._log_timed_event"],
+        hook_targets.METRICS_HOOK: ["record_compilation_metrics"],
     }
 
 
 def test_events_and_torchs_own_stack_are_what_the_spans_read(facts: dict[str, Any]) -> None:
-    assert set(reliance.EVENT_KEYS) <= set(facts["event_keys"])
+    assert set(hook_targets.EVENT_KEYS) <= set(facts["event_keys"])
     assert facts["logger_getter"] == []
     assert facts["logger_methods"]["get_stack"] == ["self"]
     assert facts["begin_is_reported_before_it_is_open"]
@@ -82,7 +82,9 @@ def test_events_and_torchs_own_stack_are_what_the_spans_read(facts: dict[str, An
 
 def test_control_flow_and_soft_errors_are_classes_of_torchs(facts: dict[str, Any]) -> None:
     known = facts["exceptions"]
-    assert {class_of(*error) for error in (*reliance.CONTROL_FLOW, *reliance.SOFT_ERRORS)} <= set(known)
+    assert {class_of(*error) for error in (*hook_targets.CONTROL_FLOW, *hook_targets.SOFT_ERRORS)} <= set(
+        known
+    )
     # All that restarts an analysis derives from the one class that is named.
     restarts = [name for name in known if name.endswith("RestartAnalysis") and name != "RestartAnalysis"]
     assert {base for name in restarts for base in known[name]} == {"RestartAnalysis"}
@@ -94,10 +96,10 @@ def test_dynamo_answers_just_these_errors_with_eager_execution(facts: dict[str, 
     soft = set(facts["soft_errors"])
     assert "Unsupported" in soft
     # UserError derives from Unsupported where it is not named itself.
-    named = {name for _, name in reliance.SOFT_ERRORS}
+    named = {name for _, name in hook_targets.SOFT_ERRORS}
     assert soft <= named
     assert all(name in soft or set(facts["exceptions"][name]) & soft for name in named)
-    callers = {f"{name}.__call__" for name in (reliance.CONVERTER, reliance.CONVERTER_ENTRY)}
+    callers = {f"{name}.__call__" for name in (hook_targets.CONVERTER, hook_targets.CONVERTER_ENTRY)}
     assert callers <= set(facts["converter"])
 
 
@@ -123,10 +125,10 @@ def test_a_compile_ahead_of_time_is_saved_where_the_adapter_for_vllm_watches(fac
 
 def test_fields_are_timed_by_the_stages_that_claims_name(facts: dict[str, Any]) -> None:
     timed = facts["timed_fields"]
-    for field, stages in reliance.TIMED.items():
+    for field, stages in hook_targets.TIMED.items():
         if field in timed:  # not every field is in every version
             assert sorted((stages.stage, *stages.others)) == timed[field], field
-    of_total = {reliance.FORWARD, reliance.BACKWARD}
+    of_total = {hook_targets.FORWARD, hook_targets.BACKWARD}
     assert of_total <= {stage for stages in timed.values() for stage in stages}
     assert {"duration_us", "start_time_us", "compile_id", "is_forward"} <= set(facts["metrics_fields"])
 
@@ -134,18 +136,18 @@ def test_fields_are_timed_by_the_stages_that_claims_name(facts: dict[str, Any]) 
 def test_older_fields_are_twins_of_the_ones_that_are_claimed(facts: dict[str, Any]) -> None:
     for older, field in facts["legacy_fields"].items():
         if older != "start_time":
-            assert reliance.TWINS[older] == field
-    assert set(reliance.TWINS.values()) <= set(facts["metrics_fields"])
-    assert set(facts["metrics_fields"]) >= reliance.NOT_DURATIONS
+            assert hook_targets.TWINS[older] == field
+    assert set(hook_targets.TWINS.values()) <= set(facts["metrics_fields"])
+    assert set(facts["metrics_fields"]) >= hook_targets.NOT_DURATIONS
 
 
 def test_no_field_that_ends_like_a_duration_is_something_else(facts: dict[str, Any]) -> None:
     numbers = {
         name
         for name, kind in facts["metrics_fields"].items()
-        if name.endswith(tuple(reliance.DURATIONS_END_IN)) and ("int" in kind or "float" in kind)
+        if name.endswith(tuple(hook_targets.DURATIONS_END_IN)) and ("int" in kind or "float" in kind)
     }
-    said = {name for name in numbers - reliance.NOT_DURATIONS if name not in reliance.TWINS}
+    said = {name for name in numbers - hook_targets.NOT_DURATIONS if name not in hook_targets.TWINS}
     words = ("duration", "time", "timeout", "overhead", "latency")
     assert [name for name in said if not any(word in name for word in words)] == []
 
@@ -153,11 +155,11 @@ def test_no_field_that_ends_like_a_duration_is_something_else(facts: dict[str, A
 def test_totals_are_what_their_claims_say_they_add_up(facts: dict[str, Any]) -> None:
     totals = facts["totals"]
     assert totals["report"] == []
-    assert totals["report_names"] == sorted([reliance.WALL_KEY, *reliance.WALL])
-    assert totals["kept"][reliance.LENGTHS] == "dict[str, list[float]]"
+    assert totals["report_names"] == sorted([hook_targets.WALL_KEY, *hook_targets.WALL])
+    assert totals["kept"][hook_targets.LENGTHS] == "dict[str, list[float]]"
     # Both at once: a list is as long as there are spans of its own in either total.
     assert totals["cleared_by"] == ["reset_frame_count"]
-    ((_, names),) = reliance.ACCUMULATED.items()
+    ((_, names),) = hook_targets.ACCUMULATED.items()
     assert totals["without_a_span"] in ([], [f"{name}_ns" for name in names])
 
 
