@@ -160,9 +160,9 @@ class TestCatalogue:
         store = Store.open(path)
         found = store.select("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
         names = [str(name) for (name,) in found]
-        schema = {name: columns_of(store, name) for name in names}
+        columns = {name: columns_of(store, name) for name in names}
         store.close()
-        assert {name: list(relation.columns) for name, relation in schema().items()} == schema
+        assert {name: list(relation.columns) for name, relation in schema().items()} == columns
 
     def test_all_that_is_said_is_a_sentence_on_one_line(self) -> None:
         for relation in schema().values():

@@ -14,6 +14,7 @@ from ledger.analysis.cache_origins import KeyPart, Origins, Part
 from ledger.analysis.cohorts import sides
 from ledger.analysis.comparison import compare
 from ledger.cli import app
+from ledger.cli.console.printing import print_warning
 from ledger.cli.diff import print_comparison
 from ledger.events.rows import to_row
 from ledger.storage.projections import bring_up_to_date
@@ -141,7 +142,7 @@ def test_a_side_is_a_label_an_id_a_file_or_a_name_in_a_file(
     with Ledger.open(vllm) as ledger:
         cold, warm = ledger.sessions()
     for a, b in (("vllm cold", vllm), (cold, f"{vllm}:{warm}"), (f"{vllm}:vllm cold", f"{vllm}:")):
-        of_a, of_b = sides(str(a), str(b), vllm)
+        of_a, of_b = sides(str(a), str(b), vllm, opened_one=print_warning)
         assert (of_a.sessions, of_b.sessions) == ((cold,), (warm,))
     monkeypatch.chdir(vllm.parent)
     assert "A is vllm.db:vllm cold: " in printed("vllm.db:vllm cold", "vllm.db")
@@ -201,7 +202,7 @@ def test_what_can_not_be_compared_is_refused_in_one_line(
 
 def test_what_only_some_sessions_loaded_and_other_keys_are_told(tmp_path: Path) -> None:
     events = [event for name in "123" for event in session(name, name, outcome="completed")]
-    a, b = sides("1", "2", write(tmp_path / "startup.db", events))
+    a, b = sides("1", "2", write(tmp_path / "startup.db", events), opened_one=print_warning)
     block, key = Part("encoder", "Block"), KeyPart("Block", "code_hash")
     variables = [KeyPart(None, f"VLLM_{number:02}") for number in range(12)]
     of_a = Origins({block: "loaded"}, {key: frozenset("x"), **dict.fromkeys(variables, frozenset("x"))})
@@ -220,7 +221,7 @@ def test_what_only_some_sessions_loaded_and_other_keys_are_told(tmp_path: Path) 
 @pytest.mark.parametrize("width", [80, 200])
 def test_no_line_is_wider_than_the_terminal(vllm: Path, starts: Path, width: int) -> None:
     for file, a, b in ((vllm, "vllm cold", "vllm warm"), (starts, "warm", "cold")):
-        of_a, of_b = sides(a, b, file)
+        of_a, of_b = sides(a, b, file, opened_one=print_warning)
         text = io.StringIO()
         console = Console(file=text, width=width, force_terminal=True, color_system=None)
         print_comparison(of_a, of_b, compare(of_a.timelines, of_b.timelines), console)
