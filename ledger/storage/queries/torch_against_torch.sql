@@ -15,16 +15,24 @@ WITH reported AS (
     WHERE c.source = 'torch' AND c.counts = 'total'
     GROUP BY c.session, c.process, c.claim, k.cause
 ),
+measured AS MATERIALIZED ( -- so that SQLite finds a claim's row in it by an index that it makes
+    SELECT session, process, claim, measured_ns
+    FROM reconciliation
+    WHERE source = 'torch' AND measured_ns IS NOT NULL
+),
 fields AS (
     -- The claims that are made of one record of torch's come one right after the other.
     SELECT
-        c.*,
-        r.measured_ns,
+        c.session,
+        c.process,
+        c.claimed_ns,
+        c.data,
+        m.measured_ns,
         json_extract(c.data, '$.field') = 'duration_us' AS is_whole,
         c.claim - row_number() OVER (PARTITION BY c.session, c.process ORDER BY c.claim) AS record
     FROM claims c
-    JOIN reconciliation r USING (session, process, claim)
-    WHERE c.source = 'torch' AND c.counts = 'interval' AND r.measured_ns IS NOT NULL
+    JOIN measured m USING (session, process, claim)
+    WHERE c.source = 'torch' AND c.counts = 'interval'
 ),
 records AS (
     SELECT

@@ -4,11 +4,18 @@ WITH keys AS (
     FROM intervals i
     JOIN json_each(i.data, '$.cache_key') AS part
     WHERE i.stage = 'backend_compile' AND i.source = 'backend'
-    UNION ALL
+    UNION -- The ranks of a session have the same keys, mostly.
     SELECT i.session, i.component, part.key, part.value
     FROM intervals i
     JOIN json_each(i.data, '$.cache_key_env') AS part
     WHERE i.stage = 'backend_compile' AND i.source = 'backend'
+),
+of_session AS (
+    SELECT DISTINCT session, component, part, group_concat(value, ' ') OVER (
+        PARTITION BY session, component, part ORDER BY value
+        ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+    ) AS value
+    FROM keys
 ),
 paired AS (
     SELECT
@@ -17,7 +24,7 @@ paired AS (
         s.started_at,
         lag(k.value) OVER before AS value_before,
         lag(coalesce(s.label, s.session)) OVER before AS label_before
-    FROM keys k
+    FROM of_session k
     JOIN sessions s USING (session)
     WINDOW before AS (PARTITION BY k.component, k.part ORDER BY s.started_at, s.session)
 )
