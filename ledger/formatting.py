@@ -10,15 +10,24 @@ NO_ROLE: Final = "(whole process)"
 _CUT: Final = "…"
 
 
+def three_places(number: float) -> str:
+    """Return a number to three places; never "-0.000"."""
+    return f"{_rounded(number):.3f}"
+
+
 def seconds(ns: object) -> str:
     """Return nanoseconds, also as a row of SQL has them, as seconds to the millisecond; nothing for none."""
-    return "" if ns is None else f"{float(str(ns)) / NS_PER_S:.3f}"
+    return "" if ns is None else three_places(float(str(ns)) / NS_PER_S)
 
 
 def signed(ns: int | None) -> str:
     """Return a difference in nanoseconds as seconds, with its sign; nothing for none."""
-    # Nothing is shown as less than nothing.
-    return "" if ns is None else f"{round(ns / NS_PER_S, 3) or 0.0:+.3f}"
+    return "" if ns is None else f"{_rounded(ns / NS_PER_S):+.3f}"
+
+
+def _rounded(number: float) -> float:
+    # Python rounds -0.0004 to -0.0, and prints its sign.
+    return round(number, 3) or 0.0
 
 
 def cut(text: str, length: int) -> str:

@@ -375,12 +375,13 @@ def _probe(folder: Path) -> None:
 
 def _report(ledger_file: Path, recorded: Recorded) -> None:
     from ledger.cli.console.printing import print_warning
-    from ledger.cli.report import print_report
+    from ledger.reports.reading import read_report
+    from ledger.reports.text import print_report
 
     try:
         with Ledger.open(ledger_file) as ledger:
             print_warning(ledger)
-            print_report(ledger, recorded.session, printer(stderr=True))
+            print_report(read_report(ledger, recorded.session), printer(stderr=True))
     except KeyboardInterrupt:
         _say(f"interrupted: `compile-ledger report {ledger_file}` prints the report")
     except (Exception, SystemExit) as error:  # rich exits where stderr is a pipe that nobody reads

@@ -24,6 +24,7 @@ from ledger.events.redaction import redacted
 from ledger.events.rows import from_row
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import Collected, collect
+from ledger.storage.excerpts import timeline_excerpt
 from ledger.storage.projections import bring_up_to_date, stored_timeline
 from ledger.storage.store import Store, translate_sqlite_error
 from ledger.timeline.replay import ClockAlignment, Replay, clock_alignment
@@ -129,6 +130,12 @@ class Ledger:
     def timeline(self, session: str | None = None) -> Timeline:
         """Return a session, reduced: the newest, or the one of that id or label. Raises UnknownSession."""
         return stored_timeline(self._store, self.session(session))
+
+    def timeline_excerpt(self, session: str, unattributed: int) -> Timeline:
+        """Return a session with a few of its intervals: those without a stop, those that failed, and those
+        with the most unattributed time, at least so many. Raises UnknownSession.
+        """
+        return timeline_excerpt(self._store, self.session(session), unattributed)
 
     def events(self, session: str | None = None) -> Iterator[Event]:
         """Yield a session's events in the order in which they came in. Raises UnknownSession."""

@@ -23,8 +23,8 @@ from ledger.events.rows import to_row
 from ledger.formatting import seconds
 from ledger.reports.html import page, subject_of
 from ledger.reports.html.lanes import picture
+from ledger.reports.html.linked_claims import linked_claims
 from ledger.reports.html.nesting import DEEPEST, Span, nested
-from ledger.reports.html.speaking import held
 from ledger.reports.html.thinning import Thinned, is_looked_for, thinned
 from ledger.storage.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
@@ -229,8 +229,8 @@ def test_a_claim_that_names_its_intervals_in_no_way_that_is_known_is_shown_all_t
     builder.begin()
     builder.claim(11 * SECOND, 5 * SECOND, source="monitor", data={"intervals": said})
     builder.end(20 * SECOND)
-    [one] = held(subject_of(MemoryLedger(builder.events), "session"))
-    assert (one.interval, one.reconciliation.main_cause) == (None, "unmatched")
+    [one] = linked_claims(subject_of(MemoryLedger(builder.events), "session"))
+    assert (one.interval, one.row.reconciliation.main_cause) == (None, "unmatched")
 
 
 def test_two_sessions_stand_side_by_side_on_the_same_scales(ledgers: dict[str, Ledger]) -> None:
@@ -341,7 +341,7 @@ def test_processes_of_two_hosts_are_laid_beside_each_other_and_the_page_says_how
     for builder, start in ((here, 5), (there, 7_000 * SECOND)):
         builder.stop(start + SECOND, builder.start(start, "dynamo", role="encoder"))
     subject = subject_of(MemoryLedger([*here.events, *there.events]), "session")
-    drawn = picture(subject, held(subject))
+    drawn = picture(subject, linked_claims(subject))
     assert [(one.interval.process, one.start_ns) for one in drawn.intervals] == [
         ("here", 0),
         ("there", 3 * SECOND),
@@ -454,7 +454,7 @@ def test_what_somebody_may_look_for_is_drawn_before_what_is_long() -> None:
 def test_the_page_says_how_it_was_thinned_and_marks_where(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ledger.reports.html.thinning.thinned.__defaults__", (200,))
     subject = subject_of(MemoryLedger(deep_session(1_500).events), "session")
-    drawn = picture(subject, held(subject))
+    drawn = picture(subject, linked_claims(subject))
     read = Read(page([subject]))
     told = re.search(
         r"Drawn one by one: (\d+) of 1,500 intervals. The other ([\d,]+), none longer than ([\d.]+) s, "

@@ -1,14 +1,14 @@
-"""Tables on the terminal: rows in, rich tables out. Names from events are no markup."""
+"""Where commands print to: the terminal, or what takes its place."""
 
-from collections.abc import Mapping, Sequence
 from typing import Final
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from ledger.reports.terminal_table import table, table_of
 from ledger.storage.ledger import Ledger
+
+__all__ = ["print_warning", "printer", "table", "table_of"]
 
 _NO_TERMINAL_WIDTH: Final = 1_000
 
@@ -23,44 +23,3 @@ def print_warning(ledger: Ledger) -> None:
     """Say on stderr how a ledger was opened, where that is not as usual."""
     if ledger.warning:
         Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {ledger.warning}"))
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> Table:
-    """Return a table; a column of numbers, or of texts of numbers, is set flush right."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    cells: list[list[Text]] = []
-    for place, column in enumerate(columns):
-        values = [row[place] for row in rows]
-        texts = _column(values)
-        made.add_column(
-            Text(column), justify="right" if all(map(_is_number, texts)) else "left", overflow="fold"
-        )
-        cells.append([Text(text) for text in texts])
-    for row in zip(*cells, strict=True):
-        made.add_row(*row)
-    return made
-
-
-def table_of(rows: Sequence[Mapping[str, object]], title: str | None = None) -> Table:
-    """Return a table of dictionaries that have the same keys."""
-    columns = list(rows[0]) if rows else []
-    return table(columns, [list(row.values()) for row in rows], title)
-
-
-def _column(values: Sequence[object]) -> list[str]:
-    """Return a column as texts: NULL as nothing, and to the millisecond where there are fractions in it."""
-    has_fractions = any(isinstance(value, float) for value in values)
-    return [
-        "" if value is None
-        else f"{value:.3f}" if has_fractions and isinstance(value, (int, float))
-        else str(value)
-        for value in values
-    ]  # fmt: skip
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text or "0")
-    except ValueError:
-        return False
-    return True

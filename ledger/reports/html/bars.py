@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ledger.formatting import NO_ROLE, counted, cut
-from ledger.reports.html.speaking import Held
+from ledger.reports.html.linked_claims import LinkedClaim
 from ledger.reports.html.subject import Subject
+from ledger.reports.model import ReconciledClaim
 from ledger.timeline.records import SourceTotal
 from ledger.vocabulary import ACTIVITY_OF, Activity
 
@@ -27,37 +28,36 @@ class Bar(NamedTuple):
     role: str | None
     ns: int | None = None
     measured_ns: int | None = None
-    """What it is to be held against."""
+    """The measurement to compare it with."""
     kind: str = "head"
     """`head`, `clock`, `source` or `claim`."""
     text: str | None = None
     """What a claim was read from."""
 
 
-def bars(subject: Subject, claims: Sequence[Held]) -> list[Bar]:
+def bars(subject: Subject, claims: Sequence[LinkedClaim]) -> list[Bar]:
     """Return the bars of a session, role by role, the longest first."""
-    timeline = subject.timeline
     sources: defaultdict[Group, list[SourceTotal]] = defaultdict(list)
-    for total in timeline.source_totals:
+    for total in subject.timeline.source_totals:
         sources[total.role, total.activity].append(total)
     by_group = _claims(subject, claims)
     found: list[Bar] = []
-    longest_ns = max((total.max_ns for total in timeline.session_totals), default=0)
-    small = [total for total in timeline.session_totals if total.max_ns * _WORTH <= longest_ns]
-    for total in sorted(timeline.session_totals, key=lambda total: (-total.max_ns, total.role or "")):
+    rows = subject.report.totals.rows
+    longest_ns = max((row.total.max_ns for row in rows), default=0)
+    small = [row.total for row in rows if row.total.max_ns * _WORTH <= longest_ns]
+    for total, slowest, _ in rows:
         group = (total.role, total.activity)
-        said = by_group.pop(group, [])
+        of_group = by_group.pop(group, [])
         if total in small:
             continue
         found.append(Bar(f"{total.role or NO_ROLE} · {total.activity}", total.role))
-        name = subject.process_name(total.slowest_process)
-        found.append(Bar(f"on the clock, {name}", total.role, total.max_ns, None, "clock"))
+        found.append(Bar(f"on the clock, {slowest}", total.role, total.max_ns, None, "clock"))
         found += _sources(subject, sources[group], total.max_ns)
-        found += _said(said, total.role)
+        found += _claim_bars(of_group, total.role)
     for (role, activity), others in by_group.items():
         if max(one.claim.claimed_ns for one in others) * _WORTH > longest_ns:
             found.append(Bar(f"{role or ALL_ROLES} · {activity}", role))
-            found += _said(others, role)
+            found += _claim_bars(others, role)
     if small and found:
         found.append(
             Bar(f"{counted(len(small), 'total')} more, too small to be seen, in the table", None, kind="more")
@@ -65,17 +65,16 @@ def bars(subject: Subject, claims: Sequence[Held]) -> list[Bar]:
     return found
 
 
-def _claims(subject: Subject, claims: Sequence[Held]) -> dict[Group, list[Held]]:
+def _claims(subject: Subject, claims: Sequence[LinkedClaim]) -> dict[Group, list[ReconciledClaim]]:
     """Return the claims about a role's time as a whole, or about a top-level interval of it."""
-    found: defaultdict[Group, list[Held]] = defaultdict(list)
-    for one in claims:
-        claim, interval = one.claim, None
-        if one.interval is not None:
-            interval = subject.timeline.intervals[one.interval]
+    found: defaultdict[Group, list[ReconciledClaim]] = defaultdict(list)
+    for row, place in claims:
+        claim = row.claim
+        interval = None if place is None else subject.timeline.intervals[place]
         if claim.counts in ("total", "ranks"):
-            found[claim.role, ACTIVITY_OF.get(claim.stage or "", "compile")].append(one)
+            found[claim.role, ACTIVITY_OF.get(claim.stage or "", "compile")].append(row)
         elif interval is not None and interval.is_top_level:
-            found[interval.role, interval.activity].append(one)
+            found[interval.role, interval.activity].append(row)
     return found
 
 
@@ -89,18 +88,18 @@ def _sources(subject: Subject, totals: Sequence[SourceTotal], measured_ns: int) 
         yield Bar(f"source {source}, {name}", total.role, total.total_ns, measured_ns, "source")
 
 
-def _said(claims: Sequence[Held], role: str | None) -> Iterator[Bar]:
-    def by_worth(one: Held) -> tuple[bool, bool, int]:
+def _claim_bars(claims: Sequence[ReconciledClaim], role: str | None) -> Iterator[Bar]:
+    def by_worth(one: ReconciledClaim) -> tuple[bool, bool, int]:
         return not one.differs, one.claim.counts not in ("total", "ranks"), -one.claim.claimed_ns
 
-    known = sorted(claims, key=by_worth)
-    shown = known[: max(_AGREEING, min(_CLAIMS, sum(one.differs for one in known)))]
+    shown = sorted(claims, key=by_worth)
+    del shown[max(_AGREEING, min(_CLAIMS, sum(one.differs for one in claims))) :]
     for one in shown:
         claim = one.claim
-        said = cut(claim.text or claim.stage or "", _TEXT)
+        text = cut(claim.text or claim.stage or "", _TEXT)
         yield Bar(
-            f"{claim.source} says: {said}", role, claim.claimed_ns, one.reconciliation.measured_ns, "claim",
+            f"{claim.source} says: {text}", role, claim.claimed_ns, one.reconciliation.measured_ns, "claim",
             claim.text,
         )  # fmt: skip
-    if more := len(known) - len(shown):
+    if more := len(claims) - len(shown):
         yield Bar(f"{counted(more, 'claim')} more in the table below", role, kind="more")

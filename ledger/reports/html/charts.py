@@ -225,14 +225,14 @@ def _labels(axes: _Axes) -> Layers:
 
 def _claims(axes: _Axes) -> Layers:
     """A bar as long as what is claimed, below the interval that it speaks of, and a mark at its end."""
-    said = _chart("claims")
+    marks = _chart("claims")
     colour = alt.condition("datum.differs", alt.value("var(--differs)"), alt.value("var(--agrees)"))
     lengths = (
-        said.transform_filter("datum.has_interval")
+        marks.transform_filter("datum.has_interval")
         .mark_rect(clip=True)
         .encode(x=axes.x("start"), x2="stop:Q", y=axes.y("top"), y2="bottom:Q", fill=colour, tooltip="tip:N")
     )
-    ends = said.mark_point(
+    ends = marks.mark_point(
         shape="diamond", filled=True, clip=True, stroke="var(--paper)", strokeWidth=0.6
     ).encode(
         x=axes.x("stop"), y=axes.y("middle"), fill=colour, tooltip="tip:N",

@@ -6,13 +6,14 @@ from typing import Any, Final, NamedTuple
 
 from ledger.analysis.comparison import compare
 from ledger.formatting import NO_ROLE, NS_PER_S, counted, cut, seconds
+from ledger.reports import model
 from ledger.reports.html import drawing, tables
 from ledger.reports.html.bars import bars
 from ledger.reports.html.lanes import Drawn, Picture, picture
+from ledger.reports.html.linked_claims import LinkedClaim, linked_claims, places_of_claims
 from ledger.reports.html.roles import Roles
-from ledger.reports.html.speaking import Held, held, places_spoken_of
 from ledger.reports.html.subject import Subject
-from ledger.reports.html.tables import Cell, Column, Table, of_ns, of_text
+from ledger.reports.html.tables import Anchors, Cell, Column, Table, of_ns, of_text
 from ledger.vocabulary import ENGINE_READY
 
 LETTERS: Final = "ab"
@@ -83,17 +84,18 @@ class Contents(NamedTuple):
     @property
     def lists(self) -> dict[str, tuple[Column, ...]]:
         """The tables that are lists on a narrow screen, by name, with their columns."""
-        known = [table for section in self.sections for _, table in section.shared]
-        known += [table for section in self.sections for part in section.parts for _, table in part.tables]
-        return {table.name: table.columns for table in known if table.name not in _NARROW}
+        all_tables = [table for section in self.sections for _, table in section.shared]
+        parts = [part for section in self.sections for part in section.parts]
+        all_tables += [table for part in parts for _, table in part.tables]
+        return {table.name: table.columns for table in all_tables if table.name not in _NARROW}
 
 
 class _Side(NamedTuple):
     letter: str
     subject: Subject
-    claims: tuple[Held, ...]
+    claims: tuple[LinkedClaim, ...]
     drawn: Picture
-    anchors: dict[int, str]
+    anchors: Anchors
     listed: list[Drawn]
 
 
@@ -102,10 +104,10 @@ def contents(subjects: Sequence[Subject]) -> Contents:
     roles = Roles(subjects)
     length_ns = max(_SHORTEST_NS, *(subject.length_ns for subject in subjects))
     sides = [_side(letter, subject) for letter, subject in zip(LETTERS, subjects, strict=False)]
-    known_bars = [bars(side.subject, side.claims) for side in sides]
-    longest_ns = max((bar.ns or 0 for of_side in known_bars for bar in of_side), default=0)
+    all_bars = [bars(side.subject, side.claims) for side in sides]
+    longest_ns = max((bar.ns or 0 for of_side in all_bars for bar in of_side), default=0)
     specifications: dict[str, dict[str, Any]] = {}
-    for side, of_side in zip(sides, known_bars, strict=True):
+    for side, of_side in zip(sides, all_bars, strict=True):
         if of_side:
             specifications[f"{side.letter}-bars"] = drawing.bars(of_side, roles, longest_ns)
         if side.drawn.lanes:
@@ -113,8 +115,9 @@ def contents(subjects: Sequence[Subject]) -> Contents:
                 side.subject, side.drawn, roles, length_ns
             )
     sections = [
-        _totals(sides, specifications), _differences(sides), _unattributed(sides),
-        _timeline(sides, specifications), _sources(sides), _processes(sides), _failed(sides), _odd(sides),
+        _totals(sides, specifications), _claims(sides), _unattributed(sides),
+        _timeline(sides, specifications), _sources(sides), _processes(sides), _failed(sides),
+        _anomalies(sides),
     ]  # fmt: skip
     seen = {one.source for subject in subjects for one in subject.timeline.intervals}
     return Contents(
@@ -130,27 +133,23 @@ def contents(subjects: Sequence[Subject]) -> Contents:
 
 
 def _side(letter: str, subject: Subject) -> _Side:
-    claims = held(subject)
+    claims = linked_claims(subject)
     drawn = picture(subject, claims)
-    shown = tables.listed(subject, drawn, places_spoken_of(subject, claims))
-    return _Side(letter, subject, claims, drawn, {one.place: f"{letter}-{one.place}" for one in shown}, shown)
+    shown = tables.listed(subject, drawn, places_of_claims(subject, claims))
+    anchors = {(one.interval.process, one.interval.interval): f"{letter}-{one.place}" for one in shown}
+    return _Side(letter, subject, claims, drawn, anchors, shown)
 
 
 def _head(side: _Side) -> Head:
-    session = side.subject.timeline.session
-    if session is None:
-        return Head(side.letter, side.subject.name, "", "no events", "", "", "")
-    versions = (
-        ("python", session.python_version), ("torch", session.torch_version), ("vllm", session.vllm_version)
-    )  # fmt: skip
-    known = cut(", ".join(f"{name} {version}" for name, version in versions if version), _LONGEST)
+    heading = side.subject.report.heading
+    versions = cut(", ".join(f"{name} {version}" for name, version in heading.versions), _LONGEST)
     ready = [one.at_ns for one in side.drawn.milestones if one.milestone.name == ENGINE_READY]
     times = [f"{ENGINE_READY} after {seconds(ready[0])} s"] if ready else []
     times.append(f"{seconds(side.subject.length_ns)} s from the first event to the last")
     return Head(
-        side.letter, side.subject.name, cut(session.session, _LONGEST), session.outcome,
-        cut(" ".join(tables.names_in(session.command)) or "unknown command", _LONGEST),
-        f"started {session.started_at or 'at an unknown time'}, {known or 'versions unknown'}",
+        side.letter, side.subject.name, cut(heading.session, _LONGEST), heading.outcome,
+        cut(heading.command or "unknown command", _LONGEST),
+        f"started {heading.started_at or 'at an unknown time'}, {versions or 'versions unknown'}",
         "; ".join(times),
     )  # fmt: skip
 
@@ -158,23 +157,19 @@ def _head(side: _Side) -> Head:
 def _totals(sides: Sequence[_Side], specifications: dict[str, dict[str, Any]]) -> Section:
     parts: list[Part] = []
     for side in sides:
-        table = tables.totals(side.subject)
-        part = Part(side.letter, tables=[("Time by role", table)])
-        if not table.rows:
-            part = Part(side.letter, notes=["No interval was recorded."])
+        section = side.subject.report.totals
+        part = _part(side, section, tables.totals(section))
         if f"{side.letter}-bars" in specifications:
             described = f"Bars of the numbers in the tables, of {side.subject.name}"
             part.charts.append(Chart(f"{side.letter}-bars", "bars", described))
         parts.append(part)
     lead = (
         "What passed on the clock for each role, by its top-level intervals, in the slowest process. Roles "
-        "can overlap in time, and are never added up. Below each stands what a source or a claim makes of "
-        "it; the dashed mark is what was measured."
+        "can overlap in time, and are never added up. Below each is what a source or a claim says "
+        "of it; the dashed mark is the measurement."
     )
-    section = Section("totals", "What took the time", lead, parts)
-    if len(sides) == 2:
-        section.shared = _compared(*(side.subject for side in sides))
-    return section
+    shared = _compared(*(side.subject for side in sides)) if len(sides) == len(LETTERS) else []
+    return Section("totals", "What took the time", lead, parts, shared)
 
 
 def _compared(a: Subject, b: Subject) -> list[tuple[str, Table]]:
@@ -206,30 +201,29 @@ def _compared(a: Subject, b: Subject) -> list[tuple[str, Table]]:
     return [("A against B, by role", by_role), ("The same by stage, the largest difference first", by_stage)]
 
 
-def _differences(sides: Sequence[_Side]) -> Section:
+def _claims(sides: Sequence[_Side]) -> Section:
     parts: list[Part] = []
     for side in sides:
-        told = tables.agreement(side.claims)
-        part = Part(side.letter, notes=[told or "Nobody claimed anything."])
-        if side.claims:
-            table = tables.differences(side.subject, side.claims, side.anchors)
-            part.tables.append(("Claims, those that differ most first", table))
+        section = side.subject.report.claims
+        part = Part(side.letter, notes=[section.summary])
+        if section.rows:
+            table = tables.claims(side.subject, section, side.anchors)
+            part.tables.append(("All claims, the largest difference first", table))
         parts.append(part)
     lead = (
-        "What was claimed less what was measured, taken apart into causes that add up to it. The numbers "
+        "What was claimed minus what was measured, split into causes that add up to it. The numbers "
         "after a # are the ids of the intervals, or of the claim."
     )
-    return Section("differences", "Who said otherwise, by how much, and why", lead, parts)
+    return Section("differences", sides[0].subject.report.claims.title, lead, parts)
 
 
 def _unattributed(sides: Sequence[_Side]) -> Section:
     parts: list[Part] = []
     for side in sides:
-        table = tables.unattributed(side.subject, side.anchors)
-        named = [("What nobody accounts for", table)]
-        parts.append(Part(side.letter, tables=named) if table.rows else Part(side.letter, notes=["None."]))
+        section = side.subject.report.unattributed
+        parts.append(_part(side, section, tables.unattributed(section, side.anchors)))
     lead = "Time of an interval in which nothing that it encloses was going on."
-    return Section("unattributed", "What nobody accounts for", lead, parts)
+    return Section("unattributed", sides[0].subject.report.unattributed.title, lead, parts)
 
 
 def _timeline(sides: Sequence[_Side], specifications: dict[str, dict[str, Any]]) -> Section:
@@ -270,8 +264,8 @@ def _thinned(drawn: Picture) -> str:
 def _marks(sides: Sequence[_Side]) -> list[tuple[str, str]]:
     """Return the legend of what is drawn, beside the roles: of what there is."""
     outcomes = {one.interval.outcome for side in sides for one in side.drawn.intervals}
-    claims = {said.held.differs for side in sides for said in side.drawn.claims}
-    known = (
+    claims = {mark.reconciled.differs for side in sides for mark in side.drawn.claims}
+    marks = (
         (bool(outcomes), "top", "top-level: counts in a total"),
         (bool(outcomes & {"abandoned", "open"}), "unended", "abandoned or open: at least so long"),
         ("failed" in outcomes, "failed", "failed"),
@@ -280,58 +274,62 @@ def _marks(sides: Sequence[_Side]) -> list[tuple[str, str]]:
         (True in claims, "claim differs", "claim that differs"),
         (any(side.drawn.milestones for side in sides), "milestone", "milestone"),
     )
-    return [(style, said) for is_drawn, style, said in known if is_drawn]
+    return [(style, text) for is_drawn, style, text in marks if is_drawn]
 
 
 def _sources(sides: Sequence[_Side]) -> Section:
+    sections = [side.subject.report.sources for side in sides]
     parts = [
-        Part(side.letter, tables=[("Whose clock says what", tables.sources(side.subject))])
-        if side.subject.timeline.source_totals
-        else Part(side.letter, notes=["None."])
-        for side in sides
+        _part(side, section, tables.sources(section)) for side, section in zip(sides, sections, strict=True)
     ]
     lead = "One source's intervals alone: their time on the clock, and what adding all of them up would give."
-    return Section("sources", "Whose clock says what", lead, parts)
+    return Section("sources", sections[0].title, lead, parts)
 
 
 def _processes(sides: Sequence[_Side]) -> Section:
-    parts = [Part(side.letter, tables=[("Processes", tables.processes(side.subject))]) for side in sides]
-    return Section("processes", "Processes", "In the order in which they began.", parts)
+    sections = [side.subject.report.processes for side in sides]
+    parts = [
+        _part(side, section, tables.processes(section)) for side, section in zip(sides, sections, strict=True)
+    ]
+    return Section("processes", sections[0].title, "In the order in which they began.", parts)
 
 
 def _failed(sides: Sequence[_Side]) -> Section:
     parts: list[Part] = []
     for side in sides:
-        table = tables.failed(side.subject, side.anchors)
-        found = Part(side.letter, tables=[("What failed", table)])
-        parts.append(found if table.rows else Part(side.letter, notes=["Nothing failed."]))
-    lead = "Stages that an exception left, the first to end first. Control flow by exception is no failure."
-    return Section("failed", "What failed", lead, parts)
+        section = side.subject.report.failed
+        parts.append(_part(side, section, tables.failed(section, side.anchors)))
+    lead = (
+        "Stages that an exception left, in the order in which they ended. Control flow by exception is no "
+        "failure."
+    )
+    return Section("failed", sides[0].subject.report.failed.title, lead, parts)
 
 
-def _odd(sides: Sequence[_Side]) -> Section:
+def _anomalies(sides: Sequence[_Side]) -> Section:
     parts: list[Part] = []
     for side in sides:
-        subject = side.subject
-        known = (
-            ("Anomalies", tables.anomalies(subject)), ("Gaps", tables.gaps(subject)),
-            ("Without an end", tables.unended(subject, side.anchors)),
+        subject, report = side.subject, side.subject.report
+        shown = (
+            (report.anomalies.title, tables.anomalies(report.anomalies)),
+            (report.gaps.title, tables.gaps(report.gaps)),
+            (report.unended.title, tables.unended(report.unended, side.anchors)),
+        )
+        notes = [*report.missing_hooks, *report.clock_notes, *report.ledger_notes]
+        notes += [subject.warning] if subject.warning else []
+        part = Part(
+            side.letter, [cut(note, _LONGEST) for note in notes],
+            tables=[(title, table) for title, table in shown if table.rows],
         )  # fmt: skip
-        part = Part(side.letter, tables=[(title, table) for title, table in known if table.rows])
-        part.notes += [cut(f"Not hooked: {name}", _LONGEST) for name in tables.not_hooked(subject)]
-        clocks = subject.on_clock
-        if clocks.unplaced:
-            names = ", ".join(map(subject.process_name, clocks.unplaced))
-            told = f"Nobody knows when these were beside the others; they begin with them: {names}"
-            part.notes.append(cut(told, _LONGEST))
-        if clocks.domains - len(clocks.unplaced) > 1:
-            part.notes.append(
-                f"There are {clocks.domains} clocks: laid beside each other as well as the wall clocks of "
-                "their hosts agree."
-            )
-        part.notes += [cut(note, _LONGEST) for note in subject.notes]
         if not (part.tables or part.notes):
-            part.notes.append("Nothing.")
+            part.notes.append("None.")
         parts.append(part)
-    lead = "What should not be so in the events, what was not seen, and what has no end."
+    lead = "Contradictions in the events, what was not seen, and what has no end."
     return Section("odd", "Anomalies, gaps, clocks", lead, parts)
+
+
+def _part(side: _Side, section: model.Section[Any], table: Table) -> Part:
+    """Return a section's table, or what to say where there is nothing in it."""
+    if not section.rows:
+        return Part(side.letter, notes=[section.if_empty])
+    return Part(side.letter, tables=[(section.title, table)])

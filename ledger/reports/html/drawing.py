@@ -8,7 +8,7 @@ from ledger.formatting import NO_ROLE, NS_PER_S, counted, cut, seconds, signed
 from ledger.reports.html import charts
 from ledger.reports.html.bars import Bar
 from ledger.reports.html.charts import Row
-from ledger.reports.html.lanes import Drawn, DrawnBlock, Lane, Picture, Reached, Said
+from ledger.reports.html.lanes import ClaimMark, Drawn, DrawnBlock, Lane, Picture, Reached
 from ledger.reports.html.roles import Roles
 from ledger.reports.html.subject import Subject
 
@@ -37,9 +37,9 @@ def timeline(subject: Subject, drawn: Picture, roles: Roles, length_ns: int) -> 
     return charts.timeline(tables, _s(length_ns), max(drawn.rows, 1))
 
 
-def bars(known: Sequence[Bar], roles: Roles, length_ns: int) -> dict[str, Any]:
+def bars(shown: Sequence[Bar], roles: Roles, length_ns: int) -> dict[str, Any]:
     """Return the specification of a session's bars, as long as the longest on the page."""
-    return charts.bars([_bar(number, bar, roles) for number, bar in enumerate(known)], _s(length_ns))
+    return charts.bars([_bar(number, bar, roles) for number, bar in enumerate(shown)], _s(length_ns))
 
 
 def _lane(lane: Lane) -> Row:
@@ -99,11 +99,11 @@ def _block(subject: Subject, drawn: DrawnBlock) -> Row:
     }  # fmt: skip
 
 
-def _claim(said: Said) -> Row:
-    claim, row = said.held.claim, said.held.reconciliation
+def _claim(mark: ClaimMark) -> Row:
+    claim, row = mark.reconciled.claim, mark.reconciled.reconciliation
     because = [
         f"{cause.cause}{f' of {cause.stage}' if cause.stage else ''} {signed(cause.ns)} s"
-        for cause in said.held.causes[:_CAUSES]
+        for cause in mark.reconciled.causes[:_CAUSES]
     ]
     tip = {
         "claim of": claim.source,
@@ -115,12 +115,12 @@ def _claim(said: Said) -> Row:
         "cause": "; ".join(because) or row.main_cause,
         "read from": claim.text,
     }
-    stop_ns = said.at_ns
-    start_ns = stop_ns - claim.claimed_ns if said.has_interval else stop_ns
-    places = (_CLAIM_TOP, _CLAIM_BOTTOM) if said.has_interval else (_TOP, _BOTTOM)
+    stop_ns = mark.at_ns
+    start_ns = stop_ns - claim.claimed_ns if mark.has_interval else stop_ns
+    places = (_CLAIM_TOP, _CLAIM_BOTTOM) if mark.has_interval else (_TOP, _BOTTOM)
     return {
-        "start": _s(start_ns), "stop": _s(stop_ns), **_rows(said.row, *places),
-        "has_interval": said.has_interval, "differs": said.held.differs, "tip": _tip(tip),
+        "start": _s(start_ns), "stop": _s(stop_ns), **_rows(mark.row, *places),
+        "has_interval": mark.has_interval, "differs": mark.reconciled.differs, "tip": _tip(tip),
     }  # fmt: skip
 
 
@@ -165,17 +165,17 @@ def _name(stage: str, component: str | None) -> str:
 
 
 def _plain(data: str) -> str:
-    known: dict[str, object] = json.loads(data)
+    fields: dict[str, object] = json.loads(data)
     return ", ".join(
-        f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in known.items()
+        f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in fields.items()
     )
 
 
-def _tip(known: Mapping[str, str | bool | None]) -> dict[str, str]:
-    """Return what a tooltip says: what is known, one text for each name."""
+def _tip(parts: Mapping[str, str | bool | None]) -> dict[str, str]:
+    """Return what a tooltip says: one text for each name, without those that have none."""
     lengths = {"data": _DATA, "read from": _DATA, "cause": _DATA}
     return {
         name: cut(text, lengths.get(name, _NAME))
-        for name, text in known.items()
+        for name, text in parts.items()
         if isinstance(text, str) and text
     }

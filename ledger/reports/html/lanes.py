@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ledger.formatting import cut
+from ledger.reports.html.linked_claims import LinkedClaim, places_of_claims
 from ledger.reports.html.nesting import Nested, Span, nested
-from ledger.reports.html.speaking import Held, places_spoken_of
 from ledger.reports.html.subject import Subject
 from ledger.reports.html.thinning import Block, thinned
+from ledger.reports.model import ReconciledClaim
 from ledger.timeline.records import Interval, Milestone
 
 _NAME: Final = 120
@@ -53,10 +54,10 @@ class DrawnBlock(NamedTuple):
     row: float
 
 
-class Said(NamedTuple):
-    """A claim's mark: at the end of the interval that it speaks of, or else when it was said."""
+class ClaimMark(NamedTuple):
+    """A claim's mark: at the end of the interval that it speaks of, or else when it was made."""
 
-    held: Held
+    reconciled: ReconciledClaim
     at_ns: int
     row: float
     has_interval: bool
@@ -76,7 +77,7 @@ class Picture(NamedTuple):
     lanes: tuple[Lane, ...]
     intervals: tuple[Drawn, ...]
     blocks: tuple[DrawnBlock, ...]
-    claims: tuple[Said, ...]
+    claims: tuple[ClaimMark, ...]
     milestones: tuple[Reached, ...]
     rows: float
     longest_hidden_ns: int
@@ -94,12 +95,12 @@ class _Thread(NamedTuple):
     spans: list[Span]
 
 
-def picture(subject: Subject, claims: Sequence[Held]) -> Picture:
+def picture(subject: Subject, claims: Sequence[LinkedClaim]) -> Picture:
     """Lay a session out; `claims` are its claims."""
     intervals = subject.timeline.intervals
     threads = _threads(subject)
     nests = [nested(thread.spans) for thread in threads]
-    thin = thinned(nests, intervals, places_spoken_of(subject, claims), subject.length_ns)
+    thin = thinned(nests, intervals, places_of_claims(subject, claims), subject.length_ns)
     milestones = _reached(subject)
     top: float = max((one.row + 1 for one in milestones), default=0)
     lanes: list[Lane] = []
@@ -131,7 +132,7 @@ def picture(subject: Subject, claims: Sequence[Held]) -> Picture:
         tuple(lanes),
         tuple(drawn),
         tuple(blocks),
-        tuple(_said(subject, claims, drawn, heads)),
+        tuple(_claim_marks(subject, claims, drawn, heads)),
         milestones,
         top,
         max((subject.stop_ns(one) - one.start_ns for one in hidden), default=0),
@@ -149,26 +150,26 @@ def _threads(subject: Subject) -> list[_Thread]:
     return sorted(threads, key=lambda thread: (min(thread.spans), thread.process))
 
 
-def _processes(subject: Subject, threads: Sequence[_Thread], claims: Sequence[Held]) -> list[str]:
+def _processes(subject: Subject, threads: Sequence[_Thread], claims: Sequence[LinkedClaim]) -> list[str]:
     """Return the processes that there is anything to draw of, in the order in which they began."""
     seen = {thread.process: min(thread.spans).start_ns for thread in reversed(threads)}
-    for one in claims:
-        if one.interval is None:
-            at_ns = subject.since_start_ns(one.claim.process, one.claim.at_ns)
-            seen.setdefault(one.claim.process, at_ns)
+    for row, interval in claims:
+        if interval is None:
+            process = row.claim.process
+            seen.setdefault(process, subject.since_start_ns(process, row.claim.at_ns))
 
     def began(process: str) -> tuple[str, int, str]:
-        known = subject.processes.get(process)
-        return (known.started_at or "" if known else "", seen[process], process)
+        record = subject.processes.get(process)
+        return (record.started_at or "" if record else "", seen[process], process)
 
     return sorted(seen, key=began)
 
 
 def _title(subject: Subject, process: str) -> str:
-    known = subject.processes.get(process)
-    rank = f" rank {known.rank}" if known and known.rank is not None else ""
+    record = subject.processes.get(process)
+    rank = f" rank {record.rank}" if record and record.rank is not None else ""
     hosts = {other.host for other in subject.timeline.processes} - {None}
-    host = f" on {known.host}" if known and known.host and len(hosts) > 1 else ""
+    host = f" on {record.host}" if record and record.host and len(hosts) > 1 else ""
     return subject.process_name(process) + rank + host
 
 
@@ -176,19 +177,20 @@ def _drawn(one: Nested, interval: Interval, top: float) -> Drawn:
     return Drawn(one.span.place, interval, one.span.start_ns, one.span.stop_ns, top + one.row)
 
 
-def _said(
-    subject: Subject, claims: Sequence[Held], drawn: Sequence[Drawn], heads: dict[str, float]
-) -> list[Said]:
+def _claim_marks(
+    subject: Subject, claims: Sequence[LinkedClaim], drawn: Sequence[Drawn], heads: dict[str, float]
+) -> list[ClaimMark]:
     by_place = {one.place: one for one in drawn}
-    said: list[Said] = []
-    for one in claims[:_CLAIMS]:
-        interval = None if one.interval is None else by_place.get(one.interval)
+    marks: list[ClaimMark] = []
+    for row, place in claims[:_CLAIMS]:
+        interval = None if place is None else by_place.get(place)
+        process = row.claim.process
         if interval is not None:
-            said.append(Said(one, interval.stop_ns, interval.row, True))
-        elif one.claim.process in heads:
-            at_ns = subject.since_start_ns(one.claim.process, one.claim.at_ns)
-            said.append(Said(one, at_ns, heads[one.claim.process], False))
-    return said
+            marks.append(ClaimMark(row, interval.stop_ns, interval.row, True))
+        elif process in heads:
+            at_ns = subject.since_start_ns(process, row.claim.at_ns)
+            marks.append(ClaimMark(row, at_ns, heads[process], False))
+    return marks
 
 
 def _reached(subject: Subject) -> tuple[Reached, ...]:

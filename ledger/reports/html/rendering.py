@@ -35,18 +35,18 @@ def page(subjects: Sequence[Subject]) -> str:
         raise MissingExtra(
             f"a page needs {error.name}, which is not installed: pip install 'compile-ledger[html]'"
         ) from error
-    said = contents(subjects)
+    shown = contents(subjects)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.from_string(_own("page.html.jinja")).render(
-        said=said,
+        shown=shown,
         is_two=len(subjects) == _SIDES,
         version=__version__,
         policy=_policy(scripts),
         style=_own("page.css"),
         scripts=scripts,
-        data=as_json({"charts": said.charts, "lengthS": said.length_s}),
+        data=as_json({"charts": shown.charts, "lengthS": shown.length_s}),
     )
 
 

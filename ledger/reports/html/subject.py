@@ -1,27 +1,20 @@
-"""What a page is about: a session as it reduces to, on one clock, with what else the ledger knows of it."""
+"""What a page shows: a session's report, on one clock."""
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
 from ledger.formatting import cut
+from ledger.reports.model import Report
+from ledger.reports.reading import facts_of
+from ledger.reports.sections import Key, process_names, report_of
 from ledger.storage.ledger import Ledger
 from ledger.timeline.records import Interval, Process
 from ledger.timeline.replay import ClockAlignment
 from ledger.timeline.timeline import Timeline
 
-Key = tuple[str, int]
-"""An interval's process and id, or a claim's."""
-
 _NAME: Final = 80
 """Characters of a name that fit into a heading."""
-
-
-class Known(NamedTuple):
-    """What the ledger knows of an interval beyond its record."""
-
-    error: str | None
-    data: str
 
 
 class Subject:
@@ -29,52 +22,52 @@ class Subject:
 
     def __init__(
         self,
-        timeline: Timeline,
+        report: Report,
         on_clock: ClockAlignment,
-        known: Mapping[Key, Known] | None = None,
-        notes: tuple[str, ...] = (),
+        data: Mapping[Key, str],
+        warning: str | None = None,
     ) -> None:
-        self.timeline: Final = timeline
+        self.report: Final = report
         self.on_clock: Final = on_clock
-        self.notes: Final = notes
-        """What a reader should know of how the ledger was read."""
-        self._known = known or {}
+        self.warning: Final = warning
+        """What a reader should know of how the ledger was opened."""
+        self.process_name: Final = process_names(report.timeline)
+        """Returns a process's name, or else its id."""
+        self._data = data
+
+    @property
+    def timeline(self) -> Timeline:
+        """The session's records."""
+        return self.report.timeline
 
     def since_start_ns(self, process: str, at_ns: int) -> int:
         """Return a time of a process, counted from the session's first event."""
         return at_ns + self.on_clock.offset_ns[process]
 
     def stop_ns(self, interval: Interval) -> int:
-        """Return when an interval ended, on its process's clock; of an open one, until when it is known."""
+        """Return when an interval ended, on its process's clock; of an open one, the last that is known."""
         if interval.stop_ns is not None:
             return interval.stop_ns
         return interval.start_ns + (interval.open_ns or 0)
 
     def error(self, interval: Interval) -> str | None:
         """Return the class of the exception that left an interval."""
-        known = self._known.get((interval.process, interval.interval))
-        return known.error if known else None
+        return self._errors.get((interval.process, interval.interval))
 
     def data(self, interval: Interval) -> str | None:
         """Return what else belongs to an interval, as JSON."""
-        known = self._known.get((interval.process, interval.interval))
-        return known.data if known and known.data != "{}" else None
+        return self._data.get((interval.process, interval.interval))
 
     @cached_property
     def name(self) -> str:
         """The session's label, or else its id."""
-        session = self.timeline.session
-        return cut(session.label or session.session, _NAME) if session else "no session"
+        heading = self.report.heading
+        return cut(heading.label or heading.session, _NAME)
 
     @cached_property
     def processes(self) -> Mapping[str, Process]:
         """The processes by id."""
         return {process.process: process for process in self.timeline.processes}
-
-    def process_name(self, process: str) -> str:
-        """Return a process's name, or else its id; as `report` does."""
-        known = self.processes.get(process)
-        return known.name if known and known.name is not None else process
 
     @cached_property
     def intervals(self) -> Mapping[Key, int]:
@@ -88,38 +81,31 @@ class Subject:
     def length_ns(self) -> int:
         """From the session's first event until the last that a page draws."""
         timeline = self.timeline
-        ends = [self.since_start_ns(known.process, self.stop_ns(known)) for known in timeline.intervals]
+        ends = [self.since_start_ns(one.process, self.stop_ns(one)) for one in timeline.intervals]
         marks = (*timeline.claims, *timeline.milestones)
         ends += [self.since_start_ns(mark.process, mark.at_ns) for mark in marks]
         return max(ends, default=0)
+
+    @cached_property
+    def _errors(self) -> Mapping[Key, str]:
+        failed = self.report.failed.rows
+        return {
+            (row.interval.process, row.interval.interval): row.error
+            for row in failed
+            if row.error is not None
+        }
 
 
 def subject_of(ledger: Ledger, session: str) -> Subject:
     """Read a session of a ledger. Raises UnknownSession, and LedgerError where it can't be read."""
     session = ledger.session(session)
-    known = ledger.sql(
-        "SELECT process, interval, error, data FROM intervals "
-        "WHERE session = ? AND (error IS NOT NULL OR data <> '{}')",
-        [session],
+    clocks = ledger.clock_alignment(session)
+    report = report_of(ledger.timeline(session), facts_of(ledger, session, clocks))
+    return Subject(report, clocks, _data(ledger, session), ledger.warning)
+
+
+def _data(ledger: Ledger, session: str) -> dict[Key, str]:
+    rows = ledger.sql(
+        "SELECT process, interval, data FROM intervals WHERE session = ? AND data <> '{}'", [session]
     )
-    return Subject(
-        ledger.timeline(session),
-        ledger.clock_alignment(session),
-        {
-            (str(row["process"]), int(str(row["interval"]))): Known(_text(row["error"]), str(row["data"]))
-            for row in known
-        },
-        _notes(ledger),
-    )
-
-
-def _notes(ledger: Ledger) -> tuple[str, ...]:
-    notes = [ledger.warning] if ledger.warning else []
-    rejected = ledger.sql("SELECT count(*) AS number FROM rejected_lines")[0]["number"]
-    if rejected:
-        notes.append(f"{rejected} lines of journals are no events: see rejected_lines")
-    return tuple(notes)
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+    return {(str(row["process"]), int(str(row["interval"]))): str(row["data"]) for row in rows}

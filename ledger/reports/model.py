@@ -1,0 +1,194 @@
+"""What a report says of one session: typed sections, which every renderer shows.
+
+Nothing in here is text to be drawn, save titles and sentences. Durations are integer nanoseconds; renderers
+round them to milliseconds. A renderer may show fewer rows than a section has, never others.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from ledger.timeline.reconciliation.causes import UNMATCHED, rounding
+from ledger.timeline.records import (
+    Anomaly,
+    Cause,
+    Claim,
+    Gap,
+    Interval,
+    Process,
+    Reconciliation,
+    SessionTotal,
+    SourceTotal,
+)
+from ledger.timeline.timeline import Timeline
+
+ROUNDING: Final = rounding.__name__
+_AGREE: Final = (None, ROUNDING)
+
+
+class Heading(NamedTuple):
+    """Which session it is."""
+
+    session: str
+    label: str | None
+    outcome: str
+    command: str | None
+    """In one line; None where nobody recorded it."""
+    started_at: str | None
+    versions: tuple[tuple[str, str], ...]
+    """What the session ran with: name and version."""
+    session_count: int
+    """How many sessions the ledger has, this one included."""
+    other_sessions: tuple[str, ...]
+    """The newest of the others, oldest first."""
+
+
+class TotalRow(NamedTuple):
+    """A role's time over the processes."""
+
+    total: SessionTotal
+    slowest: str
+    """The name of the process with the maximum."""
+    open_count: int
+    """Intervals of the role and activity that have no stop yet."""
+
+
+class SourceRow(NamedTuple):
+    """What one source's intervals say of a role's time in one process."""
+
+    process: str
+    """The process's name, as in every row: its id where it has none."""
+    total: SourceTotal
+
+
+class ReconciledClaim(NamedTuple):
+    """A claim, what it is compared with, and why the two differ."""
+
+    process: str
+    claim: Claim
+    reconciliation: Reconciliation
+    causes: tuple[Cause, ...]
+    """The largest first. They add up to the difference."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether it differs by more than rounding explains."""
+        return self.reconciliation.main_cause not in (*_AGREE, UNMATCHED)
+
+    @property
+    def is_unmatched(self) -> bool:
+        """Whether there is no interval to compare it with."""
+        return self.reconciliation.main_cause == UNMATCHED
+
+    @property
+    def size_ns(self) -> int:
+        """The absolute difference."""
+        return abs(self.reconciliation.difference_ns or 0)
+
+
+class IntervalRow(NamedTuple):
+    """One interval."""
+
+    process: str
+    interval: Interval
+    error: str | None = None
+    """The class of the exception that left it."""
+
+    @property
+    def at_least_ns(self) -> int | None:
+        """Its duration; of an open one, the time so far."""
+        interval = self.interval
+        return interval.open_ns if interval.duration_ns is None else interval.duration_ns
+
+
+class ProcessRow(NamedTuple):
+    """One process, and how it ended."""
+
+    name: str
+    process: Process
+    in_stage: str | None
+    """The last stage without a stop, of a process that did not leave."""
+
+
+class AnomalyRow(NamedTuple):
+    """One contradiction in the events."""
+
+    process: str
+    anomaly: Anomaly
+
+
+class GapRow(NamedTuple):
+    """Something that a recorder knows it did not see."""
+
+    process: str
+    gap: Gap
+
+
+class Kind(NamedTuple):
+    """All anomalies, or all gaps, of one name."""
+
+    what: str
+    number: int
+    example: str | None
+
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Section(Generic[Row]):
+    """One question's answer: rows in the order in which they are shown."""
+
+    title: str
+    rows: tuple[Row, ...]
+    if_empty: str = "None."
+    """What to say where there are no rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimSection(Section[ReconciledClaim]):
+    """All claims: those that disagree come first, the largest difference first."""
+
+    @property
+    def differing(self) -> tuple[ReconciledClaim, ...]:
+        """The claims that differ by more than rounding explains."""
+        return tuple(row for row in self.rows if row.differs)
+
+    @property
+    def summary(self) -> str:
+        """How many claims agree, in a sentence."""
+        if not self.rows:
+            return self.if_empty
+        unmatched = sum(row.is_unmatched for row in self.rows)
+        agreeing = len(self.rows) - len(self.differing) - unmatched
+        sentence = f"{agreeing} of {len(self.rows)} claims agree with the measurement"
+        return sentence + (f"; {unmatched} could not be matched to an interval" if unmatched else "")
+
+
+@dataclass(frozen=True, slots=True)
+class KindSection(Section[Row]):
+    """Rows that are also counted by what they are."""
+
+    kinds: tuple[Kind, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a report says of a session."""
+
+    timeline: Timeline
+    """The records that all of it is derived from."""
+    heading: Heading
+    totals: Section[TotalRow]
+    claims: ClaimSection
+    unattributed: Section[IntervalRow]
+    sources: Section[SourceRow]
+    processes: Section[ProcessRow]
+    failed: Section[IntervalRow]
+    unended: Section[IntervalRow]
+    anomalies: KindSection[AnomalyRow]
+    gaps: KindSection[GapRow]
+    missing_hooks: tuple[str, ...]
+    clock_notes: tuple[str, ...]
+    """How well the processes' times can be compared, where that is in doubt."""
+    ledger_notes: tuple[str, ...]
+    """What a reader should know of the ledger: lines it could not read."""

@@ -1,0 +1,158 @@
+"""The report as text, for a terminal: tables that are readable at 80 columns."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from ledger.formatting import NO_ROLE, seconds, signed
+from ledger.reports.model import (
+    ROUNDING,
+    Heading,
+    IntervalRow,
+    Kind,
+    ProcessRow,
+    ReconciledClaim,
+    Report,
+    Section,
+    SourceRow,
+    TotalRow,
+)
+from ledger.reports.terminal_table import table
+
+UNATTRIBUTED_SHOWN: Final = 5
+_CLAIMS_SHOWN: Final = 10
+_CAUSES_SHOWN: Final = 3
+_TEXT_SHOWN: Final = 50
+_ANOMALIES_SHOWN: Final = 10
+_FAILED_SHOWN: Final = 10
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print a report. Empty sections are left out."""
+    _print_heading(report.heading, console)
+    _print_totals(report.totals, console)
+    _print_claims(report, console)
+    _print_unattributed(report.unattributed, console)
+    _print_sources(report.sources, console)
+    _print_processes(report.processes, console)
+    _print_failed(report.failed, console)
+    _print_kinds(report.anomalies.title, "anomaly", report.anomalies.kinds[:_ANOMALIES_SHOWN], console)
+    _print_kinds(report.gaps.title, "not seen", report.gaps.kinds, console)
+    for note in (*report.missing_hooks, *report.ledger_notes):
+        console.print(Text(note), soft_wrap=True)
+
+
+def _print_heading(heading: Heading, console: Console) -> None:
+    label = f" “{heading.label}”" if heading.label else ""
+    versions = ", ".join(f"{name} {version}" for name, version in heading.versions)
+    started_at = heading.started_at or "at an unknown time"
+    console.print(Text(f"Session {heading.session}{label}: {heading.outcome}", style="bold"), soft_wrap=True)
+    console.print(Text(f"  {heading.command or 'unknown command'}"), soft_wrap=True)
+    console.print(Text(f"  started {started_at}, {versions or 'versions unknown'}"))
+    if heading.other_sessions:
+        others = ", ".join(heading.other_sessions)
+        console.print(Text(f"  one of {heading.session_count} sessions; others: {others}"), soft_wrap=True)
+    console.print()
+
+
+def _print_totals(section: Section[TotalRow], console: Console) -> None:
+    if not section.rows:
+        console.print(Text(f"{section.if_empty}\n"))
+        return
+    has_several = any(row.total.process_count > 1 for row in section.rows)
+    has_open = any(row.open_count for row in section.rows)
+    columns = ["role", "activity", "seconds"]
+    columns += ["union", "sum", "processes", "slowest"] if has_several else []
+    columns += ["still open"] if has_open else []
+    cells: list[list[object]] = []
+    for total, slowest, open_count in section.rows:
+        cells.append([total.role or NO_ROLE, total.activity, seconds(total.max_ns)])
+        if has_several:
+            cells[-1] += [seconds(total.union_ns), seconds(total.sum_ns), total.process_count, slowest]
+        if has_open:
+            cells[-1].append(open_count)
+    title = section.title + (" (seconds: of the slowest process)" if has_several else "")
+    console.print(table(columns, cells, title))
+
+
+def _print_claims(report: Report, console: Console) -> None:
+    section = report.claims
+    cells = [
+        [
+            row.claim.source, row.claim.role, row.claim.stage, seconds(row.claim.claimed_ns),
+            seconds(row.reconciliation.measured_ns), seconds(row.reconciliation.difference_ns), _why(row),
+            (row.claim.text or "")[:_TEXT_SHOWN],
+        ]
+        for row in section.differing[:_CLAIMS_SHOWN]
+    ]  # fmt: skip
+    columns = ["source", "role", "stage", "claimed", "measured", "difference", "why", "read from"]
+    _print_table(columns, cells, section.title, console)
+    if section.rows:
+        console.print(Text(section.summary), soft_wrap=True)
+        console.print()
+
+
+def _why(row: ReconciledClaim) -> str:
+    causes = [cause for cause in row.causes if cause.cause != ROUNDING]
+    return ", ".join(
+        f"{cause.cause}{f' of {cause.stage}' if cause.stage is not None else ''} {signed(cause.ns)}"
+        for cause in causes[:_CAUSES_SHOWN]
+    )
+
+
+def _print_unattributed(section: Section[IntervalRow], console: Console) -> None:
+    cells = [
+        [
+            one.role or NO_ROLE, one.stage, one.component, one.source, seconds(one.duration_ns),
+            seconds(one.unattributed_ns),
+        ]
+        for _, one, _ in section.rows[:UNATTRIBUTED_SHOWN]
+    ]  # fmt: skip
+    columns = ["role", "stage", "component", "source", "seconds", "unattributed"]
+    _print_table(columns, cells, section.title, console)
+
+
+def _print_sources(section: Section[SourceRow], console: Console) -> None:
+    cells = [
+        [
+            process, total.role or NO_ROLE, total.activity, total.source, seconds(total.total_ns),
+            seconds(total.naive_sum_ns), seconds(total.double_counted_ns),
+        ]
+        for process, total in section.rows
+    ]  # fmt: skip
+    columns = ["process", "role", "activity", "source", "seconds", "naive sum", "counted twice"]
+    _print_table(columns, cells, section.title, console)
+
+
+def _print_processes(section: Section[ProcessRow], console: Console) -> None:
+    cells = [
+        [
+            name, process.pid, process.rank, process.outcome, in_stage, process.event_count,
+            process.lost_events or None,
+        ]
+        for name, process, in_stage in section.rows
+    ]  # fmt: skip
+    columns = ["process", "pid", "rank", "outcome", "in stage", "events", "lost"]
+    console.print(table(columns, cells, section.title))
+
+
+def _print_failed(section: Section[IntervalRow], console: Console) -> None:
+    cells = [
+        [process, one.role or NO_ROLE, one.stage, one.component, error, seconds(one.duration_ns)]
+        for process, one, error in section.rows[:_FAILED_SHOWN]
+    ]
+    columns = ["process", "role", "stage", "component", "error", "seconds"]
+    _print_table(columns, cells, section.title, console)
+
+
+def _print_kinds(title: str, name: str, kinds: Iterable[Kind], console: Console) -> None:
+    _print_table([name, "number", "for example"], list(kinds), title, console)
+
+
+def _print_table(
+    columns: Sequence[str], cells: Sequence[Sequence[object]], title: str, console: Console
+) -> None:
+    if cells:
+        console.print(table(columns, cells, title))
