@@ -1,7 +1,7 @@
-"""Makes events of what one process logged: intervals by stamp and length, claims, open starts."""
+"""Turns what one process logged into events: intervals by stamp and length, claims, open intervals."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
@@ -18,43 +18,25 @@ from ledger import (
     StageStopped,
     TotalClaimed,
 )
-from ledger_vllm.messages import Stated, Told
+from ledger_vllm.message_patterns import LOGGED_STAGES
+from ledger_vllm.messages import Durations, Occurrence, Stated
 from ledger_vllm.parts import WHOLE, Part, part_of
-from ledger_vllm_log.interval_placement import OVERLAPPING, Group, Placed, SoFar, put_all
+from ledger_vllm_log.interval_placement import Group, Placed, SoFar, put_all
 from ledger_vllm_log.records import Record, Speaker
 
 UNCERTAINTY_NS: Final = 1_000_000_000
-_WHOLE_OF: Final = {
-    "dynamo": "torch_compile",
-    "graph_compile": "torch_compile",
-    "graph_load": "torch_compile",
-    "cache_save": "torch_compile",
-    "aot_load": "torch_compile",
-    "aot_save": "torch_compile",
-    "weights_load": "model_load",
-    "model_init": "model_load",
-}
-"""The stage that each is a part of, whose line comes after it."""
-_WHOLES: Final = frozenset(_WHOLE_OF.values())
-_BEFORE_ENGINE_INIT: Final = _WHOLES - {"torch_compile"} | {"weights_load", "model_init", "engine_init"}
-_OF_A_PART: Final = frozenset(
-    {"torch_compile", "first_run", *(part for part, whole in _WHOLE_OF.items() if whole == "torch_compile")}
+_CONTAINING_STAGES: Final = frozenset(
+    stage.within for stage in LOGGED_STAGES.values() if stage.within is not None
 )
-"""Stages of one part of the model; all others serve the whole process."""
-_WITHOUT_LENGTH: Final[Mapping[str, str]] = {
-    "graph_loaded": "graph_load",
-    "aot_loaded": "aot_load",
-    "aot_load_failed": "aot_load",
-    "aot_saved": "aot_save",
-}
 _MAX_WAITING: Final = 500
-"""Groups that wait for what is around them: a start-up has some tens."""
+"""Groups that wait for the stage around them to be logged; a start-up has a few dozen."""
 _MAX_BEGUN: Final = 100
+"""Announced compiles without an end; a start-up has a few."""
 _RANK_FOLDER: Final = re.compile(r"rank_\d+(?:_\d+)*")
 
 
 class Place(NamedTuple):
-    """Where a line stands: its number in the log, and what logged it."""
+    """Where a line was logged: its number in the log, and the place in the source that logged it."""
 
     line: int
     logged_by: str
@@ -62,19 +44,19 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class _Entry:
-    """What one line told, from then until its place on the time line is known."""
+    """What one line says, until its place on the timeline is known."""
 
     placed: Placed
     part: Part
     data: dict[str, Any]
     kind: Literal["stage", "moment"] = "stage"
-    """A moment is only a place on the time line."""
+    """A moment is only a place on the timeline, and no interval."""
     outcome: Literal["completed", "failed"] = "completed"
-    said: tuple[Stated, ...] = ()
+    claims: tuple[Stated, ...] = ()
     text: str = ""
     claim_data: dict[str, Any] = field(default_factory=dict[str, Any])
     begin: "_Entry | None" = None
-    """The line with which it began, where the stage is between two stamps."""
+    """The line with which it began, where the stage lies between two stamps."""
 
 
 class _Waiting(NamedTuple):
@@ -83,7 +65,7 @@ class _Waiting(NamedTuple):
 
     @property
     def entries(self) -> list[_Entry]:
-        """All of them, the whole first: of equal intervals the one that began first encloses the others."""
+        """All entries, the whole first: of equal intervals the one that started first encloses the others."""
         return self.parts if self.whole is None else [self.whole, *self.parts]
 
     @property
@@ -95,12 +77,12 @@ class _Waiting(NamedTuple):
 @dataclass(slots=True)
 class _Failure:
     at_ns: int | None
-    """None where it had started before."""
+    """None where the process failed after start-up."""
     error: str | None = None
 
 
 class Process:
-    """One process of the log, and the events that it has come to."""
+    """One process of the log, and its events so far."""
 
     def __init__(self, session: str, process: str, speaker: Speaker) -> None:
         self._session: Final = session
@@ -108,10 +90,10 @@ class Process:
         self._speaker = speaker
         self._rank = speaker.rank
         self._component: str | None = None
-        self._knows_component = False
+        self._has_component = False
         self._so_far = SoFar()
         self._parts: list[_Entry] = []
-        """Those whose whole may still come."""
+        """Entries whose containing stage may still be logged."""
         self._waiting: list[_Waiting] = []
         self._begun: list[_Entry] = []
         self._warming: _Entry | None = None
@@ -122,104 +104,107 @@ class Process:
 
     @property
     def has_failed(self) -> bool:
-        """Tell whether it said that it failed."""
+        """Whether it logged that it failed."""
         return self._failed is not None
 
-    def speaks(self, speaker: Speaker, at_ns: int) -> None:
-        """Take over what the process is called now: workers are named late."""
+    def update(self, speaker: Speaker, at_ns: int) -> None:
+        """Take the process's current name and rank: workers get theirs late."""
         self._latest_ns = max(self._latest_ns, at_ns)
         if speaker.name is not None:
             self._speaker = self._speaker._replace(name=speaker.name)
         if speaker.rank is not None:
             self._rank = speaker.rank
 
-    def states(self, record: Record, at_ns: int, place: Place, said: tuple[Stated, ...]) -> Iterator[Event]:
+    def take_durations(
+        self, record: Record, at_ns: int, place: Place, durations: Durations
+    ) -> Iterator[Event]:
         """Take a line that states durations."""
-        first = said[0]
+        first = durations.stated[0]
         part = self._part_of(first.stage, first.tag)
         placed = Placed(first.stage, at_ns, record.unit_ns, round(first.seconds * 1e9))
-        entry = _Entry(placed, part, _data(record, place), said=said, text=record.message)
+        entry = _Entry(
+            placed, part, _data(record, place), claims=tuple(durations.stated), text=record.message
+        )
+        entry.data |= durations.pattern.data
         if first.range is not None:
             entry.data["range"] = first.range
-        if "warmup run together" in record.message:
-            entry.data["includes"] = "first_run"
         if record.repeated is not None:
             entry.data["repeated"] = record.repeated
         entry.claim_data = {name: value for name, value in entry.data.items() if name != "uncertainty_ns"}
         if first.stage == "torch_compile":
-            self._say_how(entry, first.tag)
+            self._describe_compile(entry, first.tag)
         yield from self._take(entry)
 
-    def tells(self, record: Record, at_ns: int, place: Place, told: Told) -> Iterator[Event]:
-        """Take a line that tells of something without a duration."""
+    def take_occurrence(
+        self, record: Record, at_ns: int, place: Place, occurrence: Occurrence
+    ) -> Iterator[Event]:
+        """Take a line that says that something happened, without a duration."""
+        pattern = occurrence.pattern
+        stage = "" if pattern.stage is None else pattern.stage.name
         entry = _Entry(
-            Placed("", at_ns, record.unit_ns, is_moment=True), WHOLE, _data(record, place), "moment"
+            Placed(stage, at_ns, record.unit_ns, is_moment=True), WHOLE, _data(record, place), "moment"
         )
-        if told.what in _WITHOUT_LENGTH:
-            stage = entry.placed.stage = _WITHOUT_LENGTH[told.what]
-            entry.placed.is_moment = False
-            entry.kind, entry.part = "stage", self._part_of(stage, told.tag)
-            entry.data["length"] = "not stated"
-            for name in ("path", "reason", "range"):
-                if (value := getattr(told, name)) is not None:
-                    entry.data[name] = value
-            if stage == "aot_load":
-                entry.data["cache"] = "hit" if told.what == "aot_loaded" else "failed"
-            if told.what == "aot_load_failed":
-                entry.outcome = "failed"
-            yield from self._take(entry)
-        elif told.what == "cache_directory":
-            folder = str(told.path).rstrip("/").rpartition("/")[2]
-            self._component = told.tag or (folder if not _RANK_FOLDER.fullmatch(folder) else None)
-            self._knows_component = True
-        elif told.what == "compile_begins":
-            entry.placed.stage, entry.part = "torch_compile", self._part_of("torch_compile", told.tag)
+        if pattern.name == "cache_directory":
+            folder = str(occurrence.path).rstrip("/").rpartition("/")[2]
+            self._component = occurrence.tag or (folder if not _RANK_FOLDER.fullmatch(folder) else None)
+            self._has_component = True
+        elif pattern.name == "compile_begins":
+            entry.part = self._part_of(stage, occurrence.tag)
             yield from self._take(entry)
             self._begun.append(entry)
             if len(self._begun) > _MAX_BEGUN:
                 yield from self._settle()
                 yield self._open(self._begun.pop(0))
-        elif told.what == "warmup_begins":
-            entry.placed.stage = "warmup"
+        elif pattern.name == "warmup_begins":
             yield from self._take(entry)
             if self._warming is not None:
                 yield from self._settle()
                 yield self._open(self._warming)
             self._warming = entry
-        elif told.what == "warmup_ends" and self._warming is not None:
-            entry.placed.stage, entry.kind, entry.begin = "warmup", "stage", self._warming
-            self._warming = None
-            entry.data["length"] = "between two stamps"
+        elif pattern.name == "warmup_ends":
+            if self._warming is not None:
+                entry.kind, entry.begin = "stage", self._warming
+                self._warming = None
+                entry.data["length"] = "between two stamps"
+                yield from self._take(entry)
+        elif pattern.name == "rank_assigned":
+            self._rank = occurrence.rank
+        else:
+            entry.placed.is_moment = False
+            entry.kind, entry.outcome = "stage", pattern.outcome
+            entry.part = self._part_of(stage, occurrence.tag)
+            details = {"path": occurrence.path, "reason": occurrence.reason, "range": occurrence.range}
+            entry.data["length"] = "not stated"
+            entry.data |= {name: value for name, value in details.items() if value is not None}
+            entry.data |= pattern.data
             yield from self._take(entry)
-        elif told.what == "rank_assigned":
-            self._rank = told.rank
 
-    def reaches(self, milestone: str, at_ns: int) -> Event:
-        """Take a moment that has a name of its own."""
-        return MilestoneReached(**self._next(at_ns), name=milestone)
+    def milestone(self, name: str, at_ns: int) -> Event:
+        """Return a milestone that the process reached."""
+        return MilestoneReached(**self._next(at_ns), name=name)
 
-    def fails(self, at_ns: int, *, is_starting: bool) -> None:
-        """Take its failure: at the start, what it was doing has failed with it."""
+    def fail(self, at_ns: int, *, is_starting: bool) -> None:
+        """Take the process's failure: during start-up, the stages that it was in have failed with it."""
         self._failed = self._failed or _Failure(at_ns if is_starting else None)
 
-    def raised(self, error: str) -> None:
-        """Take the name of an exception: after a failure, the last one is what the process failed with."""
+    def take_exception(self, error: str | None) -> None:
+        """Take an exception's name: the last one after a failure is what the process failed with."""
         if self._failed is not None:
             self._failed.error = error
 
     def end(self) -> Iterator[Event]:
-        """Return what was still to come when the log ended, or the start-up did."""
+        """Yield what was still waiting when the log, or the start-up, ended."""
         yield from self._settle()
         if self._warming is not None:
             yield from self._cut_short(self._warming)
-        # Of the compiles that were announced, all but the last were left in some other way.
+        # Of the compiles that were announced and never ended, only the last was still going on.
         for begun in self._begun[:-1]:
             yield self._open(begun)
         for begun in self._begun[-1:]:
             yield from self._cut_short(begun)
 
     def _cut_short(self, entry: _Entry) -> Iterator[Event]:
-        """Begin an interval in which the log ends, or the process failed."""
+        """Yield an interval that was going on when the log ended, or the process failed."""
         started = self._open(entry)
         yield started
         if self._failed is not None and self._failed.at_ns is not None:
@@ -227,25 +212,25 @@ class Process:
             error = self._failed.error
             yield StageStopped(**self._next(at_ns), interval=started.interval, outcome="failed", error=error)
 
-    def starts_session(self, version: str | None, at_ns: int, wall_ns: int | None) -> Event:
+    def session_started(self, version: str | None, at_ns: int, wall_ns: int | None) -> Event:
         """Return the session's start: this process was the first to introduce itself."""
         versions = {} if version is None else {"vllm": version}
         return SessionStarted(**self._next(at_ns), versions=versions, wall_ns=wall_ns)
 
-    def notes(self, what: str, at_ns: int, detail: str) -> Event:
-        """Return what the log does not say."""
+    def gap(self, what: str, at_ns: int, detail: str) -> Event:
+        """Return a note about something that the log does not contain."""
         return GapNoted(**self._next(at_ns), what=what, detail=detail)
 
-    def ends_session(self, outcome: Literal["completed", "failed"], at_ns: int) -> Event:
-        """Return the session's end: this process said how the start-up went."""
+    def session_ended(self, outcome: Literal["completed", "failed"], at_ns: int) -> Event:
+        """Return the session's end: this process logged how the start-up went."""
         return SessionEnded(**self._next(at_ns), outcome=outcome)
 
-    def leaves(self, outcome: Literal["completed", "failed"]) -> Event:
-        """Return the process's end, after all of its other events but how it joined."""
+    def left(self, outcome: Literal["completed", "failed"]) -> Event:
+        """Return the process's end, after all of its other events except `process_joined`."""
         return ProcessLeft(**self._next(self._latest_ns), outcome=outcome, event_count=self._seq)
 
-    def is_lost(self) -> Event:
-        """Return that the process is gone and never said so, after all of its events."""
+    def lost(self) -> Event:
+        """Return that the process is gone without having left, after all of its events."""
         return ProcessLost(
             session=self._session,
             process=f"{self._process}:lost",
@@ -256,7 +241,10 @@ class Process:
         )
 
     def joined(self, seen_ns: int, ahead_ns: int | None) -> Event:
-        """Return how the process joined, which is known in the end; a wall clock is ahead by `ahead_ns`."""
+        """Return how the process joined, which is known only at the end.
+
+        `ahead_ns` is by how much the wall clock is ahead of the stamps.
+        """
         at_ns = seen_ns if self._began_ns is None else self._began_ns
         return ProcessJoined(
             session=self._session,
@@ -267,42 +255,42 @@ class Process:
             rank=self._rank,
             pid=self._speaker.pid,
             host=self._speaker.host,
-            # Nobody knows it, but it is one clock that all processes of a host were stamped by.
+            # The boot is unknown, but all processes of a host were stamped by one clock.
             boot_id=self._session,
             wall_ns=None if ahead_ns is None else max(0, at_ns + ahead_ns),
         )
 
     def _part_of(self, stage: str, tag: str | None) -> Part:
-        if stage not in _OF_A_PART:
+        if not LOGGED_STAGES[stage].is_of_model_part:
             return WHOLE
         if tag is not None:
-            self._component, self._knows_component = tag, True
-        if not self._knows_component:
+            self._component, self._has_component = tag, True
+        if not self._has_component:
             return WHOLE
-        # What vLLM compiles as an encoder has its class's name for a tag; model tags are in small letters.
+        # The tag of an encoder is its class's name; model tags are in lower case.
         is_encoder = self._component is not None and self._component[:1].isupper()
         return part_of(self._component, is_encoder=is_encoder)
 
-    def _say_how(self, entry: _Entry, tag: str | None) -> None:
-        """Add to a compile how it was announced, and whether it was a load."""
+    def _describe_compile(self, entry: _Entry, tag: str | None) -> None:
+        """Add to a compile when it was announced, and whether it was loaded from a cache."""
         loads = [part.data["cache"] for part in self._parts if part.placed.stage == "aot_load"]
         begun = [one for one in self._begun if tag is None or one.part.component == tag]
         if begun:
             self._begun.remove(begun[-1])
             entry.data["announced_ns"] = begun[-1].placed.stamp_ns
-        graphs = {part.placed.stage for part in self._parts} & OVERLAPPING
+        graphs = {part.placed.stage for part in self._parts} & {"graph_compile", "graph_load"}
         if loads and loads[-1] == "hit":
             entry.data["cache"] = "hit"
         elif begun or "graph_compile" in graphs:
             entry.data["cache"] = "compiled"
-        elif graphs:  # before there was AOT: Dynamo ran, and all graphs were loaded
+        elif graphs:  # before there was AOT, Dynamo ran and all graphs were loaded
             entry.data["cache"] = "hit"
 
     def _take(self, entry: _Entry) -> Iterator[Event]:
-        """Put a line's entry where it belongs, and return what has become settled by it."""
+        """Add a line's entry to those that wait, and yield the events that it settles."""
         stage = entry.placed.stage
-        whole = _WHOLE_OF.get(stage)
-        if self._parts and _WHOLE_OF[self._parts[0].placed.stage] != (whole or stage):
+        whole = LOGGED_STAGES[stage].within
+        if self._parts and LOGGED_STAGES[self._parts[0].placed.stage].within != (whole or stage):
             self._close()
         if stage == "engine_init":
             self._close()
@@ -311,7 +299,7 @@ class Process:
             self._parts.append(entry)
             if len(self._parts) >= _MAX_WAITING:
                 self._close()
-        elif stage in _WHOLES and entry.kind == "stage":
+        elif stage in _CONTAINING_STAGES and entry.kind == "stage":
             self._close(entry)
         else:
             self._close()
@@ -325,13 +313,15 @@ class Process:
             self._parts = []
 
     def _settle(self, engine_init: _Entry | None = None) -> Iterator[Event]:
-        """Give everything that waits its place on the time line, and return its events."""
+        """Place everything that waits on the timeline, and yield its events."""
         self._close()
         waiting, self._waiting = self._waiting, []
         before = 0
         if engine_init is not None:
-            loads = (waited.entries[0].placed.stage in _BEFORE_ENGINE_INIT for waited in waiting)
-            before = max((number + 1 for number, is_load in enumerate(loads) if is_load), default=0)
+            precedes = (
+                LOGGED_STAGES[waited.entries[0].placed.stage].precedes_engine_init for waited in waiting
+            )
+            before = max((number + 1 for number, is_before in enumerate(precedes) if is_before), default=0)
         self._so_far = put_all([waited.group for waited in waiting[:before]], self._so_far)
         around = None if engine_init is None else engine_init.placed
         self._so_far = put_all([waited.group for waited in waiting[before:]], self._so_far, around)
@@ -346,28 +336,28 @@ class Process:
         start_ns = placed.start_ns if entry.begin is None else entry.begin.placed.stop_ns
         yield self._started(entry, interval, start_ns)
         yield StageStopped(**self._next(placed.stop_ns), interval=interval, outcome=entry.outcome)
-        for said in entry.said:
+        for stated in entry.claims:
             claim, self._claims = self._claims, self._claims + 1
-            part = entry.part if said.counts == "interval" else Part(said.role, None)
-            # Ranges overlap one another: what such a line speaks of is not what it times.
-            is_named = said.counts == "interval" and said.stage not in OVERLAPPING
+            part = entry.part if stated.counts == "interval" else Part(stated.role, None)
+            # Of stages that overlap, the message's duration is not that of the interval that ends there.
+            is_named = stated.counts == "interval" and not LOGGED_STAGES[stated.stage].can_overlap
             yield TotalClaimed(
                 **self._next(placed.stop_ns),
                 claim=claim,
-                counts=said.counts,
-                source=said.source,
+                counts=stated.counts,
+                source=stated.source,
                 role=part.role,
                 component=part.component,
-                stage=said.stage,
-                claimed_ns=round(said.seconds * 1e9),
-                resolution_ns=said.resolution_ns,
+                stage=stated.stage,
+                claimed_ns=round(stated.seconds * 1e9),
+                resolution_ns=stated.resolution_ns,
                 text=entry.text,
                 interval=interval if is_named else None,
                 data=entry.claim_data,
             )
 
     def _open(self, entry: _Entry) -> StageStarted:
-        """Begin an interval whose end the log has not."""
+        """Return the start of an interval whose end the log does not have."""
         interval, self._intervals = self._intervals, self._intervals + 1
         return self._started(entry, interval, entry.placed.stop_ns)
 

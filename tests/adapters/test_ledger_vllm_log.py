@@ -11,7 +11,7 @@ from functools import partial
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from unittest import mock
 
 import pytest
@@ -30,11 +30,22 @@ from ledger import (
     reduce,
 )
 from ledger.testing import MemoryLedger
-from ledger_vllm.messages import Told, stated, told
+from ledger_vllm.message_patterns import (
+    DURATIONS,
+    ENGINE_NEVER_CAME,
+    LOGGED_STAGES,
+    NOTICES,
+    OCCURRENCES,
+    DurationPattern,
+    MessagePattern,
+    NoticePattern,
+    OccurrencePattern,
+)
+from ledger_vllm.messages import Notice, durations_in, notice_in, occurrence_in
 from ledger_vllm_log.importer import LogImporter, importer
 from ledger_vllm_log.interval_placement import Group, Placed, SoFar, put_all
 from ledger_vllm_log.line_filter import LONGEST, LOOKED_AT, lines
-from ledger_vllm_log.message_patterns import speaks_of_time
+from ledger_vllm_log.message_meaning import LINE_KEYWORDS, meaning_of, mentions_duration
 from ledger_vllm_log.records import has_record, plain, records
 from ledger_vllm_log.stamps import Calendar, iso_wall_ns
 from tests.support.reading_logs import LOGS, Imported, S, import_content, line, read
@@ -66,7 +77,7 @@ def real(request: pytest.FixtureRequest) -> tuple[str, Imported]:
 
 
 class TestRealLogs:
-    def test_every_line_that_speaks_of_time_is_a_claim(self, real: tuple[str, Imported]) -> None:
+    def test_every_line_that_states_a_duration_is_a_claim(self, real: tuple[str, Imported]) -> None:
         text, imported = real
         crude = re.compile(r" (?:took|takes|time:|in)(?: [\d.]+ GiB(?: memory)? and)? ([\d.]+) ?s")
         found = [
@@ -325,6 +336,89 @@ WORDINGS: list[tuple[str, str, str, str | None]] = [
 ]  # fmt: skip
 
 
+ROWS: Final[Sequence[MessagePattern]] = (*DURATIONS, *OCCURRENCES, *NOTICES)
+
+
+class TestTable:
+    """Every row of the table of messages can be reached, and comes out as it says."""
+
+    @pytest.mark.parametrize("row", [*ROWS, ENGINE_NEVER_CAME], ids=lambda row: row.example)
+    @settings(max_examples=40)
+    @given(data=st.data())
+    def test_whatever_a_row_matches_gets_through_the_line_filter(
+        self, row: MessagePattern, data: st.DataObject
+    ) -> None:
+        message = data.draw(st.from_regex(re.compile(row.pattern, re.DOTALL), fullmatch=True))
+        assert row.keyword in message
+        assert row.keyword.encode() in LINE_KEYWORDS
+        for text in (message, f"[backbone] {message}") if not isinstance(row, NoticePattern) else (message,):
+            if not isinstance(row, DurationPattern) or stated_at_most(text, 10**6):
+                assert row is ENGINE_NEVER_CAME or meaning_of(text) is not None
+
+    @pytest.mark.parametrize("row", DURATIONS, ids=lambda row: row.example)
+    def test_a_duration_comes_out_as_its_interval_and_its_claims(
+        self, log: Callable[..., Imported], row: DurationPattern
+    ) -> None:
+        imported = log(line(row.example))
+        assert imported.unread == []
+        interval, own, *totals = imported.stage(row.stage.name), *imported.claims
+        seconds = re.fullmatch(row.pattern, row.example)
+        assert seconds is not None
+        assert interval.duration_ns == round(float(seconds["seconds"]) * S)
+        assert (own.stage, own.source, own.counts) == (row.stage.name, row.stage.source, "interval")
+        assert (own.claimed_ns, own.text) == (interval.duration_ns, row.example)
+        assert (own.interval is None) == row.stage.can_overlap
+        assert row.data.items() <= imported.data(row.stage.name).items()
+        assert [(one.stage, one.role, one.counts) for one in totals] == [
+            (total.stage.name, total.role, "ranks") for total in row.rank_totals
+        ]
+
+    @pytest.mark.parametrize("row", OCCURRENCES, ids=lambda row: row.example)
+    def test_an_occurrence_comes_out_in_its_stage(
+        self, log: Callable[..., Imported], row: OccurrencePattern
+    ) -> None:
+        before = [line(WARMING)] if row.name == "warmup_ends" else []
+        imported = log(*before, line(row.example, "09:18:04"))
+        assert imported.unread == []
+        assert [one.stage for one in imported.intervals] == ([row.stage.name] if row.stage else [])
+        if row.stage is not None:
+            assert row.data.items() <= imported.data(row.stage.name).items()
+            is_open = row.name in ("compile_begins", "warmup_begins")
+            assert imported.stage(row.stage.name).outcome == ("open" if is_open else row.outcome)
+
+    @pytest.mark.parametrize("row", NOTICES, ids=lambda row: row.example)
+    def test_a_notice_comes_out_under_its_name(self, row: NoticePattern) -> None:
+        assert isinstance(notice := meaning_of(row.example), Notice)
+        assert notice.name == row.name
+
+    @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.example)
+    def test_an_example_is_of_its_own_row_alone(self, row: MessagePattern) -> None:
+        assert [one for one in ROWS if re.fullmatch(one.pattern, row.example, re.DOTALL)] == [row]
+
+    def test_a_stage_is_described_once_and_is_part_of_one_that_is_there(self) -> None:
+        for row in (*DURATIONS, *OCCURRENCES):
+            if row.stage is not None:
+                assert row.stage is LOGGED_STAGES[row.stage.name]
+                assert row.stage.within is None or row.stage.within in LOGGED_STAGES
+
+    @pytest.mark.parametrize(
+        "error", ["AssertionError", "vllm.v1.NoRoute.SomeException: none", "ValueError: x"]
+    )
+    def test_a_failure_has_the_exception_also_without_a_text(
+        self, log: Callable[..., Imported], error: str
+    ) -> None:
+        imported = log(
+            line("Starting torch.compile"), line("EngineCore failed to start."), line(error, "09:18:03")
+        )
+        [stopped] = [event for event in imported.events if isinstance(event, StageStopped)]
+        assert (stopped.outcome, stopped.error) == ("failed", error.partition(":")[0])
+
+
+def stated_at_most(message: str, seconds: float) -> bool:
+    durations = durations_in(message)
+    return durations is None or all(one.seconds <= seconds for one in durations.stated)
+
+
 class TestWordings:
     @pytest.mark.parametrize(("wording", "stage", "source", "range_"), WORDINGS)
     def test_each_is_a_claim_and_an_interval(
@@ -345,40 +439,62 @@ class TestWordings:
         assert imported.unread == []
 
     @pytest.mark.parametrize(
-        ("message", "expected"),
+        ("message", "name", "details"),
         [
-            ("Starting torch.compile", Told("compile_begins")),
-            ("[backbone] Starting torch.compile", Told("compile_begins", "backbone")),
-            (CACHE.format("rank_0_0"), Told("cache_directory", path=CACHE.format("rank_0_0")[23:-25])),
+            ("[backbone] Starting torch.compile", "compile_begins", {"tag": "backbone"}),
+            (CACHE.format("rank_0_0"), "cache_directory", {"path": CACHE.format("rank_0_0")[23:-25]}),
             ("Directly load the compiled graph(s) for dynamic shape from the cache",
-             Told("graph_loaded", range="dynamic shape")),
+             "graph_loaded", {"range": "dynamic shape"}),
             ("Directly load the compiled graph for shape None from the cache",
-             Told("graph_loaded", range="shape None")),
-            ("Directly load AOT compilation from path a/model", Told("aot_loaded", path="a/model")),
+             "graph_loaded", {"range": "shape None"}),
+            ("Directly load AOT compilation from path a/model", "aot_loaded", {"path": "a/model"}),
             ("[x] Compiling model again due to a load failure from a/b, reason: it took 5.0 s, x",
-             Told("aot_load_failed", "x", "a/b", "it took 5.0 s, x")),
-            ("saved AOT compiled function to a/model", Told("aot_saved", path="a/model")),
-            (WARMING, Told("warmup_begins")),
-            (WARM, Told("warmup_ends")),
-            ("Initializing a V1 LLM engine (v0.32.0) with config: x",
-             Told("engine_begins", version="0.32.0")),
-            ("Initializing an LLM engine (v0.6.1.post1) with config: x",
-             Told("engine_begins", version="0.6.1.post1")),
-            ("rank 3 in world size 8 is assigned as DP rank 0", Told("rank_assigned", rank=3)),
-            ("Starting vLLM API server 0 on http://0.0.0.0:8000", Told("server_starts")),
-            ("Starting vLLM server on http://0.0.0.0:8000", Told("server_starts")),
-            ("Cache the graph of compile range (1, 8192) for later use", None),
-            ("torch.compile took 1.50 s in total", None),
-            ("", None),
+             "aot_load_failed", {"tag": "x", "path": "a/b", "reason": "it took 5.0 s, x"}),
+            ("saved AOT compiled function to a/model", "aot_saved", {"path": "a/model"}),
+            (WARMING, "warmup_begins", {}),
+            (WARM, "warmup_ends", {}),
+            ("rank 3 in world size 8 is assigned as DP rank 0", "rank_assigned", {"rank": 3}),
         ],
     )  # fmt: skip
-    def test_what_has_no_duration_is_told(self, message: str, expected: Told | None) -> None:
-        assert told(message) == expected
-        assert message.startswith("torch.compile took") or list(stated(message)) == []
+    def test_what_has_no_duration_is_an_occurrence(
+        self, message: str, name: str, details: dict[str, object]
+    ) -> None:
+        occurrence = occurrence_in(message)
+        assert occurrence is not None
+        assert occurrence.pattern.name == name
+        found = occurrence._asdict()
+        del found["pattern"]
+        assert {key: value for key, value in found.items() if value is not None} == details
+        assert durations_in(message) is None
+
+    @pytest.mark.parametrize(
+        ("message", "name", "detail"),
+        [
+            ("Initializing a V1 LLM engine (v0.32.0) with config: x", "engine", "0.32.0"),
+            ("Initializing an LLM engine (v0.6.1.post1) with config: x", "engine", "0.6.1.post1"),
+            ("Starting vLLM API server 0 on http://0.0.0.0:8000", "ready", None),
+            ("Starting vLLM server on http://0.0.0.0:8000", "ready", None),
+        ],
+    )
+    def test_what_is_about_the_start_up_is_a_notice(
+        self, message: str, name: str, detail: str | None
+    ) -> None:
+        assert notice_in(message) == (name, detail)
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "Cache the graph of compile range (1, 8192) for later use",
+            "torch.compile took 1.50 s in total",
+            "",
+        ],
+    )
+    def test_other_messages_are_neither(self, message: str) -> None:
+        assert (occurrence_in(message), notice_in(message)) == (None, None)
 
     @given(st.text())
     def test_no_text_breaks_it(self, text: str) -> None:
-        assert told(text) is None or stated(text) == ()
+        assert occurrence_in(text) is None or durations_in(text) is None
 
     def test_the_engines_line_gives_claims_of_ranks(self, log: Callable[..., Imported]) -> None:
         for dash in ("—", "-", "--", "â€”", "\ufffd\ufffd\ufffd"):
@@ -773,11 +889,11 @@ class TestCalendar:
     @pytest.mark.parametrize(
         "stamp", ["13-01 00:00:00", "02-30 00:00:00", "11-22 24:00:00", "00-01 00:00:00"]
     )
-    def test_a_stamp_that_is_no_time_is_said_to_be(self, log: Callable[..., Imported], stamp: str) -> None:
+    def test_an_invalid_stamp_is_reported(self, log: Callable[..., Imported], stamp: str) -> None:
         imported = log(f"INFO {stamp} [x.py:1] {COMPILED}")
         assert imported.events == []
         [unread] = imported.unread
-        assert (unread.line, unread.reason) == (1, f"there is no such time as {stamp}")
+        assert (unread.line, unread.reason) == (1, f"the stamp {stamp} is not a valid time")
 
 
 class TestUnread:
@@ -795,12 +911,12 @@ class TestUnread:
             "torch.compile took 99999999999 s in total",
         ],
     )
-    def test_a_line_that_speaks_of_time_in_other_words_is_shown(
+    def test_a_duration_in_an_unknown_wording_is_reported(
         self, log: Callable[..., Imported], message: str
     ) -> None:
         imported = log("", line(message))
         assert imported.events == []
-        assert imported.unread == [UnreadLine(2, "speaks of time in words that are not known", message)]
+        assert imported.unread == [UnreadLine(2, "mentions a duration in an unknown wording", message)]
 
     def test_so_is_one_without_a_stamp(self, log: Callable[..., Imported]) -> None:
         imported = log(COMPILED)
@@ -821,14 +937,14 @@ class TestUnread:
     def test_no_more_than_a_thousand_are_kept(self, log: Callable[..., Imported]) -> None:
         unread = log(*[line("GC took 3.1ms") for _ in range(1_234)]).unread
         assert len(unread) == 1_001
-        assert unread[-1] == UnreadLine(1_234, "234 more such lines up to here: not kept", "")
+        assert unread[-1] == UnreadLine(1_234, "234 more unread lines up to here: not kept", "")
 
     def test_a_broken_encoding_costs_only_its_own_characters(self, log: Callable[..., Imported]) -> None:
         imported = log(b"\xff\xfe\x80 " + line(COMPILED).encode() + b"\n\xc3(\n" + line(WARMING).encode())
         assert [one.text for one in imported.claims] == [COMPILED]
 
     @pytest.mark.parametrize("where", ["before", "after"])
-    def test_a_line_of_10_mb_is_said_not_to_be_read(self, log: Callable[..., Imported], where: str) -> None:
+    def test_a_line_of_10_mb_is_reported_as_unread(self, log: Callable[..., Imported], where: str) -> None:
         long = b"x took 5 s " * 1_000_000
         parts = [long + b"\n", line(COMPILED).encode() + b"\n"]
         imported = log(*(parts if where == "before" else reversed(parts)))
@@ -982,7 +1098,7 @@ class TestProperties:
         assert plain(f"\x1b[1m│ {text}\x1b[0m  │\r\n") == text.replace("**", "")
         [record] = records(plain(text), Calendar())
         assert record.message == "x_y * z — 5.0 s"
-        assert not speaks_of_time(record.message)
+        assert not mentions_duration(record.message)
 
 
 class TestSize:

@@ -1,4 +1,4 @@
-"""Reads logs of vLLM in tests, with what holds for every import; and writes lines as vLLM's logger does."""
+"""Imports vLLM logs in tests, checking what holds for every import; and writes lines as its logger does."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -25,7 +25,7 @@ S = 1_000_000_000
 
 
 class Imported(NamedTuple):
-    """What an import yields, taken apart."""
+    """What an import yields."""
 
     events: list[Event]
     unread: list[UnreadLine]
@@ -60,10 +60,10 @@ class Imported(NamedTuple):
 
 
 def read(path: Path) -> Imported:
-    """Import a file, after what holds for every import."""
-    told_bytes: list[int] = []
-    items = list(importer().read(path, told_bytes.append))
-    assert sum(told_bytes) == importer().size(path)
+    """Import a file, and check what holds for every import."""
+    read_bytes: list[int] = []
+    items = list(importer().read(path, read_bytes.append))
+    assert sum(read_bytes) == importer().size(path)
     events = [item for item in items if not isinstance(item, UnreadLine)]
     sessions = list(dict.fromkeys(event.session for event in events))
     assert sessions == [f"{sessions[0]}-{n}" if n > 1 else sessions[0] for n in range(1, len(sessions) + 1)]
