@@ -5,12 +5,14 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+import ledger
 from ledger import Recorder
 from ledger.recording.settings import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
 from tests.support.processes import Spawn
@@ -18,6 +20,31 @@ from tests.support.processes import Spawn
 # Examples that write files take as long as the disk lets them.
 settings.register_profile("files", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("files")
+
+
+TESTED_IN = "COMPILE_LEDGER_TESTED_IN"
+"""The environment variable that names the folder which the tested package has to be imported from."""
+
+
+def pytest_sessionstart() -> None:
+    """Refuse to test the checkout where the built wheel is to be tested."""
+    folder, file = os.environ.get(TESTED_IN), ledger.__file__
+    if folder and not Path(file).is_relative_to(folder):
+        raise pytest.UsageError(f"ledger is imported from {file}, and not from {TESTED_IN}={folder}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, under pytest-xdist, the tests of a module that share a fixture: it is then made once."""
+    for item in items:
+        if _shares_a_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def _shares_a_fixture(item: pytest.Item) -> bool:
+    definitions: dict[str, Sequence[Any]] = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009
+    of_this_suite = [one for name in definitions for one in definitions[name] if one.baseid]
+    return any(one.scope in ("module", "package", "session") for one in of_this_suite)
 
 
 @pytest.fixture(autouse=True)

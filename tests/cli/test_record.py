@@ -22,7 +22,8 @@ from ledger.events.models import ProcessLeft, ProcessLost
 from ledger.events.rows import to_row
 from ledger.storage.ledger import Ledger
 from ledger.testing import SessionBuilder
-from tests.support.terminals import DEADLINE_S, Terminal, terminal
+from tests.support.terminals import Terminal, terminal
+from tests.support.waiting import DEADLINE_S
 
 # sqlite-utils imports these two where they are installed, which takes longer than all else here.
 UNNEEDED = "import sys; sys.modules.update(numpy=None, pandas=None); "
@@ -41,7 +42,7 @@ def count(number, _):
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
     signal.signal(number, count)
 print("ready", flush=True)
-end = time.monotonic() + 15
+end = time.monotonic() + 60
 while len(counts) < int(sys.argv[1]) and time.monotonic() < end:
     time.sleep(0.01)
 time.sleep(0.2)
@@ -59,7 +60,9 @@ def python(program: str, *args: str) -> tuple[str, ...]:
 
 
 def run(path: Path, *command: str, **rest: Any) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(arguments(path, *command), capture_output=True, timeout=60, check=False, **rest)
+    return subprocess.run(
+        arguments(path, *command), capture_output=True, timeout=DEADLINE_S, check=False, **rest
+    )
 
 
 def rows(path: Path, query: str) -> list[dict[str, object]]:
@@ -327,7 +330,7 @@ class TestSignals:
         assert b"Session " in stderr
 
     def test_that_end_the_command_end_us_after_it(self, path: Path) -> None:
-        command = arguments(path, "sh", "-c", "echo ready; exec sleep 60")
+        command = arguments(path, "sh", "-c", "echo ready; exec sleep 600")
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
@@ -374,14 +377,16 @@ with recorder.stage("torch_compile", role="encoder", source="monitor"):
     with recorder.stage("dynamo", source="backend"):
         while not pathlib.Path(sys.argv[1]).exists():
             time.sleep(0.01)
-time.sleep(1)
+while not pathlib.Path(sys.argv[2]).exists():
+    time.sleep(0.01)
 """
-        go_on = tmp_path / "go on"
-        with terminal(arguments(path, *python(program, str(go_on)))) as screen:
+        go_on, end = tmp_path / "go on", tmp_path / "end"
+        with terminal(arguments(path, *python(program, str(go_on), str(end)))) as screen:
             for text in (f"torch_compile {INTO} dynamo", "encoder"):
                 screen.wait_for(text)
             go_on.touch()
             screen.wait_for("compiled so far: encoder ")
+            end.touch()
             assert screen.finish() == 0
         assert b"compiled so far" not in screen.output
         assert b"Time by role" in screen.output
@@ -414,12 +419,13 @@ print("the end has no line's end", end="")
 import os, time
 from ledger import Recorder
 recorder = Recorder.from_environment()
+reading, writing = os.pipe()
 if os.fork() == 0:
     recorder.milestone("left behind")
     os.write(1, b"child %d here\\n" % os.getpid())
-    time.sleep(60)
-os.wait3(os.WNOHANG)
-time.sleep(0.5)
+    os.write(writing, b"recorded")
+    time.sleep(600)
+os.read(reading, 8)
 recorder.milestone("gone")
 """
         with terminal(arguments(path, *python(program))) as screen:
@@ -459,7 +465,7 @@ import sqlite3, sys, time
 from ledger import Recorder
 with Recorder.from_environment().stage("dynamo", role="encoder", source="backend"):
     pass
-end = time.monotonic() + 15
+end = time.monotonic() + 60
 found = []
 while not found and time.monotonic() < end:
     time.sleep(0.1)

@@ -6,7 +6,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from unittest import mock
@@ -16,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Ledger, Recorder
-from ledger.recording import journal
+from ledger.clock import monotonic_ns
+from ledger.recording import event_writer, journal
 from ledger.recording.journal import JournalWriter, journal_folder, journals, read_lines
 from ledger.storage.verification import verify
+from ledger.testing import FakeClock
 from tests.support.journals import one_journal
 from tests.support.processes import Spawn, exit_code
 
@@ -210,15 +211,17 @@ class TestFullDisk:
     ) -> None:
         recorder = Recorder.open(path)
         journal_folder(path).touch()
-        with mock.patch("ledger.recording.event_writer._OPEN_AGAIN_AFTER_NS", 300_000_000):
+        now_ns = FakeClock(monotonic_ns())
+        with mock.patch.object(event_writer, "monotonic_ns", now_ns):
             for number in range(4):
                 recorder.milestone(f"lost {number}")
-        [warning] = caplog.records
-        assert "events are not recorded" in warning.message
-        journal_folder(path).unlink()
-        recorder.milestone("too early to look again")
-        time.sleep(0.35)
-        recorder.milestone("after")
+            [warning] = caplog.records
+            assert "events are not recorded" in warning.message
+            journal_folder(path).unlink()
+            now_ns.advance(event_writer._OPEN_AGAIN_AFTER_NS - 1)
+            recorder.milestone("too early to look again")
+            now_ns.advance(1)
+            recorder.milestone("after")
         recorder.close()
         with Ledger.open(path) as ledger:
             gaps = ledger.sql("SELECT what, count FROM gaps")

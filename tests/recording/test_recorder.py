@@ -255,13 +255,14 @@ class TestDecorator:
 
     def test_a_coroutine_is_timed_to_its_end(self, path: Path, recorder: Recorder) -> None:
         @recorder.stage("model_load")
-        async def load() -> str:
-            await asyncio.sleep(0.02)
-            return "loaded"
+        async def load() -> tuple[int, int]:
+            before_ns = monotonic_ns()
+            await asyncio.sleep(0.001)
+            return before_ns, monotonic_ns()
 
-        assert asyncio.run(load()) == "loaded"
+        before_ns, after_ns = asyncio.run(load())
         [(start, stop)] = intervals(path)
-        assert stop.at_ns - start.at_ns >= 19_000_000
+        assert start.at_ns <= before_ns < after_ns <= stop.at_ns
 
 
 class TestOutcome:
@@ -418,16 +419,12 @@ def use_everything(recorder: Recorder) -> None:
 
 def test_importing_the_recorder_imports_what_it_needs_and_no_more() -> None:
     program = """
-import json, sys, time
-import pydantic
-class Warm(pydantic.BaseModel): x: int
-before = time.perf_counter()
+import json, sys
 import ledger
-print(json.dumps([time.perf_counter() - before, sorted(sys.modules)]))
+print(json.dumps(sorted(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
-    took, modules = json.loads(done.stdout)
-    print(f"`import ledger` took {took * 1000:.0f} ms beyond pydantic")
+    modules = json.loads(done.stdout)
     for name in (
         "sqlite3",
         "sqlite_utils",

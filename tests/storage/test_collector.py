@@ -19,7 +19,7 @@ from ledger.storage.store import Store
 from ledger.storage.verification import verify
 from tests.support.collecting import GONE, collect_at, joined, keys, left, milestones, rows
 from tests.support.journals import one_journal, write
-from tests.support.processes import Spawn, as_nobody, exit_code, needs_root
+from tests.support.processes import Spawn, as_nobody, exit_code, has_ended, needs_root, wait_for_end
 
 
 class Killed(BaseException):
@@ -202,8 +202,7 @@ class TestWhoIsGone:
 
     def test_one_that_ended_and_was_not_asked_for_yet_is_gone(self, path: Path, spawn: Spawn) -> None:
         child = spawn(lambda: write(path, "p", [joined("p")]))
-        while Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-            time.sleep(0.01)
+        wait_for_end(child)
         assert collect_at(path).removed == 1
         assert exit_code(child) == 0
 
@@ -322,8 +321,7 @@ class TestTogether:
 
         children = [spawn(work) for _ in range(4)]
         seen = [0]
-        ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        while any(os.waitid(os.P_PID, child, ended) is None for child in children):
+        while not all(map(has_ended, children)):
             if path.exists():
                 with Ledger.open(path) as ledger:
                     seen.append(int(str(ledger.sql("SELECT count(*) AS n FROM events")[0]["n"])))

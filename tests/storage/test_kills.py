@@ -3,56 +3,42 @@
 200 kills: of a process that records alone, of eight at once in one session and a collector beside them, and
 of collectors of a full folder. A writer counts each call in memory that it shares with the test, after the
 call has returned: the count of a killed one says what must be there. Each event carries its writer and its
-number, so that it can be looked for.
+number, so that it can be looked for. The moment of a kill is drawn as a number of calls, and not as a time,
+so that it falls into the work however busy the machine is.
 """
 
 import json
-import mmap
 import os
 import random
 import signal
 import sqlite3
-import struct
 import threading
-import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
 from ledger import Ledger, Recorder
-from ledger.recording.journal import journal_folder, journals
+from ledger.recording.journal import journal_folder, journals, read_lines
 from ledger.recording.settings import FILE_VARIABLE, SESSION_VARIABLE
 from ledger.storage import collector
 from ledger.storage.verification import verify
-from tests.support.processes import Spawn, exit_code
+from tests.support.processes import Spawn, exit_code, has_ended
+from tests.support.shared_counters import SharedCounters
+from tests.support.waiting import wait_until
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
-]
+pytestmark = pytest.mark.slow
 
 ALONE = 80
 ROUNDS_OF_EIGHT = 10
 COLLECTORS = 30
-LONGEST_S = 0.02
+CALLS_AT_MOST = 600
+SPIN_AT_MOST = 5_000
+"""Turns of an empty loop: a fraction of a millisecond, in which a writer makes a few calls."""
+BATCHES_AT_MOST = 8
 THREADS_AT_MOST = 4
-
-
-class Acknowledged:
-    """How many calls of each writer have returned, in memory that outlives it."""
-
-    def __init__(self, writers: int) -> None:
-        self._memory = mmap.mmap(-1, 8 * writers)
-        self.writers = writers
-
-    def count(self, writer: int, calls: int) -> None:
-        """Called by the writer: so many of its calls have returned."""
-        struct.pack_into("=Q", self._memory, 8 * writer, calls)
-
-    def of(self, writer: int) -> int:
-        return int(struct.unpack_from("=Q", self._memory, 8 * writer)[0])
 
 
 class Writers:
@@ -60,7 +46,7 @@ class Writers:
 
     def __init__(self, path: Path, spawn: Spawn, writers: int) -> None:
         self.path = path
-        self.acknowledged = Acknowledged(writers)
+        self.acknowledged = SharedCounters(writers)
         self.sessions: set[str] = set()
         self._spawn = spawn
         self._started = 0
@@ -71,6 +57,11 @@ class Writers:
         self._started += threads
         self.sessions.add(session)
         return self._spawn(lambda: self._process(session, range(first, first + threads)))
+
+    def wait_for_calls(self, calls: int) -> None:
+        """Wait until so many more calls have returned, whichever process made them."""
+        before = self.acknowledged.total()
+        wait_until(lambda: self.acknowledged.total() >= before + calls, f"{calls} calls")
 
     def _process(self, session: str, writers: range) -> None:
         os.nice(10)  # the test must get its turn to kill
@@ -90,7 +81,7 @@ class Writers:
         def returned() -> None:
             nonlocal called
             called += 1
-            self.acknowledged.count(writer, called)
+            self.acknowledged[writer] = called
 
         while True:
             outer = recorder.start("torch_compile", data=data())
@@ -109,12 +100,12 @@ class Writers:
         Ledger.open(self.path).close()
         connection = sqlite3.connect(self.path)
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        found: dict[int, Counter[int]] = {writer: Counter() for writer in range(self.acknowledged.writers)}
+        found: dict[int, Counter[int]] = {writer: Counter() for writer in range(len(self.acknowledged))}
         for (data,) in connection.execute("SELECT data FROM events WHERE data IS NOT NULL"):
             event = json.loads(data)
             found[event["w"]][event["n"]] += 1
         for writer, numbers in found.items():
-            acknowledged = self.acknowledged.of(writer)
+            acknowledged = self.acknowledged[writer]
             assert set(numbers.values()) <= {1}
             # The one call that had not returned may have got so far or not.
             assert sorted(numbers) in (list(range(acknowledged)), list(range(acknowledged + 1)))
@@ -154,17 +145,43 @@ def chance() -> random.Random:
     return random.Random(seed)
 
 
+def spin(chance: random.Random) -> None:
+    """Let a moment pass, so that a kill does not always meet what was just waited for."""
+    for _ in range(chance.randrange(SPIN_AT_MOST)):
+        continue
+
+
 def kill(pid: int) -> bool:
     """Kill a child and return whether it was alive until then."""
     os.kill(pid, signal.SIGKILL)
     return exit_code(pid) == -signal.SIGKILL
 
 
+def test_no_count_is_read_by_halves(spawn: Spawn) -> None:
+    """The proofs below rest on it. Every byte differs between the two values, so a torn one is neither."""
+    values = (0x0101010101010101, 0xFEFEFEFEFEFEFEFE)
+
+    def write() -> None:
+        while True:
+            for value in values:
+                counters[1] = value
+
+    counters = SharedCounters(2)
+    counters[1] = values[0]
+    pid = spawn(write)
+    seen: Counter[int] = Counter()
+    wait_until(lambda: bool(seen.update(counters[1] for _ in range(1_000))) or len(seen) > 1, "both values")
+    seen.update(counters[1] for _ in range(200_000))
+    assert kill(pid)
+    assert seen.keys() == set(values)
+
+
 def test_a_process_that_is_killed_loses_nothing(path: Path, spawn: Spawn, chance: random.Random) -> None:
     writers = Writers(path, spawn, ALONE)
     for number in range(ALONE):
         pid = writers.start(f"session {number}")
-        time.sleep(chance.uniform(0, LONGEST_S))
+        writers.wait_for_calls(chance.randint(0, CALLS_AT_MOST))
+        spin(chance)
         assert kill(pid)
         if number % 10 == 0:
             collector_may_run(path)
@@ -184,9 +201,10 @@ def test_eight_processes_of_one_session_that_are_killed_lose_nothing(
     for number in range(ROUNDS_OF_EIGHT):
         pids = [writers.start(f"session {number}", threads.pop()) for _ in range(8)]
         pids.append(spawn(collect_all_the_while))
+        writers.wait_for_calls(chance.randint(0, 4 * CALLS_AT_MOST))
         chance.shuffle(pids)
         for pid in pids:
-            time.sleep(chance.uniform(0, LONGEST_S / 2))
+            spin(chance)
             assert kill(pid)
     writers.check()
     writers.check_outcomes()
@@ -197,26 +215,28 @@ def test_a_collector_that_is_killed_loses_nothing_and_adds_nothing(
 ) -> None:
     def collect_slowly() -> None:
         # Many small transactions: many moments between them.
-        with mock.patch.object(collector, "_BATCH_LINES", 300):
+        with (
+            mock.patch.object(collector, "_BATCH_LINES", 300),
+            mock.patch.object(collector, "read_lines", counting(batches)),
+        ):
             Ledger.open(path).close()
 
+    batches = SharedCounters(1)
     writers = Writers(path, spawn, COLLECTORS * 20)
     killed = attempts = 0
-    takes_s = 0.05
     while killed < COLLECTORS:
         attempts += 1
         assert attempts < COLLECTORS * 6
         if len(journals(journal_folder(path))) < 2:
             pids = [writers.start(f"session {attempts}") for _ in range(3)]
-            time.sleep(LONGEST_S)
+            writers.wait_for_calls(4 * CALLS_AT_MOST)
             assert all(map(kill, pids))
-        started = time.monotonic()
+        batches[0] = 0
         pid = spawn(collect_slowly)
-        time.sleep(chance.uniform(0, takes_s))
-        if kill(pid):
-            killed += 1
-        else:
-            takes_s = max(0.005, min(takes_s, time.monotonic() - started))
+        wanted = chance.randint(1, BATCHES_AT_MOST)
+        wait_until(lambda p=pid, n=wanted: batches[0] >= n or has_ended(p), f"{wanted} batches")
+        spin(chance)
+        killed += kill(pid)
     writers.check()
     writers.check_outcomes()
 
@@ -225,3 +245,13 @@ def collector_may_run(path: Path) -> None:
     """Collect what is there so far, as `compile-ledger record` does all the while."""
     if journals(journal_folder(path)):
         Ledger.open(path).close()
+
+
+def counting(batches: SharedCounters) -> Callable[..., object]:
+    """Return the collector's `read_lines`, counting the batches that it begins."""
+
+    def read(*arguments: object) -> object:
+        batches[0] += 1
+        return read_lines(*arguments)  # type: ignore[arg-type]
+
+    return read

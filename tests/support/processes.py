@@ -22,3 +22,13 @@ def as_nobody() -> None:
 def exit_code(pid: int) -> int:
     """Wait for a child and return its exit code, or minus the signal that killed it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def has_ended(pid: int) -> bool:
+    """Return whether a child has ended; it can be waited for afterwards all the same."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def wait_for_end(pid: int) -> None:
+    """Wait until a child has ended, and leave it a zombie: its pid is its own until it is waited for."""
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)

@@ -7,11 +7,11 @@ import select
 import subprocess
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-DEADLINE_S = 20.0
+from tests.support.waiting import DEADLINE_S, wait_until
 
 
 class Terminal:
@@ -83,9 +83,3 @@ def terminal(command: list[str], **rest: Any) -> Iterator[Terminal]:
             opened.process.kill()
             opened.process.wait()
         os.close(opened.ours)
-
-
-def wait_until(is_so: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while not is_so():
-        assert time.monotonic() < end, f"did not come: {what}"

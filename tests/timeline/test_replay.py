@@ -281,5 +281,5 @@ class TestWatch:
                 assert watch.stdout is not None
                 assert b"process" in os.read(watch.stdout.fileno(), 4096)
                 watch.send_signal(signal.SIGINT)
-                _, errors = watch.communicate(timeout=20)
+                _, errors = watch.communicate(timeout=120)
         assert (watch.returncode, errors) == (0, b"")
