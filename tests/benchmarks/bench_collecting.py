@@ -4,7 +4,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measuring import Goal
+from measuring import Figure, Goal, rounds
 
 from ledger import Recorder
 from ledger.recording.journal import journal_folder
@@ -23,9 +23,10 @@ def main() -> None:
         for _ in range(_EVENTS // 2):
             with recorder.stage("torch_compile", role="encoder", source="monitor", component="VisionBlock"):
                 pass
-        seconds = min(_collect(path, Path(name) / f"{round_}.db") for round_ in range(_ROUNDS))
+        seconds = min(_collect(path, Path(name) / f"{round_}.db") for round_ in range(rounds(_ROUNDS)))
         recorder.close()
-    print(f"Collecting {_EVENTS:,} events: {_EVENTS / seconds:,.0f} a second")
+    print(f"Collecting {_EVENTS:,} events")
+    print(Figure("events a second", _EVENTS / seconds, "1/s"))
     print(Goal("time for 100,000 events", seconds / _EVENTS * 100_000, 1.0, "s"))
 
 

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measuring import Goal
+from measuring import Figure, Goal, rounds
 
 from ledger import Ledger
 
@@ -38,7 +38,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with_us, without_us = (_printed(folder, ["-c", _HOOK_COST], on=on) for on in (True, False))
-        pairs = [[_printed(folder, [str(_PROGRAM)], on=on) for on in (False, True)] for _ in range(_PAIRS)]
+        pairs = [
+            [_printed(folder, [str(_PROGRAM)], on=on) for on in (False, True)] for _ in range(rounds(_PAIRS))
+        ]
         with Ledger.open(folder / "bench.db") as ledger:
             session = ledger.sessions()[-1]
             events = int(
@@ -51,7 +53,9 @@ def main() -> None:
     cost_us = with_us - without_us
     on = statistics.median(recorded for _, recorded in pairs)
     print("Recording a real cold compile")
-    print(f"  the hook adds {cost_us:.1f} us an event, of which there are {events}, to {on:.2f} s")
+    print(Figure("the hook adds, an event", cost_us, "µs"))
+    print(Figure("recorded", events, "events"))
+    print(Figure("a recorded compile, at the median", on, "s"))
     print(Goal("of the wall time", 100 * events * cost_us / 1e6 / on, 1.0, "%"))
     print(f"  pairs without and with, s: {', '.join(f'{a:.2f} {b:.2f}' for a, b in pairs)}")
 

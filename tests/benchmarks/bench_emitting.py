@@ -1,10 +1,12 @@
 """A start and stop pair on the emitting thread, beside opentelemetry-sdk's span and two bare writes."""
 
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
-from measuring import Goal, per_call_us
+from measuring import Figure, Goal, per_call_us, rounds
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -12,6 +14,16 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from ledger import Recorder
 
 _CALLS = 5_000
+_IMPORTS = 7
+_IMPORT = """
+import time
+import pydantic
+class Model(pydantic.BaseModel): number: int
+start = time.perf_counter()
+import ledger
+print(time.perf_counter() - start)
+"""
+"""What importing us takes beyond what pydantic needs to make its first model."""
 _NAMES = {"role": "encoder", "component": "Qwen2_5_VisionBlock"}
 
 
@@ -27,13 +39,33 @@ def main() -> None:
         environ = per_call_us(lambda: os.environ.get("COMPILE_LEDGER"), _CALLS)
         from_environment = per_call_us(Recorder.from_environment, _CALLS)
     peer = _opentelemetry()
-    print("Emitting: one interval, its start and its stop, in microseconds on the emitting thread")
-    print(f"  two bare os.write {floor:.2f}, this recorder {ours:.2f}, opentelemetry-sdk {peer:.2f}")
+    print("Emitting: one interval, its start and its stop, on the emitting thread")
+    for name, measured in (
+        ("two bare os.write", floor),
+        ("this recorder", ours),
+        ("opentelemetry-sdk", peer),
+    ):
+        print(Figure(name, measured, "µs"))
     print(Goal("of an opentelemetry span", ours / peer, 0.5, "times"))
     print(Goal("of two bare writes", ours / floor, 3.0, "times"))
-    print("Recording off, in microseconds a call")
-    print(f"  dict.get {look_up:.3f}, os.environ.get {environ:.3f}, a stage of a disabled recorder {off:.3f}")
-    print(Goal("Recorder.from_environment(), of os.environ.get", from_environment / environ, 2.0, "times"))
+    print("Recording off, a call")
+    for name, measured in (
+        ("dict.get", look_up),
+        ("os.environ.get", environ),
+        ("Recorder.from_environment()", from_environment),
+        ("a stage of a disabled recorder", off),
+    ):
+        print(Figure(name, measured, "µs"))
+    print(Goal("of os.environ.get", from_environment / environ, 2.0, "times"))
+    print("Importing")
+    print(
+        Goal("`import ledger`, beyond pydantic", min(_import_ms() for _ in range(rounds(_IMPORTS))), 60, "ms")
+    )
+
+
+def _import_ms() -> float:
+    ran = subprocess.run([sys.executable, "-c", _IMPORT], stdout=subprocess.PIPE, text=True, check=True)
+    return float(ran.stdout) * 1e3
 
 
 def _ours(folder: Path) -> float:
