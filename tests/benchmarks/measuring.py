@@ -1,4 +1,4 @@
-"""How the benchmarks measure: the smallest of several rounds, and a line a result, which `run.py` reads back."""
+"""How the benchmarks measure: the smallest of several rounds. Each result is a line, which `run.py` keeps."""
 
 import gc
 import os

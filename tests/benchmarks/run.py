@@ -1,4 +1,4 @@
-"""Runs every benchmark, each in a process of its own, and appends what they measured to the history: `make bench`.
+"""Runs every benchmark, each in a process of its own, and appends the results to the history: `make bench`.
 
 `history.jsonl` has one line a run:
 
@@ -7,8 +7,8 @@
     machine   cores, cpu (its model's name), load (the one-minute average when the run began), python, torch
     rounds    the most rounds that a measurement was the best of, where BENCH_ROUNDS limited them; else null
     note      $BENCH_NOTE: what one should know to read the numbers; else null
-    results   by benchmark, the figures and goals in the order in which they were printed: name, measured, unit
-              and, of a goal, limit. A ratio stands beside the figures that it is the ratio of.
+    results   by benchmark, its figures and goals in the order in which they were printed: name, measured,
+              unit and, of a goal, limit. A ratio stands beside the figures that it is the ratio of.
 
 Numbers of two machines, or of two loads, don't compare; ratios do, roughly.
 """
