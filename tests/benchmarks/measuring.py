@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _ROUNDS_AT_MOST: Final = int(os.environ.get("BENCH_ROUNDS", "100"))
-_LINE: Final = re.compile(r"  (.+): (\S+) (\S+)(?: \(at most (\S+)\): (?:met|NOT MET))?")
+_NUMBER: Final = r"(-?[\d.]+(?:e[-+]\d+)?)"
+_LINE: Final = re.compile(rf"  (.+): {_NUMBER} (\S+)(?: \(at most {_NUMBER}\): (?:met|NOT MET))?")
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,9 @@ def read_back(line: str) -> Figure | Goal | None:
     if (found := _LINE.fullmatch(line.rstrip("\n"))) is None:
         return None
     name, measured, unit, limit = found.groups()
-    try:
-        if limit is None:
-            return Figure(name, float(measured), unit)
-        return Goal(name, float(measured), float(limit), unit)
-    except ValueError:
-        return None
+    if limit is None:
+        return Figure(name, float(measured), unit)
+    return Goal(name, float(measured), float(limit), unit)
 
 
 def rounds(number: int) -> int:

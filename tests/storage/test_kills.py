@@ -35,6 +35,9 @@ ALONE = 80
 ROUNDS_OF_EIGHT = 10
 COLLECTORS = 30
 CALLS_AT_MOST = 600
+ENOUGH_CALLS = 900
+ENOUGH_CALLS_OF_EIGHT = 200
+"""Then a writer waits to be killed: on a busy machine it would write on and on while others get a turn."""
 SPIN_AT_MOST = 5_000
 """Turns of an empty loop: a fraction of a millisecond, in which a writer makes a few calls."""
 BATCHES_AT_MOST = 8
@@ -44,24 +47,27 @@ THREADS_AT_MOST = 4
 class Writers:
     """Starts processes that record until they are killed, and knows what each of them must have left."""
 
-    def __init__(self, path: Path, spawn: Spawn, writers: int) -> None:
+    def __init__(self, path: Path, spawn: Spawn, writers: int, enough: int = ENOUGH_CALLS) -> None:
         self.path = path
+        self.enough = enough
         self.acknowledged = SharedCounters(writers)
         self.sessions: set[str] = set()
         self._spawn = spawn
         self._started = 0
+        self._before = 0
 
     def start(self, session: str, threads: int = 1) -> int:
         """Start a process with so many writing threads; return its pid."""
         first = self._started
         self._started += threads
-        self.sessions.add(session)
+        if session not in self.sessions:
+            self.sessions.add(session)
+            self._before = self.acknowledged.total()
         return self._spawn(lambda: self._process(session, range(first, first + threads)))
 
     def wait_for_calls(self, calls: int) -> None:
-        """Wait until so many more calls have returned, whichever process made them."""
-        before = self.acknowledged.total()
-        wait_until(lambda: self.acknowledged.total() >= before + calls, f"{calls} calls")
+        """Wait until so many calls of the newest session have returned, whichever process made them."""
+        wait_until(lambda: self.acknowledged.total() >= self._before + calls, f"{calls} calls")
 
     def _process(self, session: str, writers: range) -> None:
         os.nice(10)  # the test must get its turn to kill
@@ -72,7 +78,7 @@ class Writers:
         self._write(recorder, writers[0])
 
     def _write(self, recorder: Recorder, writer: int) -> None:
-        """Record intervals in intervals and claims for ever; every call says its writer and its number."""
+        """Record intervals in intervals and claims; every call says its writer and its number."""
         called = 0
 
         def data() -> dict[str, object]:
@@ -83,7 +89,7 @@ class Writers:
             called += 1
             self.acknowledged[writer] = called
 
-        while True:
+        while called < self.enough:
             outer = recorder.start("torch_compile", data=data())
             returned()
             inner = recorder.start("dynamo", parent=outer, data=data())
@@ -94,6 +100,7 @@ class Writers:
             returned()
             recorder.stop(outer, data=data())
             returned()
+        threading.Event().wait()
 
     def check(self) -> None:
         """Collect, and hold the ledger against what was acknowledged."""
@@ -197,11 +204,11 @@ def test_eight_processes_of_one_session_that_are_killed_lose_nothing(
             collector_may_run(path)
 
     threads = [chance.randint(1, THREADS_AT_MOST) for _ in range(ROUNDS_OF_EIGHT * 8)]
-    writers = Writers(path, spawn, sum(threads))
+    writers = Writers(path, spawn, sum(threads), ENOUGH_CALLS_OF_EIGHT)
     for number in range(ROUNDS_OF_EIGHT):
         pids = [writers.start(f"session {number}", threads.pop()) for _ in range(8)]
         pids.append(spawn(collect_all_the_while))
-        writers.wait_for_calls(chance.randint(0, 4 * CALLS_AT_MOST))
+        writers.wait_for_calls(chance.randint(0, 8 * ENOUGH_CALLS_OF_EIGHT))
         chance.shuffle(pids)
         for pid in pids:
             spin(chance)
