@@ -1,4 +1,9 @@
-"""The sides of a comparison: which sessions a name on the command line stands for, and which count."""
+"""The cohorts of a comparison: which sessions a name stands for, and which of them count.
+
+`diff` and `check` follow the same two rules. A name is FILE, for its newest session, FILE:NAME, or NAME in
+the ledger at hand; FILE is the longest beginning that is a file. A session counts whose times are those of
+a whole start-up: see `why_left_out`.
+"""
 
 import os
 from collections.abc import Callable, Sequence
@@ -19,6 +24,16 @@ class LeftOut(NamedTuple):
     session: str
     why: str
 
+    def __str__(self) -> str:
+        return f"{self.session} {self.why}"
+
+
+class Place(NamedTuple):
+    """The ledger that a name speaks of, and the name in there: None for the newest session."""
+
+    file: Path
+    name: str | None
+
 
 class Side(NamedTuple):
     """The sessions that a name stands for."""
@@ -35,56 +50,76 @@ class Side(NamedTuple):
         return tuple(timeline.session.session for timeline in self.timelines if timeline.session)
 
 
+def why_left_out(timeline: Timeline, *, may_run: bool = False) -> str | None:
+    """Return why a session's times are not those of a whole start-up; None where they are.
+
+    They are where it completed or the engine became ready, whatever happened to it later. What was imported
+    has no processes of a host that could tell how they ended, and counts as it is. `may_run` lets every
+    session count that is not over yet.
+    """
+    if timeline.session is None:
+        return "has no events"
+    outcome = timeline.session.outcome
+    if outcome == "completed" or any(milestone.name == ENGINE_READY for milestone in timeline.milestones):
+        return None
+    if outcome == "running" and (may_run or all(process.host is None for process in timeline.processes)):
+        return None
+    how = "failed" if outcome == "failed" else f"is {outcome}"
+    return f"{how}, and has not reached {ENGINE_READY}"
+
+
+def place_of(text: str, ledger: Path) -> Place:
+    """Return the place that FILE, FILE:NAME or NAME speaks of; `ledger` is where a NAME is looked up."""
+    ends = [len(text), *(at for at in reversed(range(len(text))) if text[at] == ":")]
+    for end in filter(None, ends):
+        if _is_ledger(Path(text[:end])):
+            return Place(Path(text[:end]), text[end + 1 :] or None)
+    return Place(ledger, text)
+
+
+def sessions_of(place: Place, ledger: Ledger) -> list[str]:
+    """Return the ids of the sessions at a place, oldest first; `ledger` is the one there.
+
+    Raises UnknownSession.
+    """
+    if place.name is None:
+        return [ledger.session()]
+    try:
+        return ledger.find_sessions(place.name)
+    except UnknownSession as error:
+        raise UnknownSession(f"{error}; for another ledger write FILE or FILE:NAME") from None
+
+
 def sides(a: str, b: str, ledger: Path, *, opened_one: Callable[[Ledger], None]) -> tuple[Side, Side]:
-    """Read what two names stand for; `ledger` is where what is no file is looked up.
+    """Read what two names stand for; `ledger` is where a NAME is looked up.
 
     `opened_one` is called with each ledger that is opened.
 
     Raises LedgerError where a name stands for nothing that can be compared, or both for the same session.
     """
-    places = (_place(a, ledger), _place(b, ledger))
+    places = [place_of(name, ledger) for name in (a, b)]
+    for name, place in zip((a, b), places, strict=True):
+        if not _is_ledger(place.file):
+            raise LedgerError(
+                f"{name}: no such file, and no ledger {ledger} to look it up in; -l FILE names one"
+            )
     opened: dict[Path, Ledger] = {}
     try:
-        for file, _ in places:
-            if file not in opened:
-                opened[file] = Ledger.open(file)
-                opened_one(opened[file])
-        found = [_sessions(opened[file], name) for file, name in places]
+        for place in places:
+            if place.file not in opened:
+                opened[place.file] = Ledger.open(place.file)
+                opened_one(opened[place.file])
+        found = [sessions_of(place, opened[place.file]) for place in places]
         if both := [session for session in found[0] if session in found[1]]:
             raise LedgerError(f"{both[0]} is on both sides; name two that have no session in common")
-        read = [
-            side_of(name, opened[file], sessions)
-            for name, (file, _), sessions in zip((a, b), places, found, strict=True)
-        ]
-        return read[0], read[1]
+        of_a, of_b = (
+            side_of(name, opened[place.file], sessions)
+            for name, place, sessions in zip((a, b), places, found, strict=True)
+        )
+        return of_a, of_b
     finally:
         for each in opened.values():
             each.close()
-
-
-def _place(name: str, ledger: Path) -> tuple[Path, str | None]:
-    """Return the ledger that a name speaks of, and the name in there: FILE, FILE:NAME, or one in `ledger`."""
-    file, colon, inside = name.rpartition(":")
-    if _is_there(Path(name)):
-        return Path(name), None
-    if colon and _is_there(Path(file)):
-        return Path(file), inside or None
-    if not _is_there(ledger):
-        raise LedgerError(f"{name}: no such file, and no ledger {ledger} to look it up in; -l FILE names one")
-    return ledger, name
-
-
-def _is_there(file: Path) -> bool:
-    return os.path.isfile(file) or bool(journals(journal_folder(file)))
-
-
-def _sessions(ledger: Ledger, name: str | None) -> list[str]:
-    if name is None:
-        return [ledger.session()]
-    try:
-        return ledger.find_sessions(name)
-    except UnknownSession as error:
-        raise UnknownSession(f"{error}; FILE or FILE:NAME is one of another ledger") from None
 
 
 def side_of(name: str, ledger: Ledger, sessions: Sequence[str]) -> Side:
@@ -93,27 +128,16 @@ def side_of(name: str, ledger: Ledger, sessions: Sequence[str]) -> Side:
     left_out: list[LeftOut] = []
     for session in sessions:
         timeline = ledger.timeline(session)
-        if why := _why_left_out(timeline):
+        if why := why_left_out(timeline):
             left_out.append(LeftOut(session, why))
         else:
             timelines.append(timeline)
     if not timelines:
-        session, why = left_out[-1]
-        raise LedgerError(f"{name}: no session there that can be compared; {session} {why}")
+        raise LedgerError(f"{name}: no session there that can be compared; {left_out[-1]}")
     compared = [timeline.session.session for timeline in timelines if timeline.session]
     found = tuple(origins(ledger, session) for session in compared)
     return Side(name, ledger.path, tuple(timelines), found, tuple(left_out))
 
 
-def _why_left_out(timeline: Timeline) -> str | None:
-    """Return why a session's times are not those of a whole start-up; None where they are."""
-    if timeline.session is None:
-        return "has no events"
-    outcome = timeline.session.outcome
-    if outcome == "completed" or any(milestone.name == ENGINE_READY for milestone in timeline.milestones):
-        return None
-    # What was imported has no processes of a host that could tell how they ended.
-    if outcome == "running" and all(process.host is None for process in timeline.processes):
-        return None
-    how = "failed" if outcome == "failed" else f"is {outcome}"
-    return f"{how}, and has not reached {ENGINE_READY}"
+def _is_ledger(file: Path) -> bool:
+    return os.path.isfile(file) or bool(journals(journal_folder(file)))

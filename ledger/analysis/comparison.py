@@ -1,4 +1,4 @@
-"""Two sets of start-ups held against each other: what took longer, what less, and whether that is chance.
+"""Compares two sets of start-ups: what took longer, what less, and whether that is chance.
 
 A session's time for a role and activity is its slowest process's (rule 8 of the reducer), and so is its time
 for a stage: the union of the intervals of one role, component and stage, of all sources but torch, in the
@@ -28,7 +28,7 @@ MAX_TESTED: Final = 6
 """Each test more takes from all others: Holm's correction divides the level by their number."""
 MIN_DIFFERENCE_NS: Final = 50_000_000
 MIN_RATIO: Final = Fraction(1, 20)
-"""Of the smaller median, so that it does not matter which set is held against which."""
+"""Of the smaller median, so that the order of the two sets does not matter."""
 
 Verdict = Literal["new", "gone", "slower", "faster", "same"]
 
@@ -140,7 +140,7 @@ class _Times(NamedTuple):
 
 
 def compare(a: Sequence[Timeline], b: Sequence[Timeline]) -> Comparison:
-    """Hold a set of sessions against another. Pure, and the same in whatever order a set's sessions come.
+    """Compare a set of sessions with another. Pure, and the same in whatever order a set's sessions come.
 
     `compare(b, a)` finds the same, with every sign turned. Raises ValueError where a set is empty.
     """

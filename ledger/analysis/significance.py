@@ -56,7 +56,7 @@ def permutation_test(a: Sequence[int], b: Sequence[int]) -> Found:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number, in their order: each is to be held against ALPHA."""
+    """Return p-values corrected for their number, in their order: each is to be compared with ALPHA."""
     corrected = list(p_values)
     highest = 0.0
     for place, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):

@@ -1,4 +1,4 @@
-"""The command `check`: holds a budget against what was recorded."""
+"""The command `check`: whether what was recorded is within a budget."""
 
 import json
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def check(
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(help="What to compare with, instead of the budget's own: LABEL, or FILE:LABEL."),
+        typer.Option(help="What to compare with, instead of the budget's own: NAME, FILE or FILE:NAME."),
     ] = None,
     junit_file: Annotated[
         Path | None, typer.Option("--junit", metavar="OUT", help="Write JUnit's XML, a test case a limit.")
@@ -53,10 +53,10 @@ def check(
         typer.Option("--example", callback=_print_example, is_eager=True, help="Print a budget and exit."),
     ] = False,
 ) -> None:
-    """Hold a budget against a session: by default the newest. Exit code 1 where a limit is broken.
+    """Check a session, by default the newest, against a budget. Exit code 1 where a limit is broken.
 
-    A limit is held against the session that measures most, of several; one over a baseline holds their median
-    against the median of the baseline's completed sessions.
+    Of several sessions the one counts that measures most. A limit over a baseline compares their median with
+    that of the baseline's sessions: those that completed or became ready, and those that were imported.
 
     Example: compile-ledger check startup.db --budget budget.toml --baseline main.db:main --junit check.xml
     """
@@ -86,6 +86,8 @@ def print_verdicts(verdicts: Verdicts, console: Console) -> None:
     rows = [list(map(plain, row.cells)) for row in verdicts.rows]
     console.print(table(COLUMNS, rows))
     console.print(Text(verdicts.summary, style="bold"))
+    for left_out in verdicts.baseline_left_out:
+        console.print(Text(plain(f"left out of the baseline: {left_out}")), soft_wrap=True)
     for line in verdicts.explained:
         console.print(Text(line), soft_wrap=True)
 
@@ -96,6 +98,7 @@ def _as_json(verdicts: Verdicts) -> Mapping[str, object]:
         "sessions": verdicts.sessions,
         "baseline": verdicts.baseline,
         "baseline_sessions": verdicts.baseline_sessions,
+        "baseline_left_out": [left_out._asdict() for left_out in verdicts.baseline_left_out],
         "limits": [_row_as_json(row) for row in verdicts.rows],
     }
 

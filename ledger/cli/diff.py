@@ -27,7 +27,7 @@ from ledger.analysis.significance import ALPHA
 from ledger.cli.console.printing import print_warning, printer, table
 from ledger.formatting import NO_ROLE, seconds, signed
 
-_TOLD: Final = 3
+_ROLES_NAMED: Final = 3
 _STAGES_SHOWN: Final = 15
 _PARTS_SHOWN: Final = 10
 _WIDE: Final = 140
@@ -40,7 +40,7 @@ _VERSIONS: Final = ("python", "torch", "vllm")
 
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A label, a session's id, FILE, or FILE:NAME.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="What is held against it, named likewise.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="What is compared with it, named likewise.")],
     ledger: Annotated[
         Path, typer.Option("--ledger", "-l", metavar="FILE", help="Where labels and ids are looked up.")
     ] = Path("startup.db"),
@@ -97,19 +97,19 @@ def answer(comparison: Comparison, a: str, b: str) -> str:
 
 
 def _listed(rows: Sequence[RoleDifference]) -> str:
-    told = [f"{_name(row)} by {seconds(abs(row.difference.ns))} s" for row in rows[:_TOLD]]
-    if len(rows) > _TOLD:
-        told.append(f"and {len(rows) - _TOLD} more")
-    return ", ".join(told)
+    parts = [f"{_name(row)} by {seconds(abs(row.difference.ns))} s" for row in rows[:_ROLES_NAMED]]
+    if len(rows) > _ROLES_NAMED:
+        parts.append(f"and {len(rows) - _ROLES_NAMED} more")
+    return ", ".join(parts)
 
 
 def _name(row: RoleDifference) -> str:
-    said = f" ({row.difference.verdict})" if row.difference.verdict in ("new", "gone") else ""
-    return f"{row.activity} of {row.role or 'the whole process'}{said}"
+    verdict = f" ({row.difference.verdict})" if row.difference.verdict in ("new", "gone") else ""
+    return f"{row.activity} of {row.role or 'the whole process'}{verdict}"
 
 
 def _other_ways(a: Side, b: Side) -> Iterator[str]:
-    """Yield what one side loaded and the other compiled: a line for all parts with the same said of them."""
+    """Yield what one side loaded and the other compiled: a line for all parts that went the same two ways."""
     parts: defaultdict[tuple[str, str], list[Part]] = defaultdict(list)
     for other in other_ways(a.origins, b.origins):
         parts[_ways(other.a), _ways(other.b)].append(other.part)
@@ -145,8 +145,8 @@ def _other_versions(a: Side, b: Side) -> Iterator[str]:
 
 
 def _versions(side: Side, name: str) -> str:
-    known = {str(getattr(timeline.session, f"{name}_version") or "") for timeline in side.timelines}
-    return " and ".join(sorted(known - {""}))
+    versions = {str(getattr(timeline.session, f"{name}_version") or "") for timeline in side.timelines}
+    return " and ".join(sorted(versions - {""}))
 
 
 def _about(letter: str, side: Side) -> Iterator[str]:

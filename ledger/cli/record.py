@@ -22,6 +22,7 @@ from rich.text import Text
 from ledger.cli.console.live_view import LiveView
 from ledger.cli.console.printing import printer
 from ledger.cli.console.screen import Screen, is_drawable, keep_standard_descriptors
+from ledger.cli.unrecorded import why_unrecorded
 from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events.rows import EventRow
 from ledger.recording.journal import journal_folder
@@ -45,8 +46,7 @@ _SI_KERNEL: Final = 0x80
 """The `si_code` of a signal from a terminal: it goes to the whole foreground group, so to the command too."""
 _TICK_S: Final = 0.25
 _COLLECT_EVERY_S: Final = 0.25
-_COLLECT_AGAIN_S: Final = 2.0
-"""After the ledger has refused."""
+_COLLECT_AGAIN_S: Final = 2.0  # after the ledger has refused
 _PROJECT_EVERY_S: Final = 2.0
 _PROJECT_REST: Final = 10
 """So many times as long as projections took, they are left alone: they take a tenth of one core at most."""
@@ -55,7 +55,7 @@ _LAST_LOCK_WAIT_MS: Final = 10_000
 _PROBE_ATTEMPTS: Final = 5
 _PROBE: Final = b"compile-ledger was here\n"
 _PATIENCE_S: Final = 1.0
-_TROUBLES_TOLD: Final = 10
+_MAX_TROUBLES: Final = 10
 
 
 class Recorded(NamedTuple):
@@ -67,6 +67,8 @@ class Recorded(NamedTuple):
     is_started: bool
     still_running: int
     """Processes of the session that outlive the command; the next to read the ledger collects them."""
+    has_events: bool
+    """Whether any process but this one recorded anything, or that is not known."""
 
 
 def record(
@@ -97,6 +99,8 @@ def record(
         raise typer.Exit(REFUSED) from None
     if recorded.is_started and not quiet:
         _report(output, recorded)
+        if not recorded.has_events:
+            _say(why_unrecorded(command))
     raise typer.Exit(recorded.exit_code)
 
 
@@ -160,8 +164,8 @@ def _run(
             _take_away(screen)
     if problem:
         _say(problem)
-    still_running = collecting.finish()
-    return Recorded(settings.session, exit_code, problem is None, still_running)
+    still_running, has_events = collecting.finish()
+    return Recorded(settings.session, exit_code, problem is None, still_running, has_events)
 
 
 def _exit_code(child: subprocess.Popen[bytes], screen: Screen | None) -> int:
@@ -173,7 +177,7 @@ def _exit_code(child: subprocess.Popen[bytes], screen: Screen | None) -> int:
         if info.si_signo == signal.SIGWINCH:
             if screen is None:
                 continue
-            # The terminal told the command too, which may have asked for the size before it was the new one.
+            # The command got the signal too, and may have asked for the size before it was the new one.
             screen.resize()
         elif _has_it_already(info, child):
             continue
@@ -250,8 +254,7 @@ def _screen(view: LiveView) -> Screen | None:
 class _Collecting:
     """Moves journals into the ledger, projects them, and hands new events on.
 
-    What goes wrong with the ledger is said once and tried again later: the journals keep everything, and the
-    command must not feel it.
+    What goes wrong is reported once and tried again: journals keep everything, and the command feels nothing.
     """
 
     def __init__(self, store: Store, settings: Settings, view: LiveView | None) -> None:
@@ -269,9 +272,8 @@ class _Collecting:
         """Begin, in a thread."""
         self._thread.start()
 
-    def finish(self) -> int:
-        """Take the rest, say what went wrong, and return how many processes of the session still run."""
-        running = 0
+    def finish(self) -> tuple[int, bool]:
+        """Take the rest, say what went wrong; return how many processes still run, and if any had events."""
         try:
             self._stopping.set()
             if self._thread.is_alive():
@@ -279,17 +281,17 @@ class _Collecting:
             self._store.connection.execute(f"PRAGMA busy_timeout = {_LAST_LOCK_WAIT_MS}")
             collect(self._store, self._folder)
             bring_up_to_date(self._store)
-            rows = self._store.select(
-                "SELECT count(*) FROM processes WHERE session = ? AND outcome = 'running'", [self._session]
-            )
-            running = int(str(rows[0][0]))
+            count = "SELECT coalesce(sum(outcome = 'running'), 0), count(*) FROM processes WHERE session = ?"
+            [(running, processes)] = self._store.select(count, [self._session])
+            return int(str(running)), int(str(processes)) > 1
         except KeyboardInterrupt:
             self._tell("interrupted: whatever reads the ledger next collects the rest")
         except Exception as error:  # the exit code is the command's, whatever is wrong with the ledger
             self._tell(_in_one_line(error))
-        for trouble in self._troubles:
-            _say(trouble)
-        return running
+        finally:
+            for trouble in self._troubles:
+                _say(trouble)
+        return 0, True
 
     def _run(self) -> None:
         wait_s = _COLLECT_EVERY_S
@@ -331,7 +333,7 @@ class _Collecting:
     def _tell(self, trouble: str) -> None:
         if self._view:
             self._view.tell(trouble)
-        if trouble and trouble not in self._troubles and len(self._troubles) < _TROUBLES_TOLD:
+        if trouble and trouble not in self._troubles and len(self._troubles) < _MAX_TROUBLES:
             self._troubles.append(trouble)  # stderr is the command's until it ends
 
 

@@ -147,10 +147,10 @@ class Player:
         while keys:
             if keys[0] in "q\x03\x04":
                 return False
-            known = next((key for key in self._keys if keys.startswith(key)), None)
-            if known is not None:
-                self._keys[known]()
-            keys = keys[len(known or " ") :]
+            pressed = next((key for key in self._keys if keys.startswith(key)), None)
+            if pressed is not None:
+                self._keys[pressed]()
+            keys = keys[len(pressed or " ") :]
         return True
 
     def pass_time(self, seconds: float) -> None:
@@ -261,8 +261,8 @@ def _names(replay: Replay) -> Names:
 
 def _told(event: Event, names: Names) -> str:
     about = (getattr(event, name, None) for name in ("stage", "name", "what", "text", "outcome"))
-    said = next((_beginning(str(value)) for value in about if value is not None), "")
-    return f"{names[event.process].name}: {event.kind} {said}".rstrip()
+    subject = next((_beginning(str(value)) for value in about if value is not None), "")
+    return f"{names[event.process].name}: {event.kind} {subject}".rstrip()
 
 
 def _beginning(text: str) -> str:

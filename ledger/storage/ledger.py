@@ -112,7 +112,7 @@ class Ledger:
         return known[-1]
 
     def find_sessions(self, name: str) -> list[str]:
-        """Return the session of that id, or else those, oldest first, of that label or whose id begins so.
+        """Return the session of that id, or those of that label, or those whose id begins so, oldest first.
 
         Raises UnknownSession where there is none.
         """
@@ -121,7 +121,8 @@ class Ledger:
             return [name]
         rows = self._store.select("SELECT session FROM sessions WHERE label = ?", [name])
         labelled = {str(session) for (session,) in rows}
-        found = [session for session in known if session.startswith(name) or session in labelled]
+        found = [session for session in known if session in labelled]
+        found = found or [session for session in known if session.startswith(name)]
         if not found:
             last = ", ".join(known[-5:]) or "there is none yet"
             raise UnknownSession(f"{self.path}: no session {name!r}; the last ones are {last}")

@@ -25,7 +25,7 @@ from ledger.timeline.timeline import Timeline
 _Row = TypeVar("_Row", Interval, Reconciliation)
 
 Group = tuple[str | None, ...]
-"""What a limit with `each` is told apart by: a role, or a role and a component. Else nothing."""
+"""What a limit with `each` is divided by: a role, or a role and a component. Else nothing."""
 
 _IN_ROLE_OR_STAGE: Final = ("role", "component", "stage", "activity")
 
@@ -84,16 +84,18 @@ def _(limit: Unattributed, timeline: Timeline) -> Mapping[Group, Measured]:
             all_of[interval.process].append(interval)
 
     def not_accounted_for(process: str, intervals: Sequence[Interval]) -> Measured | None:
-        known = [interval for interval in intervals if interval.unattributed_ns is not None]
-        if not known:
+        accounted = [interval for interval in intervals if interval.unattributed_ns is not None]
+        if not accounted:
             return None
-        gaps = (_gaps(interval, all_of[process]) for interval in known if interval.unattributed_ns)
+        gaps = (_gaps(interval, all_of[process]) for interval in accounted if interval.unattributed_ns)
         return Measured(
             union_ns(chain.from_iterable(gaps)),
-            is_lower_bound=any(interval.outcome == "abandoned" for interval in known),
+            is_lower_bound=any(interval.outcome == "abandoned" for interval in accounted),
             process=process,
             trace=_sorted(
-                _trace(interval, interval.unattributed_ns) for interval in known if interval.unattributed_ns
+                _trace(interval, interval.unattributed_ns)
+                for interval in accounted
+                if interval.unattributed_ns
             ),
         )
 
@@ -110,12 +112,12 @@ def _(limit: Disagreement, timeline: Timeline) -> Mapping[Group, Measured]:
     first, second = limit.between
     apart: list[Measured] = []
     for process in dict.fromkeys(interval.process for interval in intervals):
-        told = {
+        totals_ns = {
             source: union_ns(_spans(i for i in found if i.process == process))
             for source, found in of_source.items()
         }
-        trace = tuple(Trace(process, ns=ns, what=f"by the {source}") for source, ns in told.items())
-        apart.append(Measured(abs(told[first] - told[second]), process=process, trace=trace))
+        trace = tuple(Trace(process, ns=ns, what=f"by the {source}") for source, ns in totals_ns.items())
+        apart.append(Measured(abs(totals_ns[first] - totals_ns[second]), process=process, trace=trace))
     return {(): max(apart, key=_value)._replace(unknown=_still_open(intervals))}
 
 
@@ -248,8 +250,8 @@ def _still_open(intervals: Iterable[Interval]) -> str | None:
     if not waiting:
         return None
     longest = max(waiting, key=lambda interval: interval.open_ns or 0)
-    told = f"interval {longest.interval} ({longest.stage}) of process {longest.process} is still open"
-    return f"{told} after {rounded_text(longest.open_ns or 0)}{_and_more(len(waiting) - 1)}"
+    text = f"interval {longest.interval} ({longest.stage}) of process {longest.process} is still open"
+    return f"{text} after {rounded_text(longest.open_ns or 0)}{_and_more(len(waiting) - 1)}"
 
 
 def _and_more(number: int) -> str:
@@ -263,9 +265,9 @@ def _trace(interval: Interval, ns: int | None) -> Trace:
 
 def _said(limit: Difference, row: Reconciliation, texts: Mapping[tuple[str, int], str | None]) -> str:
     cause = limit.cause or row.main_cause
-    said = f"{rounded_text(row.claimed_ns)} claimed, {rounded_text(row.measured_ns or 0)} measured"
+    numbers = f"{rounded_text(row.claimed_ns)} claimed, {rounded_text(row.measured_ns or 0)} measured"
     text = texts[row.process, row.claim]
-    return f"{said}{f', {cause}' if cause else ''}{f', “{text}”' if text else ''}"
+    return f"{numbers}{f', {cause}' if cause else ''}{f', “{text}”' if text else ''}"
 
 
 def _spans(intervals: Iterable[Interval]) -> Iterator[Span]:

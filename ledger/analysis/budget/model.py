@@ -53,8 +53,8 @@ def _count(value: object) -> int:
 
 def _two(value: object) -> object:
     if type(value) is not list or len(cast("list[object]", value)) != _PAIR or value[0] == value[1]:
-        said = shortened(cast("object", value))
-        raise ValueError(f'{said} is no pair of sources; write it as ["monitor", "backend"]')
+        text = shortened(cast("object", value))
+        raise ValueError(f'{text} is no pair of sources; write it as ["monitor", "backend"]')
     return cast("object", value)
 
 

@@ -1,4 +1,4 @@
-"""Holds each limit of a budget against what some sessions measure, and what a baseline's did."""
+"""Compares each limit of a budget with what some sessions measure, and what a baseline's did."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from ledger.analysis.budget.amounts import Ratio, rounded_text
 from ledger.analysis.budget.measures import Group, Measured, Trace, measure
 from ledger.analysis.budget.model import Budget, Difference, Limit, Unit, allowance_text
+from ledger.analysis.cohorts import LeftOut, why_left_out
 from ledger.timeline.records import Process
 from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import EVENTS_NOT_WRITTEN
@@ -17,7 +18,7 @@ _LABEL_SHOWN: Final = 30
 
 
 class Verdict(NamedTuple):
-    """One limit, held against what was measured."""
+    """One limit, and whether what was measured is within it."""
 
     kind: str
     """The limit's table in the budget; SESSION for what holds of every session that is checked."""
@@ -50,7 +51,7 @@ class Verdict(NamedTuple):
             return None
         return self.measured - self.allowed
 
-    def told(self, amount: int) -> str:
+    def amount_text(self, amount: int) -> str:
         """Return an amount for a person to read."""
         return str(amount) if self.unit == "count" else rounded_text(amount)
 
@@ -59,24 +60,24 @@ class Verdict(NamedTuple):
         """The row of a table under COLUMNS."""
         allowed = self.bound
         if self.is_relative:
-            allowed += f": {'unknown' if self.allowed is None else self.told(self.allowed)}"
+            allowed += f": {'unknown' if self.allowed is None else self.amount_text(self.allowed)}"
         over = self.over
         return (
             self.name,
             allowed,
             self._measured_text or plain(self.fault or ("" if self.kind == SESSION else "nothing")),
-            "" if over is None else self.told(over),
+            "" if over is None else self.amount_text(over),
             "BROKEN" if self.is_broken else "holds",
         )
 
     @property
     def sentence(self) -> str:
-        """What is to be said of it, in one line."""
-        over = "" if self.over is None else f": {self.told(self.over)} over"
+        """The verdict in one line."""
+        over = "" if self.over is None else f": {self.amount_text(self.over)} over"
         measured = f"{self._measured_text} measured" if self.measured is not None else ""
         bound = self.bound
         if self.is_relative and self.allowed is not None:
-            bound += f" ({self.told(self.allowed)})"
+            bound += f" ({self.amount_text(self.allowed)})"
         parts = (measured, f"{bound} allowed{over}", self.fault or "", self.basis or "")
         return plain(f"{self.name}: {'; '.join(part for part in parts if part)}")
 
@@ -98,7 +99,7 @@ class Verdict(NamedTuple):
     def _measured_text(self) -> str:
         if self.measured is None:
             return ""
-        return ("at least " if self.is_lower_bound else "") + self.told(self.measured)
+        return ("at least " if self.is_lower_bound else "") + self.amount_text(self.measured)
 
 
 class Verdicts(NamedTuple):
@@ -108,6 +109,7 @@ class Verdicts(NamedTuple):
     sessions: tuple[str, ...]
     baseline: str | None
     baseline_sessions: tuple[str, ...]
+    baseline_left_out: tuple[LeftOut, ...] = ()
 
     @property
     def broken(self) -> tuple[Verdict, ...]:
@@ -142,7 +144,7 @@ class Baseline(NamedTuple):
 
     name: str
     sessions: Iterable[Timeline]
-    """Of any outcome; those count that completed."""
+    """Of any outcome: those that don't count are left out."""
 
 
 class _Several(NamedTuple):
@@ -162,11 +164,11 @@ class _Several(NamedTuple):
     @property
     def middle(self) -> tuple[str, Measured]:
         """The session nearest to the median, not below it."""
-        known = sorted(
+        measured = sorted(
             ((name, one) for name, one in self.of.items() if one.value is not None),
             key=lambda item: _value(item[1]),
         )
-        return known[len(known) // 2]
+        return measured[len(measured) // 2]
 
 
 def evaluate(
@@ -174,21 +176,21 @@ def evaluate(
 ) -> Verdicts:
     """Return a row for each limit, after one for each session. `may_run`: sessions need not be over.
 
-    An absolute limit is held against the session that measures most, one over the baseline against their
-    median.
+    An absolute limit is compared with the session that measures most; one over the baseline with the median
+    of those that count in a comparison.
     """
     limits = budget.limits
     rows: list[Verdict] = []
     measured: dict[str, list[Mapping[Group, Measured]]] = {}
+    counting: set[str] = set()
     for timeline in sessions:
         row = _of_session(timeline, may_run)
         rows.append(row)
-        measured[row.session or ""] = [measure(limit, timeline) for limit in limits]
-    before = {
-        timeline.session.session: [measure(limit, timeline) for limit in limits]
-        for timeline in (baseline.sessions if baseline else ())
-        if timeline.session and timeline.session.outcome == "completed"
-    }
+        session = row.session or ""
+        measured[session] = [measure(limit, timeline) for limit in limits]
+        if why_left_out(timeline, may_run=may_run) is None:
+            counting.add(session)
+    before, left_out = _of_baseline(baseline, limits)
     name = baseline.name if baseline else ""
     for at, limit in enumerate(limits):
         its = {session: of_limits[at] for session, of_limits in measured.items()}
@@ -197,6 +199,8 @@ def evaluate(
             for group in _groups(limit, its):
                 rows.append(_absolute(limit, limit.at_most, group, _in_group(its, group)))
         if limit.at_most_over_baseline is not None:
+            # Where none counts, the sessions' own rows say so.
+            its = {session: found for session, found in its.items() if session in counting} or its
             for group in _groups(limit, {**its_before, **its}):
                 rows.append(
                     _relative(
@@ -204,12 +208,29 @@ def evaluate(
                         _in_group(its, group), name, _in_group(its_before, group),
                     )
                 )  # fmt: skip
-    return Verdicts(tuple(rows), tuple(measured), baseline.name if baseline else None, tuple(before))
+    return Verdicts(
+        tuple(rows), tuple(measured), baseline.name if baseline else None, tuple(before), left_out
+    )
 
 
 def plain(text: str) -> str:
     """Return a text without control characters: names are of anybody's making, and a row is one line."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def _of_baseline(
+    baseline: Baseline | None, limits: Sequence[Limit]
+) -> tuple[dict[str, list[Mapping[Group, Measured]]], tuple[LeftOut, ...]]:
+    """Return what a baseline's sessions measure for each limit, by session, and those that don't count."""
+    measured: dict[str, list[Mapping[Group, Measured]]] = {}
+    left_out: list[LeftOut] = []
+    for timeline in baseline.sessions if baseline else ():
+        session = timeline.session.session if timeline.session else ""
+        if why := why_left_out(timeline):
+            left_out.append(LeftOut(session, why))
+        else:
+            measured[session] = [measure(limit, timeline) for limit in limits]
+    return measured, tuple(left_out)
 
 
 def _of_session(timeline: Timeline, may_run: bool) -> Verdict:
@@ -220,15 +241,15 @@ def _of_session(timeline: Timeline, may_run: bool) -> Verdict:
     if len(label) > _LABEL_SHOWN:
         label = f"{label[:_LABEL_SHOWN]}…"
     faults: list[str] = []
-    if session.outcome != "completed" and not (may_run and session.outcome == "running"):
-        faults.append({"running": "it still runs"}.get(session.outcome, f"it is {session.outcome}"))
+    if why := why_left_out(timeline, may_run=may_run):
+        faults.append(f"it {why}")
         faults += [_ended(process) for process in timeline.processes if process.outcome in ("failed", "lost")]
     lost = sum(process.lost_events for process in timeline.processes)
     lost += sum(gap.count for gap in timeline.gaps if gap.what == EVENTS_NOT_WRITTEN)
     if lost:
         faults.append(f"{lost} of its events are missing")
     name = f"session {session.session}" + (f" “{label}”" if label else "")
-    bound = "completed, or still running" if may_run else "completed"
+    bound = "completed, ready or running" if may_run else "completed or ready"
     return _row(name, session.session, bound, fault="; ".join(faults) or None)
 
 
@@ -258,7 +279,9 @@ def _relative(
         return _verdict(limit, group, bound, None, measured.value, session, measured, is_relative=True)
     session, measured = several.middle
     if not before.of:
-        measured = measured._replace(unknown="the baseline has no completed session besides what is checked")
+        measured = measured._replace(
+            unknown="the baseline has no session that can be compared, besides what is checked"
+        )
     elif not before.values and not limit.may_be_missing:
         measured = measured._replace(unknown="nothing measured in the baseline")
     if not before.values:
@@ -267,12 +290,12 @@ def _relative(
     if limit.beyond_spread:
         bound += ", beyond its spread"
         allowed = max(allowed, before.values[-1])
-    told = str if limit.unit == "count" else rounded_text
-    basis = f"the baseline's median is {told(before.median)} of {_sessions(len(before.values))}"
+    text_of = str if limit.unit == "count" else rounded_text
+    basis = f"the baseline's median is {text_of(before.median)} of {_sessions(len(before.values))}"
     if len(before.values) > 1:
-        basis += f", from {told(before.values[0])} to {told(before.values[-1])}"
+        basis += f", from {text_of(before.values[0])} to {text_of(before.values[-1])}"
     if len(values) > 1:
-        basis = f"the median of {len(values)} sessions is held; {basis}"
+        basis = f"the median of {len(values)} sessions is compared; {basis}"
     return _verdict(
         limit, group, bound, allowed, several.median, session, measured, basis=basis, is_relative=True
     )
@@ -328,7 +351,7 @@ def _in_group(measured: Mapping[str, Mapping[Group, Measured]], group: Group) ->
 
 
 def _faulty(limit: Limit, several: _Several) -> tuple[str, Measured] | None:
-    """Return a session of which it is not known what it took; None where there is none that matters."""
+    """Return a session whose measurement is missing or uncertain; None where there is none that matters."""
     for name, one in several.of.items():
         if one.unknown is not None or (one.value is None and not limit.may_be_missing):
             return name, one
@@ -350,5 +373,5 @@ def _in_brackets(name: str | None, identity: str | None) -> str:
 def _trace_text(trace: Trace) -> str:
     kinds = (("interval", trace.interval), ("claim", trace.claim))
     named = [f"{kind} {number}" for kind, number in kinds if number is not None]
-    told = [text for text in ("" if trace.ns is None else rounded_text(trace.ns), trace.what) if text]
-    return ": ".join(text for text in (" ".join(named), ", ".join(told)) if text)
+    parts = [text for text in ("" if trace.ns is None else rounded_text(trace.ns), trace.what) if text]
+    return ": ".join(text for text in (" ".join(named), ", ".join(parts)) if text)

@@ -9,7 +9,7 @@ WITH graphs AS (
     WHERE i.stage IN ('graph_compile', 'graph_load') AND i.source = 'backend'
 ),
 lines AS (
-    SELECT session, process, component, json_extract(data, '$.range') AS range, sum(claimed_s) AS said
+    SELECT session, process, component, json_extract(data, '$.range') AS range, sum(claimed_s) AS seconds
     FROM claims
     WHERE stage IN ('graph_compile', 'graph_load') AND counts = 'interval'
     GROUP BY session, process, component, json_extract(data, '$.range')
@@ -22,7 +22,7 @@ SELECT
     g.cache,
     g.duration_s AS seconds,
     sum(g.duration_ns) OVER (PARTITION BY g.session, g.process, g.component, g.range) / 1e9 AS of_range,
-    l.said AS line_says
+    l.seconds AS line_says
 FROM graphs g
 JOIN sessions s USING (session)
 LEFT JOIN lines l
