@@ -141,18 +141,18 @@ def one(table: str, **keys: object) -> dict[str, object]:
     ("written", "told"),
     [
         ({}, "no limit in it; `compile-ledger check --example` shows some"),
-        ({"totals": []}, "'totals' is nothing of a budget; there are baseline, [[total]], [[difference]], "),
-        ({"to\ntal": 1}, "'to\\ntal' is nothing of a budget"),
+        ({"totals": []}, "'totals' does not belong in a budget; there are baseline, [[total]], "),
+        ({"to\ntal": 1}, "'to\\ntal' does not belong in a budget"),
         ({"total": {}}, "[[total]]: each limit is a table of its own, under a line [[total]]"),
         (one("total", at_mst="1 s"), "[[total]] 1: no key 'at_mst' here; there are name, at_most, "),
-        (one("total", at_most=5), "[[total]] 1, at_most: 5 is no duration; write it with its unit, as "),
+        (one("total", at_most=5), "[[total]] 1, at_most: 5 is not a duration; write it with its unit, as "),
         (
             {"total": [{"at_most": "1 s"}, {"at_most": "1 s", "activity": "compil"}]},
             "[[total]] 2, activity: 'compil' is none of 'compile', 'warmup', 'load', 'capture' or 'startup'",
         ),
         (one("total", role="x"), "[[total]] 1: says no limit: it needs at_most or at_most_over_baseline"),
-        (one("total", at_most_over_baseline="x"), "'x' is no duration; write it with its unit, as "),
-        (one("total", at_most_over_baseline="x %"), "[[total]] 1, at_most_over_baseline: 'x %' is no ratio"),
+        (one("total", at_most_over_baseline="x"), "'x' is not a duration; write it with its unit, as "),
+        (one("total", at_most_over_baseline="x %"), "at_most_over_baseline: 'x %' is not a ratio"),
         (one("total", at_most="1 s", beyond_spread=True), "beyond_spread is of the baseline's sessions"),
         (one("total", at_most="1 s", may_be_missing="no"), "1, may_be_missing: 'no': input should be"),
         (one("total", at_most="1 s", role=""), "[[total]] 1, role: '': string should have at least 1"),
@@ -160,15 +160,15 @@ def one(table: str, **keys: object) -> dict[str, object]:
             one("total", at_most="1 s", baseline="main"),
             "[[total]] 1: baseline belongs at the top of the file, before the first [[table]]",
         ),
-        (one("difference", at_most="1 s", cause="x"), "1, cause: 'x' is no cause; there are double_counted"),
+        (one("difference", at_most="1 s", cause="x"), "cause: 'x' is not a cause; there are double_counted"),
         (one("disagreement", at_most="1 s"), "[[disagreement]] 1: between is missing"),
         (
             one("disagreement", at_most="1 s", between=["log", "log"]),
-            "between: ['log', 'log'] is no pair of sources; write it as [\"monitor\", \"backend\"]",
+            "between: ['log', 'log'] is not a pair of sources; write it as [\"monitor\", \"backend\"]",
         ),
-        (one("anomalies", at_most="1 s"), "1, at_most: '1 s' is no number of anomalies; write 0, 1, 2"),
-        (one("anomalies", at_most=True), "[[anomalies]] 1, at_most: True is no number of anomalies"),
-        (one("anomalies", **{"at_most": 0, "except": "x"}), "[[anomalies]] 1, except: 'x' is no list"),
+        (one("anomalies", at_most="1 s"), "1, at_most: '1 s' is not a number of anomalies; write 0, 1, 2"),
+        (one("anomalies", at_most=True), "[[anomalies]] 1, at_most: True is not a number of anomalies"),
+        (one("anomalies", **{"at_most": 0, "except": "x"}), "[[anomalies]] 1, except: 'x' is not a list"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_that_says_where_and_what_is_allowed(
@@ -193,11 +193,11 @@ def test_every_mistake_has_its_line() -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"[[total]\n", "this is no TOML: "),
-        (b"\xff\xfe", "this is no TOML: "),
-        (b"x = " + b"9" * 5_000, "this is no TOML: "),
-        (b"[[total]]\nat_most = 0x" + b"f" * 5_000, "a number without end is no duration"),
-        (b"total = 1\n" * 2, "this is no TOML: "),
+        (b"[[total]\n", "invalid TOML: "),
+        (b"\xff\xfe", "invalid TOML: "),
+        (b"x = " + b"9" * 5_000, "invalid TOML: "),
+        (b"[[total]]\nat_most = 0x" + b"f" * 5_000, "a number without end is not a duration"),
+        (b"total = 1\n" * 2, "invalid TOML: "),
     ],
 )
 def test_a_file_that_is_none_is_one_line(content: bytes, told: str, tmp_path: Path) -> None:
@@ -474,7 +474,7 @@ def not_written(builder: SessionBuilder) -> None:
     ("end", "fault"),
     [
         (failed, "it failed, and has not reached engine_ready; process process (process) is failed"),
-        (lost, "it is lost; process process (process) is lost"),
+        (lost, "it is lost, and has not reached engine_ready; process process (process) is lost"),
         (lambda builder: None, "it is running, and has not reached engine_ready"),
         (with_a_hole, "1 of its events are missing"),
         (not_written, "3 of its events are missing"),

@@ -209,7 +209,7 @@ def test_github_gets_an_annotation_for_each_broken_limit(run: Run, ledger: Path)
         (("startup.db", "-b", "budget.toml", "-s", "none"), "no session 'none'"),
         (("startup.db", "-b", "budget.toml", "--baseline", "x"), "the baseline: startup.db: no session 'x'"),
         (("startup.db", "-b", "budget.toml", "--junit", "no/where.xml"), "no/where.xml: can't be written"),
-        (("startup.db", "-b", "wrong.toml"), "wrong.toml: [[total]] 1, at_most: 20 is no duration"),
+        (("startup.db", "-b", "wrong.toml"), "wrong.toml: [[total]] 1, at_most: 20 is not a duration"),
         (("startup.db", "-b", "relative.toml"), 'write baseline = "LABEL" at the top of the budget'),
     ],
 )  # fmt: skip

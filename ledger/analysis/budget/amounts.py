@@ -34,14 +34,14 @@ def parse_duration(text: object) -> int:
         if duration_ns > _MAX_NS:
             raise ValueError(f"{text!r} is longer than any program runs")
         return duration_ns
-    raise ValueError(f'{shortened(text)} is no duration; write it with its unit, as "20 s" or "150 ms"')
+    raise ValueError(f'{shortened(text)} is not a duration; write it with its unit, as "20 s" or "150 ms"')
 
 
 def parse_ratio(text: object) -> Ratio:
     """Return a ratio. Raises ValueError, which says how one is written."""
     if isinstance(text, str) and len(text) <= _MAX_LENGTH and (found := _RATIO.fullmatch(text)):
         return Ratio(Fraction(found[1]) / 100)
-    raise ValueError(f'{shortened(text)} is no ratio; write it as "10 %"')
+    raise ValueError(f'{shortened(text)} is not a ratio; write it as "10 %"')
 
 
 def duration_text(ns: int) -> str:

@@ -47,20 +47,20 @@ def _count_or_ratio(value: object) -> int | Ratio:
 
 def _count(value: object) -> int:
     if type(value) is not int or value < 0:
-        raise ValueError(f"{shortened(value)} is no number of anomalies; write 0, 1, 2, …")
+        raise ValueError(f"{shortened(value)} is not a number of anomalies; write 0, 1, 2, …")
     return value
 
 
 def _two(value: object) -> object:
     if type(value) is not list or len(cast("list[object]", value)) != _PAIR or value[0] == value[1]:
         text = shortened(cast("object", value))
-        raise ValueError(f'{text} is no pair of sources; write it as ["monitor", "backend"]')
+        raise ValueError(f'{text} is not a pair of sources; write it as ["monitor", "backend"]')
     return cast("object", value)
 
 
 def _cause(value: str) -> str:
     if value not in CAUSES:
-        raise ValueError(f"{shortened(value)} is no cause; there are {', '.join(CAUSES)}")
+        raise ValueError(f"{shortened(value)} is not a cause; there are {', '.join(CAUSES)}")
     return value
 
 
@@ -213,7 +213,7 @@ class Budget(_Written):
             raise InvalidBudget(f"{file}: the budget can't be read ({error.strerror})") from error
         except ValueError as error:
             # Also bytes that are no UTF-8, and numbers without end.
-            raise InvalidBudget(f"{file}: this is no TOML: {error}") from error
+            raise InvalidBudget(f"{file}: invalid TOML: {error}") from error
         return cls.from_mapping(written, file)
 
     @classmethod
@@ -249,10 +249,10 @@ def _faults(error: ValidationError) -> Iterator[str]:
         if inside and isinstance(inside[0], int):
             place = f"{place} {inside[0] + 1}"
         key = next((part for part in inside if isinstance(part, str)), "")
-        yield _told(fault["type"], table, place, "except" if key == "but_not" else key, fault)
+        yield _fault_text(fault["type"], table, place, "except" if key == "but_not" else key, fault)
 
 
-def _told(kind: str, table: str | int, place: str, key: str, fault: Any) -> str:
+def _fault_text(kind: str, table: str | int, place: str, key: str, fault: Any) -> str:
     at_key = f"{place}, {key}" if key else place
     if kind == "extra_forbidden":
         return _no_such_key(table, place, key)
@@ -263,7 +263,7 @@ def _told(kind: str, table: str | int, place: str, key: str, fault: Any) -> str:
     if kind == "literal_error":
         return f"{at_key}: {shortened(fault['input'])} is none of {fault['ctx']['expected']}"
     if kind == "tuple_type" and key:
-        return f'{at_key}: {shortened(fault["input"])} is no list; write it as ["…"]'
+        return f'{at_key}: {shortened(fault["input"])} is not a list; write it as ["…"]'
     if table in TABLES and not key:
         return f"{place}: each limit is a table of its own, under a line [[{table}]]"
     return f"{at_key}: {shortened(fault['input'])}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
@@ -272,7 +272,7 @@ def _told(kind: str, table: str | int, place: str, key: str, fault: Any) -> str:
 def _no_such_key(table: str | int, place: str, key: str) -> str:
     if not key:
         tables = ", ".join(f"[[{name}]]" for name in TABLES)
-        return f"{place} is nothing of a budget; there are baseline, {tables}"
+        return f"{place} does not belong in a budget; there are baseline, {tables}"
     if key == "baseline":
         return f"{place}: baseline belongs at the top of the file, before the first [[table]]"
     keys = [field.alias or name for name, field in TABLES[str(table)].model_fields.items()]
