@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from ledger.storage.queries import query_title, saved_queries
     from ledger.storage.schema_docs import Relation, schema
     from ledger.timeline.claim_intervals import claim_intervals
+    from ledger.timeline.process_names import process_names
     from ledger.timeline.records import Claim, Interval, Process, Reconciliation
     from ledger.timeline.replay import ClockAlignment
     from ledger.timeline.timeline import Timeline, reduce
@@ -81,6 +82,7 @@ _ON_DEMAND = {
     "schema": "ledger.storage.schema_docs",
     "saved_queries": "ledger.storage.queries",
     "claim_intervals": "ledger.timeline.claim_intervals",
+    "process_names": "ledger.timeline.process_names",
 }
 
 __all__ = [
@@ -131,6 +133,7 @@ __all__ = [
     "check_budget",
     "claim_intervals",
     "parse_event",
+    "process_names",
     "query_title",
     "read_events",
     "reduce",

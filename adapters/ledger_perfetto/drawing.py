@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Final, NamedTuple
 
-from ledger import Interval, Ledger, Process, Timeline, claim_intervals
+from ledger import Interval, Ledger, Process, Timeline, claim_intervals, process_names
 from ledger_perfetto.nesting import spread
 from ledger_perfetto.notes import Key, Notes, NotesOf
 
@@ -87,7 +87,7 @@ class _Session:
         self._timeline: Final[Timeline] = ledger.timeline(session)
         self._clock: Final = ledger.clock_alignment(session)
         self._notes: Final = NotesOf(ledger, session, self._timeline)
-        self._titles: Final = _titles(self._timeline.processes)
+        self._names: Final = process_names(self._timeline.processes)
         self._pids: Final = _pids(self._timeline.processes)
         self._arrows: Final = _arrows(self._timeline)
         self._arrows_from: Final[defaultdict[Key, list[int]]] = defaultdict(list)
@@ -140,7 +140,7 @@ class _Session:
         self, record: Process, intervals: Sequence[Interval], marks: Mapping[str, Sequence[Mark]]
     ) -> DrawnProcess:
         return DrawnProcess(
-            self._titles[record.process],
+            self._names[record.process],
             self._pids[record.process],
             self._notes.of_process(record, self._clock),
             list(self._tracks(intervals)),
@@ -191,18 +191,6 @@ class _Session:
 
     def _on_one(self, process: str, at_ns: int) -> int:
         return at_ns + self._clock.offset_ns[process]
-
-
-def _titles(processes: Sequence[Process]) -> dict[str, str]:
-    """Return what to call each process: its name and rank, and its host or its id where it takes that."""
-    is_of_hosts = len({process.host for process in processes} - {None}) > 1
-    titles: dict[str, str] = {}
-    for process in processes:
-        rank = "" if process.rank is None else f" rank {process.rank}"
-        host = f" on {process.host}" if process.host and is_of_hosts else ""
-        titles[process.process] = (process.name or process.process) + rank + host
-    called_so = Tally(titles.values())
-    return {key: title if called_so[title] == 1 else f"{title} [{key}]" for key, title in titles.items()}
 
 
 def _pids(processes: Sequence[Process]) -> dict[str, int | None]:

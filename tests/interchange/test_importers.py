@@ -1,16 +1,20 @@
-"""The command `import` and what it does: what it recognises, what it says, and that twice changes nothing."""
+"""The contract of every installed importer; and the command `import`, what it recognises and what it says."""
 
+import importlib.metadata
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from ledger import Event, Ledger, MilestoneReached, UnreadLine, UnrecognisedFile
-from ledger.interchange.importers import HEAD_BYTES, import_into, importer_of
+from ledger import Event, Importer, Ledger, MilestoneReached, UnreadLine, UnrecognisedFile
+from ledger.interchange.importers import ENTRY_POINTS, HEAD_BYTES, LinesImporter, import_into, importer_of
 from ledger.storage.store import Store
 from tests.support.paths import DATA
 from tests.support.reading_logs import LOGS, line
@@ -46,6 +50,72 @@ class Made:
 
     def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | UnreadLine]:
         yield from self._items
+
+
+SAMPLES: dict[str, list[Path]] = {
+    "jsonl": [DATA / "demo.jsonl"],
+    "vllm_log": sorted(LOGS.glob("*.log")),
+    "torch_trace": [TRACES / "ranks", TRACES / "block"],
+}
+"""For each importer, by the name of its entry point, what it must recognise. A new importer needs one row."""
+READS = [(name, path) for name, paths in SAMPLES.items() for path in paths]
+
+
+def installed() -> dict[str, Importer]:
+    entries = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    return {"jsonl": LinesImporter(is_checked=False), **{entry.name: entry.load()() for entry in entries}}
+
+
+def head_of(path: Path) -> bytes:
+    return b"" if path.is_dir() else path.read_bytes()[:HEAD_BYTES]
+
+
+class TestContract:
+    """What holds for every installed importer, whoever wrote it."""
+
+    def test_every_installed_importer_has_a_sample(self) -> None:
+        assert set(SAMPLES) == set(installed())
+        assert all(SAMPLES.values())
+        assert all(one.name.strip() == one.name != "" for one in installed().values())
+
+    @pytest.mark.parametrize(("name", "sample"), READS, ids=lambda value: getattr(value, "name", value))
+    def test_it_recognises_its_own_and_nothing_else(self, name: str, sample: Path) -> None:
+        recognised = [key for key, one in installed().items() if one.recognises(sample, head_of(sample))]
+        assert recognised == [name]
+
+    @pytest.mark.parametrize("name", SAMPLES)
+    @pytest.mark.parametrize("head", [b"hello\n", b"\x7fELF\0\0", b"SQLite format 3\0", b"{}\n", b"\xff\xfe"])
+    def test_it_does_not_recognise_anything_else(self, name: str, head: bytes, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(head)
+        assert not installed()[name].recognises(tmp_path / "file", head)
+
+    @pytest.mark.parametrize(("name", "sample"), READS, ids=lambda value: getattr(value, "name", value))
+    def test_it_reads_the_same_events_each_time_with_no_number_left_out(
+        self, name: str, sample: Path, tmp_path: Path
+    ) -> None:
+        importer = installed()[name]
+        read_bytes: list[int] = []
+        items = list(importer.read(sample, read_bytes.append))
+        assert sum(read_bytes) == importer.size(sample)
+        # What a file is called, and where it is, makes no difference.
+        moved = tmp_path / "moved"
+        (shutil.copytree if sample.is_dir() else shutil.copy)(sample, moved)
+        assert list(importer.read(moved, lambda read: None)) == items
+        events = [item for item in items if not isinstance(item, UnreadLine)]
+        numbers: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for event in events:
+            numbers[event.session, event.process].append(event.seq)
+        assert numbers
+        assert all(sorted(found) == list(range(len(found))) for found in numbers.values())
+
+    @pytest.mark.parametrize("name", SAMPLES)
+    def test_the_same_file_twice_changes_nothing(self, name: str) -> None:
+        with closing(Store.in_memory()) as store:
+            first, second = (
+                import_into(store, SAMPLES[name][0], installed()[name], lambda read: None) for _ in range(2)
+            )
+        assert first.events > 0
+        assert (second.events, second.known, second.conflicting) == (0, first.events, 0)
 
 
 def test_logs_and_traces_come_into_one_ledger(run: Run, path: Path) -> None:
