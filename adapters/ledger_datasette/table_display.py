@@ -1,13 +1,13 @@
-"""How Datasette is to show each table: what stands first, and by what one chooses."""
+"""How Datasette shows each table: its order, and the columns to filter by."""
 
 from typing import Final, NamedTuple
 
 FACET_SIZE: Final = 10
-"""So many values of a column are offered. A start-up has fifty stages, which would fill a screen."""
+"""Values offered for a column. All of a start-up's fifty stages would fill a screen."""
 
 
 class TableDisplay(NamedTuple):
-    """How a table or a view is shown: in which order, and of which columns the values are offered."""
+    """How a table or a view is shown: the column that it is sorted by, and the columns to filter by."""
 
     by: str
     is_descending: bool
@@ -32,4 +32,4 @@ TABLE_DISPLAYS: Final = {
     "events": TableDisplay("id", False, ("session", "kind", "source")),
     "rejected_lines": TableDisplay("id", False, ("file", "reason")),
 }
-"""What is not here has a row or two, or is hidden."""
+"""Tables that are not here have a row or two, or are hidden."""

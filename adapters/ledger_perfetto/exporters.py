@@ -1,4 +1,4 @@
-"""The two forms, as `compile-ledger export` finds them."""
+"""The two formats, as `compile-ledger export` finds them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ class TraceExporter:
     def chunks(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
         """Yield a trace of one session. Raises LedgerError for several."""
         if len(sessions) > 1:
-            raise LedgerError("a trace is of one session; name it with --session, and write one for each")
+            raise LedgerError("a trace has one session: name it with --session, and write a trace for each")
         return self._write(drawing(ledger, sessions[0]))
 
 

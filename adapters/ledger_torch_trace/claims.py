@@ -28,15 +28,15 @@ def claimed(metrics: Mapping[str, object], take_ended: Callable[[float], list[En
         value = metrics.get(name)
         if isinstance(value, (str, bool)):
             about[name] = value
-    said = metrics.get("start_time_us")
-    began_us = cast("float", said) if type(said) in (int, float) else 0
-    # A runtime's record is of all that ended outside of any compile, and begins when the first of it has.
+    start_us = metrics.get("start_time_us")
+    began_us = cast("float", start_us) if type(start_us) in (int, float) else 0
+    # A runtime record covers everything that ended outside of compiles, from the first of it on.
     own = take_ended(0 if about.get("is_runtime") else began_us - CLOCK_SLACK_US)
     for field, value, unit_ns, resolution_ns in durations_of(metrics):
-        # What the ledger has no room for is no duration either.
+        # A number that the ledger cannot hold is not a duration.
         if not (math.isfinite(value) and abs(value) < _MAX_NS / unit_ns):
             continue
         stage, intervals = timed_by(field, about, own)
         only = intervals[0] if len(intervals) == 1 else None
-        known = known_of(field, about, intervals)
-        yield Claimed(stage, round(value * unit_ns), resolution_ns, f"{field}={value}", only, known)
+        data = known_of(field, about, intervals)
+        yield Claimed(stage, round(value * unit_ns), resolution_ns, f"{field}={value}", only, data)

@@ -1,4 +1,4 @@
-"""The importer of TORCH_TRACE: which files are traces, and one session of all that lie in one folder."""
+"""Imports TORCH_TRACE: finds the trace files, and makes one session of all that are in one folder."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -15,9 +15,9 @@ from ledger_torch_trace.window import in_order
 _FILES: Final = "dedicated_log_torch_trace_*.log"
 _HEAD_BYTES: Final = 4_096
 _SURVEYED_AT_ONCE: Final = 4
-"""So much faster is the first look at a trace: its bytes count for so much less, and a bar goes evenly."""
+"""Surveying is this much faster than reading, so surveyed bytes count this much less in the progress."""
 _MAX_TEXT: Final = 2_000
-"""Characters that are kept of what could not be read."""
+"""Characters kept of a record that could not be read."""
 
 
 class TorchTraceImporter:
@@ -26,42 +26,42 @@ class TorchTraceImporter:
     name = "a trace of torch's, or a folder of them"
 
     def recognises(self, path: Path, head: bytes) -> bool:
-        """Tell whether a path is a trace or a folder of traces; `head` is the beginning of a file."""
+        """Whether a path is a trace or a folder of traces; `head` is the beginning of a file."""
         return is_trace(head) if head else any(is_trace(_head(file)) for file in _files(path))
 
     def size(self, path: Path) -> int:
-        """Return the traces' sizes, and a part of each: it is read for its digest, then for its records."""
+        """Return the bytes that `read` reports: each trace's size, and a fraction of it for the digest."""
         sizes = [_size(file) for file in _files(path)]
         return sum(size + size // _SURVEYED_AT_ONCE for size in sizes)
 
     def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | UnreadLine]:
-        """Yield the events of one session: each trace's twice read, once for its digest.
+        """Yield the events of one session. Each trace is read twice, first for its digest.
 
-        A session is known by the content of its traces. Where there are several, what could not be read has
-        the name of its file in the reason.
+        A session's id comes from the content of its traces. Where there are several, the reason of an unread
+        line has the name of its file.
         """
         surveys: dict[str, Survey] = {}
         files = _files(path)
         for file in files:
             try:
-                known = survey(file, lambda read: progress(read // _SURVEYED_AT_ONCE))
+                surveyed = survey(file, lambda read: progress(read // _SURVEYED_AT_ONCE))
             except OSError as error:
                 yield UnreadLine(1, f"{file.name}: {error.strerror or error}", "")
                 continue
-            if known.process in surveys:  # a copy of a trace beside it, which is the same process
-                progress(known.size)
-            surveys.setdefault(known.process, known)
-        traces = sorted(surveys.values(), key=lambda known: (known.digest, known.process))
-        digest = hashlib.sha256("".join(known.digest for known in traces).encode()).hexdigest()
-        for known in traces:
-            where = f"{known.path.name}: " if len(files) > 1 else ""
-            process = TracedProcess(f"trace-{digest[:16]}", known)
+            if surveyed.process in surveys:  # a copy of another trace: the same process
+                progress(surveyed.size)
+            surveys.setdefault(surveyed.process, surveyed)
+        traces = sorted(surveys.values(), key=lambda trace: (trace.digest, trace.process))
+        digest = hashlib.sha256("".join(trace.digest for trace in traces).encode()).hexdigest()
+        for trace in traces:
+            where = f"{trace.path.name}: " if len(files) > 1 else ""
+            process = TracedProcess(f"trace-{digest[:16]}", trace)
             try:
-                for seen in in_order(_observations(known, progress, where)):
-                    if isinstance(seen, UnreadLine):
-                        yield seen
+                for observation in in_order(_observations(trace, progress, where)):
+                    if isinstance(observation, UnreadLine):
+                        yield observation
                     else:
-                        yield from process.events(seen)
+                        yield from process.events(observation)
             except OSError as error:
                 yield UnreadLine(1, f"{where}{error.strerror or error}", "")
             yield from process.rest()
@@ -73,25 +73,25 @@ def importer() -> Importer:
 
 
 def _observations(
-    known: Survey, progress: Callable[[int], None], where: str
+    surveyed: Survey, progress: Callable[[int], None], where: str
 ) -> Iterator[Observation | UnreadLine]:
     latest_ns = 0
-    for raw in split(chunks(known.path, known.size, progress)):
+    for raw in split(chunks(surveyed.path, surveyed.size, progress)):
         record = parse(raw)
         if record is None:
             if raw.text.strip():
-                yield _unread(raw, "not a record of torch's", where)
+                yield _unread(raw, "not a torch record", where)
             continue
         if raw.is_too_long:
-            if record.speaks_of_time:
-                yield _unread(raw, "too long for a record of torch's that speaks of time", where)
+            if record.is_about_time:
+                yield _unread(raw, "a torch record about time, but too long to be read", where)
             continue
-        for seen in observations(record, latest_ns):
-            if isinstance(seen, Fault):
-                yield _unread(raw, seen.reason, where)
+        for observation in observations(record, latest_ns):
+            if isinstance(observation, Fault):
+                yield _unread(raw, observation.reason, where)
             else:
-                latest_ns = max(latest_ns, seen.at_ns)
-                yield seen
+                latest_ns = max(latest_ns, observation.at_ns)
+                yield observation
 
 
 def _unread(raw: Raw, reason: str, where: str) -> UnreadLine:

@@ -94,30 +94,30 @@ def _span(record: Record) -> Iterator[Observation | Fault]:
     if not isinstance(stage, str) or not stage or at_ns is None:
         yield Fault("its payload has no name, or no time")
         return
-    said = event.get("args")
-    args = cast("dict[str, object]", said) if isinstance(said, dict) else {}
-    seen: type[Begin | End] = Begin if phase == "B" else End
-    yield seen(at_ns, record.pid, stage[:_MAX_NAME], _compile_id(args, metadata), simple(args))
+    fields = event.get("args")
+    args = cast("dict[str, object]", fields) if isinstance(fields, dict) else {}
+    kind: type[Begin | End] = Begin if phase == "B" else End
+    yield kind(at_ns, record.pid, stage[:_MAX_NAME], _compile_id(args, metadata), simple(args))
 
 
 def _metrics(record: Record, latest_ns: int) -> Iterator[Observation | Fault]:
     metadata = mapping_of(record.metadata)
     fields = None if metadata is None else metadata.get(record.kind)
     if metadata is None or not isinstance(fields, dict):
-        yield Fault("its metadata is no JSON object with metrics")
+        yield Fault("its metadata is not a JSON object with metrics")
         return
     metrics = cast("dict[str, object]", fields)
     end_ns = _ns(metrics.get("end_time_us"))
     # The end of that microsecond: what ended within it is in the record.
     at_ns = latest_ns if end_ns is None else end_ns + 999
     if not at_ns:
-        yield Fault("its time is not known")
+        yield Fault("it has no time")
         return
     yield Metrics(at_ns, record.pid, _compile_id(metrics, metadata), metrics)
 
 
-def _compile_id(said: Mapping[str, object], metadata: Mapping[str, object]) -> str | None:
-    compile_id = said.get("compile_id")
+def _compile_id(fields: Mapping[str, object], metadata: Mapping[str, object]) -> str | None:
+    compile_id = fields.get("compile_id")
     if isinstance(compile_id, str) and compile_id:
         return None if compile_id == "None" else compile_id
     frame, again = metadata.get("frame_id"), metadata.get("frame_compile_id")

@@ -57,7 +57,7 @@ class Record(NamedTuple):
         return None if self.tabbed is None else self.tabbed.replace(b"\n\t", b"\n")
 
     @property
-    def speaks_of_time(self) -> bool:
+    def is_about_time(self) -> bool:
         """Tell whether it is of a kind that is read here."""
         return self.kind == SPAN or self.kind in METRICS
 

@@ -1,4 +1,4 @@
-"""Takes a first look at a trace: its digest, and what must be known before the first event can be written.
+"""Surveys a trace: its digest, and what the first event needs to know.
 
 The rank may come late (torch opens the file before the program joins its group), and so does Python's
 version.
@@ -18,7 +18,7 @@ _FIELDS: Final = {"torch": "pytorch_version", "python": "python_version"}
 
 
 class Survey(NamedTuple):
-    """What is known of a trace before its events."""
+    """What is known about a trace before its events are read."""
 
     path: Path
     size: int
@@ -69,19 +69,19 @@ def _rank_of(record: Record) -> int | None:
     return rank if type(rank) is int and 0 <= rank < 2**31 else None
 
 
-def _versions_of(record: Record, known: dict[str, str]) -> Iterator[tuple[str, str]]:
-    if len(known) == len(_FIELDS):
+def _versions_of(record: Record, found: dict[str, str]) -> Iterator[tuple[str, str]]:
+    if len(found) == len(_FIELDS):
         return
     if record.kind == "artifact" and b'"torch_version"' in record.metadata:
-        said = mapping_of(record.payload or b"")
+        fields = mapping_of(record.payload or b"")
     elif record.kind in METRICS:
-        said = (mapping_of(record.metadata) or {}).get(record.kind)
+        fields = (mapping_of(record.metadata) or {}).get(record.kind)
     else:
         return
-    if isinstance(said, dict):
-        fields = cast("dict[str, object]", said)
+    if isinstance(fields, dict):
+        texts = cast("dict[str, object]", fields)
         for name, field in _FIELDS.items():
-            version = fields.get(field)
+            version = texts.get(field)
             if isinstance(version, str) and version.strip():
-                # Python's own goes on with its build's date and compiler.
+                # Python's version is followed by the build's date and compiler.
                 yield name, version.split()[0][:100]

@@ -1,4 +1,4 @@
-"""Writes sessions in the forms that other programs read: our own lines, and what adapters know."""
+"""Writes sessions in the formats that other programs read: jsonl, and those of the installed adapters."""
 
 import importlib.metadata
 from collections.abc import Iterator, Sequence
@@ -11,20 +11,20 @@ from ledger.interchange.importers import store_of
 from ledger.storage.ledger import Ledger
 
 ENTRY_POINTS: Final = "compile_ledger.exporters"
-"""The group in which an adapter names, by the form, a function that returns its `Exporter`."""
+"""The group in which an adapter names, by the format, a function that returns its `Exporter`."""
 
 
 class Exporter(Protocol):
-    """What writes one form."""
+    """Writes one format."""
 
     @property
     def is_text(self) -> bool:
-        """Tell whether a terminal can show it."""
+        """Whether a terminal can show it."""
         ...
 
     @property
     def can_redact(self) -> bool:
-        """Tell whether it holds what was recorded, so that it can be redacted."""
+        """Whether it contains recorded data, so that it can be redacted."""
         ...
 
     def open_command(self, ledger: Path, written: Path) -> str:
@@ -32,7 +32,7 @@ class Exporter(Protocol):
         ...
 
     def chunks(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
-        """Yield the bytes, to be written one after another, about a piece for each event.
+        """Yield the bytes, to be written one after another, about a chunk for each event.
 
         Raises LedgerError where these sessions can't be written so.
         """
@@ -40,13 +40,13 @@ class Exporter(Protocol):
 
 
 class LinesExporter:
-    """Writes sessions as text, which `import` takes back without a loss."""
+    """Writes sessions as text, which `import` reads back without loss."""
 
     is_text = True
     can_redact = True
 
     def open_command(self, ledger: Path, written: Path) -> str:
-        """Return the command that takes it back."""
+        """Return the command that imports it."""
         return f"compile-ledger import {quote(str(written))}"
 
     def chunks(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
@@ -55,39 +55,39 @@ class LinesExporter:
 
 
 def formats() -> list[str]:
-    """Return the forms that there are: ours, and those of the installed adapters."""
+    """Return the names of all formats: ours, and those of the installed adapters."""
     return [_LINES, *sorted(entry.name for entry in _adapters())]
 
 
-def exporter_of(form: str) -> Exporter:
-    """Return what writes a form. Raises LedgerError where nothing does."""
-    if form == _LINES:
+def exporter_of(name: str) -> Exporter:
+    """Return the exporter of a format. Raises LedgerError if there is none."""
+    if name == _LINES:
         return LinesExporter()
     for entry in _adapters():
-        if entry.name == form:
+        if entry.name == name:
             return entry.load()()
-    raise LedgerError(f"no form {form!r}; there are: {', '.join(formats())}")
+    raise LedgerError(f"no format {name!r}; there are: {', '.join(formats())}")
 
 
 def export(
     ledger: Ledger, sessions: Sequence[str], exporter: Exporter, *, redact: bool = False
 ) -> Iterator[bytes]:
-    """Yield sessions in a form, with `redact` without hosts, user names and paths. Raises LedgerError."""
+    """Yield sessions in a format; with `redact`, without hosts, user names and paths. Raises LedgerError."""
     if not redact:
         yield from exporter.chunks(ledger, sessions)
     elif not exporter.can_redact:
         raise LedgerError(
-            "this form has nothing to redact, since it goes with the ledger's own file; "
+            "this format has nothing to redact, since it only describes the ledger's own file; "
             "write the sessions as jsonl with --redact, and import them into a ledger to show"
         )
     elif isinstance(exporter, LinesExporter):
         yield from ledger.export(*sessions, redact=True)
     else:
-        ids: dict[str, None] = {}  # one may have told a user or a host as well
+        ids: dict[str, None] = {}  # an id may contain a user or a host as well
         events = ledger.redacted(*sessions)
         store = store_of(event for event in events if ids.setdefault(event.session) is None)
-        with Ledger(ledger.path, store, ledger.warning) as blotted:
-            yield from exporter.chunks(blotted, list(ids))
+        with Ledger(ledger.path, store, ledger.warning) as redacted_ledger:
+            yield from exporter.chunks(redacted_ledger, list(ids))
 
 
 _LINES: Final = "jsonl"

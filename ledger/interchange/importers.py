@@ -1,4 +1,4 @@
-"""Brings what was written elsewhere into the ledger: sessions as text, and what adapters read."""
+"""Imports files into the ledger: sessions as text, and what the installed adapters read."""
 
 import importlib.metadata
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -19,18 +19,18 @@ ENTRY_POINTS: Final = "compile_ledger.importers"
 """The group in which an adapter names a function without arguments that returns an `Importer`."""
 
 HEAD_BYTES: Final = 1 << 20
-"""How much of a file an importer is shown to tell what it is."""
+"""How much of a file an importer is shown to recognise it."""
 
 _EVENTS_AT_ONCE: Final = 2_000
 
 _Item = TypeVar("_Item")
 
 Progress = Callable[[int], None]
-"""Called with a number of bytes that were read, again and again."""
+"""Called repeatedly with the number of bytes read since the last call."""
 
 
 class UnreadLine(NamedTuple):
-    """Something that an importer could not read, and that is kept as it is."""
+    """A line that an importer could not read, kept as it is."""
 
     line: int
     """Its number in the file, from 1."""
@@ -39,10 +39,10 @@ class UnreadLine(NamedTuple):
 
 
 class Importer(Protocol):
-    """What reads one kind of file, or of folder.
+    """Reads one kind of file or folder.
 
-    What it makes up, session and process ids above all, comes from the content alone: the same file twice
-    changes nothing. It reads a file of any size in constant memory.
+    Session and process ids come from the content alone, so that importing a file twice changes nothing.
+    A file of any size is read in constant memory.
     """
 
     @property
@@ -51,11 +51,11 @@ class Importer(Protocol):
         ...
 
     def recognises(self, path: Path, head: bytes) -> bool:
-        """Tell whether a path is what it reads; `head` is the beginning of a file, empty for a folder."""
+        """Whether it can read a path; `head` is the beginning of a file, empty for a folder."""
         ...
 
     def size(self, path: Path) -> int:
-        """Return how many bytes `read` will tell of in all."""
+        """Return how many bytes `read` will report in all."""
         ...
 
     def read(self, path: Path, progress: Progress) -> Iterator[Event | UnreadLine]:
@@ -140,20 +140,20 @@ def importers(*, is_checked: bool = True) -> list[Importer]:
 
 
 def importer_of(path: Path, *, is_checked: bool = True) -> Importer:
-    """Return who reads a path. Raises NotRecognised where there is nobody, or nothing to read.
+    """Return the importer of a path. Raises UnrecognisedFile if there is none, or nothing to read.
 
     `is_checked` is of sessions as text: whether one that is not whole is refused.
     """
     head = b"" if path.is_dir() else _head(path)
-    known = importers(is_checked=is_checked)
-    for importer in known:
+    installed = importers(is_checked=is_checked)
+    for importer in installed:
         if importer.recognises(path, head):
             return importer
-    kinds = " nor ".join(importer.name for importer in known)
-    told = f"neither {kinds}" if kinds else "no adapter that could read it is installed"
+    kinds = " nor ".join(importer.name for importer in installed)
+    reason = f"neither {kinds}" if kinds else "no adapter that could read it is installed"
     # Text that is not UTF-8 mostly has such bytes too.
     binary = "a binary file, or not in UTF-8: " if b"\0" in head else ""
-    raise UnrecognisedFile(f"{path}: {binary}{told}")
+    raise UnrecognisedFile(f"{path}: {binary}{reason}")
 
 
 def _head(path: Path) -> bytes:
@@ -204,7 +204,7 @@ def import_into(store: Store, path: Path, importer: Importer, progress: Progress
 
 
 def _row(event: Event, anchors: dict[tuple[str, str], Anchor]) -> EventRow:
-    """Return an event as a row, with its time on the wall where its process has told that before."""
+    """Return an event as a row, with its wall-clock time if its process has an anchor already."""
     if isinstance(event, ProcessJoined) and event.anchor is not None:
         anchors.setdefault((event.session, event.process), event.anchor)
     process = event.lost if isinstance(event, ProcessLost) else event.process
@@ -213,7 +213,7 @@ def _row(event: Event, anchors: dict[tuple[str, str], Anchor]) -> EventRow:
 
 
 def store_of(events: Iterable[Event]) -> Store:
-    """Return a ledger in memory of events that are given. Raises ConflictingEvents where two have one key."""
+    """Return an in-memory ledger of events. Raises ConflictingEvents if two of them have one key."""
     store = Store.in_memory()
     anchors: dict[tuple[str, str], Anchor] = {}
     with gc_paused(), store.transaction():

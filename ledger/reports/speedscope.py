@@ -18,13 +18,14 @@ is innermost is then what came last of all that still goes on.
 import json
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ledger._version import __version__
 from ledger.formatting import NO_ROLE, cut
+from ledger.timeline.process_names import process_names
 from ledger.timeline.reconciliation.evidence import by_enclosure
-from ledger.timeline.records import Interval, Process
+from ledger.timeline.records import Interval
 from ledger.timeline.timeline import Timeline
 from ledger.timeline.totals import Group
 
@@ -81,7 +82,7 @@ def flame_graphs(timeline: Timeline) -> FlameGraphs:
     for interval in timeline.intervals:
         if interval.stop_ns is not None:
             of_process[interval.process].append(interval)
-    names = _names(timeline.processes)
+    names = process_names(timeline.processes, max_length=_LONGEST)
     frames: dict[Frame, int] = {}
     profiles: list[Profile] = []
     for process, intervals in of_process.items():
@@ -122,18 +123,6 @@ def speedscope(name: str, graphs: FlameGraphs) -> bytes:
 def _most_to_see(profiles: Sequence[Profile]) -> int:
     """Return the place of the profile to be shown first: the largest is often a single stage that waits."""
     return max(range(len(profiles)), key=lambda place: len(profiles[place].samples), default=0)
-
-
-def _names(processes: Iterable[Process]) -> Mapping[str, str]:
-    """Return what to call each process: its name, and its id where another one has the name too."""
-    by_name: defaultdict[str, list[str]] = defaultdict(list)
-    for process in processes:
-        by_name[_short(process.name or process.process)].append(process.process)
-    return {
-        process: name if len(called_so) == 1 else f"{name} {_short(process)}"
-        for name, called_so in by_name.items()
-        for process in called_so
-    }
 
 
 def _short(name: str) -> str:

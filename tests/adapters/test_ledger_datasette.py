@@ -326,5 +326,5 @@ def test_there_is_nothing_to_redact() -> None:
     builder = SessionBuilder()
     builder.begin()
     ledger = MemoryLedger(builder.events)
-    with pytest.raises(LedgerError, match="this form has nothing to redact"):
+    with pytest.raises(LedgerError, match="this format has nothing to redact"):
         list(export(ledger, ["session"], exporter_of("datasette"), redact=True))

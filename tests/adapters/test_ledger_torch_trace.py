@@ -562,15 +562,15 @@ def test_what_cannot_be_read_is_told_with_its_line(tmp_path: Path) -> None:
     )
     lines = good.count(b"\n")
     assert unread(path) == [
-        (lines + 1, "not a record of torch's"),
+        (lines + 1, "not a torch record"),
         (lines + 3, "its payload has another checksum than its metadata says"),
         (lines + 5, "its payload is no JSON object"),
         (lines + 7, "its payload is missing"),
         (lines + 8, "its metadata is no JSON object"),
         (lines + 9, "its payload has no name, or no time"),
         (lines + 11, "its payload has no name, or no time"),
-        (lines + 13, "its metadata is no JSON object with metrics"),
-        (lines + 14, "its metadata is no JSON object with metrics"),
+        (lines + 13, "its metadata is not a JSON object with metrics"),
+        (lines + 14, "its metadata is not a JSON object with metrics"),
     ]
     # What has another checksum, and can be read all the same, is used.
     assert [start.stage for start in Intervals(checked(read(path))).starts] == ["dynamo", "gc"]
@@ -583,7 +583,7 @@ def test_the_reason_names_the_file_where_there_are_several(tmp_path: Path) -> No
     [(line, reason)] = unread(tmp_path)
     assert (line, reason) == (
         span("B", "gc", 0).count(b"\n") + 1,
-        f"{NAME.format('rank_1_')}: not a record of torch's",
+        f"{NAME.format('rank_1_')}: not a torch record",
     )
 
 

@@ -109,7 +109,7 @@ def test_the_same_session_gives_the_same_bytes(ledger: Ledger, name: str) -> Non
 def test_redacted_neither_host_nor_path_is_left(ledger: Ledger, name: str) -> None:
     secrets = [HOST.encode(), FOLDER.encode()]
     if not exporter_of(name).can_redact:
-        # It holds nothing that was recorded, and says that it has nothing to redact.
+        # It contains nothing that was recorded, and refuses to redact.
         assert not any(secret in written(ledger, name) for secret in secrets)
         with pytest.raises(LedgerError, match="nothing to redact"):
             written(ledger, name, redact=True)

@@ -267,7 +267,7 @@ class TestNames:
         for process in ("1-a", "2-b"):
             tape.join(process=process)
             tape.span(0, 0, 9, role="encoder", process=process)
-        assert names_of(tape) == ["Worker 1-a · encoder · compile", "Worker 2-b · encoder · compile"]
+        assert names_of(tape) == ["Worker [1-a] · encoder · compile", "Worker [2-b] · encoder · compile"]
 
     def test_a_frame_says_its_component_its_failure_and_its_role_where_that_changes(self) -> None:
         tape = Tape()
@@ -298,7 +298,7 @@ def test_the_file_is_as_its_schema_says() -> None:
 def test_what_is_shown_first_is_what_has_the_most_to_show() -> None:
     file = json.loads(speedscope("x", flame_graphs(kept("vllm").timeline("vllm cold"))))
     shown = file["profiles"][file["activeProfileIndex"]]
-    assert shown["name"] == "Worker · (whole process) · startup"
+    assert shown["name"] == "Worker rank 0 · (whole process) · startup"
     assert len(shown["samples"]) == max(len(profile["samples"]) for profile in file["profiles"])
 
 

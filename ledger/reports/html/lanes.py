@@ -13,6 +13,7 @@ from ledger.reports.html.nesting import Nested, Span, nested
 from ledger.reports.html.subject import Subject
 from ledger.reports.html.thinning import Block, thinned
 from ledger.reports.model import ReconciledClaim
+from ledger.timeline.process_names import process_names
 from ledger.timeline.records import Interval, Milestone
 
 _NAME: Final = 120
@@ -103,6 +104,7 @@ def picture(subject: Subject, claims: Sequence[LinkedClaim]) -> Picture:
     thin = thinned(nests, intervals, places_of_claims(subject, claims), subject.length_ns)
     milestones = _reached(subject)
     top: float = max((one.row + 1 for one in milestones), default=0)
+    titles = process_names(subject.timeline.processes)
     lanes: list[Lane] = []
     drawn: list[Drawn] = []
     blocks: list[DrawnBlock] = []
@@ -112,7 +114,7 @@ def picture(subject: Subject, claims: Sequence[LinkedClaim]) -> Picture:
         heads[process] = top
         names = {i: threads[i].thread for i in of_process}
         is_one = len(of_process) == 1 and names[of_process[0]] is not None
-        title = _title(subject, process) + (f" · {names[of_process[0]]}" if is_one else "")
+        title = titles.get(process, process) + (f" · {names[of_process[0]]}" if is_one else "")
         head, top = top, top + 1
         of_threads: list[Lane] = []
         for i in of_process:
@@ -163,14 +165,6 @@ def _processes(subject: Subject, threads: Sequence[_Thread], claims: Sequence[Li
         return (record.started_at or "" if record else "", seen[process], process)
 
     return sorted(seen, key=began)
-
-
-def _title(subject: Subject, process: str) -> str:
-    record = subject.processes.get(process)
-    rank = f" rank {record.rank}" if record and record.rank is not None else ""
-    hosts = {other.host for other in subject.timeline.processes} - {None}
-    host = f" on {record.host}" if record and record.host and len(hosts) > 1 else ""
-    return subject.process_name(process) + rank + host
 
 
 def _drawn(one: Nested, interval: Interval, top: float) -> Drawn:
