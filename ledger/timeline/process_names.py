@@ -24,7 +24,7 @@ def process_names(processes: Iterable[Process], *, max_length: int | None = None
     for record in records:
         rank = "" if record.rank is None else f" rank {record.rank}"
         host = f" on {shortened(record.host)}" if record.host and has_hosts else ""
-        names[record.process] = shortened(record.name or record.process) + rank + host
+        names[record.process] = (shortened(record.name or "") or shortened(record.process)) + rank + host
     uses = Counter(names.values())
     return {
         process: name if uses[name] == 1 else f"{name} [{shortened(process)}]"

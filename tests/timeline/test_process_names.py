@@ -38,7 +38,7 @@ def test_each_part_is_cut_by_itself() -> None:
 
 @given(
     st.dictionaries(
-        st.text("ab ", min_size=1, max_size=8),
+        st.text("ab", min_size=1, max_size=8),
         st.tuples(
             st.none() | st.text("ab[] ", max_size=8),
             st.none() | st.integers(0, 1),
