@@ -47,11 +47,12 @@ lint: install
 bench: install
 	$(BIN)/python tests/benchmarks/run.py
 
-# Takes what the hooks rest on from the sources of torch and of each vLLM again (downloads 22 wheels, 1 GB).
+# Takes what the hooks rest on from the sources of torch, transformers and each vLLM again (24 wheels, 1 GB).
 compat: install
 	$(BIN)/python tests/torch_compat/take.py
 	$(BIN)/python tests/vllm_compat/take.py
-	$(BIN)/python -m pytest tests/adapters/test_torch_compat.py tests/adapters/test_vllm_compat.py
+	$(BIN)/python tests/transformers_compat/take.py
+	$(BIN)/python -m pytest tests/adapters/test_torch_compat.py tests/adapters/test_vllm_compat.py tests/adapters/test_ledger_transformers.py
 
 # Records the demo and a start of vLLM anew, and shows them in the README.
 readme: install

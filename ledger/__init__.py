@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ledger._version import __version__
+from ledger.engines import EngineDescription, register_engine
 from ledger.errors import (
     ConflictingEvents,
     InvalidBudget,
@@ -91,6 +92,7 @@ __all__ = [
     "ClockAlignment",
     "ConflictingEvents",
     "DoctorCheck",
+    "EngineDescription",
     "Event",
     "Exporter",
     "GapNoted",
@@ -137,6 +139,7 @@ __all__ = [
     "query_title",
     "read_events",
     "reduce",
+    "register_engine",
     "saved_queries",
     "schema",
 ]

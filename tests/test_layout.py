@@ -13,10 +13,12 @@ from tests.support.paths import ROOT
 PACKAGES = {
     "ledger": "ledger",
     "ledger_datasette": "adapters/ledger_datasette",
+    "ledger_engine": "adapters/ledger_engine",
     "ledger_perfetto": "adapters/ledger_perfetto",
     "ledger_pytest": "adapters/ledger_pytest",
     "ledger_torch": "adapters/ledger_torch",
     "ledger_torch_trace": "adapters/ledger_torch_trace",
+    "ledger_transformers": "adapters/ledger_transformers",
     "ledger_vllm": "adapters/ledger_vllm",
     "ledger_vllm_log": "adapters/ledger_vllm_log",
     "ledger_migrations": "migrations/ledger_migrations",

@@ -1,4 +1,4 @@
-"""Watches vLLM's backend: from a graph of Dynamo's to compiled or loaded pieces of it."""
+"""Hooks of vLLM's backend: from a graph of Dynamo's to compiled or loaded pieces of it."""
 
 import hashlib
 import json
@@ -6,10 +6,10 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Final, cast
 
+from ledger_engine.patching import Call, Ended
+from ledger_engine.stages import OpenStage, Stages
 from ledger_vllm.monitor import Monitor
 from ledger_vllm.parts import part_of
-from ledger_vllm.patching import Call, Ended
-from ledger_vllm.stages import Begun, Stages
 
 _FACTORS: Final = "cache_key_factors.json"
 """What vLLM writes into a component's cache directory about the hash that names it."""
@@ -18,12 +18,12 @@ _DIGITS: Final = 12
 
 
 class Backend:
-    """The watches of `vllm.compilation.backends` and of what it uses."""
+    """The hooks of `vllm.compilation.backends` and of what it uses."""
 
     def __init__(self, stages: Stages, monitor: Monitor) -> None:
         self._stages = stages
         self._monitor = monitor
-        self._has_told_variables = False
+        self._has_noted_variables = False
 
     def backend_compile(self, call: Call) -> Generator[None, Ended, None]:
         """Record a call of the backend: Dynamo is over when it begins."""
@@ -124,15 +124,15 @@ class Backend:
         variables = factors.pop("env", None)
         if factors:
             found["cache_key"] = {**factors, "env": _digest(variables)}
-        if isinstance(variables, dict) and not self._has_told_variables:
+        if isinstance(variables, dict) and not self._has_noted_variables:
             # Some hundred and fifty, the same for all components of a process.
-            self._has_told_variables = True
-            known = cast("dict[str, object]", variables)
-            found["cache_key_env"] = {name: _digest(value) for name, value in known.items()}
+            self._has_noted_variables = True
+            by_name = cast("dict[str, object]", variables)
+            found["cache_key_env"] = {name: _digest(value) for name, value in by_name.items()}
         return found
 
     def _end_key(self, error: BaseException | None) -> None:
-        key: Begun | None = self._stages.innermost("cache_key")
+        key: OpenStage | None = self._stages.innermost("cache_key")
         if key is not None:
             self._stages.end(key, error)
 
@@ -147,5 +147,5 @@ def _factors(folder: Path) -> dict[str, Any]:
 
 
 def _digest(value: object) -> str:
-    """Return something that changes when a value does, and does not tell it."""
+    """Return a digest: it changes when the value does, without revealing it."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:_DIGITS]

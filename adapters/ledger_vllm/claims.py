@@ -4,10 +4,11 @@ import logging
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from ledger_engine.parts import WHOLE, Part
+from ledger_engine.patching import Call, Ended
+from ledger_engine.stages import OpenStage, Stages
 from ledger_vllm.messages import Stated, stated
-from ledger_vllm.parts import WHOLE, Part, part_of
-from ledger_vllm.patching import Call, Ended
-from ledger_vllm.stages import Begun, Stages
+from ledger_vllm.parts import part_of
 
 _LOGGER: Final = "vllm"
 """All of vLLM's loggers are below this one, which does not propagate."""
@@ -51,49 +52,56 @@ class LogClaims(logging.Handler):
         try:
             text = record.getMessage()
             where = {"logger": record.name, "line": record.lineno}
-            for said in stated(text):
-                self._claim(said, text, where)
+            for duration in stated(text):
+                self._claim(duration, text, where)
         except Exception as error:
             self._stages.recorder.gap("claim_failed", detail=f"{type(error).__name__}: {error}")
 
-    def _claim(self, said: Stated, text: str, where: Mapping[str, object]) -> None:
-        subject = self._subject(said)
+    def _claim(self, duration: Stated, text: str, where: Mapping[str, object]) -> None:
+        subject = self._subject(duration)
         data: dict[str, object] = dict(where)
-        if said.range is not None:
-            data["range"] = said.range
-        if said.counts == "ranks" and said.role is not None:
-            data["accumulator"] = next(name for name, role in ACCUMULATORS.items() if role == said.role)
-        if said.stage in WALL_CLOCKED and said.counts == "interval":
+        if duration.range is not None:
+            data["range"] = duration.range
+        if duration.counts == "ranks" and duration.role is not None:
+            data["accumulator"] = next(name for name, role in ACCUMULATORS.items() if role == duration.role)
+        if duration.stage in WALL_CLOCKED and duration.counts == "interval":
             data["clock"] = "wall"
         if len(subject.intervals) > 1:
             data["intervals"] = subject.intervals
         self._stages.recorder.claim(
-            said.seconds,
-            source=said.source,
+            duration.seconds,
+            source=duration.source,
             role=subject.part.role,
             component=subject.part.component,
             stage=subject.stage,
-            counts=said.counts,
-            resolution_ns=said.resolution_ns,
+            counts=duration.counts,
+            resolution_ns=duration.resolution_ns,
             text=text,
             interval=subject.intervals[0] if len(subject.intervals) == 1 else None,
             data=data,
         )
 
-    def _subject(self, said: Stated) -> "_Subject":
-        if said.counts == "ranks":
-            return _Subject(said.stage, Part(said.role, None), [])
-        if said.range is not None and (compiling := self._stages.innermost("backend_compile")) is not None:
-            return _Subject(said.stage, compiling.part, _recorded(*compiling.graphs.get(said.range, [])))
-        about = self._stages.spoken_of(said.stage)
-        if said.stage == "graph_capture":
+    def _subject(self, duration: Stated) -> "_Subject":
+        if duration.counts == "ranks":
+            return _Subject(duration.stage, Part(duration.role, None), [])
+        if (
+            duration.range is not None
+            and (compiling := self._stages.innermost("backend_compile")) is not None
+        ):
+            return _Subject(
+                duration.stage, compiling.part, _recorded(*compiling.graphs.get(duration.range, []))
+            )
+        about = self._stages.spoken_of(duration.stage)
+        if duration.stage == "graph_capture":
             # The probe captures with the same function, and the same words.
             about = self._stages.innermost("graph_capture_probe") or about
-        elif said.stage == "dynamo":
+        elif duration.stage == "dynamo":
             about = about or self._stages.spoken_of("aot_read")
         if about is not None:
             return _Subject(about.stage, about.part, _recorded(about.interval, *about.also))
-        return _Subject(said.stage, part_of(said.tag, is_encoder=False) if said.tag else WHOLE, [])
+        return _Subject(
+            duration.stage, part_of(duration.tag, is_encoder=False) if duration.tag else WHOLE, []
+        )
 
 
 def _recorded(*intervals: int) -> list[int]:
@@ -115,7 +123,7 @@ class Accumulators:
     def __init__(self, stages: Stages, config: Any) -> None:
         self._stages = stages
         self.config: Final = config
-        self._seen = held(config)
+        self._seen = accumulated(config)
 
     def pass_over(self, now: dict[str, float]) -> None:
         """Leave alone what was added up to `now`: it is claimed elsewhere."""
@@ -124,7 +132,7 @@ class Accumulators:
     def claim_added(
         self,
         source: Any,
-        begun: Begun,
+        begun: OpenStage,
         now: dict[str, float] | None = None,
         *,
         intervals: Sequence[int] = (),
@@ -135,7 +143,7 @@ class Accumulators:
         `intervals` are those that an addition counts, where they are not the stage's own. `even_nothing` is
         for one who is supposed to add something: that it added nothing is a claim as well.
         """
-        now = held(self.config) if now is None else now
+        now = accumulated(self.config) if now is None else now
         counted = _recorded(*(intervals or (begun.interval, *begun.also)))
         expected = "encoder_compilation_time" if begun.part.role == "encoder" else "compilation_time"
         for name, after in now.items():
@@ -157,14 +165,14 @@ class Accumulators:
         self._seen = now
 
 
-def held(config: Any) -> dict[str, float]:
+def accumulated(config: Any) -> dict[str, float]:
     """Return the accumulators that a CompilationConfig has, in seconds."""
     return {name: float(value) for name in ACCUMULATORS if (value := getattr(config, name, None)) is not None}
 
 
-def claim_held(stages: Stages, config: Any, source: Any, counts: Any, whose: str) -> None:
-    """Claim what a CompilationConfig holds in the end."""
-    for name, seconds in held(config).items():
+def claim_accumulated(stages: Stages, config: Any, source: Any, counts: Any, whose: str) -> None:
+    """Claim the final values of a CompilationConfig's accumulators."""
+    for name, seconds in accumulated(config).items():
         claim_total(stages, seconds, source, counts, name, f"{whose} {name} = {seconds!r}")
 
 

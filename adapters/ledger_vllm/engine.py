@@ -1,41 +1,32 @@
-"""Watches the engine, its workers and its front end: their stages, and what each holds in the end."""
+"""Hooks of the engine, its workers and its front end: their stages, and what each holds in the end."""
 
 import multiprocessing
 from collections.abc import Generator
 from typing import Any, Final
 
-from ledger_vllm.claims import claim_held, claim_total
-from ledger_vllm.parts import Part, current_tag, is_drafter
-from ledger_vllm.patching import Call, Ended, HookPoint, Patcher
-from ledger_vllm.stages import Stages
+from ledger_engine.parts import Part
+from ledger_engine.patching import Call, Ended, HookPoint, Patcher
+from ledger_engine.stages import OpenStage, Stages
+from ledger_vllm.claims import claim_accumulated, claim_total
+from ledger_vllm.parts import current_tag, is_drafter
 
 _WORKER: Final = "VllmWorker"
 """How the names of the processes begin in which vLLM runs a worker and nothing else."""
 
 
 class Engine:
-    """The watches of the engine core, the executor, the workers, the model runners and the front end."""
+    """The hooks of the engine core, the executor, the workers, the model runners and the front end."""
 
-    def __init__(self, stages: Stages, watcher: Patcher) -> None:
+    def __init__(self, stages: Stages, patcher: Patcher) -> None:
         self._stages = stages
-        self._watcher = watcher
+        self._patcher = patcher
         self._load_weights = self.stage("weights_load")
         self._loaders: set[type] = set()
-        """The classes whose `load_weights` is watched already."""
+        """The classes whose `load_weights` is hooked already."""
 
     def stage(self, stage: str) -> HookPoint:
-        """Return a watch that records a stage of the engine's, and that the process failed where it did."""
-
-        def watch(call: Call) -> Generator[None, Ended, None]:
-            if self._stages.innermost(stage) is not None:  # a class that calls its base class's method
-                yield
-                return
-            begun = self._stages.begin(stage, "engine", self._drafter())
-            ended = yield
-            self._end(begun, ended)
-
-        watch.__qualname__ = f"Engine.{stage}"
-        return watch
+        """Return a hook that records a stage of the engine's, and that the process failed where it did."""
+        return self._stages.hook(stage, self._drafter, self._fail)
 
     def engine_init(self, call: Call) -> Generator[None, Ended, None]:
         """Record `_initialize_kv_caches`, which vLLM calls "init engine", and what the engine then holds."""
@@ -43,7 +34,7 @@ class Engine:
         ended = yield
         if ended.error is None:
             config = call.given["vllm_config"].compilation_config
-            claim_held(self._stages, config, "engine", "ranks", "engine core:")
+            claim_accumulated(self._stages, config, "engine", "ranks", "engine core:")
         self._end(begun, ended)
 
     def busy_loop(self, call: Call) -> Generator[None, Ended, None]:
@@ -56,7 +47,9 @@ class Engine:
         begun = self._stages.begin("engine_start", "engine")
         ended = yield
         if ended.error is None:
-            claim_held(self._stages, _vllm_config(call).compilation_config, "engine", "ranks", "front end:")
+            claim_accumulated(
+                self._stages, _vllm_config(call).compilation_config, "engine", "ranks", "front end:"
+            )
         self._stages.end(begun, ended.error)
 
     def engine_start_in_process(self, call: Call) -> Generator[None, Ended, None]:
@@ -91,11 +84,11 @@ class Engine:
         yield from self.stage("graph_capture_probe" if is_probe else "graph_capture")(call)
 
     def load_model(self, call: Call) -> Generator[None, Ended, None]:
-        """Watch the class of this loader, of which there are many, from its first use on."""
+        """Hook the class of this loader, of which there are many, from its first use on."""
         kind: Any = next(kind for kind in type(call.owner).__mro__ if "load_weights" in vars(kind))
         if kind not in self._loaders:
             self._loaders.add(kind)
-            kind.load_weights = self._watcher.function(kind.load_weights, self._load_weights)
+            kind.load_weights = self._patcher.function(kind.load_weights, self._load_weights)
         yield
 
     def _claim_handed_over(self, name: str, seconds: float) -> None:
@@ -107,9 +100,13 @@ class Engine:
         tag, _ = current_tag()
         return Part("drafter", tag) if is_drafter(tag) else None
 
-    def _end(self, begun: Any, ended: Ended) -> None:
+    def _end(self, begun: OpenStage, ended: Ended) -> None:
         self._stages.end(begun, ended.error)
-        if isinstance(ended.error, Exception):
+        if ended.error is not None:
+            self._fail(ended.error)
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, Exception):
             # vLLM tells the engine, or logs it, and may still leave the process with an exit code of 0.
             self._stages.recorder.process_failed()
 

@@ -1,35 +1,15 @@
-"""What of vLLM this adapter rests on, as data that tests hold against the sources of each version.
+"""The functions of vLLM that are hooked, as a table that tests compare with the sources of each version.
+
+A row with a `stage` is all that a stage needs; what is more than one stage has a `hook`, by the name of a
+method.
 
 Names by which `vllm.compilation.decorators` calls its monitor are replaced there, where it imported them: it
 looks them up at each call.
 """
 
-from collections.abc import Collection
-from typing import Final, NamedTuple
+from typing import Final
 
-
-class Target(NamedTuple):
-    """A function of vLLM's that is watched."""
-
-    module: str
-    name: str
-    """Within the module: `CompilerManager.compile`."""
-    watch: str
-    """The watch's name, or else the stage that it is."""
-    reads: tuple[str, ...] = ()
-    """The parameters that the watch can't do without."""
-    is_context: bool = False
-    """Whether it makes context managers."""
-    since: str | None = None
-    """The first version that has it, where another target does for those before."""
-
-    def fault(self, parameters: Collection[str] | None) -> str | None:
-        """Return what keeps a function with these parameters from being watched; None where nothing does."""
-        if parameters is None:
-            return "vLLM has no such function"
-        lacking = [name for name in self.reads if name not in parameters]
-        return f"vLLM's has no parameter {', '.join(lacking)}" if lacking else None
-
+from ledger_engine.hook_targets import Activity, HookTable, HookTarget
 
 OLDEST: Final = "0.19.1"
 NEWEST: Final = "0.33.0"
@@ -49,60 +29,76 @@ _ENCODER_RUNNER: Final = "vllm.v1.worker.mm_encoder_model_runner"
 _CPU_RUNNER: Final = "vllm.v1.worker.cpu_model_runner"
 _CPU_RUNNER_V2: Final = "vllm.v1.worker.cpu.model_runner"
 
-TARGETS: Final = (
+_TARGETS: Final = (
     # Its log lines
-    Target("vllm.logger", "_configure_vllm_root_logger", "logging_configured"),
+    HookTarget("vllm.logger", "_configure_vllm_root_logger", hook="logging_configured"),
     # The compile of each part of a model
-    Target(_DECORATORS, "monitor_torch_compile", "torch_compile", ("vllm_config",), is_context=True),
-    Target(_DECORATORS, "monitor_profiling_run", "first_run", is_context=True),
-    Target(_DECORATORS, "_try_load_aot_compiled_fn", "try_load", ("aot_compilation_path",)),
-    Target(_WRAPPER, "TorchCompileWithNoGuardsWrapper.__init__", "model_made", ("compile_prefix",)),
-    Target(_WRAPPER, "TorchCompileWithNoGuardsWrapper.aot_compile", "aot_compile"),
-    Target("torch._dynamo.aot_compile", "AOTCompiledFunction.save_compiled_function", "aot_save"),
+    HookTarget(
+        _DECORATORS, "monitor_torch_compile", hook="torch_compile", reads=("vllm_config",), is_context=True
+    ),
+    HookTarget(_DECORATORS, "monitor_profiling_run", hook="first_run", is_context=True),
+    HookTarget(_DECORATORS, "_try_load_aot_compiled_fn", hook="try_load", reads=("aot_compilation_path",)),
+    HookTarget(
+        _WRAPPER, "TorchCompileWithNoGuardsWrapper.__init__", hook="model_made", reads=("compile_prefix",)
+    ),
+    HookTarget(_WRAPPER, "TorchCompileWithNoGuardsWrapper.aot_compile", hook="aot_compile"),
+    HookTarget("torch._dynamo.aot_compile", "AOTCompiledFunction.save_compiled_function", hook="aot_save"),
     # The backend
-    Target(_BACKENDS, "VllmBackend.__call__", "backend_compile"),
-    Target(_BACKENDS, "VllmBackend.configure_post_pass", "configure_post_pass"),
-    Target(_BACKENDS, "split_graph", "graph_split"),
-    Target(
-        _BACKENDS, "CompilerManager.compile", "graph_compile", ("compile_range", "graph_index", "num_graphs")
+    HookTarget(_BACKENDS, "VllmBackend.__call__", hook="backend_compile"),
+    HookTarget(_BACKENDS, "VllmBackend.configure_post_pass", hook="configure_post_pass"),
+    HookTarget(_BACKENDS, "split_graph", hook="graph_split"),
+    HookTarget(
+        _BACKENDS,
+        "CompilerManager.compile",
+        hook="graph_compile",
+        reads=("compile_range", "graph_index", "num_graphs"),
     ),
-    Target(_BACKENDS, "CompilerManager.save_to_file", "cache_save"),
-    Target("vllm.compilation.caching", "StandaloneCompiledArtifacts.load_all", "load_artifacts"),
-    Target("vllm.compilation.piecewise_backend", "PiecewiseBackend.load_all_ranges", "load_ranges"),
+    HookTarget(_BACKENDS, "CompilerManager.save_to_file", hook="cache_save"),
+    HookTarget("vllm.compilation.caching", "StandaloneCompiledArtifacts.load_all", hook="load_artifacts"),
+    HookTarget("vllm.compilation.piecewise_backend", "PiecewiseBackend.load_all_ranges", hook="load_ranges"),
     # The engine and its front end
-    Target(_CLIENT, "MPClient.__init__", "engine_start", ("vllm_config",)),
-    Target(_CLIENT, "InprocClient.__init__", "engine_start_in_process"),
-    Target("vllm.v1.executor.abstract", "Executor.__init__", "executor_init"),
-    Target(_CORE, "EngineCore._initialize_kv_caches", "engine_init", ("vllm_config",)),
-    Target(_CORE, "EngineCoreProc.run_busy_loop", "busy_loop"),
-    Target(_CORE, "DPEngineCoreProc.run_busy_loop", "busy_loop"),
+    HookTarget(_CLIENT, "MPClient.__init__", hook="engine_start", reads=("vllm_config",)),
+    HookTarget(_CLIENT, "InprocClient.__init__", hook="engine_start_in_process"),
+    HookTarget("vllm.v1.executor.abstract", "Executor.__init__", stage="executor_init"),
+    HookTarget(_CORE, "EngineCore._initialize_kv_caches", hook="engine_init", reads=("vllm_config",)),
+    HookTarget(_CORE, "EngineCoreProc.run_busy_loop", hook="busy_loop"),
+    HookTarget(_CORE, "DPEngineCoreProc.run_busy_loop", hook="busy_loop"),
     # Workers and model runners
-    Target(_WORKER, "Worker.init_device", "device_init"),
-    Target(_WORKER, "Worker.determine_available_memory", "memory_profile"),
-    Target(_WORKER, "Worker.initialize_from_config", "kv_cache_init"),
-    Target(_WORKER, "Worker.compile_or_warm_up_model", "worker_warmup"),
-    Target(_WORKER, "kernel_warmup", "kernel_warmup"),
-    Target("vllm.v1.worker.xpu_worker", "XPUWorker.init_device", "device_init"),
-    Target(_CPU_WORKER, "CPUWorker.init_device", "device_init"),
-    Target(_CPU_WORKER, "CPUWorker.determine_available_memory", "memory_profile"),
-    Target(_CPU_WORKER, "CPUWorker.compile_or_warm_up_model", "worker_warmup"),
-    *(
-        Target(runner, f"GPUModelRunner.{name}", watch)
-        for runner in (_RUNNER, _RUNNER_V2)
-        for name, watch in (
-            ("load_model", "model_load"),
-            ("profile_run", "profile_run"),
-            ("profile_cudagraph_memory", "graph_capture_probe"),
-            ("capture_model", "graph_capture"),
-        )
-    ),
-    Target(_ENCODER_RUNNER, "MMEncoderModelRunner.capture_model", "graph_capture"),
-    Target(_CPU_RUNNER, "CPUModelRunner.load_model", "model_load"),
-    Target(_CPU_RUNNER, "CPUModelRunner.warming_up_model", "warmup"),
-    Target(_CPU_RUNNER_V2, "CPUModelRunner.warming_up_model", "warmup"),
+    HookTarget(_WORKER, "Worker.init_device", hook="device_init"),
+    HookTarget(_WORKER, "Worker.determine_available_memory", stage="memory_profile"),
+    HookTarget(_WORKER, "Worker.initialize_from_config", stage="kv_cache_init"),
+    HookTarget(_WORKER, "Worker.compile_or_warm_up_model", hook="worker_warmup"),
+    HookTarget(_WORKER, "kernel_warmup", stage="kernel_warmup"),
+    HookTarget("vllm.v1.worker.xpu_worker", "XPUWorker.init_device", hook="device_init"),
+    HookTarget(_CPU_WORKER, "CPUWorker.init_device", hook="device_init"),
+    HookTarget(_CPU_WORKER, "CPUWorker.determine_available_memory", stage="memory_profile"),
+    HookTarget(_CPU_WORKER, "CPUWorker.compile_or_warm_up_model", hook="worker_warmup"),
+    HookTarget(_RUNNER, "GPUModelRunner.load_model", stage="model_load"),
+    HookTarget(_RUNNER, "GPUModelRunner.profile_run", stage="profile_run"),
+    HookTarget(_RUNNER, "GPUModelRunner.profile_cudagraph_memory", stage="graph_capture_probe"),
+    HookTarget(_RUNNER, "GPUModelRunner.capture_model", hook="graph_capture"),
+    HookTarget(_RUNNER_V2, "GPUModelRunner.load_model", stage="model_load"),
+    HookTarget(_RUNNER_V2, "GPUModelRunner.profile_run", stage="profile_run"),
+    HookTarget(_RUNNER_V2, "GPUModelRunner.profile_cudagraph_memory", stage="graph_capture_probe"),
+    HookTarget(_RUNNER_V2, "GPUModelRunner.capture_model", hook="graph_capture"),
+    HookTarget(_ENCODER_RUNNER, "MMEncoderModelRunner.capture_model", hook="graph_capture"),
+    HookTarget(_CPU_RUNNER, "CPUModelRunner.load_model", stage="model_load"),
+    HookTarget(_CPU_RUNNER, "CPUModelRunner.warming_up_model", stage="warmup"),
+    HookTarget(_CPU_RUNNER_V2, "CPUModelRunner.warming_up_model", stage="warmup"),
     # Weights
-    Target(_LOADER, "BaseModelLoader.load_model", "load_model"),
+    HookTarget(_LOADER, "BaseModelLoader.load_model", hook="load_model"),
     # What "Initializing model took" times; before, there is only the call inside it, and no such line.
-    Target(_LOADER, "BaseModelLoader.create_model", "model_init", since="0.30.0"),
-    Target(_LOADER, "initialize_model", "model_init"),
+    HookTarget(_LOADER, "BaseModelLoader.create_model", stage="model_init", since="0.30.0"),
+    HookTarget(_LOADER, "initialize_model", stage="model_init"),
 )
+
+_STAGES: Final[dict[str, Activity]] = {
+    "aot_read": "compile",
+    "cache_key": "compile",
+    "device_init": "startup",
+    "engine_start": "startup",
+    "executor_init": "startup",
+    "memory_profile": "startup",
+}
+
+TABLE: Final = HookTable("vLLM", "vllm", OLDEST, NEWEST, _TARGETS, _STAGES)

@@ -1,4 +1,4 @@
-"""Watches vLLM's monitor: the compile or load of each part of a model, and the first run after it.
+"""Hooks of vLLM's monitor: the compile or load of each part of a model, and the first run after it.
 
 The monitor's interval encloses what it times. Around it vLLM first tries to load what an earlier start has
 compiled: that try runs under a monitor too, and finds nothing at a cold start.
@@ -11,10 +11,11 @@ from collections.abc import Generator, Mapping
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ledger_vllm.claims import Accumulators, held
-from ledger_vllm.parts import Part, current_tag, part_of
-from ledger_vllm.patching import Call, Ended
-from ledger_vllm.stages import Begun, Stages
+from ledger_engine.parts import Part
+from ledger_engine.patching import Call, Ended
+from ledger_engine.stages import OpenStage, Stages
+from ledger_vllm.claims import Accumulators, accumulated
+from ledger_vllm.parts import current_tag, part_of
 
 OWN_MODE: Final = "VLLM_COMPILE"
 """The CompilationMode in which vLLM's own backend compiles, and its monitor adds up and logs."""
@@ -34,7 +35,7 @@ class _Thread(threading.local):
 class _Timed(NamedTuple):
     """What goes on under a monitor."""
 
-    stages: tuple[Begun, ...]
+    stages: tuple[OpenStage, ...]
     """The load, where it is one, and around it the monitor's own."""
     loads_from: str | None
     accumulators: Accumulators
@@ -43,7 +44,7 @@ class _Timed(NamedTuple):
 
 
 class Monitor:
-    """The watches of `vllm.compilation.decorators`, and of the class that its models derive from."""
+    """The hooks of `vllm.compilation.decorators`, and of the class that its models derive from."""
 
     def __init__(self, stages: Stages) -> None:
         self._stages = stages
@@ -64,7 +65,7 @@ class Monitor:
         yield
 
     def try_load(self, call: Call) -> Generator[None, Ended, None]:
-        """Tell the monitor, which begins next, that it times an attempt to load."""
+        """Remember for the monitor, which begins next, that it times an attempt to load."""
         self._thread.loading = str(call.given["aot_compilation_path"])
         yield
         self._thread.loading = None
@@ -77,7 +78,7 @@ class Monitor:
         # vLLM looks at its clock next: what there is to write down waits until it has.
         for begun in timed.stages:
             begun.mark_stopped()
-        added_inside = held(timed.accumulators.config)
+        added_inside = accumulated(timed.accumulators.config)
         ended_by = (yield).error
         self._claim_added(timed, added_inside, has_ended_well=ended_by is None)
         found: dict[str, object] = {"cache": "compiled" if left_by is None else "failed"}
@@ -92,7 +93,7 @@ class Monitor:
         stages, thread = self._stages, self._thread
         config = call.given["vllm_config"].compilation_config
         is_encoder = bool(call.given.get("is_encoder"))
-        part = self._known_part(call) or part_of(call.given.get("tag") or None, is_encoder=is_encoder)
+        part = self._part_of_caller(call) or part_of(call.given.get("tag") or None, is_encoder=is_encoder)
         loads_from, thread.loading = thread.loading, None
         mode = getattr(config.mode, "name", str(config.mode))
         thread.has_own_backend = mode == OWN_MODE
@@ -141,18 +142,18 @@ class Monitor:
     def first_run(self, call: Call) -> Generator[None, Ended, None]:
         """Record the first run of what was just compiled or loaded."""
         last = self._stages.spoken_of("torch_compile")
-        part = self._known_part(call) or (last.part if last else None)
+        part = self._part_of_caller(call) or (last.part if last else None)
         begun = self._stages.begin("first_run", "monitor", part)
         yield
         begun.mark_stopped()
         self._stages.end(begun, (yield).error)
 
-    def _known_part(self, call: Call) -> Part | None:
+    def _part_of_caller(self, call: Call) -> Part | None:
         """Return the part of the model whose method made this call."""
         if call.caller is None:
             return None
-        known: Mapping[str, Any] = call.caller.f_locals
-        model = known.get("model", known.get("self"))
+        variables: Mapping[str, Any] = call.caller.f_locals
+        model = variables.get("model", variables.get("self"))
         with contextlib.suppress(TypeError):  # an object that can't be a key was never one
             return self._parts.get(model)
         return None

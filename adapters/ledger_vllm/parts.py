@@ -1,7 +1,9 @@
 """Tells which part of a model a compile is charged to, from the tag that vLLM gives it."""
 
 import sys
-from typing import Final, NamedTuple
+from typing import Final
+
+from ledger_engine.parts import Part
 
 _DRAFTERS: Final = (
     "eagle",
@@ -13,18 +15,6 @@ _DRAFTERS: Final = (
     "lilicorr",
 )
 """How the tags of speculative decoding begin: `eagle_head`, `dflash2_candidate_selector`."""
-
-
-class Part(NamedTuple):
-    """The part of the model that an interval belongs to."""
-
-    role: str | None
-    component: str | None
-    """vLLM's own tag: `backbone`, `eagle_head`; for an encoder, the name of its class."""
-
-
-WHOLE: Final = Part(None, None)
-"""What serves the whole process."""
 
 
 def part_of(tag: str | None, *, is_encoder: bool) -> Part:

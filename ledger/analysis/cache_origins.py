@@ -1,7 +1,8 @@
 """How a session came by the parts of a model: compiled, or loaded from what an earlier one had compiled.
 
-The data of intervals says so: what vLLM's monitor found, which graphs its backend compiled and which it
-loaded, and what torch found in its own caches.
+The data of intervals says so: what an engine's monitor found, which graphs its backend compiled and which it
+loaded, and what torch found in its own caches. An engine's adapter puts the parts of its cache keys, as
+digests, into the data of `backend_compile`: `cache_key` of a component, `cache_key_env` of the process.
 """
 
 from collections import Counter, defaultdict

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ledger._version import __version__
+from ledger.engines import installed_engines, registered_engines
 
 FILE_VARIABLE: Final = "COMPILE_LEDGER"
 SESSION_VARIABLE: Final = "COMPILE_LEDGER_SESSION"
@@ -29,16 +30,12 @@ ENVIRONMENT_ALLOWED: Final = (
     "TORCH_LOGS",
     "TORCH_TRACE",
     "TRITON_CACHE_DIR",
-    "VLLM_CACHE_ROOT",
-    "VLLM_DISABLE_COMPILE_CACHE",
-    "VLLM_ENABLE_V1_MULTIPROCESSING",
-    "VLLM_PLUGINS",
-    "VLLM_USE_AOT_COMPILE",
-    "VLLM_WORKER_MULTIPROC_METHOD",
     "WORLD_SIZE",
 )
-"""The variables that a session keeps. By whole name, since a prefix would take keys and tokens along."""
+"""The variables that a session keeps, beside those of the engines that are registered.
 
+By whole name, since a prefix would take keys and tokens along.
+"""
 
 _RANK_DIGITS: Final = 10
 
@@ -86,17 +83,20 @@ def environment_for(settings: Settings) -> dict[str, str]:
 
 def describe_program(command: tuple[str, ...] | None) -> dict[str, object]:
     """Return what `session_started` says: the command, or this program's, versions, allowed environment."""
+    # Whoever records a command is a process of ours, in which no adapter is active.
+    engines = registered_engines() if command is None else installed_engines()
+    allowed = {*ENVIRONMENT_ALLOWED, *(name for engine in engines for name in engine.environment)}
     return {
         "command": tuple(sys.orig_argv) if command is None else command,
         "versions": versions(),
-        "environment": {name: os.environ[name] for name in ENVIRONMENT_ALLOWED if name in os.environ},
+        "environment": {name: os.environ[name] for name in sorted(allowed) if name in os.environ},
     }
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what takes part: ours, Python's, and those of torch and vLLM once imported."""
+    """Return the versions of what takes part: ours, Python's, torch's and the engines' once imported."""
     found = {"compile_ledger": __version__, "python": sys.version.split()[0]}
-    for name in ("torch", "vllm"):
+    for name in ("torch", *(engine.package for engine in registered_engines())):
         # A process that has not imported torch must not do so because it is watched.
         if (module := sys.modules.get(name)) is not None:
             found[name] = str(getattr(module, "__version__", "unknown"))

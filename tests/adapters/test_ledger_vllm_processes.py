@@ -423,9 +423,9 @@ class TestRegistering:
 
     def test_every_hook_that_was_imported_is_in_place(self, tmp_path: Path) -> None:
         body = (
-            "from ledger_vllm.hook_targets import TARGETS\nimport importlib\n"
-            "for target in TARGETS:\n    importlib.import_module(target.module)\n"
-            "LLM(VllmConfig())\nprint(len(TARGETS))\n"
+            "from ledger_vllm.hook_targets import TABLE\nimport importlib\n"
+            "for target in TABLE.targets:\n    importlib.import_module(target.module)\n"
+            "LLM(VllmConfig())\nprint(len(TABLE.targets))\n"
         )
         start = record(tmp_path, body)
         [joined] = start.joined.values()
@@ -447,8 +447,8 @@ class TestMissingTargets:
         start = record(tmp_path, body)
         [joined] = start.joined.values()
         assert sorted(joined.missing_hooks) == [
-            "vllm.compilation.decorators.monitor_torch_compile: vLLM's has no parameter vllm_config",
-            "vllm.v1.engine.core.DPEngineCoreProc.run_busy_loop: vLLM has no such function",
+            "vllm.compilation.decorators.monitor_torch_compile: it has no parameter vllm_config",
+            "vllm.v1.engine.core.DPEngineCoreProc.run_busy_loop: there is no such function",
         ]
         assert start.of("torch_compile") == []
         assert {"device_init", "aot_compile", "graph_compile", "graph_capture"} <= {
@@ -469,7 +469,7 @@ class TestMissingTargets:
         [gap] = start.gaps
         assert gap.what == "hook_missing"
         name = "vllm.v1.worker.cpu.model_runner.CPUModelRunner.warming_up_model"
-        assert gap.detail == f"{name}: vLLM has no such function"
+        assert gap.detail == f"{name}: there is no such function"
         assert len(start.of("engine_init")) == 2
 
     def test_an_import_that_fails_is_vllms_own_affair(self, tmp_path: Path) -> None:

@@ -15,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import DoctorCheck
+from ledger_engine.hook_targets import HookTarget
+from ledger_engine.parts import Part
+from ledger_engine.signature_check import parameters
 from ledger_vllm import doctor, plugin
-from ledger_vllm.hook_targets import TARGETS, Target
+from ledger_vllm.hook_targets import TABLE
 from ledger_vllm.messages import Stated, stated
-from ledger_vllm.parts import Part, current_tag, part_of
-from ledger_vllm.signature_check import parameters
+from ledger_vllm.parts import current_tag, part_of
 from tests.fake_vllm.driver import FAKE
 
 MONITOR, BACKEND, ENGINE = "monitor", "backend", "engine"
@@ -193,7 +195,7 @@ class TestDoctor:
         checks = doctor.examine()
         assert bad(checks) == []
         [hooks] = [check for check in checks if check.name == "vllm hooks"]
-        number = sum(target.module.startswith("vllm.") and target.since is None for target in TARGETS)
+        number = sum(target.module.startswith("vllm.") and target.since is None for target in TABLE.targets)
         assert hooks.found == f"{number} of {number} are in place"
         assert "vllm" not in sys.modules
 
@@ -204,21 +206,21 @@ class TestDoctor:
         assert found.pop("vllm hooks").endswith("are in place")
         assert found == {
             "vllm.v1.worker.gpu_worker.Worker.init_device":
-            "vLLM has no such function: device_init is not recorded"
+            "there is no such function: device_init is not recorded"
         }  # fmt: skip
 
     def test_names_the_parameter_that_is_missing(self, sources: Path) -> None:
         file = sources / "compilation/decorators.py"
         file.write_text(file.read_text().replace("aot_compilation_path: str", "path: str"))
         assert ("vllm.compilation.decorators._try_load_aot_compiled_fn",
-                "vLLM's has no parameter aot_compilation_path: try_load is not recorded",
+                "it has no parameter aot_compilation_path: try_load is not recorded",
         ) in bad(doctor.examine())  # fmt: skip
 
     def test_a_module_that_a_version_has_not_is_no_fault(self, sources: Path) -> None:
         shutil.rmtree(sources / "v1/worker/cpu")
         checks = doctor.examine()
         assert bad(checks) == []
-        assert f"{len([target for target in TARGETS if target.since is None]) - 2} of" in str(checks)
+        assert f"{len([target for target in TABLE.targets if target.since is None]) - 2} of" in str(checks)
 
     @pytest.mark.parametrize(
         ("plugins", "is_good"), [("other", False), ("", False), ("other,compile_ledger", True)]
@@ -255,7 +257,7 @@ class TestSources:
 
     def test_parameters_are_read_as_python_would_name_them(self) -> None:
         text = "class A:\n    class B:\n        def f(self, a, /, b=1, *c, d, **e): ...\n"
-        target = Target("m", "A.B.f", "watch")
+        target = HookTarget("m", "A.B.f", "stage")
         assert parameters(target, self.read({"m": text})) == ["self", "a", "b", "c", "d", "e"]
 
     def test_a_function_is_found_where_it_is_imported_from(self) -> None:
@@ -264,22 +266,22 @@ class TestSources:
             "p.monitor": "def f(x): ...\ndef f(y): ...\n",
             "q": "def g(z): ...\n",
         }
-        assert parameters(Target("p.m", "f", "watch"), self.read(texts)) == ["y"]
-        assert parameters(Target("p.m", "g", "watch"), self.read(texts)) == ["z"]
+        assert parameters(HookTarget("p.m", "f", "stage"), self.read(texts)) == ["y"]
+        assert parameters(HookTarget("p.m", "g", "stage"), self.read(texts)) == ["z"]
 
     @pytest.mark.parametrize("name", ["f", "A.f", "A.B.f"])
     def test_what_is_not_there_has_none(self, name: str) -> None:
-        assert parameters(Target("m", name, "watch"), self.read({"m": "class A:\n    f = 1\n"})) is None
-        assert parameters(Target("m", name, "watch"), self.read({})) is None
+        assert parameters(HookTarget("m", name, "stage"), self.read({"m": "class A:\n    f = 1\n"})) is None
+        assert parameters(HookTarget("m", name, "stage"), self.read({})) is None
 
     def test_the_fake_agrees_with_itself(self) -> None:
         # The hooks look at functions, doctor at sources.
         code = (
             "import functools, importlib, inspect\nfrom pathlib import Path\n"
-            "from ledger_vllm.doctor import reader\nfrom ledger_vllm.hook_targets import TARGETS\n"
-            "from ledger_vllm.signature_check import parameters\n"
+            "from ledger_engine.signature_check import parameters, reader\n"
+            "from ledger_vllm.hook_targets import TABLE\n"
             f"read = reader(Path({str(FAKE)!r}))\n"
-            "for target in TARGETS:\n"
+            "for target in TABLE.targets:\n"
             "    module = importlib.import_module(target.module)\n"
             "    function = functools.reduce(getattr, target.name.split('.'), module)\n"
             "    found = list(inspect.signature(function).parameters)\n"

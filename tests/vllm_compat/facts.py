@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from ledger_vllm.hook_targets import TARGETS
-from ledger_vllm.signature_check import Read, parameters
+from ledger_engine.signature_check import Read, parameters
+from ledger_vllm.hook_targets import TABLE
 
 MONITOR = "vllm.compilation.monitor"
 DECORATORS = "vllm.compilation.decorators"
@@ -79,13 +79,13 @@ class _Facts:
         self.tree = cache(lambda module: ast.parse(self.read(module) or ""))
 
     def all(self, version: str) -> dict[str, Any]:
-        known = [target for target in TARGETS if target.module.startswith("vllm.")]
-        watched = sorted({target.module for target in known})
+        own = TABLE.own_targets
+        watched = sorted({target.module for target in own})
         return {
             "vllm": version,
             "parameters": {
                 f"{target.module}:{target.name}": None if found is None else ", ".join(found)
-                for target in known
+                for target in own
                 if self.read(target.module) is not None
                 for found in [parameters(target, self.read)]
             },
@@ -125,7 +125,7 @@ class _Facts:
     def _decorators(self) -> dict[str, str]:
         """Return which of the watched functions are decorated, by the decorator."""
         found: dict[str, list[str]] = {}
-        for target in TARGETS:
+        for target in TABLE.targets:
             function = _function(self.tree(target.module), target.name)
             for node in function.decorator_list if function else ():
                 by = ast.unparse(node.func if isinstance(node, ast.Call) else node)
@@ -134,7 +134,7 @@ class _Facts:
 
     def _called_by_name(self) -> dict[str, str]:
         """Return who calls the watched functions of a module, there, by their global name."""
-        functions = [target for target in TARGETS if target.name.isidentifier()]
+        functions = [target for target in TABLE.targets if target.name.isidentifier()]
         return {
             target.name: ", ".join(_callers(self.tree(target.module), target.name)) for target in functions
         }
@@ -142,7 +142,7 @@ class _Facts:
     def _overridden(self) -> list[str]:
         """Return the methods that take a watched one's place, and do not call it."""
         watched: dict[str, set[str]] = {}
-        for target in TARGETS:
+        for target in TABLE.targets:
             owner, _, name = target.name.rpartition(".")
             watched.setdefault(owner, set()).add(name)
         classes = {
@@ -161,7 +161,7 @@ class _Facts:
             if base in above and node.name not in above
         }:
             above |= new
-        here = {f"{target.module}:{target.name}" for target in TARGETS}
+        here = {f"{target.module}:{target.name}" for target in TABLE.targets}
         return sorted(
             f"{name}.{method.name}"
             for name, node in classes.items()
@@ -328,8 +328,8 @@ class _Facts:
     def _warmup_returns(self) -> dict[str, str]:
         returns = {
             target.name: ast.unparse(function.returns)
-            for target in TARGETS
-            if target.watch == "worker_warmup"
+            for target in TABLE.targets
+            if target.hook == "worker_warmup"
             and (function := _function(self.tree(target.module), target.name)) is not None
             and function.returns is not None
         }

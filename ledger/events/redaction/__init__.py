@@ -10,6 +10,7 @@ from typing import Final, cast, get_args
 
 from pydantic import JsonValue
 
+from ledger.engines import installed_engines
 from ledger.events.models import Event, EventBase
 from ledger.events.redaction.patterns import Kind, words
 from ledger.events.redaction.pseudonyms import NameCollector, Redactor, TextVisitor
@@ -44,7 +45,7 @@ _KEPT: Final = frozenset(
     language_model encoder drafter backbone eagle_head first_token
     hook_missing accumulator clock wall range cache hit miss compiled outdated control ambiguous intervals
     graph_index cache_key cache_key_env cache_state compile_id
-    root user users home main localhost python python3 torch vllm triton inductor cuda ray docker worker model
+    root user users home main localhost python python3 torch triton inductor cuda ray docker worker model
     models compile compile-ledger compile_ledger s ms us ns took rank
     """
 )
@@ -61,7 +62,8 @@ class Redaction:
         self, events: Iterable[Event], *, keep: Iterable[str] = (), users: Iterable[str] = ()
     ) -> None:
         """`keep` are words that stay, as the format's own do; `users` are names beside those in events."""
-        learner = NameCollector(_KEPT | {word.lower() for word in keep} | set(keep))
+        engines = {word for engine in installed_engines() for word in (engine.package, *engine.words)}
+        learner = NameCollector(_KEPT | engines | {word.lower() for word in keep} | set(keep))
         learner.users.update(users)
         processes: defaultdict[str, set[str]] = defaultdict(set)
         for event in events:
@@ -73,7 +75,7 @@ class Redaction:
             learner.whole("host", host) if at else learner.value(process)
         self._pen: Final = Redactor(learner)
         self._renamed: Final = {
-            session: _renamed(sorted(known), self._pen) for session, known in processes.items()
+            session: _renamed(sorted(names), self._pen) for session, names in processes.items()
         }
 
     @property

@@ -6,8 +6,10 @@ goes on to the end of its clause, since a path may have spaces.
 
 import ipaddress
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, Literal, get_args
+
+from ledger.engines import installed_engines
 
 Kind = Literal[
     "path", "file", "url", "host", "user", "address", "boot", "namespace", "id", "process", "digest"
@@ -78,7 +80,7 @@ _FRACTION: Final = re.compile(r"[\d.?!_-]+(?:/[\d.?!_-]+)+")
 _RATE: Final = re.compile(
     r"[\d.?%]*[A-Za-z]+/(?:s|sec|second|min|h|ms|us|it|iter|step|token|req|request|rank|GPU)"
 )
-_PUBLIC_CODE: Final = re.compile(r"(?:site-packages/)?(?:torch|vllm|triton)(?:\._?\w+)*/[\w./-]+")
+_PUBLIC_PACKAGES: Final = ("torch", "triton")
 _REVISION: Final = re.compile(r"[\w.-]+(?::[\w.-]+)?")
 _PAIRS: Final = words(
     """
@@ -107,7 +109,7 @@ _KINDS_BY_KEY: Final[dict[str, Kind]] = {
 
 @lru_cache(1_000)
 def kind_by_key(key: str) -> Kind | None:
-    """Return what a value is, by the last word of its key: `VLLM_HOST_IP`, `--download-dir`."""
+    """Return what a value is, by the last word of its key: `ENGINE_HOST_IP`, `--download-dir`."""
     found = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", key).lower())
     return _KINDS_BY_KEY.get(found[-1]) if found else None
 
@@ -121,8 +123,15 @@ def is_no_path(token: str) -> bool:
     """Tell whether a word with a slash is a fraction, a rate, a pair, public code, or a public model."""
     organisation, _, model = token.partition("/")
     is_public_model = organisation.lower() in _PUBLIC_MODELS and _REVISION.fullmatch(model) is not None
-    shapes = (_FRACTION, _RATE, _PUBLIC_CODE)
+    shapes = (_FRACTION, _RATE, _public_code())
     return token in _PAIRS or is_public_model or any(shape.fullmatch(token) for shape in shapes)
+
+
+@cache
+def _public_code() -> re.Pattern[str]:
+    """Return the pattern of files in the sources of torch and of the engines, which are everybody's."""
+    packages = "|".join((*_PUBLIC_PACKAGES, *(re.escape(engine.package) for engine in installed_engines())))
+    return re.compile(rf"(?:site-packages/)?(?:{packages})(?:\._?\w+)*/[\w./-]+")
 
 
 def is_machines(address: str) -> bool:

@@ -2,7 +2,7 @@
 
 It has vLLM's module paths, names, parameters and order of events (who calls whom, which words are logged
 when, what is added to which accumulator, which exceptions are swallowed) at the places that
-`ledger_vllm.hook_targets.TARGETS` names and around them, and short sleeps where vLLM works.
+`ledger_vllm.hook_targets.TABLE` names and around them, and short sleeps where vLLM works.
 `FAKE_VLLM_VERSION` says which version it acts as: 0.19.1, 0.20.0 or 0.32.0. What a test wants of it,
 `vllm.config` says.
 """

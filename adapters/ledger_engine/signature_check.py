@@ -1,18 +1,32 @@
-"""Reads in vLLM's sources, without importing them, whether the targets are what the watches expect.
+"""Reads the parameters of hook targets in an engine's sources, without importing them.
 
-Importing vLLM takes many seconds, and modules of a GPU's worker can't be imported where there is none.
+Importing an engine takes many seconds, and modules of a GPU's worker can't be imported where there is none.
 """
 
 import ast
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
-from ledger_vllm.hook_targets import Target
+from ledger_engine.hook_targets import HookTarget
 
 Read = Callable[[str], str | None]
 """Returns the text of a module, by its dotted name; None where there is none."""
 
 
-def parameters(target: Target, read: Read) -> list[str] | None:
+def reader(root: Path) -> Read:
+    """Return what reads modules below a folder that holds packages."""
+
+    def read(module: str) -> str | None:
+        path = root.joinpath(*module.split("."))
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file():
+                return file.read_text(encoding="utf-8")
+        return None
+
+    return read
+
+
+def parameters(target: HookTarget, read: Read) -> list[str] | None:
     """Return the names of a target's parameters; None where there is no such function."""
     return _parameters(target.module, target.name, read)
 

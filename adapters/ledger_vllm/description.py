@@ -1,0 +1,17 @@
+"""What ledger says of vLLM in the sessions that it takes part in."""
+
+from typing import Final
+
+from ledger import EngineDescription
+
+VLLM: Final = EngineDescription(
+    package="vllm",
+    environment=(
+        "VLLM_CACHE_ROOT",
+        "VLLM_DISABLE_COMPILE_CACHE",
+        "VLLM_ENABLE_V1_MULTIPROCESSING",
+        "VLLM_PLUGINS",
+        "VLLM_USE_AOT_COMPILE",
+        "VLLM_WORKER_MULTIPROC_METHOD",
+    ),
+)
