@@ -68,9 +68,9 @@ class Patcher:
         """Put a hook in the place of a function of a module or class; return why not, None where it is."""
         # A method that a class only inherits is hooked where it is defined.
         found: Any = getattr(owner, "__dict__", {}).get(name)
-        binding: Callable[..., Any] = type(found)
-        is_bound = binding in (classmethod, staticmethod)
-        original: Any = found.__func__ if is_bound else found
+        bindings: tuple[Callable[..., Any], ...] = (classmethod, staticmethod)
+        binding = next((binding for binding in bindings if type(found) is binding), None)
+        original: Any = found if binding is None else found.__func__
         reason = target.fault(inspect.signature(original).parameters if callable(original) else None)
         if reason is not None:
             return reason
@@ -78,7 +78,7 @@ class Patcher:
             hooked = self.context(original, hook)
         else:
             hooked = self.function(original, hook, (owner, name) if target.is_once else None)
-        setattr(owner, name, binding(hooked) if is_bound else hooked)
+        setattr(owner, name, hooked if binding is None else binding(hooked))
         return None
 
     def function(

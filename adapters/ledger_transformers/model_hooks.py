@@ -58,9 +58,8 @@ class ModelHooks:
     def model_init(self, call: Call) -> Generator[None, Ended, None]:
         """Record the making of a model: the body of the context managers that are returned here for it."""
         ended = yield
-        if isinstance(ended.result, list):
-            contexts = cast("list[AbstractContextManager[Any]]", ended.result)
-            contexts.insert(0, _ModelInit(self._stages))
+        if type(ended.result) is list:
+            cast("list[object]", ended.result).insert(0, _ModelInit(self._stages))
 
     def torch_compile(self, call: Call) -> Generator[None, Ended, Replacement | None]:
         """Record the first call of a model's compiled forward pass, which compiles it and runs it once."""
