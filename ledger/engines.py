@@ -6,16 +6,16 @@ starts a program to record it, find the descriptions of all installed adapters b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
+_LOG: Final = logging.getLogger("ledger")
 ENTRY_POINTS: Final = "compile_ledger.engines"
 """The group in which an adapter names its `EngineDescription`."""
 
 
-@dataclass(frozen=True, slots=True)
-class EngineDescription:
+class EngineDescription(NamedTuple):
     """What is peculiar to one engine in what a session says of itself."""
 
     package: str
@@ -41,7 +41,16 @@ def registered_engines() -> tuple[EngineDescription, ...]:
 
 @cache
 def installed_engines() -> tuple[EngineDescription, ...]:
-    """Return the engines of all installed adapters; takes milliseconds, to look up the entry points."""
+    """Return the engines of all installed adapters; takes milliseconds, to look up the entry points.
+
+    An adapter that can't be loaded is left out, with a warning: it must not keep others from being recorded.
+    """
     from importlib.metadata import entry_points
 
-    return tuple(entry.load() for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name))
+    found: list[EngineDescription] = []
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
+        try:
+            found.append(entry.load())
+        except Exception as error:
+            _LOG.warning("compile-ledger: the adapter %s can't be loaded: %s", entry.value, error)
+    return tuple(found)

@@ -17,6 +17,8 @@ from ledger import Recorder
 from ledger_engine.hook_targets import HookTarget
 
 _LOG: Final = logging.getLogger("ledger")
+_BINDINGS: Final[tuple[Any, ...]] = (classmethod, staticmethod)
+"""What a class may have around a function of its own, and must have around the hooked one."""
 
 
 class Call(NamedTuple):
@@ -68,8 +70,7 @@ class Patcher:
         """Put a hook in the place of a function of a module or class; return why not, None where it is."""
         # A method that a class only inherits is hooked where it is defined.
         found: Any = getattr(owner, "__dict__", {}).get(name)
-        bindings: tuple[Callable[..., Any], ...] = (classmethod, staticmethod)
-        binding = next((binding for binding in bindings if type(found) is binding), None)
+        binding = next((kind for kind in _BINDINGS if isinstance(found, kind)), None)
         original: Any = found if binding is None else found.__func__
         reason = target.fault(inspect.signature(original).parameters if callable(original) else None)
         if reason is not None:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Final, cast
+from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
 from ledger_engine.hook_targets import HookTarget
@@ -58,8 +58,9 @@ class ModelHooks:
     def model_init(self, call: Call) -> Generator[None, Ended, None]:
         """Record the making of a model: the body of the context managers that are returned here for it."""
         ended = yield
-        if type(ended.result) is list:
-            cast("list[object]", ended.result).insert(0, _ModelInit(self._stages))
+        contexts: Any = ended.result
+        if hasattr(contexts, "insert"):
+            contexts.insert(0, _ModelInit(self._stages))
 
     def torch_compile(self, call: Call) -> Generator[None, Ended, Replacement | None]:
         """Record the first call of a model's compiled forward pass, which compiles it and runs it once."""

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,6 +74,7 @@ NAMED_IN = {
     "ledger/cli/report.py": "versions that are shown",
     "ledger/events/redaction/patterns.py": "sentence-transformers, who publish models",
     "ledger/reports/html/contents.py": "versions that are shown",
+    "ledger/reports/sections.py": "versions that are shown",
     "ledger/storage/schema_docs.py": "a promised column",
     "ledger/timeline/records.py": "a promised column",
     "ledger/timeline/reducer.py": "a promised column",
@@ -145,6 +146,15 @@ class TestDescriptions:
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         assert '"VLLM_USE_AOT_COMPILE":"0"' in text
         assert "s3cr3t" not in text
+
+    def test_an_adapter_that_cannot_be_loaded_is_left_out_with_a_warning(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (good,) = (point for point in entry_points(group="compile_ledger.engines") if point.name == "vllm")
+        bad = EntryPoint("a_broken_one", "no_such_package.description:X", "compile_ledger.engines")
+        monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: [good, bad])
+        assert [engine.package for engine in installed_engines.__wrapped__()] == ["vllm"]
+        assert "no_such_package.description:X can't be loaded" in caplog.text
 
     def test_importing_ledger_looks_up_no_entry_points(self) -> None:
         code = (
