@@ -8,7 +8,7 @@ WHEEL := build/wheel
 # Tests start programs that compile: more of them at once than this need more memory than they save time.
 PARALLEL := -n auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: demo test browser test-wheel test-vllm lint bench compat readme notebooks install clean
+.PHONY: demo test browser test-wheel test-vllm lint docs docs-update docs-record bench compat notebooks install clean
 
 demo: install
 	$(BIN)/compile-ledger demo -o demo.db
@@ -42,6 +42,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
 
 # Ratios against peers measured in the same run; see tests/benchmarks.
 bench: install
@@ -54,11 +55,20 @@ compat: install
 	$(BIN)/python tests/transformers_compat/take.py
 	$(BIN)/python -m pytest tests/adapters/test_torch_compat.py tests/adapters/test_vllm_compat.py tests/adapters/test_ledger_transformers.py
 
-# Records the demo and a start of vLLM anew, and shows them in the README.
-readme: install
+# The handbook, into site/. It needs no network, and a broken link fails.
+docs: install
+	$(BIN)/mkdocs build --strict --quiet
+
+# Writes what is generated into README and handbook again: outputs, SQL reference, command line, causes.
+docs-update: install
+	UPDATE_DOCS=1 $(BIN)/python -m pytest -q tests/docs
+
+# Records the demo and a start of vLLM anew, takes the pictures, and shows them.
+docs-record: install browser
 	$(BIN)/python -m tests.take.demo
 	$(BIN)/python -m tests.vllm.take
-	UPDATE_README=1 $(BIN)/python -m pytest tests/test_readme.py
+	$(BIN)/python -m tests.take.screenshots
+	$(MAKE) docs-update
 
 # Executes the notebooks from their beginning, and keeps what they show.
 notebooks: install

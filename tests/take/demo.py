@@ -1,4 +1,4 @@
-"""Records what the README shows, and keeps it as tests/data/demo.jsonl: `make readme`.
+"""Records what README and handbook show, and keeps it as tests/data/demo.jsonl: `make docs-record`.
 
 Three sessions: the demo's cold and warm one, and one that is killed while it compiles.
 """

@@ -1,4 +1,4 @@
-"""Records what the README shows of vLLM, and keeps it as tests/data/vllm.jsonl: `make readme`.
+"""Records what README and handbook show of vLLM, and keeps it as tests/data/vllm.jsonl: `make docs-record`.
 
 Two sessions: a cold and a warm start of the model with an encoder.
 """
