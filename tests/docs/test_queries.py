@@ -1,11 +1,12 @@
 """The page of the saved queries has each with its answer."""
 
+from pathlib import Path
 from typing import Final
 
-from ledger.cli.console.printing import table_of
-from ledger.storage.queries import query_title, saved_queries
-from tests.support.handbook import DOCS, fenced, matches, printed
-from tests.support.recordings import recorded
+from ledger import query_title, saved_queries
+from tests.support.commands import run
+from tests.support.handbook import DOCS, fenced, matches
+from tests.support.recordings import recorded, write_ledger
 
 OF_VLLM: Final = {
     "after_ready", "components", "graphs", "rank_skew", "stage_by_stage", "who_says_what", "why", "why_cold",
@@ -15,14 +16,15 @@ WITHOUT_ANSWER: Final = {"after_ready", "why_cold"}
 """Nothing of the kind happened there: two starts with one key, and no compile after them."""
 
 
-def test_each_saved_query_is_there_with_its_answer() -> None:
+def test_each_saved_query_is_there_with_its_answer(tmp_path: Path) -> None:
+    for recording in ("demo", "vllm"):
+        write_ledger(recording, tmp_path / f"{recording}.db")
     sections: list[str] = []
     for name, text in saved_queries().items():
         _, _, query = text.partition("\n")
         recording = "vllm" if name in OF_VLLM else "demo"
-        rows = recorded(recording).sql(text)
-        assert bool(rows) != (name in WITHOUT_ANSWER), name
-        answer = fenced(printed(table_of(rows))) if rows else "No rows: nothing of the kind happened there."
+        assert bool(recorded(recording).sql(text)) != (name in WITHOUT_ANSWER), name
+        answer = fenced(run("sql", str(tmp_path / f"{recording}.db"), "--query", name))
         starts = "two starts of vLLM" if recording == "vllm" else "the demo, and a program that was killed"
         sections.append(
             f"## {name}\n\n{query_title(text)}\n\nOf {starts}:\n\n{answer}\n\n{fenced(query, 'sql')}\n"
