@@ -1,5 +1,6 @@
 """The page of causes has every cause, each with a picture drawn from a session with that cause in it."""
 
+import ast
 import re
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from ledger import reduce
 from ledger.timeline.reconciliation import causes
 from tests.support.cause_examples import EXAMPLES, Example
 from tests.support.handbook import DOCS, fenced, matches
+from tests.support.paths import ROOT
 from tests.support.span_drawing import draw_claim
 
 PAGE = DOCS / "causes.md"
@@ -34,3 +36,22 @@ def test_a_picture_is_of_a_claim_with_that_main_cause(make: Callable[[], Example
     )
     assert row.main_cause == make.__name__
     matches(PAGE, make.__name__, fenced(draw_claim(timeline, example.process, example.claim)))
+
+
+def anomalies_of(source: str) -> set[str]:
+    """The names of the anomalies that a module makes: the first text in each call that makes one."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    makers = [call for call in calls if ast.unparse(call.func) in ("anomalies.add", "Anomaly")]
+    texts = [
+        [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        for call in makers
+    ]
+    return {text[0] for text in texts if text}
+
+
+def test_the_page_explains_every_anomaly_that_the_timeline_finds() -> None:
+    sources = [file.read_text() for file in (ROOT / "ledger" / "timeline").rglob("*.py")]
+    found = set[str]().union(*map(anomalies_of, sources))
+    table = PAGE.read_text().partition("## Anomalies")[2]
+    assert {"orphan_stop", "repeated_load"} <= found
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == found
