@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -160,3 +161,17 @@ def test_the_way_of_one_event_is_as_it_is_shown(one_interval: OneInterval) -> No
     text = "\n".join(shown(json.dumps(row)) for row in rows)
     matches(PAGE, "rows", fenced(text, "json"))
     ledger.close()
+
+
+def test_what_a_change_touches_is_what_contributors_read() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text().partition("## Adding one of a kind")[2]
+    rows = [line for line in text.partition("\n## ")[0].splitlines() if line.startswith("|")]
+    assert rows
+    matches(PAGE, "kinds", "\n".join(rows))
+
+
+def test_the_files_that_a_change_touches_are_there() -> None:
+    text = PAGE.read_text().partition("## What a change touches")[2]
+    files = [name for name in re.findall(r"`([\w/.]+)`", text) if "/" in name and "NAME" not in name]
+    assert files
+    assert [name for name in files if not (ROOT / name).exists()] == []
