@@ -2,6 +2,7 @@
 
 `Recorder` writes events in the recorded program; `Ledger` reads them back, reduced to totals. What only
 readers need is imported when it is asked for, since this package is imported in other people's programs.
+`ledger.adapters` has what only adapters need.
 
 PYTEST_DONT_REWRITE: else pytest warns, where a program imports this before it runs pytest.
 """
@@ -10,7 +11,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ledger._version import __version__
-from ledger.engines import EngineDescription, register_engine
 from ledger.errors import (
     ConflictingEvents,
     InvalidBudget,
@@ -24,6 +24,7 @@ from ledger.errors import (
     LedgerNotWritable,
     MissingExtra,
     NewerLedger,
+    NoSuchMoment,
     NotALedger,
     SQLiteTooOld,
     UnknownSession,
@@ -47,56 +48,65 @@ from ledger.recording.recorder import Recorder
 
 if TYPE_CHECKING:
     from ledger.analysis.budget import Budget, Verdict, Verdicts, check_budget
-    from ledger.doctor import DoctorCheck
+    from ledger.analysis.comparison import Comparison, compare
     from ledger.events.jsonl import read_events
-    from ledger.interchange.exporters import Exporter
-    from ledger.interchange.importers import Importer, UnreadLine
     from ledger.storage.ledger import Ledger
-    from ledger.storage.queries import query_title, saved_queries
-    from ledger.storage.schema_docs import Relation, schema
-    from ledger.timeline.claim_intervals import claim_intervals
-    from ledger.timeline.process_names import process_names
-    from ledger.timeline.records import Claim, Interval, Process, Reconciliation
-    from ledger.timeline.replay import ClockAlignment
+    from ledger.storage.queries import saved_queries
+    from ledger.timeline.records import (
+        Anomaly,
+        Cause,
+        Claim,
+        Gap,
+        Interval,
+        Milestone,
+        Process,
+        Reconciliation,
+        RoleTotal,
+        Session,
+        SessionTotal,
+        SourceTotal,
+    )
+    from ledger.timeline.replay import Moment, Replay
     from ledger.timeline.timeline import Timeline, reduce
 
 _ON_DEMAND = {
-    "ClockAlignment": "ledger.timeline.replay",
+    "Anomaly": "ledger.timeline.records",
     "Budget": "ledger.analysis.budget",
-    "DoctorCheck": "ledger.doctor",
+    "Cause": "ledger.timeline.records",
     "Claim": "ledger.timeline.records",
-    "Exporter": "ledger.interchange.exporters",
-    "Importer": "ledger.interchange.importers",
+    "Comparison": "ledger.analysis.comparison",
+    "Gap": "ledger.timeline.records",
     "Interval": "ledger.timeline.records",
     "Ledger": "ledger.storage.ledger",
+    "Milestone": "ledger.timeline.records",
+    "Moment": "ledger.timeline.replay",
     "Process": "ledger.timeline.records",
     "Reconciliation": "ledger.timeline.records",
-    "Relation": "ledger.storage.schema_docs",
+    "Replay": "ledger.timeline.replay",
+    "RoleTotal": "ledger.timeline.records",
+    "Session": "ledger.timeline.records",
+    "SessionTotal": "ledger.timeline.records",
+    "SourceTotal": "ledger.timeline.records",
     "Timeline": "ledger.timeline.timeline",
-    "UnreadLine": "ledger.interchange.importers",
     "Verdict": "ledger.analysis.budget",
     "Verdicts": "ledger.analysis.budget",
     "check_budget": "ledger.analysis.budget",
+    "compare": "ledger.analysis.comparison",
     "read_events": "ledger.events.jsonl",
-    "query_title": "ledger.storage.queries",
     "reduce": "ledger.timeline.timeline",
-    "schema": "ledger.storage.schema_docs",
     "saved_queries": "ledger.storage.queries",
-    "claim_intervals": "ledger.timeline.claim_intervals",
-    "process_names": "ledger.timeline.process_names",
 }
 
 __all__ = [
+    "Anomaly",
     "Budget",
+    "Cause",
     "Claim",
-    "ClockAlignment",
+    "Comparison",
     "ConflictingEvents",
-    "DoctorCheck",
-    "EngineDescription",
     "Event",
-    "Exporter",
+    "Gap",
     "GapNoted",
-    "Importer",
     "Interval",
     "InvalidBudget",
     "InvalidEvent",
@@ -108,9 +118,12 @@ __all__ = [
     "LedgerLocked",
     "LedgerMissing",
     "LedgerNotWritable",
+    "Milestone",
     "MilestoneReached",
     "MissingExtra",
+    "Moment",
     "NewerLedger",
+    "NoSuchMoment",
     "NotALedger",
     "Process",
     "ProcessJoined",
@@ -118,30 +131,29 @@ __all__ = [
     "ProcessLost",
     "Reconciliation",
     "Recorder",
-    "Relation",
+    "Replay",
+    "RoleTotal",
     "SQLiteTooOld",
+    "Session",
     "SessionEnded",
     "SessionStarted",
+    "SessionTotal",
+    "SourceTotal",
     "StageStarted",
     "StageStopped",
     "Timeline",
     "TotalClaimed",
     "UnknownSession",
-    "UnreadLine",
     "UnrecognisedFile",
     "Verdict",
     "Verdicts",
     "__version__",
     "check_budget",
-    "claim_intervals",
+    "compare",
     "parse_event",
-    "process_names",
-    "query_title",
     "read_events",
     "reduce",
-    "register_engine",
     "saved_queries",
-    "schema",
 ]
 
 

@@ -1,10 +1,16 @@
 """The public names do together what the README says."""
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 import ledger
-from ledger import reduce
+import ledger.adapters
+from ledger import Ledger, Recorder, reduce
 from ledger_pytest import CompileLedger
 from tests.support.paths import TESTS
 
@@ -50,6 +56,30 @@ def test_a_budget_is_held_against_what_was_recorded(tmp_path: Path, compile_ledg
     examples.assert_in_a_test(compile_ledger)
 
 
-def test_every_public_name_is_there_and_listed() -> None:
-    assert all(hasattr(ledger, name) for name in ledger.__all__)
-    assert dir(ledger) == sorted(ledger.__all__)
+@pytest.mark.parametrize("module", [ledger, ledger.adapters])
+def test_every_public_name_is_there_and_listed(module: ModuleType) -> None:
+    assert all(hasattr(module, name) for name in module.__all__)
+    assert dir(module) == sorted(module.__all__)
+    assert not hasattr(module, "no_such_name")
+
+
+def test_importing_the_front_doors_loads_no_sqlite() -> None:
+    code = "import sys, ledger, ledger.adapters; print([name for name in sys.modules if 'sqlite' in name])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
+
+
+def test_a_ledger_and_a_timeline_show_themselves_in_a_notebook(path: Path) -> None:
+    with Recorder.open(path, label="<b>nightly</b>") as recorder:
+        recorder.stop(recorder.start("dynamo", role="<encoder>"))
+    with Ledger.open(path) as opened:
+        timeline = opened.timeline()
+        shown, sessions = timeline._repr_html_(), opened._repr_html_()
+        assert repr(opened) == f"<Ledger {str(path)!r}>"
+    assert "<td>&lt;encoder&gt;</td><td>compile</td>" in shown
+    assert f"<caption>{path}</caption>" in sessions
+    assert "<td>&lt;b&gt;nightly&lt;/b&gt;</td><td>completed</td>" in sessions
+    assert repr(timeline).endswith(
+        "(<b>nightly</b>), completed: 1 process, 1 interval, 0 claims, 0 anomalies>"
+    )
+    assert "no session" in reduce([])._repr_html_()

@@ -7,7 +7,8 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from ledger import Exporter, Ledger, LedgerError
+from ledger import Ledger, LedgerError
+from ledger.adapters import Exporter
 from ledger_datasette.metadata import metadata
 
 _NOT_OPENED: Final = re.compile(r"[?#]|%[0-9A-Fa-f]{2}|_internal(\.[^.]*)?$")

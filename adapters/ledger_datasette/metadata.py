@@ -5,7 +5,8 @@ Its format: https://docs.datasette.io/en/0.65.2/metadata.html, and sql_queries.h
 
 from typing import Final
 
-from ledger import Relation, query_title, saved_queries, schema
+from ledger import saved_queries
+from ledger.adapters import Relation, query_title, schema
 from ledger_datasette.table_display import FACET_SIZE, TABLE_DISPLAYS, TableDisplay
 
 _OF_ALL: Final = "What start-ups spent their time on, as compile-ledger recorded it."

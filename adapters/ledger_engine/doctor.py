@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 
-from ledger import DoctorCheck
+from ledger.adapters import DoctorCheck
 from ledger_engine.hook_targets import HookTable, HookTarget
 from ledger_engine.signature_check import Read, parameters, reader
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Final, NamedTuple
 
-from ledger import Interval, Ledger, Process, Timeline, claim_intervals, process_names
+from ledger import Interval, Ledger, Process, Timeline
+from ledger.adapters import claim_intervals, process_names
 from ledger_perfetto.nesting import spread
 from ledger_perfetto.notes import Key, Notes, NotesOf
 

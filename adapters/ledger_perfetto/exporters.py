@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from ledger import Exporter, Ledger, LedgerError, MissingExtra
+from ledger import Ledger, LedgerError, MissingExtra
+from ledger.adapters import Exporter
 from ledger_perfetto import chrome
 from ledger_perfetto.drawing import Drawing, drawing
 

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
-from ledger import Claim, ClockAlignment, Interval, Ledger, Process, Reconciliation, Timeline
+from ledger import Claim, Interval, Ledger, Process, Reconciliation, Timeline
+from ledger.adapters import ClockAlignment
 
 Notes = Mapping[str, str | int]
 """By name, in the order in which they are shown."""
@@ -62,7 +63,7 @@ class NotesOf:
     def of_claim(self, claim: Claim, reconciled: Reconciliation) -> Notes:
         """Return a claim's notes: what it was compared with, and why the two differ."""
         return {
-            **_shown(claim._asdict(), _OF_CLAIM),
+            **_shown({**claim._asdict(), "data": claim.data_json}, _OF_CLAIM),
             **_shown(reconciled._asdict(), _OF_RECONCILIATION),
             **{f"cause {name}, ns": ns for name, ns in self._causes[claim.process, claim.claim]},
             **self._anomalies_of("claim", claim.process, claim.claim),

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Final
 
-from ledger import DoctorCheck
+from ledger.adapters import DoctorCheck
 
 _TIMEOUT_S: Final = 300
 

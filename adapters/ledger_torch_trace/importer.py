@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from ledger import Event, Importer, UnreadLine
+from ledger import Event
+from ledger.adapters import Importer, UnreadLine
 from ledger_torch_trace.observations import Fault, Observation, observations
 from ledger_torch_trace.process import TracedProcess
 from ledger_torch_trace.records import Raw, chunks, is_trace, parse, split

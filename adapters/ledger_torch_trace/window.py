@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from ledger import UnreadLine
+from ledger.adapters import UnreadLine
 from ledger_torch_trace.observations import Observation
 
 WINDOW: Final = 4_096

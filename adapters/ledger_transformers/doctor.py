@@ -3,7 +3,7 @@
 import importlib.metadata
 from typing import Final
 
-from ledger import DoctorCheck
+from ledger.adapters import DoctorCheck
 from ledger_engine.doctor import check_hooks, check_version, not_installed, package_root
 from ledger_transformers.hook_targets import TABLE
 

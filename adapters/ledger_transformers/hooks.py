@@ -5,7 +5,8 @@ from typing import Final
 
 import torch
 
-from ledger import Recorder, register_engine
+from ledger import Recorder
+from ledger.adapters import register_engine
 from ledger_engine.hooks import install_on_import as install_table_on_import
 from ledger_engine.patching import Patcher
 from ledger_engine.stages import Stages

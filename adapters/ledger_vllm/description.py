@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ledger import EngineDescription
+from ledger.adapters import EngineDescription
 
 VLLM: Final = EngineDescription(
     package="vllm",

@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 from typing import Final
 
-from ledger import DoctorCheck
+from ledger.adapters import DoctorCheck
 from ledger_engine.doctor import check_hooks, check_version, not_installed, package_root
 from ledger_vllm.hook_targets import TABLE
 

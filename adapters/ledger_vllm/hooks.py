@@ -8,7 +8,8 @@ import inspect
 import threading
 from typing import Final
 
-from ledger import Recorder, register_engine
+from ledger import Recorder
+from ledger.adapters import register_engine
 from ledger_engine.hooks import install_on_import as install_table_on_import
 from ledger_engine.patching import HookPoint, Patcher
 from ledger_engine.process_start import process_start, record_process_start

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from ledger import Event, Importer, UnreadLine
+from ledger import Event
+from ledger.adapters import Importer, UnreadLine
 from ledger_vllm_log.line_filter import LONGEST, Line, lines
 from ledger_vllm_log.message_meaning import is_missing_engine, meaning_of, mentions_duration
 from ledger_vllm_log.processes import Place

@@ -25,6 +25,7 @@ from ledger.events.models import Event
 from ledger.events.rows import to_row
 from ledger.formatting import seconds
 from ledger.storage.ledger import Ledger
+from ledger.storage.record_rows import TABLES
 from ledger.timeline.replay import Moment, Replay
 
 _DRAW_EVERY_S: Final = 0.1
@@ -74,7 +75,7 @@ def replay(
 def _print_states(replay: Replay, until: str | None) -> None:
     if until is not None:
         moment = replay.until(until)
-        claims = [claim._asdict() for claim in moment.claims]
+        claims = [dict(zip(TABLES["claims"], claim, strict=True)) for claim in moment.claims]
         last = replay.event(moment.position) if moment.position else None
         typer.echo(json.dumps({**_as_json(last, moment), "claims": claims}))
         return

@@ -1,6 +1,5 @@
 """Derives a report from a timeline. Pure: the same timeline and facts give the same report."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
@@ -85,12 +84,6 @@ def process_names(timeline: Timeline) -> Callable[[str], str]:
     return name_of
 
 
-def names_in(array: str | None) -> list[str]:
-    """Return the texts of a JSON array."""
-    names: list[object] = json.loads(array) if array else []
-    return [str(name) for name in names]
-
-
 def _heading(session: Session, facts: LedgerFacts) -> Heading:
     others = [other for other in facts.sessions if other != session.session]
     versions = ((name, getattr(session, f"{name}_version")) for name in _VERSIONS)
@@ -98,7 +91,7 @@ def _heading(session: Session, facts: LedgerFacts) -> Heading:
         session.session,
         session.label or None,
         session.outcome,
-        " ".join(names_in(session.command)) or None,
+        " ".join(session.command or ()) or None,
         session.started_at,
         tuple((name, str(version)) for name, version in versions if version),
         len(facts.sessions),
@@ -199,7 +192,7 @@ def _kinds(rows: Iterable[tuple[str, int, str | None]]) -> list[Kind]:
 
 
 def _missing_hooks(timeline: Timeline) -> tuple[str, ...]:
-    hooks = {name for process in timeline.processes for name in names_in(process.missing_hooks)}
+    hooks = {name for process in timeline.processes for name in process.missing_hooks}
     return tuple(f"Not hooked: {name}" for name in sorted(hooks))
 
 

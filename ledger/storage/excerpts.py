@@ -4,37 +4,12 @@ A session of torch's has a hundred thousand intervals, and a terminal shows some
 takes ten times as long as everything else that `report` prints.
 """
 
-from typing import Any, Final, cast
+from typing import cast
 
+from ledger.storage.projections import projected_rows
+from ledger.storage.record_rows import TABLES, Details, EventKey, Row, timeline_of
 from ledger.storage.store import Store
-from ledger.timeline.records import (
-    Anomaly,
-    Cause,
-    Claim,
-    Gap,
-    Interval,
-    Milestone,
-    Process,
-    Reconciliation,
-    RoleTotal,
-    Session,
-    SessionTotal,
-    SourceTotal,
-)
 from ledger.timeline.timeline import Timeline
-
-_RECORDS: Final[dict[str, type[tuple[Any, ...]]]] = {
-    "processes": Process,
-    "role_totals": RoleTotal,
-    "source_totals": SourceTotal,
-    "session_totals": SessionTotal,
-    "claims": Claim,
-    "anomalies": Anomaly,
-    "milestones": Milestone,
-    "gaps": Gap,
-    "reconciliation": Reconciliation,
-    "causes": Cause,
-}
 
 
 def timeline_excerpt(store: Store, session: str, unattributed: int) -> Timeline:
@@ -43,9 +18,9 @@ def timeline_excerpt(store: Store, session: str, unattributed: int) -> Timeline:
     These are all that did not complete, and those with the most unattributed time: at least `unattributed` of
     them where there are so many. Everything else is complete.
     """
-    intervals = store.select(
+    intervals: list[Row] = store.select(
         f"""
-        SELECT {", ".join(Interval._fields)} FROM projected_intervals
+        SELECT {", ".join(TABLES["projected_intervals"])} FROM projected_intervals
         WHERE session = ?1
           AND (
               outcome <> 'completed'
@@ -62,17 +37,25 @@ def timeline_excerpt(store: Store, session: str, unattributed: int) -> Timeline:
         """,
         [session, unattributed],
     )
-    sessions = _read(store, "sessions", Session, session)
-    return Timeline(
-        session=sessions[0] if sessions else None,
-        intervals=tuple(
-            one._replace(is_top_level=bool(one.is_top_level)) for one in map(Interval._make, intervals)
-        ),
-        **{table: _read(store, table, record, session) for table, record in _RECORDS.items()},
-    )
+
+    def rows(table: str) -> list[Row]:
+        return intervals if table == "projected_intervals" else projected_rows(store, session, table)
+
+    return timeline_of(rows, _details(store, intervals))
 
 
-def _read(store: Store, table: str, record: type[Any], session: str) -> tuple[Any, ...]:
-    columns = ", ".join(cast("tuple[str, ...]", record._fields))
-    rows = store.select(f"SELECT {columns} FROM {table} WHERE session = ? ORDER BY rowid", [session])
-    return tuple(map(record._make, rows))
+def _details(store: Store, intervals: list[Row]) -> dict[EventKey, Details]:
+    """Return what the starts and stops of some intervals say beyond the columns of their rows."""
+    found: dict[EventKey, Details] = {}
+    for row in intervals:
+        session, process, *_, start_seq, stop_seq = row
+        events = store.select(
+            """
+            SELECT seq, error, data FROM events
+            WHERE session = ? AND process = ? AND seq IN (?, ?)
+            """,
+            [session, process, start_seq, stop_seq],
+        )
+        for seq, error, data in cast("list[Row]", events):
+            found[process, seq] = (error, data)
+    return found

@@ -22,16 +22,20 @@ from ledger.events.jsonl import lines_of
 from ledger.events.models import Event
 from ledger.events.redaction import redacted
 from ledger.events.rows import from_row
+from ledger.notebook_tables import html_table
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import Collected, collect
 from ledger.storage.excerpts import timeline_excerpt
-from ledger.storage.projections import bring_up_to_date, stored_timeline
+from ledger.storage.projections import bring_up_to_date, current_timeline
 from ledger.storage.store import Store, translate_sqlite_error
 from ledger.timeline.replay import ClockAlignment, Replay, clock_alignment
 from ledger.timeline.timeline import Timeline
 
 if TYPE_CHECKING:
     import pandas
+
+
+_SESSIONS_SHOWN: Final = 50
 
 
 class Ledger:
@@ -129,8 +133,11 @@ class Ledger:
         return found
 
     def timeline(self, session: str | None = None) -> Timeline:
-        """Return a session, reduced: the newest, or the one of that id or label. Raises UnknownSession."""
-        return stored_timeline(self._store, self.session(session))
+        """Return a session's timeline: the newest's, or that of the one with that id or label.
+
+        It is read from the projections where they are current. Raises UnknownSession.
+        """
+        return current_timeline(self._store, self.session(session))
 
     def timeline_excerpt(self, session: str, unattributed: int) -> Timeline:
         """Return a session with a few of its intervals: those without a stop, those that failed, and those
@@ -183,6 +190,21 @@ class Ledger:
         return Replay(
             [row for _, row in numbered], {(row.process, row.seq): number for number, row in numbered}
         )
+
+    def __repr__(self) -> str:
+        return f"<Ledger {str(self.path)!r}>"
+
+    def _repr_html_(self) -> str:
+        """Show the sessions in a notebook, the newest first."""
+        rows = self._store.select(
+            "SELECT s.session, s.label, s.outcome, s.started_at "
+            "FROM sessions s JOIN projected_sessions p USING (session) "
+            "ORDER BY s.started_at IS NULL, s.started_at DESC, p.last_event_id DESC LIMIT ?",
+            [_SESSIONS_SHOWN + 1],
+        )
+        more = f"; the newest {_SESSIONS_SHOWN}" if len(rows) > _SESSIONS_SHOWN else ""
+        header = ("session", "label", "outcome", "started at")
+        return html_table(f"{self.path}{more}", header, rows[:_SESSIONS_SHOWN])
 
     def close(self) -> None:
         """Close the file."""

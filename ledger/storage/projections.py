@@ -1,53 +1,19 @@
 """Keeps the tables that are derived from events: they can be thrown away and come out the same again."""
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable
+from functools import partial
+from typing import cast
 
 from ledger.events.rows import from_row
 from ledger.gc_pause import gc_paused
+from ledger.storage.record_rows import TABLES, Details, EventKey, Row, rows_of, timeline_of
 from ledger.storage.store import Store
 from ledger.timeline.intervals import Start, Stop
-from ledger.timeline.records import (
-    Anomaly,
-    Cause,
-    Claim,
-    Gap,
-    Interval,
-    Milestone,
-    Process,
-    Reconciliation,
-    RoleTotal,
-    Session,
-    SessionTotal,
-    SourceTotal,
-)
 from ledger.timeline.reducer import REDUCER_VERSION, SessionEvents, StageEvents
 from ledger.timeline.timeline import Timeline, timeline_of_stored
 
-TABLES: Final[dict[str, tuple[str, ...]]] = {
-    "sessions": Session._fields,
-    "processes": Process._fields,
-    "projected_intervals": Interval._fields,
-    "role_totals": RoleTotal._fields,
-    "source_totals": SourceTotal._fields,
-    "session_totals": SessionTotal._fields,
-    "claims": Claim._fields,
-    "reconciliation": Reconciliation._fields,
-    "causes": Cause._fields,
-    "anomalies": Anomaly._fields,
-    "milestones": Milestone._fields,
-    "gaps": Gap._fields,
-}
-"""Every table that `rebuild` throws away, with its columns, besides the note of what is projected."""
 
-
-def _rows(timeline: Timeline, table: str) -> Sequence[tuple[object, ...]]:
-    if table == "sessions":
-        return (timeline.session,) if timeline.session else ()
-    return getattr(timeline, "intervals" if table == "projected_intervals" else table)
-
-
-def stored_timeline(store: Store, session: str) -> Timeline:
+def reduced_timeline(store: Store, session: str) -> Timeline:
     """Reduce a session's events, read from the ledger as bare tuples.
 
     Raises LedgerError where the ledger can't be read.
@@ -61,6 +27,55 @@ def stored_timeline(store: Store, session: str) -> Timeline:
         )
     others = store.rows(session, "kind NOT IN ('stage_started', 'stage_stopped')")
     return timeline_of_stored(session, SessionEvents(stages, [from_row(row) for row in others]))
+
+
+def current_timeline(store: Store, session: str) -> Timeline:
+    """Return a session's timeline: out of its projections where they are current, else out of its events.
+
+    Both ways give the same. Raises LedgerError where the ledger can't be read.
+    """
+    with gc_paused(), store.snapshot():
+        if not _is_current(store, session):
+            return reduced_timeline(store, session)
+        return timeline_of(partial(projected_rows, store, session), _details(store, session))
+
+
+def _is_current(store: Store, session: str) -> bool:
+    """Tell whether this reducer made a session's projections, out of all of its events.
+
+    They are brought up to date all together: what is newer than the newest projected event is projected of
+    no session, and all before it are.
+    """
+    rows = store.select(
+        """
+        SELECT 1 FROM projected_sessions
+        WHERE session = ?1 AND reducer_version = ?2 AND NOT EXISTS (
+            SELECT 1 FROM events
+            WHERE id > (SELECT max(last_event_id) FROM projected_sessions) AND session = ?1
+        )
+        """,
+        [session, REDUCER_VERSION],
+    )
+    return bool(rows)
+
+
+def projected_rows(store: Store, session: str, table: str) -> list[Row]:
+    """Return a session's rows of a table, in the timeline's order: that of their insertion."""
+    columns = ", ".join(TABLES[table])
+    return store.select(f"SELECT {columns} FROM {table} WHERE session = ? ORDER BY rowid", [session])
+
+
+def _details(store: Store, session: str) -> dict[EventKey, Details]:
+    """Return what a session's starts and stops say beyond the columns of the projected intervals."""
+    rows = store.select(
+        """
+        SELECT process, seq, error, data FROM events
+        WHERE session = ? AND kind IN ('stage_started', 'stage_stopped')
+            AND (error IS NOT NULL OR data IS NOT NULL)
+        """,
+        [session],
+    )
+    return {(process, seq): (error, data) for process, seq, error, data in cast("list[Row]", rows)}
 
 
 def stale_sessions(store: Store) -> list[str]:
@@ -105,10 +120,10 @@ def rebuild(store: Store, progress: Callable[[str], None] | None = None) -> list
 
 
 def _project(store: Store, session: str) -> None:
-    timeline = stored_timeline(store, session)
+    timeline = reduced_timeline(store, session)
     for table, columns in TABLES.items():
         store.connection.execute(f"DELETE FROM {table} WHERE session = ?", [session])
-        store.insert(table, ", ".join(columns), _rows(timeline, table))
+        store.insert(table, ", ".join(columns), rows_of(timeline, table))
     store.connection.execute(
         """
         INSERT OR REPLACE INTO projected_sessions (session, last_event_id, event_count, reducer_version)
@@ -123,7 +138,7 @@ def differences(store: Store, session: str, timeline: Timeline) -> list[str]:
     return [
         table
         for table, columns in TABLES.items()
-        if sorted(map(_comparable, _rows(timeline, table)))
+        if sorted(map(_comparable, rows_of(timeline, table)))
         != sorted(
             map(
                 _comparable,

@@ -189,6 +189,20 @@ class Store:
                     self.connection.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def snapshot(self) -> Generator[None]:
+        """Let several queries see the ledger as it is at one moment. Writers wait meanwhile: be short."""
+        if self.connection.in_transaction:
+            yield
+            return
+        with sqlite_errors_translated(self.path):
+            self.connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+
     def append(self, rows: Sequence[EventRow]) -> Appended:
         """Append rows within a transaction. The same row twice is one event; nothing is ever replaced."""
         new = known = 0

@@ -9,7 +9,7 @@ from sqlite_utils import Database
 from ledger.errors import LedgerDamaged
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import writer_is_gone
-from ledger.storage.projections import differences, stale_sessions, stored_timeline
+from ledger.storage.projections import differences, reduced_timeline, stale_sessions
 from ledger.storage.store import Store
 from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import EVENTS_NOT_WRITTEN
@@ -79,7 +79,7 @@ def _sessions(store: Store) -> list[Finding]:
     stale = stale_sessions(store)
     for (name,) in store.select("SELECT DISTINCT session FROM events ORDER BY session"):
         session = str(name)
-        timeline = stored_timeline(store, session)
+        timeline = reduced_timeline(store, session)
         findings += _numbering(session, timeline)
         if session in stale:
             text = f"session {session}: has events that its totals do not know yet"

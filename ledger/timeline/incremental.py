@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json
 
 from ledger.events.rows import EventRow
-from ledger.timeline.intervals import Start, start_of
+from ledger.timeline.intervals import Start, start_of_row
 from ledger.timeline.spans import union_ns
 from ledger.vocabulary import ROLE_OF_TORCH, Activity
 
@@ -73,7 +73,7 @@ class IncrementalReducer:
         process = self._processes[row.process]
         if row.kind == "stage_started":
             process.is_over |= self._is_ended
-            return process.begin(row.process, start_of(row))
+            return process.begin(row.process, start_of_row(row))
         if row.kind == "stage_stopped":
             assert row.interval is not None
             return process.stop(row.interval, row.at_ns)

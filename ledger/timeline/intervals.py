@@ -20,7 +20,8 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from ledger.events.models import StageStarted, StageStopped
-from ledger.events.rows import EventRow
+from ledger.events.rows import EventRow, json_of
+from ledger.timeline import stage_data
 from ledger.timeline.records import Anomaly, Interval
 from ledger.timeline.spans import merged
 from ledger.vocabulary import ROLE_OF_TORCH, Activity, Outcome, Source
@@ -39,6 +40,8 @@ class Start(NamedTuple):
     source: Source
     thread: str | None
     parent: int | None
+    data: str | None
+    """JSON, as in the ledger."""
 
 
 class Stop(NamedTuple):
@@ -48,20 +51,32 @@ class Stop(NamedTuple):
     seq: int
     interval: int
     outcome: Outcome
+    error: str | None
+    data: str | None
 
 
-_start_of: Final = attrgetter(*Start._fields)
-_stop_of: Final = attrgetter(*Stop._fields)
+_start_fields: Final = attrgetter(*Start._fields)
+_stop_fields: Final = attrgetter(*Stop._fields)
 
 
-def start_of(event: StageStarted | EventRow) -> Start:
-    """Return the start that an event, or the row of one, tells of."""
-    return Start._make(_start_of(event))
+def start_of(event: StageStarted) -> Start:
+    """Return an event as a start."""
+    return Start._make((*_start_fields(event)[:-1], None if event.data is None else json_of(event.data)))
 
 
-def stop_of(event: StageStopped | EventRow) -> Stop:
-    """Return the stop that an event, or the row of one, tells of."""
-    return Stop._make(_stop_of(event))
+def stop_of(event: StageStopped) -> Stop:
+    """Return an event as a stop."""
+    return Stop._make((*_stop_fields(event)[:-1], None if event.data is None else json_of(event.data)))
+
+
+def start_of_row(row: EventRow) -> Start:
+    """Return the row of a `stage_started` event as a start."""
+    return Start._make(_start_fields(row))
+
+
+def stop_of_row(row: EventRow) -> Stop:
+    """Return the row of a `stage_stopped` event as a stop."""
+    return Stop._make(_stop_fields(row))
 
 
 _OPEN: Final = -1
@@ -88,9 +103,11 @@ def intervals_of(
     unattributed, self_times = _times_not_in_others(enclosure, begun, ends, parents)
     intervals: list[Interval] = []
     for i, start in enumerate(begun):
-        at_ns, seq, interval, stage, activity, _, component, source, thread, parent = start
+        at_ns, seq, interval, stage, activity, _, component, source, thread, parent, data = start
         end, stop, around = ends[i], stop_of[i], enclosing[i]
         is_open = end == _OPEN
+        if stop is not None and stop.data is not None:
+            data = stage_data.merged(data, stop.data)
         intervals.append(
             Interval(
                 session, process, interval, None if around is None else begun[around].interval, parent,
@@ -98,7 +115,7 @@ def intervals_of(
                 None if is_open else end, None if is_open else end - at_ns, self_times[i], unattributed[i],
                 last_ns - at_ns if is_open else None,
                 stop.outcome if stop else "open" if is_open else "abandoned",
-                seq, stop.seq if stop else None,
+                seq, stop.seq if stop else None, stop.error if stop else None, data,
             )
         )  # fmt: skip
     return intervals, anomalies.found

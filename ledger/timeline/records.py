@@ -1,10 +1,15 @@
-"""The records that a session reduces to. Their fields are columns of the ledger's tables, by name and order.
+"""The records that a session reduces to. Their fields are the ledger's columns, as Python values.
 
-Times `…_ns` are integer nanoseconds of the monotonic clock of the process; ISO texts are UTC.
+Times `…_ns` are integer nanoseconds of the monotonic clock of the process; ISO texts are UTC. A field
+`data_json` holds the text of the column `data`, which `data` decodes.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+from pydantic import JsonValue
+
+from ledger.timeline.stage_data import decoded
 from ledger.vocabulary import Activity, Counts, IntervalOutcome, ProcessOutcome, Source
 
 
@@ -13,8 +18,7 @@ class Session(NamedTuple):
 
     session: str
     label: str | None
-    command: str | None
-    """The command as a JSON array."""
+    command: tuple[str, ...] | None
     started_at: str | None
     ended_at: str | None
     outcome: ProcessOutcome
@@ -40,9 +44,15 @@ class Process(NamedTuple):
     event_count: int
     lost_events: int
     """Events that are known to have been numbered and are not here."""
-    hooks: str
-    missing_hooks: str
-    """Both JSON arrays of names."""
+    hooks: tuple[str, ...]
+    missing_hooks: tuple[str, ...]
+
+
+class IntervalKey(NamedTuple):
+    """What names an interval within its session."""
+
+    process: str
+    interval: int
 
 
 class Interval(NamedTuple):
@@ -74,6 +84,19 @@ class Interval(NamedTuple):
     start_seq: int
     stop_seq: int | None
     """The `seq` of its two events, in its process."""
+    error: str | None
+    """The class of the exception that left it."""
+    data_json: str | None
+
+    @property
+    def data(self) -> Mapping[str, JsonValue] | None:
+        """What its events say beyond these fields, the stop's over the start's; None where nothing."""
+        return decoded(self.data_json)
+
+    @property
+    def duration_s(self) -> float | None:
+        """`duration_ns` in seconds."""
+        return None if self.duration_ns is None else self.duration_ns / 1e9
 
 
 class RoleTotal(NamedTuple):
@@ -145,8 +168,12 @@ class Claim(NamedTuple):
     text: str | None
     at_ns: int
     interval: int | None
-    data: str | None
-    """What else is known of it, as JSON: further `intervals` it speaks of, a `range`, what it `adds_up`."""
+    data_json: str | None
+
+    @property
+    def data(self) -> Mapping[str, JsonValue] | None:
+        """What else it says: further `intervals` that it is about, a `range`, what it `adds_up`."""
+        return decoded(self.data_json)
 
     @property
     def claimed_s(self) -> float:
@@ -187,7 +214,7 @@ class Gap(NamedTuple):
 
 
 class Reconciliation(NamedTuple):
-    """A claim held against what was measured."""
+    """A claim compared with what was measured."""
 
     session: str
     process: str
@@ -204,7 +231,7 @@ class Reconciliation(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """The part of a claim's difference that one cause explains; `intervals` is a JSON array."""
+    """The part of a claim's difference that one cause explains."""
 
     session: str
     process: str
@@ -212,4 +239,5 @@ class Cause(NamedTuple):
     cause: str
     stage: str | None
     ns: int
-    intervals: str
+    intervals: tuple[IntervalKey, ...]
+    """The intervals that show it."""

@@ -5,7 +5,6 @@ rules 1 to 4 and 7, `totals` rules 5, 6 and 8; here the processes are told apart
 (rule 9) and their outcomes (rule 10).
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +47,7 @@ from ledger.vocabulary import ProcessOutcome
 REDUCER_VERSION: Final = 6
 """Raised when the same events reduce to something else, so that projections are derived anew."""
 
+_claim_fields: Final = attrgetter(*Claim._fields[:-1])
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -218,8 +218,8 @@ class _Part:
             outcome=self.outcome,
             event_count=self.event_count,
             lost_events=max(0, expected - self.event_count),
-            hooks=json.dumps(joined.hooks if joined else ()),
-            missing_hooks=json.dumps(joined.missing_hooks if joined else ()),
+            hooks=joined.hooks if joined else (),
+            missing_hooks=joined.missing_hooks if joined else (),
         )  # fmt: skip
 
 
@@ -265,7 +265,7 @@ def _session_record(
     return Session(
         session,
         label=next((event.label for event in started if event.label is not None), None),
-        command=None if command is None else json.dumps(command),
+        command=command,
         started_at=_iso(min(joined_ns, default=None) if started_ns is None else started_ns),
         ended_at=None if outcome == "running" else _iso(_ended_ns(ended, parts)),
         outcome=outcome,
@@ -307,6 +307,5 @@ def _iso(wall_ns: int | None) -> str | None:
 
 def claim_of(event: TotalClaimed) -> Claim:
     """Return a claim as its record."""
-    values = {name: getattr(event, name) for name in Claim._fields}
-    values["data"] = None if event.data is None else json_of(event.data)
-    return Claim(**values)
+    data_json = None if event.data is None else json_of(event.data)
+    return Claim._make((*_claim_fields(event), data_json))

@@ -13,7 +13,7 @@ from ledger.events.models import Event, MilestoneReached, ProcessJoined, TotalCl
 from ledger.events.rows import EventRow, from_row
 from ledger.gc_pause import gc_paused
 from ledger.timeline.incremental import Change, IncrementalReducer, RunningTotals, StartedInterval, body_of
-from ledger.timeline.intervals import start_of, stop_of
+from ledger.timeline.intervals import start_of_row, stop_of_row
 from ledger.timeline.records import Claim
 from ledger.timeline.reducer import SessionEvents, StageEvents, claim_of
 from ledger.timeline.timeline import Timeline, timeline_of_stored
@@ -173,9 +173,9 @@ class Replay:
         others: list[Event] = []
         for row in self.rows[:position]:
             if row.kind == "stage_started":
-                stages[row.process].starts.append(start_of(row))
+                stages[row.process].starts.append(start_of_row(row))
             elif row.kind == "stage_stopped":
-                stages[row.process].stops.append(stop_of(row))
+                stages[row.process].stops.append(stop_of_row(row))
             else:
                 others.append(from_row(row))
         with gc_paused():

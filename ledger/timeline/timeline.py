@@ -1,9 +1,11 @@
-"""What a session comes to: the reducer's result together with what is made of the claims."""
+"""Everything derived from one session's events: what the reducer gives, and its claims reconciled."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ledger.events.models import Event
+from ledger.formatting import NO_ROLE, counted
+from ledger.notebook_tables import html_table
 from ledger.timeline.reconciliation import reconcile
 from ledger.timeline.records import (
     Anomaly,
@@ -22,7 +24,7 @@ from ledger.timeline.records import (
 from ledger.timeline.reducer import Reduced, SessionEvents, reduce_session, reduce_stored
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Timeline:
     """One session, reduced: tuples of records whose fields are the columns that SQL sees."""
 
@@ -38,6 +40,39 @@ class Timeline:
     gaps: tuple[Gap, ...]
     reconciliation: tuple[Reconciliation, ...]
     causes: tuple[Cause, ...]
+
+    def __repr__(self) -> str:
+        return f"<Timeline of {self._title()}>"
+
+    def _repr_html_(self) -> str:
+        """Show the role totals in a notebook: the time of the slowest process, in seconds."""
+        names = {process.process: process.name for process in self.processes}
+        rows = [
+            (
+                NO_ROLE if total.role is None else total.role,
+                total.activity,
+                total.max_ns / 1e9,
+                names.get(total.slowest_process) or total.slowest_process,
+                total.process_count,
+            )
+            for total in sorted(self.session_totals, key=lambda total: -total.max_ns)
+        ]
+        return html_table(
+            self._title(), ("role", "activity", "seconds", "slowest process", "processes"), rows
+        )
+
+    def _title(self) -> str:
+        if self.session is None:
+            return "no session"
+        session = self.session
+        label = "" if session.label is None else f" ({session.label})"
+        counts = (
+            counted(len(self.processes), "process", "processes"),
+            counted(len(self.intervals), "interval"),
+            counted(len(self.claims), "claim"),
+            counted(len(self.anomalies), "anomaly", "anomalies"),
+        )
+        return f"session {session.session}{label}, {session.outcome}: {', '.join(counts)}"
 
 
 def reduce(events: Iterable[Event]) -> Timeline:
@@ -55,6 +90,9 @@ def timeline_of_stored(session: str, events: SessionEvents) -> Timeline:
 
 def _timeline(reduced: Reduced) -> Timeline:
     reconciled = reconcile(reduced)
-    odd = (*reduced.anomalies, *reconciled.anomalies)
-    known = reduced._replace(anomalies=odd)
-    return Timeline(*known, reconciliation=reconciled.reconciliation, causes=reconciled.causes)
+    anomalies = (*reduced.anomalies, *reconciled.anomalies)
+    return Timeline(
+        *reduced._replace(anomalies=anomalies),
+        reconciliation=reconciled.reconciliation,
+        causes=reconciled.causes,
+    )

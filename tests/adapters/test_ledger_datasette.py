@@ -15,7 +15,8 @@ import pytest
 from datasette.app import Datasette
 from typer.testing import CliRunner
 
-from ledger import Event, Exporter, Ledger, LedgerError, parse_event, saved_queries, schema
+from ledger import Event, Ledger, LedgerError, parse_event, saved_queries
+from ledger.adapters import Exporter, schema
 from ledger.cli import app
 from ledger.events.rows import to_row
 from ledger.interchange.exporters import export, exporter_of

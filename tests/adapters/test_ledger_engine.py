@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from ledger import EngineDescription, Recorder, register_engine
+from ledger import Recorder
+from ledger.adapters import EngineDescription, register_engine
 from ledger.engines import installed_engines, registered_engines
 from ledger.vocabulary import ACTIVITY_OF
 from ledger_engine.hook_targets import HookTable, HookTarget

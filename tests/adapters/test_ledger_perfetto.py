@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from ledger import Event, Ledger, LedgerError, claim_intervals, parse_event
+from ledger import Event, Ledger, LedgerError, parse_event
+from ledger.adapters import claim_intervals
 from ledger.events.models import MilestoneReached
 from ledger.interchange.exporters import export, exporter_of
 from ledger.testing import MemoryLedger, SessionBuilder

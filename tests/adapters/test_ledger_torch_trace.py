@@ -27,9 +27,9 @@ from ledger import (
     StageStarted,
     StageStopped,
     TotalClaimed,
-    UnreadLine,
     reduce,
 )
+from ledger.adapters import UnreadLine
 from ledger.interchange.importers import import_into
 from ledger.storage.store import Store
 from ledger_torch_trace import TorchTraceImporter, lanes

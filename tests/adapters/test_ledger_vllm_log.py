@@ -26,9 +26,9 @@ from ledger import (
     StageStarted,
     StageStopped,
     TotalClaimed,
-    UnreadLine,
     reduce,
 )
+from ledger.adapters import UnreadLine
 from ledger.testing import MemoryLedger
 from ledger_vllm.message_patterns import (
     DURATIONS,

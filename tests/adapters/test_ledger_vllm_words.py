@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import DoctorCheck
+from ledger.adapters import DoctorCheck
 from ledger_engine.hook_targets import HookTarget
 from ledger_engine.parts import Part
 from ledger_engine.signature_check import parameters

@@ -99,7 +99,7 @@ class TestWhatATotalSaysItAddsUp:
         timeline = reduce(process.events)
         assert in_ms(parts_of(timeline, claim)) == {("omitted_stage", "dynamo"): -2}
         [share] = timeline.causes
-        assert frame not in [shown["interval"] for shown in json.loads(share.intervals)]
+        assert frame not in [shown.interval for shown in share.intervals]
 
     def test_the_last_ones_of_a_stage_are_what_it_still_adds_up(self) -> None:
         process = Compiles()
@@ -332,7 +332,7 @@ class Compiled:
         self.timeline = self.ledger.timeline()
         assert self.ledger.sql("select * from gaps where what <> 'totals_not_claimed'") == []
         self.totals = {
-            (claim.process, json.loads(claim.data or "{}")["report"]): claim
+            (claim.process, (claim.data or {})["report"]): claim
             for claim in self.timeline.claims
             if claim.counts == "total"
         }
@@ -354,7 +354,7 @@ class Compiled:
 
     def added_up(self, report: str) -> list[Interval]:
         """The intervals that a total says it adds up."""
-        adds_up = json.loads(self.totals[self.process, report].data or "{}")["adds_up"]
+        adds_up = (self.totals[self.process, report].data or {})["adds_up"]
         found: list[Interval] = []
         for stage, number in adds_up.items():
             of_stage = [
@@ -371,7 +371,7 @@ class Compiled:
         """Hold a total's parts against the spans that it adds up, and return them by cause."""
         claim, found = self.totals[self.process, report], by_cause(self.parts(report))
         spans = [(known.start_ns, known.stop_ns or 0) for known in self.added_up(report)]
-        inside = [tuple(told) for told in json.loads(claim.data or "{}").get("within", ())]
+        inside = [tuple(told) for told in (claim.data or {}).get("within", ())]
         besides_ns = sum(length for _, *lengths in inside for length in lengths)
         sum_ns = sum(stop_ns - start_ns for start_ns, stop_ns in spans)
         assert found["double_counted"] == sum_ns - union_ns(spans) + besides_ns
@@ -409,10 +409,10 @@ def test_a_transformer_block_forward_and_backward(tmp_path: Path) -> None:
     assert {"compile_file", "bytecode_tracing"} <= {known.stage for known in compiled.added_up(ALL_SPANS)}
     assert "compile_file" not in {known.stage for known in compiled.added_up(OTHER_KEYS)}
     shown = {
-        named["interval"]
+        named.interval
         for share in compiled.timeline.causes
         if (share.cause, share.stage) == ("double_counted", "compile_file")
-        for named in json.loads(share.intervals)
+        for named in share.intervals
     }
     stages = {interval.interval: interval.stage for interval in compiled.timeline.intervals}
     assert {stages[interval] for interval in shown} == {"compile_file"}

@@ -16,7 +16,7 @@ from ledger.events.models import to_line
 from ledger.events.rows import EventRow
 from ledger.interchange.importers import LinesImporter, import_into, importer_of
 from ledger.recording.journal import journal_folder
-from ledger.storage.projections import TABLES
+from ledger.storage.record_rows import TABLES
 from ledger.storage.store import Store
 from tests.support.collecting import joined, left, milestones, rows
 

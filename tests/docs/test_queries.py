@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from ledger import query_title, saved_queries
+from ledger import saved_queries
+from ledger.adapters import query_title
 from tests.support.commands import run
 from tests.support.handbook import DOCS, fenced, matches
 from tests.support.recordings import recorded, write_ledger

@@ -1,6 +1,6 @@
 """The SQL reference is what the schema says of itself, and the schema is all that a ledger has."""
 
-from ledger import Relation, schema
+from ledger.adapters import Relation, schema
 from tests.support.handbook import DOCS, matches, table
 from tests.support.recordings import recorded
 

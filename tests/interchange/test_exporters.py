@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ledger import Ledger, LedgerError, StageStarted, UnknownSession, parse_event, schema
+from ledger import Ledger, LedgerError, StageStarted, UnknownSession, parse_event
+from ledger.adapters import schema
 from ledger.cli import app
 from ledger.interchange.exporters import ENTRY_POINTS, export, exporter_of, formats
 from ledger.testing import MemoryLedger, SessionBuilder

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger import Event, Importer, Ledger, MilestoneReached, UnreadLine, UnrecognisedFile
+from ledger import Event, Ledger, MilestoneReached, UnrecognisedFile
+from ledger.adapters import Importer, UnreadLine
 from ledger.interchange.importers import ENTRY_POINTS, HEAD_BYTES, LinesImporter, import_into, importer_of
 from ledger.storage.store import Store
 from tests.support.paths import DATA

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger import Event, InvalidQuery, parse_event, query_title, saved_queries, schema
+from ledger import Event, InvalidQuery, parse_event, saved_queries
+from ledger.adapters import query_title, schema
 from ledger.events.rows import to_row
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.queries import saved_query

@@ -5,7 +5,6 @@ with compiles of its own, of random lengths and in random nesting. In the end th
 and the engine says the maximum over its workers; then it is ready, and something may be late.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -486,7 +485,7 @@ def sessions(draw: st.DrawFn, plants: tuple[Plant, ...], most: int) -> Session:
 def causes_of(timeline: Timeline) -> Causes:
     known: Causes = {(claim.process, claim.claim): {} for claim in timeline.claims}
     for share in timeline.causes:
-        shown_by = frozenset((said["process"], said["interval"]) for said in json.loads(share.intervals))
+        shown_by = frozenset(share.intervals)
         known[share.process, share.claim][share.cause, share.stage] = (share.ns, shown_by)
     return known
 

@@ -108,6 +108,16 @@ CLOCKS = st.sampled_from(
     ]
 )
 about = st.sampled_from(ABOUT)
+DATA: list[dict[str, Any] | None] = [
+    *[None] * 4,
+    {},
+    {"compile_id": "0/0"},
+    {"cache": "hit", "range": {"from": 1, "to": None}},
+    {"cache": None, "range": {"to": 8}, "sizes": [1, None, 2.5]},
+    {"compile_id": None, "text": "null …"},
+]
+data = st.sampled_from(DATA)
+errors = st.sampled_from([None, None, "ValueError"])
 outcomes = st.sampled_from(["completed", "completed", "failed"])
 small = st.integers(0, 3)
 
@@ -121,9 +131,11 @@ def wild_stages(draw: st.DrawFn, tape: Tape) -> None:
     parents = st.one_of(st.none(), st.integers(0, id_limit + 1))
     for is_start, interval, at in draw(st.lists(st.tuples(st.booleans(), ids, moments), max_size=16)):
         if is_start:
-            tape.start(interval, at, **draw(about), parent=draw(parents), thread=draw(THREADS))
+            tape.start(
+                interval, at, **draw(about), parent=draw(parents), thread=draw(THREADS), data=draw(data)
+            )
         else:
-            tape.stop(interval, at, outcome=draw(outcomes))
+            tape.stop(interval, at, outcome=draw(outcomes), error=draw(errors), data=draw(data))
 
 
 @st.composite
@@ -144,7 +156,7 @@ def nested_stages(draw: st.DrawFn, tape: Tape) -> None:
             # A thread's first stage is often handed its parent by the thread that made it.
             outer = stack or stacks["main"]
             parent = outer[-1] if outer and with_parents else None
-            tape.start(next_id, now, **draw(about), parent=parent, thread=thread)
+            tape.start(next_id, now, **draw(about), parent=parent, thread=thread, data=draw(data))
             stack.append(next_id)
             next_id += 1
         elif step == "again" and next_id:
@@ -154,12 +166,12 @@ def nested_stages(draw: st.DrawFn, tape: Tape) -> None:
             else:
                 tape.stop(interval, now)
         elif step == "claim":
-            tape.add(TotalClaimed, now, claim=next_id, source="engine", claimed_ns=now)
+            tape.add(TotalClaimed, now, claim=next_id, source="engine", claimed_ns=now, data=draw(data))
         elif step == "note":
             tape.add(GapNoted, now, what="dropped")
             tape.add(MilestoneReached, now, name="engine_ready")
         elif step == "end" and stack:
-            tape.stop(stack.pop(), now, outcome=draw(outcomes))
+            tape.stop(stack.pop(), now, outcome=draw(outcomes), data=draw(data))
         elif step == "forget" and stack:
             stack.pop()
         elif step == "end_outer" and len(stack) > 1:

@@ -11,10 +11,10 @@ from ledger import (
     ProcessLost,
     StageStarted,
     TotalClaimed,
-    UnreadLine,
     parse_event,
     reduce,
 )
+from ledger.adapters import UnreadLine
 from ledger.events.models import to_line
 from ledger.timeline.records import Interval
 from ledger_vllm_log.importer import importer

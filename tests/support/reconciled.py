@@ -1,6 +1,5 @@
 """Sessions to be reconciled, as tests write them down, and what became of their claims."""
 
-import json
 from typing import Any, TypeAlias
 
 from ledger import Timeline
@@ -89,7 +88,7 @@ def parts_of(timeline: Timeline, claim: int, process: str = "worker") -> Breakdo
     for share in shares:
         assert share.ns
         assert (share.cause, share.stage) not in found
-        shown = [(said["process"], said["interval"]) for said in json.loads(share.intervals)]
+        shown = list(share.intervals)
         found[share.cause, share.stage] = (
             share.ns,
             [interval if of == process else (of, interval) for of, interval in shown],

@@ -5,8 +5,8 @@ count. That is quadratic and worse, and needs small times; in return there is no
 the definitions. It knows nothing of `ledger.timeline.reducer`. The session's own row is not derived here.
 """
 
-import json
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
@@ -98,6 +98,17 @@ def sorted_anomalies(anomalies: Iterable[AnomalyKey]) -> list[AnomalyKey]:
 def moment(event: Event) -> tuple[int, int]:
     """Return an event's place in its process's order."""
     return (event.at_ns, event.seq)
+
+
+def patched(started: Mapping[str, object] | None, stopped: Mapping[str, object] | None) -> str | None:
+    """The data of an interval's two events, as SQLite lays one object over another."""
+    if started is None and stopped is None:
+        return None
+    texts = [to_json(data or {}, inf_nan_mode="strings").decode() for data in (started, stopped)]
+    return _SQLITE.execute("SELECT json_patch(?, ?)", texts).fetchone()[0]
+
+
+_SQLITE = sqlite3.connect(":memory:", check_same_thread=False)
 
 
 class ProcessTwin:
@@ -337,6 +348,8 @@ class ProcessTwin:
             outcome=stop.outcome if stop is not None else "open" if is_open else "abandoned",
             start_seq=start.seq,
             stop_seq=None if stop is None else stop.seq,
+            error=None if stop is None else stop.error,
+            data_json=patched(start.data, None if stop is None else stop.data),
         )
 
     def row(self) -> Process:
@@ -359,8 +372,8 @@ class ProcessTwin:
             outcome=outcome,
             event_count=len(self.events),
             lost_events=max(0, expected - len(self.events)),
-            hooks=json.dumps([] if joined is None else joined.hooks),
-            missing_hooks=json.dumps([] if joined is None else joined.missing_hooks),
+            hooks=() if joined is None else joined.hooks,
+            missing_hooks=() if joined is None else joined.missing_hooks,
         )
 
     # Rule 9: what its times may be compared with.
@@ -405,7 +418,8 @@ def session_totals(processes: list[ProcessTwin]) -> tuple[SessionTotal, ...]:
 def claim_of(event: TotalClaimed) -> Claim:
     """Return a claim's row: its event's own fields."""
     data = None if event.data is None else to_json(event.data, inf_nan_mode="strings").decode()
-    return Claim(**{**{name: getattr(event, name) for name in Claim._fields}, "data": data})
+    fields = {name: getattr(event, name) for name in Claim._fields if name != "data_json"}
+    return Claim(**fields, data_json=data)
 
 
 def iso(wall_ns: int | None) -> str | None:

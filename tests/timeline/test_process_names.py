@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import Process, process_names
+from ledger import Process
+from ledger.adapters import process_names
 
 
 def process(key: str, name: str | None = None, rank: int | None = None, host: str | None = None) -> Process:

@@ -102,6 +102,8 @@ class TestPairing:
                 outcome="completed",
                 start_seq=0,
                 stop_seq=1,
+                error=None,
+                data_json=None,
             ),
         )
         assert tape.reduce().anomalies == ()
@@ -763,15 +765,15 @@ class TestOutcomes:
                 outcome="running",
                 event_count=1,
                 lost_events=0,
-                hooks='["torch.dynamo"]',
-                missing_hooks='["torch.aot"]',
+                hooks=("torch.dynamo",),
+                missing_hooks=("torch.aot",),
             ),
         )
 
     def test_a_process_that_never_joined_has_a_row_without_a_name(self, tape: Tape) -> None:
         tape.span(1, 0, 10)
         row = process_row(tape.reduce())
-        assert (row.name, row.started_at, row.hooks) == (None, None, "[]")
+        assert (row.name, row.started_at, row.hooks) == (None, None, ())
 
     def test_of_several_joins_the_first_by_seq_counts(self, tape: Tape) -> None:
         tape.join(9, name="first")
@@ -794,7 +796,7 @@ class TestOutcomes:
         tape.add(SessionStarted, 0, process="c", label="without a time")
         session = tape.reduce().session
         assert session is not None
-        assert (session.session, session.label, session.command) == ("s", "late", '["vllm", "serve"]')
+        assert (session.session, session.label, session.command) == ("s", "late", ("vllm", "serve"))
         assert (session.python_version, session.vllm_version, session.torch_version) == (
             "3.12",
             "0.11",
@@ -894,7 +896,7 @@ class TestOutcomes:
             "text": "torch.compile took 16.77 s in total",
             "at_ns": 3,
             "interval": 1,
-            "data": '{"intervals":[1,2]}',
+            "data_json": '{"intervals":[1,2]}',
         }
         # A claim is never an interval, and never in a total.
         assert (reduced.intervals, reduced.role_totals, reduced.session_totals) == ((), (), ())

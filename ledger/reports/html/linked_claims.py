@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ledger.reports.html.subject import Subject
 from ledger.reports.model import ReconciledClaim
 from ledger.reports.sections import Key
-from ledger.timeline.claim_intervals import claim_intervals, intervals_of
+from ledger.timeline.claim_intervals import claim_intervals
 from ledger.timeline.records import Cause
 
 
@@ -33,7 +33,7 @@ def linked_claims(subject: Subject) -> tuple[LinkedClaim, ...]:
 
 def keys_of_cause(subject: Subject, cause: Cause) -> list[Key]:
     """Return the intervals that a cause shows in."""
-    return [key for key in intervals_of(cause) if key in subject.intervals]
+    return [key for key in cause.intervals if key in subject.intervals]
 
 
 def places_of_claims(subject: Subject, claims: Iterable[LinkedClaim]) -> set[int]:

@@ -1,6 +1,5 @@
 """Takes the difference between a claim and what was measured apart, by spans of time."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -18,7 +17,7 @@ from ledger.timeline.reconciliation.causes import (
 from ledger.timeline.reconciliation.coverage import CoveredSpan, counted, is_itemised
 from ledger.timeline.reconciliation.evidence import Evidence, by_enclosure, span_of
 from ledger.timeline.reconciliation.matching import Match
-from ledger.timeline.records import Cause, Claim, Interval
+from ledger.timeline.records import Cause, Claim, Interval, IntervalKey
 from ledger.timeline.spans import Span, hull_of, sweep
 
 Part = tuple[str, str | None]
@@ -30,13 +29,13 @@ class Breakdown:
 
     def __init__(self) -> None:
         self._ns: defaultdict[Part, int] = defaultdict(int)
-        self._shown_by: defaultdict[Part, dict[tuple[str, int], None]] = defaultdict(dict)
+        self._shown_by: defaultdict[Part, dict[IntervalKey, None]] = defaultdict(dict)
 
     def add(self, cause: str, stage: str | None, ns: int, shown_by: Iterable[Interval]) -> None:
         """Add to what a cause explains."""
         self._ns[cause, stage] += ns
         for interval in shown_by:
-            self._shown_by[cause, stage][interval.process, interval.interval] = None
+            self._shown_by[cause, stage][IntervalKey(interval.process, interval.interval)] = None
 
     @property
     def ns(self) -> int:
@@ -53,8 +52,7 @@ class Breakdown:
         """Yield the parts as records."""
         for (cause, stage), ns in self._ns.items():
             if ns:
-                ids = ({"process": process, "interval": id_} for process, id_ in self._shown_by[cause, stage])
-                shown_by = json.dumps(list(ids))
+                shown_by = tuple(self._shown_by[cause, stage])
                 yield Cause(claim.session, claim.process, claim.claim, cause, stage, ns, shown_by)
 
 

@@ -1,0 +1,63 @@
+"""What only adapters need, who read and write foreign formats or answer `doctor`; loaded when asked for.
+
+Everything else that an adapter uses is in `ledger` itself.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ledger.doctor import DoctorCheck
+    from ledger.engines import EngineDescription, register_engine
+    from ledger.interchange.exporters import Exporter
+    from ledger.interchange.importers import Importer, UnreadLine
+    from ledger.storage.queries import query_title, saved_queries
+    from ledger.storage.schema_docs import Relation, schema
+    from ledger.timeline.claim_intervals import claim_intervals
+    from ledger.timeline.process_names import process_names
+    from ledger.timeline.records import IntervalKey
+    from ledger.timeline.replay import ClockAlignment
+
+_ON_DEMAND = {
+    "ClockAlignment": "ledger.timeline.replay",
+    "DoctorCheck": "ledger.doctor",
+    "EngineDescription": "ledger.engines",
+    "Exporter": "ledger.interchange.exporters",
+    "Importer": "ledger.interchange.importers",
+    "IntervalKey": "ledger.timeline.records",
+    "Relation": "ledger.storage.schema_docs",
+    "UnreadLine": "ledger.interchange.importers",
+    "claim_intervals": "ledger.timeline.claim_intervals",
+    "process_names": "ledger.timeline.process_names",
+    "query_title": "ledger.storage.queries",
+    "register_engine": "ledger.engines",
+    "saved_queries": "ledger.storage.queries",
+    "schema": "ledger.storage.schema_docs",
+}
+
+__all__ = [
+    "ClockAlignment",
+    "DoctorCheck",
+    "EngineDescription",
+    "Exporter",
+    "Importer",
+    "IntervalKey",
+    "Relation",
+    "UnreadLine",
+    "claim_intervals",
+    "process_names",
+    "query_title",
+    "register_engine",
+    "saved_queries",
+    "schema",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _ON_DEMAND:
+        return getattr(import_module(_ON_DEMAND[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

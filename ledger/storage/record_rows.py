@@ -1,0 +1,124 @@
+"""A timeline's records as rows of the tables that are projected, and back: lists are JSON arrays there."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Final, cast
+
+from ledger.timeline.records import (
+    Anomaly,
+    Cause,
+    Claim,
+    Gap,
+    Interval,
+    IntervalKey,
+    Milestone,
+    Process,
+    Reconciliation,
+    RoleTotal,
+    Session,
+    SessionTotal,
+    SourceTotal,
+)
+from ledger.timeline.stage_data import merged
+from ledger.timeline.timeline import Timeline
+
+Row = tuple[Any, ...]
+EventKey = tuple[str, int]
+"""An event's process and `seq`."""
+Details = tuple[str | None, str | None]
+"""An event's `error` and `data`. The table of intervals has neither, since the events have them."""
+
+_INTERVAL_COLUMNS: Final = Interval._fields[: Interval._fields.index("error")]
+_NO_DETAILS: Final[Details] = (None, None)
+
+TABLES: Final[dict[str, tuple[str, ...]]] = {
+    "sessions": Session._fields,
+    "processes": Process._fields,
+    "projected_intervals": _INTERVAL_COLUMNS,
+    "role_totals": RoleTotal._fields,
+    "source_totals": SourceTotal._fields,
+    "session_totals": SessionTotal._fields,
+    "claims": (*Claim._fields[:-1], "data"),
+    "reconciliation": Reconciliation._fields,
+    "causes": Cause._fields,
+    "anomalies": Anomaly._fields,
+    "milestones": Milestone._fields,
+    "gaps": Gap._fields,
+}
+"""Every table that is derived from events, with its columns, besides the note of what is projected."""
+
+
+def rows_of(timeline: Timeline, table: str) -> Sequence[Row]:
+    """Return the rows of a table that a timeline gives, in the order of its records."""
+    if table == "sessions":
+        return [_session_row(timeline.session)] if timeline.session else []
+    if table == "processes":
+        return [_process_row(process) for process in timeline.processes]
+    if table == "projected_intervals":
+        number = len(_INTERVAL_COLUMNS)
+        return [interval[:number] for interval in timeline.intervals]
+    if table == "causes":
+        return [_cause_row(cause) for cause in timeline.causes]
+    return getattr(timeline, table)
+
+
+def timeline_of(rows: Callable[[str], Iterable[Row]], details: Mapping[EventKey, Details]) -> Timeline:
+    """Return the timeline whose records have such rows, given table by table in their order.
+
+    `details` has those of the stages' events that have any.
+    """
+    return Timeline(
+        session=next((_session(*row) for row in rows("sessions")), None),
+        processes=tuple(_process(row) for row in rows("processes")),
+        intervals=tuple(_interval(row, details) for row in rows("projected_intervals")),
+        role_totals=tuple(map(RoleTotal._make, rows("role_totals"))),
+        source_totals=tuple(map(SourceTotal._make, rows("source_totals"))),
+        session_totals=tuple(map(SessionTotal._make, rows("session_totals"))),
+        claims=tuple(map(Claim._make, rows("claims"))),
+        anomalies=tuple(map(Anomaly._make, rows("anomalies"))),
+        milestones=tuple(map(Milestone._make, rows("milestones"))),
+        gaps=tuple(map(Gap._make, rows("gaps"))),
+        reconciliation=tuple(map(Reconciliation._make, rows("reconciliation"))),
+        causes=tuple(_cause(row) for row in rows("causes")),
+    )
+
+
+def _session_row(record: Session) -> Row:
+    session, label, command, *rest = record
+    return (session, label, None if command is None else json.dumps(command), *rest)
+
+
+def _session(session: str, label: str | None, command: str | None, *rest: Any) -> Session:
+    return Session(session, label, None if command is None else tuple(json.loads(command)), *rest)
+
+
+def _process_row(record: Process) -> Row:
+    return (*record[:-2], json.dumps(record.hooks), json.dumps(record.missing_hooks))
+
+
+def _process(row: Row) -> Process:
+    *plain, hooks, missing_hooks = row
+    return Process._make(chain(plain, (tuple(json.loads(hooks)), tuple(json.loads(missing_hooks)))))
+
+
+_IS_TOP_LEVEL: Final = _INTERVAL_COLUMNS.index("is_top_level")
+
+
+def _interval(row: Row, details: Mapping[EventKey, Details]) -> Interval:
+    process, start_seq, stop_seq = row[1], row[-2], row[-1]
+    error, data = details.get((process, start_seq), _NO_DETAILS)
+    if stop_seq is not None and (stopped := details.get((process, stop_seq))) is not None:
+        error, data = stopped[0], merged(data, stopped[1])
+    at = _IS_TOP_LEVEL
+    return Interval._make((*row[:at], row[at] == 1, *row[at + 1 :], error, data))  # SQLite has 1 for True
+
+
+def _cause_row(record: Cause) -> Row:
+    return (*record[:-1], json.dumps([key._asdict() for key in record.intervals]))
+
+
+def _cause(row: Row) -> Cause:
+    *plain, intervals = row
+    keys = cast("list[dict[str, Any]]", json.loads(intervals))
+    return Cause._make((*plain, tuple(IntervalKey(**key) for key in keys)))
