@@ -100,6 +100,9 @@ class Writers:
             returned()
             recorder.stop(outer, data=data())
             returned()
+        # However late the kill comes, it meets something that was begun and not ended.
+        recorder.start("torch_compile", data=data())
+        returned()
         threading.Event().wait()
 
     def check(self) -> None:
