@@ -1,8 +1,10 @@
-"""The command `demo`: torch compiles two small models, cold and then warm, and the ledger says how long."""
+"""The command `demo`: torch compiles two small models, cold and then warm, and compares the times."""
 
 import importlib.util
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,6 +17,7 @@ from ledger.cli.record import run_recorded
 from ledger.errors import LedgerError
 from ledger.formatting import seconds
 from ledger.storage.ledger import Ledger
+from ledger.timeline.records import RoleTotal, SourceTotal
 
 _PROGRAM: Final = "ledger_torch.demo"
 _RUNS: Final = ("cold", "warm")
@@ -35,7 +38,8 @@ def demo(
     sessions: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="compile-ledger-demo-") as cache:
         for run in _RUNS:
-            console.print(Text(f"{run}: compiling, with {'an empty' if run == 'cold' else 'that'} cache"))
+            cache_state = "an empty cache" if run == "cold" else "the cache of the first run"
+            console.print(Text(f"{run}: compiling, with {cache_state}"))
             recorded = run_recorded(
                 [sys.executable, "-m", _PROGRAM], output, f"demo {run}", live=console.is_terminal,
                 environment={"TORCHINDUCTOR_CACHE_DIR": cache},
@@ -53,26 +57,29 @@ def demo(
 def print_comparison(ledger: Ledger, sessions: dict[str, str], console: Console) -> None:
     """Print what compiling took, per role, in each of some sessions, by the name of its run."""
     columns = ["role"]
-    totals: dict[str, list[object]] = {}
+    rows: dict[str | None, list[object]] = {}
     for run, session in sessions.items():
         columns += [f"{run}, seconds", f"{run}, added up"]
-        rows = ledger.sql(
-            """
-            SELECT r.role, sum(r.total_ns) AS total_ns,
-                   (SELECT sum(s.naive_sum_ns) FROM source_totals s
-                    WHERE s.session = r.session AND s.role IS r.role
-                      AND s.activity = 'compile') AS naive_sum_ns
-            FROM role_totals r
-            WHERE r.session = ? AND r.activity = 'compile'
-            GROUP BY r.role ORDER BY r.role
-            """,
-            [session],
-        )
-        for row in rows:
-            line = totals.setdefault(str(row["role"]), [row["role"], *[None] * (len(columns) - 3)])
-            line += [seconds(row["total_ns"]), seconds(row["naive_sum_ns"])]
+        timeline = ledger.timeline(session)
+        totals = _by_role((one.role, one.total_ns) for one in timeline.role_totals if _compiles(one))
+        sums = _by_role((one.role, one.naive_sum_ns) for one in timeline.source_totals if _compiles(one))
+        for role in sorted(totals, key=lambda role: role or ""):
+            row = rows.setdefault(role, [role, *[None] * (len(columns) - 3)])
+            row += [seconds(totals[role]), seconds(sums.get(role))]
     console.print()
-    cells = [line + [None] * (len(columns) - len(line)) for line in totals.values()]
+    cells = [row + [None] * (len(columns) - len(row)) for row in rows.values()]
     console.print(
         table(columns, cells, "Compiling: what passed on the clock, and what adding all intervals up gives")
     )
+
+
+def _compiles(total: RoleTotal | SourceTotal) -> bool:
+    return total.activity == "compile"
+
+
+def _by_role(totals: Iterable[tuple[str | None, int]]) -> Counter[str | None]:
+    """Add durations up by role."""
+    sums: Counter[str | None] = Counter()
+    for role, ns in totals:
+        sums[role] += ns
+    return sums

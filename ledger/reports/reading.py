@@ -5,6 +5,7 @@ from ledger.reports.sections import Key, LedgerFacts, report_of
 from ledger.reports.text import UNATTRIBUTED_SHOWN
 from ledger.storage.ledger import Ledger
 from ledger.timeline.replay import ClockAlignment
+from ledger.timeline.timeline import Timeline
 
 
 def read_report(ledger: Ledger, session: str) -> Report:
@@ -12,20 +13,22 @@ def read_report(ledger: Ledger, session: str) -> Report:
 
     Raises UnknownSession, and LedgerError where the ledger can't be read.
     """
-    session = ledger.session(session)
-    return report_of(ledger.timeline_excerpt(session, UNATTRIBUTED_SHOWN), facts_of(ledger, session))
+    timeline = ledger.timeline_excerpt(ledger.session(session), UNATTRIBUTED_SHOWN)
+    return report_of(timeline, facts_of(ledger, timeline))
 
 
-def facts_of(ledger: Ledger, session: str, clocks: ClockAlignment | None = None) -> LedgerFacts:
-    """Return what the report of a session says that its timeline does not know."""
+def facts_of(ledger: Ledger, timeline: Timeline, clocks: ClockAlignment | None = None) -> LedgerFacts:
+    """Return what the report of a timeline says that the timeline itself does not have."""
     rejected = ledger.sql("SELECT count(*) AS number FROM rejected_lines")[0]["number"]
-    return LedgerFacts(tuple(ledger.sessions()), int(str(rejected)), clocks, _errors(ledger, session))
+    return LedgerFacts(tuple(ledger.sessions()), int(str(rejected)), clocks, _errors(ledger, timeline))
 
 
-def _errors(ledger: Ledger, session: str) -> dict[Key, str]:
+def _errors(ledger: Ledger, timeline: Timeline) -> dict[Key, str]:
+    if timeline.session is None or not any(one.outcome == "failed" for one in timeline.intervals):
+        return {}
     rows = ledger.sql(
         "SELECT process, interval, error FROM intervals "
         "WHERE session = ? AND outcome = 'failed' AND error IS NOT NULL",
-        [session],
+        [timeline.session.session],
     )
     return {(str(row["process"]), int(str(row["interval"]))): str(row["error"]) for row in rows}

@@ -171,14 +171,14 @@ def _stacks(
 
 
 def _frame_name(interval: Interval, encloser: Interval | None) -> str:
-    """Return what to call an interval. Its role is said where it is not that of what is around."""
+    """Return what to call an interval. Its role is given where it differs from its encloser's."""
     role = interval.role if encloser is not None and interval.role != encloser.role else None
     name = _BETWEEN.join(part for part in (interval.stage, role, interval.component) if part is not None)
     return name if interval.outcome == "completed" else f"{name} ({interval.outcome})"
 
 
 class _Charge:
-    """Charges time to what goes on, which is told as it begins, in the order of intervals."""
+    """Charges time to the intervals that are under way; they are passed in as they begin, in their order."""
 
     def __init__(self) -> None:
         self._running: list[tuple[int, tuple[int, ...]]] = []

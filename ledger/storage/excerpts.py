@@ -15,24 +15,20 @@ from ledger.timeline.timeline import Timeline
 def timeline_excerpt(store: Store, session: str, unattributed: int) -> Timeline:
     """Return a session as it is projected, of the intervals only those that somebody may ask for by name.
 
-    These are all that did not complete, and those with the most unattributed time: at least `unattributed` of
-    them where there are so many. Everything else is complete.
+    These are all that did not complete, and those with the most unattributed time: `unattributed` of them,
+    the earlier ones of equals. Everything else is complete.
     """
     intervals: list[Row] = store.select(
         f"""
         SELECT {", ".join(TABLES["projected_intervals"])} FROM projected_intervals
-        WHERE session = ?1
-          AND (
-              outcome <> 'completed'
-              OR unattributed_ns >= coalesce(
-                  (
-                      SELECT unattributed_ns FROM projected_intervals
-                      WHERE session = ?1 AND unattributed_ns > 0
-                      ORDER BY unattributed_ns DESC LIMIT 1 OFFSET ?2 - 1
-                  ),
-                  1
-              )
-          )
+        WHERE rowid IN (
+            SELECT rowid FROM projected_intervals WHERE session = ?1 AND outcome <> 'completed'
+            UNION
+            SELECT rowid FROM (
+                SELECT rowid FROM projected_intervals WHERE session = ?1 AND unattributed_ns > 0
+                ORDER BY unattributed_ns DESC, rowid LIMIT ?2
+            )
+        )
         ORDER BY rowid
         """,
         [session, unattributed],

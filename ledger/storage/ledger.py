@@ -140,8 +140,8 @@ class Ledger:
         return current_timeline(self._store, self.session(session))
 
     def timeline_excerpt(self, session: str, unattributed: int) -> Timeline:
-        """Return a session with a few of its intervals: those without a stop, those that failed, and those
-        with the most unattributed time, at least so many. Raises UnknownSession.
+        """Return a session with a few of its intervals: those without a stop, those that failed, and as many
+        as `unattributed` says of those with the most unattributed time. Raises UnknownSession.
         """
         return timeline_excerpt(self._store, self.session(session), unattributed)
 

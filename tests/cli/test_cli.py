@@ -91,7 +91,7 @@ def test_sql_without_a_query_lists_the_saved_ones_and_runs_them_by_name(run: Run
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("SELEC 1", "syntax error"),
         ("SELECT no_such FROM events", "no such column"),
@@ -103,11 +103,11 @@ def test_sql_without_a_query_lists_the_saved_ones_and_runs_them_by_name(run: Run
     ],
 )
 def test_sql_refuses_bad_queries_and_writes_in_one_line(
-    run: Run, ledger: Path, query: str, said: str
+    run: Run, ledger: Path, query: str, message: str
 ) -> None:
     shown = run("sql", "startup.db", query)
     assert shown.returncode == 2
-    assert said in one_line(shown.stderr)
+    assert message in one_line(shown.stderr)
     with Ledger.open(ledger) as opened:
         assert opened.sessions()
         assert not (ledger.parent / "other.db").exists()
@@ -119,14 +119,14 @@ def test_what_is_no_ledger_is_said_in_one_line(run: Run, tmp_path: Path, command
     foreign = sqlite3.connect(tmp_path / "foreign.db")
     foreign.execute("CREATE TABLE music (title)")
     foreign.close()
-    for file, said in {
+    for file, message in {
         "missing.db": "there is no ledger here",
         "text.db": "not a SQLite file",
         "foreign.db": "not a ledger",
     }.items():
         shown = run(command, file)
         assert shown.returncode == 2, (command, file, shown)
-        assert said in one_line(shown.stderr)
+        assert message in one_line(shown.stderr)
     assert not (tmp_path / "missing.db").exists()
 
 

@@ -69,13 +69,13 @@ class Read(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        known = {name: value or "" for name, value in attrs}
+        values = {name: value or "" for name, value in attrs}
         self.tags.append(tag)
-        self.attributes += known.items()
+        self.attributes += values.items()
         if tag not in ("meta", "br", "input", "rect", "circle"):
             self._inside.append(tag)
         if tag == "table":
-            self._table = known["data-table"]
+            self._table = values["data-table"]
             self.tables.setdefault(self._table, [])
         elif tag == "tr" and "thead" not in self._inside:
             self.tables[self._table].append([])
@@ -84,7 +84,7 @@ class Read(HTMLParser):
         elif tag == "data":
             row = self.tables[self._table][-1]
             if row[-1][1] is None:  # of several numbers in a cell, the first
-                row[-1] = (row[-1][0], int(known["value"]))
+                row[-1] = (row[-1][0], int(values["value"]))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._inside:
@@ -114,7 +114,7 @@ class Read(HTMLParser):
 def rows_of(data: object, chart: str, table: str) -> list[dict[str, object]]:
     """Return the rows that a chart draws."""
     assert isinstance(data, dict)
-    (found,) = [known for known in data["charts"][chart]["data"] if known["name"] == table]
+    (found,) = [one for one in data["charts"][chart]["data"] if one["name"] == table]
     return found["values"]
 
 
@@ -167,13 +167,13 @@ def test_every_interval_is_drawn_where_and_as_long_as_it_was(
     ledger = ledgers[name]
     subject = subject_of(ledger, session)
     drawn = rows_of(Read(page([subject])).data, "a-timeline", "intervals")
-    known = subject.timeline.intervals
-    assert len(drawn) == len(known)
-    length_of = {f"{one.process}/{one.interval}": subject.stop_ns(one) - one.start_ns for one in known}
+    intervals = subject.timeline.intervals
+    assert len(drawn) == len(intervals)
+    length_of = {f"{one.process}/{one.interval}": subject.stop_ns(one) - one.start_ns for one in intervals}
     lengths = sorted(round(length_ns / 1e9, 6) for length_ns in length_of.values())
     drawn_lengths = sorted(round(float(str(one["stop"])) - float(str(one["start"])), 6) for one in drawn)
     assert drawn_lengths == pytest.approx(lengths, abs=2e-6)
-    assert sum(bool(one["is_top"]) for one in drawn) == sum(one.is_top_level for one in known)
+    assert sum(bool(one["is_top"]) for one in drawn) == sum(one.is_top_level for one in intervals)
 
 
 @pytest.mark.parametrize(("name", "session"), SESSIONS)
@@ -223,11 +223,11 @@ def test_a_claim_is_marked_at_the_end_of_the_interval_that_it_speaks_of() -> Non
     assert (tip["claimed"], tip["measured"], tip["difference"]) == ("5.000 s", "8.000 s", "-3.000 s")
 
 
-@pytest.mark.parametrize("said", [5, [[1]], ["a"], {"1": 1}, None])
-def test_a_claim_that_names_its_intervals_in_no_way_that_is_known_is_shown_all_the_same(said: object) -> None:
+@pytest.mark.parametrize("named", [5, [[1]], ["a"], {"1": 1}, None])
+def test_a_claim_that_names_its_intervals_in_an_unknown_way_is_shown_all_the_same(named: object) -> None:
     builder = SessionBuilder()
     builder.begin()
-    builder.claim(11 * SECOND, 5 * SECOND, source="monitor", data={"intervals": said})
+    builder.claim(11 * SECOND, 5 * SECOND, source="monitor", data={"intervals": named})
     builder.end(20 * SECOND)
     [one] = linked_claims(subject_of(MemoryLedger(builder.events), "session"))
     assert (one.interval, one.row.reconciliation.main_cause) == (None, "unmatched")
@@ -276,11 +276,11 @@ def hostile_events(text: str) -> list[Event]:
     builder = SessionBuilder(text, process=text)
     builder.begin(label=text, host=text)
     for start, role, outcome in ((0, text, "completed"), (20, "encoder", "failed")):
-        known = {"component": text, "thread": text}
+        names = {"component": text, "thread": text}
         outer = builder.start(
-            start * SECOND, text, role=role, source="user", activity="compile", **known
+            start * SECOND, text, role=role, source="user", activity="compile", **names
         )  # fmt: skip
-        inner = builder.start((start + 1) * SECOND, text, source="torch", parent=outer, **known)
+        inner = builder.start((start + 1) * SECOND, text, source="torch", parent=outer, **names)
         builder.stop((start + 2) * SECOND, inner)
         builder.stop((start + 9) * SECOND, outer, outcome, text if outcome == "failed" else None)
         builder.claim(
@@ -403,34 +403,36 @@ def deep_session(number: int, seed: int = 3) -> SessionBuilder:
 
 
 def thin(intervals: Iterable[Interval], limit: int, spoken_of: Iterable[int] = ()) -> Thinned:
-    known = tuple(intervals)
+    given = tuple(intervals)
     spans: dict[str | None, list[Span]] = {}
-    for place, one in enumerate(known):
+    for place, one in enumerate(given):
         assert one.stop_ns is not None
         spans.setdefault(one.thread, []).append(Span(one.start_ns, one.stop_ns, place))
-    length_ns = max(one.stop_ns or 0 for one in known)
+    length_ns = max(one.stop_ns or 0 for one in given)
     return thinned(
-        [nested(of_thread) for of_thread in spans.values()], known, set(spoken_of), length_ns, limit
+        [nested(of_thread) for of_thread in spans.values()], given, set(spoken_of), length_ns, limit
     )
 
 
 def test_a_session_that_is_not_too_large_is_drawn_whole() -> None:
-    known = intervals_of(deep_session(300))
-    thin_one = thin(known, limit=300)
+    intervals = intervals_of(deep_session(300))
+    thin_one = thin(intervals, limit=300)
     assert sum(map(len, thin_one.drawn)) == 300
     assert not any(thin_one.blocks)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_each_interval_is_drawn_or_counted_in_one_block(seed: int) -> None:
-    known = intervals_of(deep_session(1_500, seed))
-    thin_one = thin(known, limit=200)
+    intervals = intervals_of(deep_session(1_500, seed))
+    thin_one = thin(intervals, limit=200)
     drawn = [one.span.place for thread in thin_one.drawn for one in thread]
     blocks = [block for thread in thin_one.blocks for block in thread]
     assert 200 <= len(drawn) <= 200 + DEEPEST
-    assert sorted([*drawn, *(place for block in blocks for place in block.places)]) == list(range(len(known)))
+    assert sorted([*drawn, *(place for block in blocks for place in block.places)]) == list(
+        range(len(intervals))
+    )
     for block in blocks:
-        inside = [known[place] for place in block.places]
+        inside = [intervals[place] for place in block.places]
         assert block.start_ns == min(one.start_ns for one in inside)
         assert block.stop_ns == max(one.stop_ns or 0 for one in inside)
         assert 0 <= block.union_ns <= block.stop_ns - block.start_ns
@@ -442,11 +444,11 @@ def test_each_interval_is_drawn_or_counted_in_one_block(seed: int) -> None:
 
 
 def test_what_somebody_may_look_for_is_drawn_before_what_is_long() -> None:
-    known = intervals_of(deep_session(1_500))
-    shortest = min(range(len(known)), key=lambda place: known[place].duration_ns or 0)
-    thin_one = thin(known, limit=200, spoken_of=[shortest])
+    intervals = intervals_of(deep_session(1_500))
+    shortest = min(range(len(intervals)), key=lambda place: intervals[place].duration_ns or 0)
+    thin_one = thin(intervals, limit=200, spoken_of=[shortest])
     drawn = {one.span.place for thread in thin_one.drawn for one in thread}
-    special = {place for place, one in enumerate(known) if is_looked_for(one)}
+    special = {place for place, one in enumerate(intervals) if is_looked_for(one)}
     assert len(special) < 200
     assert special | {shortest} <= drawn
 
@@ -456,19 +458,19 @@ def test_the_page_says_how_it_was_thinned_and_marks_where(monkeypatch: pytest.Mo
     subject = subject_of(MemoryLedger(deep_session(1_500).events), "session")
     drawn = picture(subject, linked_claims(subject))
     read = Read(page([subject]))
-    told = re.search(
+    message = re.search(
         r"Drawn one by one: (\d+) of 1,500 intervals. The other ([\d,]+), none longer than ([\d.]+) s, "
         r"are in (\d+) dotted blocks",
         " ".join(read.text),
     )
-    assert told is not None
-    assert int(told[1]) == len(drawn.intervals) == len(rows_of(read.data, "a-timeline", "intervals"))
-    assert int(told[2].replace(",", "")) == 1_500 - len(drawn.intervals)
+    assert message is not None
+    assert int(message[1]) == len(drawn.intervals) == len(rows_of(read.data, "a-timeline", "intervals"))
+    assert int(message[2].replace(",", "")) == 1_500 - len(drawn.intervals)
     blocks = rows_of(read.data, "a-timeline", "blocks")
-    assert int(told[4]) == len(blocks)
+    assert int(message[4]) == len(blocks)
     counted = [int(str(block["label"]).split(" more")[0].replace(",", "")) for block in blocks]
     assert sum(counted) == drawn.hidden
-    assert float(told[3]) == round(drawn.longest_hidden_ns / 1e9, 3)
+    assert float(message[3]) == round(drawn.longest_hidden_ns / 1e9, 3)
 
 
 @pytest.fixture
@@ -492,12 +494,12 @@ def run(*arguments: object) -> tuple[int, str, str]:
 def test_report_writes_a_page_and_says_so(ledger_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "a <b> 'c'.html"
     out.write_text("before")
-    code, told, _ = run("report", ledger_file, "--session", "demo cold", "--html", out)
-    assert (code, told.startswith(f"{out}: demo cold, one page of ")) == (0, True)
+    code, message, _ = run("report", ledger_file, "--session", "demo cold", "--html", out)
+    assert (code, message.startswith(f"{out}: demo cold, one page of ")) == (0, True)
     assert out.read_text().startswith("<!doctype html>")
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
-    code, told, _ = run("report", ledger_file, "-s", "demo cold", "--html", out, "--against", "demo warm")
-    assert (code, "demo cold against demo warm" in told) == (0, True)
+    code, message, _ = run("report", ledger_file, "-s", "demo cold", "--html", out, "--against", "demo warm")
+    assert (code, "demo cold against demo warm" in message) == (0, True)
     assert '<h1><span class="letter">B</span> demo warm: completed</h1>' in out.read_text()
 
 
@@ -510,7 +512,7 @@ def test_what_a_link_points_to_is_written(ledger_file: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--html", "{folder}"], "a folder; name the file"),
         (["--html", "{folder}/none/x.html"], "there is no folder"),
@@ -521,12 +523,14 @@ def test_what_a_link_points_to_is_written(ledger_file: Path, tmp_path: Path) -> 
         (["--html", "{folder}/x.html", "--against", "nothing"], "no session 'nothing'"),
     ],
 )
-def test_wrong_use_is_one_line_and_writes_nothing(ledger_file: Path, arguments: list[str], told: str) -> None:
+def test_wrong_use_is_one_line_and_writes_nothing(
+    ledger_file: Path, arguments: list[str], message: str
+) -> None:
     folder = ledger_file.parent
     before = {file: file.stat().st_size for file in folder.iterdir()}
     code, _, error = run("report", ledger_file, *(each.format(folder=folder) for each in arguments))
     assert code == 1  # which `main` makes a line on stderr and a 2 of
-    assert told in error
+    assert message in error
     assert "\n" not in error
     assert {file: file.stat().st_size for file in folder.iterdir()} == before
 

@@ -67,16 +67,16 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def small_sessions() -> dict[str, SessionBuilder]:
     """Return sessions with hardly anything in them."""
-    known = {name: SessionBuilder() for name in ("nothing", "moment", "claims", "milestones", "open")}
-    for builder in known.values():
+    builders = {name: SessionBuilder() for name in ("nothing", "moment", "claims", "milestones", "open")}
+    for builder in builders.values():
         builder.begin()
-    known["moment"].stop(0, known["moment"].start(0, "dynamo", role="encoder"))
-    known["claims"].claim(6 * SECOND, 3 * SECOND, source="engine", role="encoder", counts="total")
-    known["claims"].claim(6 * SECOND, 0, source="engine", role="drafter", counts="ranks")
-    known["milestones"].milestone(0, "engine_ready")
+    builders["moment"].stop(0, builders["moment"].start(0, "dynamo", role="encoder"))
+    builders["claims"].claim(6 * SECOND, 3 * SECOND, source="engine", role="encoder", counts="total")
+    builders["claims"].claim(6 * SECOND, 0, source="engine", role="drafter", counts="ranks")
+    builders["milestones"].milestone(0, "engine_ready")
     for number in range(12):
-        known["open"].start(number * SECOND, "dynamo", role=f"role {number}")
-    return known
+        builders["open"].start(number * SECOND, "dynamo", role=f"role {number}")
+    return builders
 
 
 @pytest.fixture
@@ -176,9 +176,9 @@ def test_a_tooltip_says_what_is_under_the_mouse(opened: Open) -> None:
             "WHERE label = 'vllm cold' AND stage = 'engine_init'"
         )
     ]
-    told = tooltip.inner_text()
+    text = tooltip.inner_text()
     for words in ("stage", "engine_init", "EngineCore", f"{int(str(took_ns)) / 1e9:.3f} s", "top-level"):
-        assert words in told
+        assert words in text
     assert (
         contrast(
             colour(page, "#vg-tooltip-element", "color"),
@@ -431,7 +431,7 @@ def test_hostile_names_are_shown_and_do_nothing(opened: Open, text: str) -> None
     assert page.title().startswith(shown)
     assert page.locator("h1").inner_text().startswith(shown)
     texts = timeline(page).locator("svg text").all_text_contents()
-    assert any(known.startswith(shown[:20]) for known in texts)
+    assert any(text.startswith(shown[:20]) for text in texts)
     bar = timeline(page).locator("svg .mark-rect path[fill^='var(--role-']").first
     bar.scroll_into_view_if_needed()
     box = bar.bounding_box()

@@ -288,11 +288,11 @@ class TestNames:
 
 def test_the_file_is_as_its_schema_says() -> None:
     try:
-        known = schema()
+        its_schema = schema()
     except npm.NotAvailable as error:
         missing(f"NO SPEEDSCOPE: {error}")
     for events in (hostile_events(HOSTILE), hostile_events(LONG), deep_session(500).events):
-        jsonschema.validate(json.loads(speedscope("x", flame_graphs(reduce(events)))), known)
+        jsonschema.validate(json.loads(speedscope("x", flame_graphs(reduce(events)))), its_schema)
 
 
 def test_what_is_shown_first_is_what_has_the_most_to_show() -> None:
@@ -383,7 +383,7 @@ class TestReport:
         assert (tmp_path / "x.json").stat().st_size > 0
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "message"),
         [
             (["--flame", "x.json", "--json"], "--json and --flame were both given"),
             (["--flame", "x.json", "--html", "./x.json"], "--html and --flame both name"),
@@ -395,12 +395,12 @@ class TestReport:
         ],
     )
     def test_wrong_use_is_one_line_and_writes_nothing(
-        self, run: Any, tmp_path: Path, arguments: list[str], told: str
+        self, run: Any, tmp_path: Path, arguments: list[str], message: str
     ) -> None:
         before = {file: file.read_bytes() for file in tmp_path.iterdir()}
         code, out, err = run(*arguments)
         assert (code, out, err.count("\n")) == (2, "", 1)
-        assert told in err
+        assert message in err
         assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
     def test_a_session_without_a_time_is_told_in_one_line(self, run: Any, tmp_path: Path) -> None:
@@ -462,7 +462,7 @@ def opened(browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> 
     page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
 
     def note(kind: str, text: str) -> None:
-        # That drawing is slow in software is said as a warning.
+        # Chromium warns that drawing in software is slow.
         if kind not in ("log", "timeEnd", "warning"):
             faults.append(f"{kind}: {text}")
 

@@ -33,7 +33,7 @@ class Shown(NamedTuple):
 
 
 class _Who(NamedTuple):
-    """What is known of one process."""
+    """One process: its name, and the clock that its times are on."""
 
     name: str
     rank: int = -1
@@ -51,10 +51,10 @@ class Names:
         """Take an event."""
         if row.kind != "process_joined":
             return
-        said = body_of(row)
-        name = printable(str(said.get("name")))
-        rank = said.get("rank")
-        domain = ClockDomain(*(said.get(part) for part in ClockDomain._fields))
+        body = body_of(row)
+        name = printable(str(body.get("name")))
+        rank = body.get("rank")
+        domain = ClockDomain(*(body.get(part) for part in ClockDomain._fields))
         self._known[row.process] = _Who(
             name if rank is None else f"{name} (rank {rank})",
             -1 if rank is None else int(rank),
@@ -69,7 +69,7 @@ class LiveState:
     """One session's state by the events so far.
 
     `here` is the domain of the clock whose time `render` is given: how long a stage of a process in another
-    one has been open can't be said. Where it is left out, every process is taken to be in it.
+    one has been open is unknown. Where it is left out, every process is taken to be in it.
     """
 
     def __init__(self, here: ClockDomain | None = None) -> None:

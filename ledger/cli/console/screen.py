@@ -62,32 +62,32 @@ class Output:
     """A command's output on its way to the terminal: holds back a line that may be finished in a moment."""
 
     def __init__(self) -> None:
-        self._held = b""
+        self._unfinished = b""
         self._is_line_open = False
         self.lines_below = 0
         """How many lines below the cursor are the command's: it went up to write over some, as bars do."""
 
     def take(self, data: bytes) -> bytes:
         """Take what the command wrote, and return what of it can be shown at once."""
-        self._held += data
-        if len(self._held) > _LONGEST_HELD_BYTES:
+        self._unfinished += data
+        if len(self._unfinished) > _LONGEST_HELD_BYTES:
             return self.flush()
-        return self._give(self._held.rfind(b"\n") + 1)
+        return self._give(self._unfinished.rfind(b"\n") + 1)
 
     def flush(self) -> bytes:
-        """Return what is held back, after a pause: a question, a progress bar."""
-        cut = _UNFINISHED.search(self._held, max(0, len(self._held) - _LONGEST_HELD_BYTES))
-        return self._give(cut.start() if cut else len(self._held))
+        """Return the unfinished line, after a pause: a question, a progress bar."""
+        cut = _UNFINISHED.search(self._unfinished, max(0, len(self._unfinished) - _LONGEST_HELD_BYTES))
+        return self._give(cut.start() if cut else len(self._unfinished))
 
     def finish(self) -> bytes:
         """Return the rest, and the end of the last line where it has none."""
-        rest = self._give(len(self._held))
+        rest = self._give(len(self._unfinished))
         if self.lines_below:
             rest += _DOWN % self.lines_below
         return rest + (b"\r\n" if self._is_line_open else b"")
 
     def _give(self, end: int) -> bytes:
-        given, self._held = self._held[:end], self._held[end:]
+        given, self._unfinished = self._unfinished[:end], self._unfinished[end:]
         if given:
             self._is_line_open = not given.endswith(b"\n")
         for move in _CURSOR_LINE.finditer(given):

@@ -208,7 +208,7 @@ def _claims(sides: Sequence[_Side]) -> Section:
         part = Part(side.letter, notes=[section.summary])
         if section.rows:
             table = tables.claims(side.subject, section, side.anchors)
-            part.tables.append(("All claims, the largest difference first", table))
+            part.tables.append(("All claims, those that disagree first", table))
         parts.append(part)
     lead = (
         "What was claimed minus what was measured, split into causes that add up to it. The numbers "

@@ -45,7 +45,7 @@ class Subject:
         return at_ns + self.on_clock.offset_ns[process]
 
     def stop_ns(self, interval: Interval) -> int:
-        """Return when an interval ended, on its process's clock; of an open one, the last that is known."""
+        """Return when an interval ended, on its process's clock; of an open one, its last known moment."""
         if interval.stop_ns is not None:
             return interval.stop_ns
         return interval.start_ns + (interval.open_ns or 0)
@@ -100,7 +100,8 @@ def subject_of(ledger: Ledger, session: str) -> Subject:
     """Read a session of a ledger. Raises UnknownSession, and LedgerError where it can't be read."""
     session = ledger.session(session)
     clocks = ledger.clock_alignment(session)
-    report = report_of(ledger.timeline(session), facts_of(ledger, session, clocks))
+    timeline = ledger.timeline(session)
+    report = report_of(timeline, facts_of(ledger, timeline, clocks))
     return Subject(report, clocks, _data(ledger, session), ledger.warning)
 
 

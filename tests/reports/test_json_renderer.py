@@ -1,0 +1,26 @@
+"""The report as JSON has the tables of SQL: each column under its name, with its value."""
+
+import json
+
+import pytest
+
+from ledger.reports.json_renderer import to_json
+from ledger.reports.reading import read_report
+from ledger.testing import MemoryLedger
+from tests.reports.test_html import HOSTILE, SESSIONS, hostile_events, kept
+
+TABLES = (
+    "processes", "role_totals", "source_totals", "session_totals", "claims", "reconciliation", "causes",
+    "anomalies", "milestones", "gaps",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "session"), [*SESSIONS, ("hostile", HOSTILE)])
+def test_the_columns_and_their_values_are_those_of_sql(name: str, session: str) -> None:
+    ledger = MemoryLedger(hostile_events(HOSTILE)) if name == "hostile" else kept(name)
+    report = json.loads(to_json(read_report(ledger, session)))
+    assert list(report) == ["session", *TABLES]
+    key = ledger.session(session)
+    assert [report["session"]] == ledger.sql("SELECT * FROM sessions WHERE session = ?", [key])
+    for table in TABLES:
+        assert report[table] == ledger.sql(f"SELECT * FROM {table} WHERE session = ? ORDER BY rowid", [key])
