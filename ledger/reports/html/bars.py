@@ -60,7 +60,7 @@ def bars(subject: Subject, claims: Sequence[LinkedClaim]) -> list[Bar]:
             found += _claim_bars(others, role)
     if small and found:
         found.append(
-            Bar(f"{counted(len(small), 'total')} more, too small to be seen, in the table", None, kind="more")
+            Bar(f"{counted(len(small), 'more total')}, too small to be seen, in the table", None, kind="more")
         )
     return found
 
@@ -102,4 +102,4 @@ def _claim_bars(claims: Sequence[ReconciledClaim], role: str | None) -> Iterator
             claim.text,
         )  # fmt: skip
     if more := len(claims) - len(shown):
-        yield Bar(f"{counted(more, 'claim')} more in the table below", role, kind="more")
+        yield Bar(f"{counted(more, 'more claim')} in the table below", role, kind="more")

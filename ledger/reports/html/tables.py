@@ -280,7 +280,7 @@ def why(subject: Subject, causes: Sequence[Cause], anchors: Anchors) -> Cell:
     if len(causes) > _CAUSES:
         rest = causes[_CAUSES:]
         rest_ns = sum(cause.ns for cause in rest)
-        lines.append(Line(f"{counted(len(rest), 'cause')} more {signed(rest_ns)}", rest_ns))
+        lines.append(Line(f"{counted(len(rest), 'more cause')} {signed(rest_ns)}", rest_ns))
     return tuple(lines)
 
 
