@@ -1,11 +1,13 @@
 """The report as JSON: every record of the session that SQL has, by its tables and columns."""
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from ledger.formatting import NS_PER_S
 from ledger.reports.model import Report
+from ledger.storage.record_rows import TABLES, rows_of
+from ledger.timeline.timeline import Timeline
 
 _SECONDS: Final[Mapping[str, Mapping[str, str]]] = {
     "processes": {},
@@ -28,21 +30,18 @@ _SECONDS: Final[Mapping[str, Mapping[str, str]]] = {
 
 def to_json(report: Report) -> str:
     """Return a report as one JSON object: the session, and a list for each table."""
-    timeline = report.timeline
-    session = timeline.session
-    tables = {table: list(_rows(getattr(timeline, table), twins)) for table, twins in _SECONDS.items()}
-    return json.dumps({"session": session and _columns(session), **tables}, indent=2)
+    sessions = _rows(report.timeline, "sessions")
+    tables = {table: _rows(report.timeline, table) for table in _SECONDS}
+    return json.dumps({"session": sessions[0] if sessions else None, **tables}, indent=2)
 
 
-def _rows(records: Iterable[Any], twins: Mapping[str, str]) -> Iterable[dict[str, object]]:
-    for record in records:
-        columns = _columns(record)
-        for name, twin in twins.items():
+def _rows(timeline: Timeline, table: str) -> list[dict[str, object]]:
+    """Return a table's rows as SQL has them, by column."""
+    rows: list[dict[str, object]] = []
+    for row in rows_of(timeline, table):
+        columns: dict[str, object] = dict(zip(TABLES[table], row, strict=True))
+        for name, twin in _SECONDS.get(table, {}).items():
             ns = columns[name]
             columns[twin] = None if ns is None else int(str(ns)) / NS_PER_S
-        yield columns
-
-
-def _columns(record: Any) -> dict[str, object]:
-    """Return a record's columns as SQL has them."""
-    return dict(record._asdict())
+        rows.append(columns)
+    return rows
