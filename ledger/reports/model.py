@@ -90,8 +90,6 @@ class IntervalRow(NamedTuple):
 
     process: str
     interval: Interval
-    error: str | None = None
-    """The class of the exception that left it."""
 
     @property
     def at_least_ns(self) -> int | None:

@@ -1,11 +1,10 @@
 """Reads from a ledger what a report is derived from: a timeline, and the facts that only the ledger has."""
 
 from ledger.reports.model import Report
-from ledger.reports.sections import Key, LedgerFacts, report_of
+from ledger.reports.sections import LedgerFacts, report_of
 from ledger.reports.text import UNATTRIBUTED_SHOWN
 from ledger.storage.ledger import Ledger
 from ledger.timeline.replay import ClockAlignment
-from ledger.timeline.timeline import Timeline
 
 
 def read_report(ledger: Ledger, session: str) -> Report:
@@ -14,21 +13,10 @@ def read_report(ledger: Ledger, session: str) -> Report:
     Raises UnknownSession, and LedgerError where the ledger can't be read.
     """
     timeline = ledger.timeline_excerpt(ledger.session(session), UNATTRIBUTED_SHOWN)
-    return report_of(timeline, facts_of(ledger, timeline))
+    return report_of(timeline, facts_of(ledger))
 
 
-def facts_of(ledger: Ledger, timeline: Timeline, clocks: ClockAlignment | None = None) -> LedgerFacts:
-    """Return what the report of a timeline says that the timeline itself does not have."""
+def facts_of(ledger: Ledger, clocks: ClockAlignment | None = None) -> LedgerFacts:
+    """Return what a report says that no timeline has."""
     rejected = ledger.sql("SELECT count(*) AS number FROM rejected_lines")[0]["number"]
-    return LedgerFacts(tuple(ledger.sessions()), int(str(rejected)), clocks, _errors(ledger, timeline))
-
-
-def _errors(ledger: Ledger, timeline: Timeline) -> dict[Key, str]:
-    if timeline.session is None or not any(one.outcome == "failed" for one in timeline.intervals):
-        return {}
-    rows = ledger.sql(
-        "SELECT process, interval, error FROM intervals "
-        "WHERE session = ? AND outcome = 'failed' AND error IS NOT NULL",
-        [timeline.session.session],
-    )
-    return {(str(row["process"]), int(str(row["interval"]))): str(row["error"]) for row in rows}
+    return LedgerFacts(tuple(ledger.sessions()), int(str(rejected)), clocks)

@@ -1,7 +1,7 @@
 """Derives a report from a timeline. Pure: the same timeline and facts give the same report."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from ledger.formatting import counted
@@ -20,6 +20,7 @@ from ledger.reports.model import (
     SourceRow,
     TotalRow,
 )
+from ledger.timeline.process_names import process_names
 from ledger.timeline.records import Cause, Interval, Session
 from ledger.timeline.replay import ClockAlignment
 from ledger.timeline.timeline import Timeline
@@ -39,21 +40,16 @@ class LedgerFacts(NamedTuple):
     rejected_lines: int = 0
     clocks: ClockAlignment | None = None
     """How the processes' clocks are aligned, where somebody shows times of several processes together."""
-    errors: Mapping[Key, str] = {}
-    """The exceptions that left intervals."""
 
 
 def report_of(timeline: Timeline, facts: LedgerFacts) -> Report:
     """Return what a report says of a session. Raises ValueError for a timeline without one."""
     if timeline.session is None:
         raise ValueError("a report is about a session, and this timeline has none")
-    names = process_names(timeline)
+    names = process_namer(timeline)
 
     def rows(intervals: Iterable[Interval]) -> tuple[IntervalRow, ...]:
-        return tuple(
-            IntervalRow(names(one.process), one, facts.errors.get((one.process, one.interval)))
-            for one in intervals
-        )
+        return tuple(IntervalRow(names(one.process), one) for one in intervals)
 
     return Report(
         timeline,
@@ -62,7 +58,7 @@ def report_of(timeline: Timeline, facts: LedgerFacts) -> Report:
         ClaimSection("Claims that disagree with the measurement", _claims(timeline, names), "No claims."),
         Section("Unattributed time", rows(_unattributed(timeline))),
         Section("Totals by source", _sources(timeline, names)),
-        Section("Processes", _processes(timeline, names)),
+        Section("Processes", _processes(timeline)),
         Section("Failed stages", rows(_failed(timeline)), "Nothing failed."),
         Section("Intervals without a stop", rows(_unended(timeline))),
         _anomalies(timeline, names),
@@ -73,15 +69,10 @@ def report_of(timeline: Timeline, facts: LedgerFacts) -> Report:
     )
 
 
-def process_names(timeline: Timeline) -> Callable[[str], str]:
-    """Return a function that gives a process's name by its id: the id itself where it has none."""
-    names = {process.process: process.name for process in timeline.processes}
-
-    def name_of(process: str) -> str:
-        name = names.get(process)
-        return process if name is None else name
-
-    return name_of
+def process_namer(timeline: Timeline) -> Callable[[str], str]:
+    """Return a function that gives a process's name by its id: the id itself of one that is not known."""
+    names = process_names(timeline.processes)
+    return lambda process: names.get(process, process)
 
 
 def _heading(session: Session, facts: LedgerFacts) -> Heading:
@@ -151,7 +142,7 @@ def _unended(timeline: Timeline) -> list[Interval]:
     return [one for one in timeline.intervals if one.outcome in ("abandoned", "open")]
 
 
-def _processes(timeline: Timeline, names: Callable[[str], str]) -> tuple[ProcessRow, ...]:
+def _processes(timeline: Timeline) -> tuple[ProcessRow, ...]:
     last: dict[str, Interval] = {}
     for one in _unended(timeline):
         other = last.get(one.process)
@@ -162,7 +153,7 @@ def _processes(timeline: Timeline, names: Callable[[str], str]) -> tuple[Process
         has_left = process.outcome not in ("lost", "running")
         interval = last.get(process.process)
         in_stage = None if has_left or interval is None else interval.stage
-        rows.append(ProcessRow(names(process.process), process, in_stage))
+        rows.append(ProcessRow(process.name or process.process, process, in_stage))
     return tuple(rows)
 
 

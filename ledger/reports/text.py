@@ -108,7 +108,7 @@ def _print_unattributed(section: Section[IntervalRow], console: Console) -> None
             one.role or NO_ROLE, one.stage, one.component, one.source, seconds(one.duration_ns),
             seconds(one.unattributed_ns),
         ]
-        for _, one, _ in section.rows[:UNATTRIBUTED_SHOWN]
+        for _, one in section.rows[:UNATTRIBUTED_SHOWN]
     ]  # fmt: skip
     columns = ["role", "stage", "component", "source", "seconds", "unattributed"]
     _print_table(columns, cells, section.title, console)
@@ -140,8 +140,8 @@ def _print_processes(section: Section[ProcessRow], console: Console) -> None:
 
 def _print_failed(section: Section[IntervalRow], console: Console) -> None:
     cells = [
-        [process, one.role or NO_ROLE, one.stage, one.component, error, seconds(one.duration_ns)]
-        for process, one, error in section.rows[:_FAILED_SHOWN]
+        [process, one.role or NO_ROLE, one.stage, one.component, one.error, seconds(one.duration_ns)]
+        for process, one in section.rows[:_FAILED_SHOWN]
     ]
     columns = ["process", "role", "stage", "component", "error", "seconds"]
     _print_table(columns, cells, section.title, console)

@@ -70,13 +70,13 @@ def test_every_number_in_the_text_is_the_reports(ledgers: dict[str, Ledger], nam
         ) + [signed(cause.ns) for cause in causes]
         assert numbers[: len(expected)] == expected
     assert numbers_in(text, report.unattributed.title) == [
-        shown(one.duration_ns, one.unattributed_ns) for _, one, _ in report.unattributed.rows[:5]
+        shown(one.duration_ns, one.unattributed_ns) for _, one in report.unattributed.rows[:5]
     ]
     assert numbers_in(text, report.sources.title) == [
         shown(total.total_ns, total.naive_sum_ns, total.double_counted_ns) for _, total in report.sources.rows
     ]
     assert numbers_in(text, report.failed.title) == [
-        shown(one.duration_ns) for _, one, _ in report.failed.rows[:10]
+        shown(one.duration_ns) for _, one in report.failed.rows[:10]
     ]
 
 
@@ -96,14 +96,14 @@ def test_every_number_in_the_tables_of_the_page_is_the_reports(
     report, read = subject.report, Read(page([subject]))
     exact([(row.total.max_ns,) for row in report.totals.rows], "totals", read, 2)
     exact(
-        [(one.duration_ns, one.unattributed_ns) for _, one, _ in report.unattributed.rows[:300]],
+        [(one.duration_ns, one.unattributed_ns) for _, one in report.unattributed.rows[:300]],
         "unattributed", read, 5, 6,
     )  # fmt: skip
     exact(
         [(one.total_ns, one.naive_sum_ns, one.double_counted_ns) for _, one in report.sources.rows],
         "sources", read, 4, 5, 6,
     )  # fmt: skip
-    exact([(one.duration_ns,) for _, one, _ in report.failed.rows], "failed", read, 5)
+    exact([(one.duration_ns,) for _, one in report.failed.rows], "failed", read, 5)
     exact([(row.at_least_ns,) for row in report.unended.rows], "unended", read, 5)
     reconciliations = [row.reconciliation for row in report.claims.rows]
     exact(

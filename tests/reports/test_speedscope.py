@@ -492,9 +492,9 @@ def opened(browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> 
 def test_speedscope_shows_the_profiles_and_their_frames(opened: Callable[..., Page]) -> None:
     page = opened(kept("vllm"), "vllm cold")
     expect(page).to_have_title("vllm cold - speedscope")
-    page.get_by_text("Worker · (whole process) · startup (3/10)").click()
-    page.get_by_text("Worker · encoder · compile").click()
-    expect(page.get_by_text("Worker · encoder · compile (5/10)")).to_be_visible()
+    page.get_by_text("Worker rank 0 · (whole process) · startup (3/10)").click()
+    page.get_by_text("Worker rank 0 · encoder · compile").click()
+    expect(page.get_by_text("Worker rank 0 · encoder · compile (5/10)")).to_be_visible()
     page.get_by_text("Sandwich").click()
     for name in ("Scheduler.codegen", "compile_file"):
         expect(page.get_by_text(name, exact=True)).to_be_visible()

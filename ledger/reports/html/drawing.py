@@ -52,7 +52,7 @@ def _lane(lane: Lane) -> Row:
 def _interval(subject: Subject, drawn: Drawn, roles: Roles) -> Row:
     one = drawn.interval
     is_ended = one.outcome in ("completed", "failed")
-    data = subject.data(one)
+    data = one.data_json
     tip = {
         "stage": one.stage,
         "role": one.role or NO_ROLE,
@@ -63,7 +63,7 @@ def _interval(subject: Subject, drawn: Drawn, roles: Roles) -> Row:
         "self": one.self_ns is not None and f"{seconds(one.self_ns)} s",
         "unattributed": one.unattributed_ns is not None and f"{seconds(one.unattributed_ns)} s",
         "outcome": one.outcome,
-        "error": subject.error(one),
+        "error": one.error,
         "top-level": one.is_top_level and "yes",
         "process": subject.process_name(one.process),
         "thread": one.thread,

@@ -7,7 +7,7 @@ from typing import Final
 from ledger.formatting import cut
 from ledger.reports.model import Report
 from ledger.reports.reading import facts_of
-from ledger.reports.sections import Key, process_names, report_of
+from ledger.reports.sections import Key, process_namer, report_of
 from ledger.storage.ledger import Ledger
 from ledger.timeline.records import Interval, Process
 from ledger.timeline.replay import ClockAlignment
@@ -24,16 +24,14 @@ class Subject:
         self,
         report: Report,
         on_clock: ClockAlignment,
-        data: Mapping[Key, str],
         warning: str | None = None,
     ) -> None:
         self.report: Final = report
         self.on_clock: Final = on_clock
         self.warning: Final = warning
         """What a reader should know of how the ledger was opened."""
-        self.process_name: Final = process_names(report.timeline)
+        self.process_name: Final = process_namer(report.timeline)
         """Returns a process's name, or else its id."""
-        self._data = data
 
     @property
     def timeline(self) -> Timeline:
@@ -49,14 +47,6 @@ class Subject:
         if interval.stop_ns is not None:
             return interval.stop_ns
         return interval.start_ns + (interval.open_ns or 0)
-
-    def error(self, interval: Interval) -> str | None:
-        """Return the class of the exception that left an interval."""
-        return self._errors.get((interval.process, interval.interval))
-
-    def data(self, interval: Interval) -> str | None:
-        """Return what else belongs to an interval, as JSON."""
-        return self._data.get((interval.process, interval.interval))
 
     @cached_property
     def name(self) -> str:
@@ -86,27 +76,10 @@ class Subject:
         ends += [self.since_start_ns(mark.process, mark.at_ns) for mark in marks]
         return max(ends, default=0)
 
-    @cached_property
-    def _errors(self) -> Mapping[Key, str]:
-        failed = self.report.failed.rows
-        return {
-            (row.interval.process, row.interval.interval): row.error
-            for row in failed
-            if row.error is not None
-        }
-
 
 def subject_of(ledger: Ledger, session: str) -> Subject:
     """Read a session of a ledger. Raises UnknownSession, and LedgerError where it can't be read."""
     session = ledger.session(session)
     clocks = ledger.clock_alignment(session)
-    timeline = ledger.timeline(session)
-    report = report_of(timeline, facts_of(ledger, timeline, clocks))
-    return Subject(report, clocks, _data(ledger, session), ledger.warning)
-
-
-def _data(ledger: Ledger, session: str) -> dict[Key, str]:
-    rows = ledger.sql(
-        "SELECT process, interval, data FROM intervals WHERE session = ? AND data <> '{}'", [session]
-    )
-    return {(str(row["process"]), int(str(row["interval"]))): str(row["data"]) for row in rows}
+    report = report_of(ledger.timeline(session), facts_of(ledger, clocks))
+    return Subject(report, clocks, ledger.warning)

@@ -132,7 +132,7 @@ def unattributed(section: Section[IntervalRow], anchors: Anchors) -> Table:
             of_text(one.role or NO_ROLE), _linked(one, anchors), of_text(one.component), of_text(one.source),
             of_text(process), of_ns(one.duration_ns), of_ns(one.unattributed_ns),
         )
-        for process, one, _ in section.rows[:_ROWS]
+        for process, one in section.rows[:_ROWS]
     )  # fmt: skip
     return Table("unattributed", columns, rows, 8, len(section.rows) - len(rows))
 
@@ -181,9 +181,9 @@ def failed(section: Section[IntervalRow], anchors: Anchors) -> Table:
     rows = tuple(
         (
             of_text(process), of_text(one.role or NO_ROLE), _linked(one, anchors), of_text(one.component),
-            of_text(error), of_ns(one.duration_ns),
+            of_text(one.error), of_ns(one.duration_ns),
         )
-        for process, one, error in section.rows[:_ROWS]
+        for process, one in section.rows[:_ROWS]
     )  # fmt: skip
     return Table("failed", columns, rows, 10, len(section.rows) - len(rows))
 
