@@ -190,7 +190,8 @@ def test_bars_are_the_totals_sources_and_claims_of_a_role(ledgers: dict[str, Led
     labels = [str(bar["label"]) for bar in drawn]
     of_encoder = drawn[labels.index("encoder · compile") + 1 :]
     assert [bar["label"] for bar in of_encoder[:4]] == [
-        "on the clock, Worker rank 0", "source monitor, Worker rank 0", "source backend, Worker rank 0", "source torch, Worker rank 0",
+        "on the clock, Worker rank 0", "source monitor, Worker rank 0",
+        "source backend, Worker rank 0", "source torch, Worker rank 0",
     ]  # fmt: skip
     ((total_ns,),) = values(
         ledgers["vllm"], "vllm cold",
