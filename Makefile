@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# The pins need Python 3.11; `make test-wheel CONSTRAINTS=` takes what an older one can have.
+CONSTRAINTS ?= --constraint constraints.txt
 
 WHEEL := build/wheel
 # Tests start programs that compile: more of them at once than this need more memory than they save time.
@@ -21,9 +23,9 @@ test: install lint browser
 test-wheel:
 	rm -rf $(WHEEL)
 	$(PYTHON) -m venv $(WHEEL)/venv
-	$(WHEEL)/venv/bin/python -m pip install --quiet --constraint constraints.txt --upgrade pip build
+	$(WHEEL)/venv/bin/python -m pip install --quiet $(CONSTRAINTS) --upgrade pip build
 	$(WHEEL)/venv/bin/python -m build --wheel --outdir $(WHEEL)
-	$(WHEEL)/venv/bin/python -m pip install --quiet --constraint constraints.txt --group dev \
+	$(WHEEL)/venv/bin/python -m pip install --quiet $(CONSTRAINTS) --group dev \
 		"$$(echo $(CURDIR)/$(WHEEL)/*.whl)[torch]"
 	echo $(CURDIR) > $$(echo $(WHEEL)/venv/lib/python3.*/site-packages)/checkout.pth
 	COMPILE_LEDGER_TESTED_IN=$(CURDIR)/$(WHEEL)/venv \
