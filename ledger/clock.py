@@ -9,8 +9,6 @@ from typing import Final, NamedTuple
 monotonic_ns: Final = time.perf_counter_ns
 """The clock of `at_ns`: on Linux CLOCK_MONOTONIC, the same for all processes of a clock domain."""
 
-CLOCK_STEPPED: Final = "clock_stepped"
-"""What a gap is that says so; its detail begins with by how much: "+5000000000 ns"."""
 _LOOKS: Final = 3
 _STEP_NS: Final = 10_000_000
 """Less than this is within what two looks at two clocks can be apart on a busy machine."""

@@ -1,4 +1,4 @@
-"""The names of the field: stages and their activities, sources, outcomes. One meaning each."""
+"""The names of the field: stages and their activities, sources, outcomes, causes. One meaning each."""
 
 from typing import Final, Literal
 
@@ -35,11 +35,59 @@ ACTIVITY_OF: Final[dict[str, Activity]] = {
 ROLE_OF_TORCH: Final = "model"
 """The role that torch's own intervals are charged to where nothing around them names one."""
 
+CauseName = Literal[
+    "double_counted",
+    "overlapping_ranges",
+    "role_lumping",
+    "cumulative",
+    "lost_on_failure",
+    "not_reported",
+    "late",
+    "omitted_stage",
+    "mixed_ranks",
+    "clock",
+    "rounding",
+    "unexplained",
+]
+
+CAUSES: Final[dict[CauseName, str]] = {
+    "double_counted": "One interval was counted twice, or together with one that encloses or crosses it.",
+    "overlapping_ranges": "The clock for one range of sizes ran while graphs for another were compiled.",
+    "role_lumping": "Another role's time was counted as this role's.",
+    "cumulative": "The number includes the one that its claimant reported before it.",
+    "lost_on_failure": "An attempt failed, and its time was never added.",
+    "not_reported": "The claimant reported 0.",
+    "late": "The time passed after the engine was ready, when the number had been read already.",
+    "omitted_stage": "The claimant does not count this stage.",
+    "mixed_ranks": "The maxima come from different processes, so that their sum is no process's time.",
+    "clock": "The claimant read the wall clock, and that was set meanwhile.",
+    "rounding": "No more than the rounded digits and the uncertainty of the measurement.",
+    "unexplained": "Nothing in the events explains this part.",
+}
+"""What each cause of a difference means. Where several hold for some time, the first one here counts."""
+
+UNMATCHED: Final = "unmatched"
+"""In place of a main cause: no interval matches the claim, so there is no difference to explain."""
+
+AnomalyName = Literal[
+    "duplicate_start",
+    "duplicate_stop",
+    "orphan_stop",
+    "stop_before_start",
+    "unknown_parent",
+    "parent_does_not_enclose",
+    "repeated_load",
+    "outside_parent",
+]
+
 ENGINE_READY: Final = "engine_ready"
 """The milestone at which an engine's start is over: what compiles later is late."""
 
 EVENTS_NOT_WRITTEN: Final = "events_not_written"
 """The gap that a recorder notes of its own events."""
+
+CLOCK_STEPPED: Final = "clock_stepped"
+"""The gap that a recorder notes where the wall clock was set; its detail begins with "+5000000000 ns"."""
 
 
 def activity_of(stage: str, source: str) -> Activity | None:

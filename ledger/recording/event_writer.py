@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ledger.clock import CLOCK_STEPPED, WallWatch, monotonic_ns, read_anchor
+from ledger.clock import WallWatch, monotonic_ns, read_anchor
 from ledger.errors import InvalidEvent
 from ledger.events.models import (
     EventBase,
@@ -31,7 +31,7 @@ from ledger.recording.journal import SUFFIX, JournalWriter, journal_folder
 from ledger.recording.line_encoding import data_field, interval_id, json_text, well_formed
 from ledger.recording.process_info import Introduction
 from ledger.recording.settings import Settings, describe_program
-from ledger.vocabulary import EVENTS_NOT_WRITTEN, Outcome
+from ledger.vocabulary import CLOCK_STEPPED, EVENTS_NOT_WRITTEN, Outcome
 
 _LOG: Final = logging.getLogger("ledger")
 _OPEN_AGAIN_AFTER_NS: Final = 1_000_000_000

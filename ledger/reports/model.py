@@ -7,7 +7,6 @@ round them to milliseconds. A renderer may show fewer rows than a section has, n
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from ledger.timeline.reconciliation.causes import UNMATCHED, rounding
 from ledger.timeline.records import (
     Anomaly,
     Cause,
@@ -20,8 +19,9 @@ from ledger.timeline.records import (
     SourceTotal,
 )
 from ledger.timeline.timeline import Timeline
+from ledger.vocabulary import UNMATCHED, CauseName
 
-ROUNDING: Final = rounding.__name__
+ROUNDING: Final[CauseName] = "rounding"
 _AGREE: Final = (None, ROUNDING)
 
 

@@ -24,7 +24,7 @@ from ledger.events.rows import EventRow, json_of
 from ledger.timeline import stage_data
 from ledger.timeline.records import Anomaly, Interval
 from ledger.timeline.spans import merged
-from ledger.vocabulary import ROLE_OF_TORCH, Activity, Outcome, Source
+from ledger.vocabulary import ROLE_OF_TORCH, Activity, AnomalyName, Outcome, Source
 
 
 class Start(NamedTuple):
@@ -128,7 +128,7 @@ class _Anomalies:
         self._key: Final = (session, process)
         self.found: Final[list[Anomaly]] = []
 
-    def add(self, what: str, event: Start | Stop, detail: str, ns: int | None = None) -> None:
+    def add(self, what: AnomalyName, event: Start | Stop, detail: str, ns: int | None = None) -> None:
         detail = f"seq {event.seq}: {detail}"
         self.found.append(Anomaly(*self._key, what, event.interval, None, ns, detail))
 

@@ -5,12 +5,20 @@ Times `…_ns` are integer nanoseconds of the monotonic clock of the process; IS
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
 
 from ledger.timeline.stage_data import decoded
-from ledger.vocabulary import Activity, Counts, IntervalOutcome, ProcessOutcome, Source
+from ledger.vocabulary import (
+    Activity,
+    AnomalyName,
+    CauseName,
+    Counts,
+    IntervalOutcome,
+    ProcessOutcome,
+    Source,
+)
 
 
 class Session(NamedTuple):
@@ -186,7 +194,7 @@ class Anomaly(NamedTuple):
 
     session: str
     process: str
-    what: str
+    what: AnomalyName
     interval: int | None
     claim: int | None
     ns: int | None
@@ -227,7 +235,7 @@ class Reconciliation(NamedTuple):
     measured_ns: int | None
     measured_uncertainty_ns: int | None
     difference_ns: int | None
-    main_cause: str | None
+    main_cause: CauseName | Literal["unmatched"] | None
 
 
 class Cause(NamedTuple):
@@ -236,7 +244,7 @@ class Cause(NamedTuple):
     session: str
     process: str
     claim: int
-    cause: str
+    cause: CauseName
     stage: str | None
     ns: int
     intervals: tuple[IntervalKey, ...]

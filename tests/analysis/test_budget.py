@@ -3,6 +3,7 @@
 import random
 import socket
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.timeline.records import Interval
 from ledger.timeline.spans import Span, union_ns
 from ledger.timeline.timeline import Timeline
+from ledger.vocabulary import CAUSES
+from tests.support.cause_examples import EXAMPLES
 from tests.support.journals import write
 from tests.support.paths import DATA
 from tests.support.random_sessions import sessions as random_sessions
@@ -340,6 +343,19 @@ def test_a_difference_is_that_of_the_claim_that_is_farthest_off(
     row = check(timeline, difference=[{**limit, "at_most": "20 ns"}])
     assert row.measured == measured
     assert row.is_broken == (measured is None or measured > 20)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_each_cause_of_the_vocabulary_can_be_limited(cause: str) -> None:
+    example = next(make() for make in EXAMPLES if make.__name__ == cause)
+    timeline = reduce(example.events)
+    parts = Counter[tuple[str, int]]()
+    for share in timeline.causes:
+        if share.cause == cause:
+            parts[share.process, share.claim] += share.ns
+    row = check(timeline, difference=[{"cause": cause, "at_most": "0 s"}])
+    assert row.is_broken
+    assert row.measured == max(map(abs, parts.values()))
 
 
 def test_a_claim_that_speaks_of_nothing_breaks_its_limit_unless_it_may() -> None:

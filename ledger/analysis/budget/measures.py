@@ -17,10 +17,10 @@ from ledger.analysis.budget.model import (
     Total,
     Unattributed,
 )
-from ledger.timeline.reconciliation.causes import UNMATCHED
 from ledger.timeline.records import Interval, Reconciliation
 from ledger.timeline.spans import Span, merged, union_ns
 from ledger.timeline.timeline import Timeline
+from ledger.vocabulary import UNMATCHED
 
 _Row = TypeVar("_Row", Interval, Reconciliation)
 

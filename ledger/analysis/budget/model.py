@@ -19,8 +19,7 @@ from pydantic import (
 from ledger.analysis.budget.amounts import Ratio, duration_text, parse_duration, parse_ratio, shortened
 from ledger.errors import InvalidBudget
 from ledger.formatting import NO_ROLE
-from ledger.timeline.reconciliation.causes import OF_REMAINDERS, OF_SPANS, UNEXPLAINED
-from ledger.vocabulary import Activity, Counts, Source
+from ledger.vocabulary import CAUSES, Activity, Counts, Source
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,7 +28,6 @@ else:
 
 Unit = Literal["ns", "count"]
 _PAIR: Final = 2
-CAUSES: Final = (*(rule.__name__ for rule in (*OF_SPANS, *OF_REMAINDERS)), UNEXPLAINED)
 
 
 def _duration_or_ratio(value: object) -> int | Ratio:

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from ledger.timeline.reconciliation.anomalies import anomalies
 from ledger.timeline.reconciliation.carryover import numbers_before
-from ledger.timeline.reconciliation.causes import UNMATCHED
 from ledger.timeline.reconciliation.decomposition import Breakdown, decompose
 from ledger.timeline.reconciliation.evidence import Evidence
 from ledger.timeline.reconciliation.matching import measure
 from ledger.timeline.records import Anomaly, Cause, Reconciliation
 from ledger.timeline.reducer import Reduced
+from ledger.vocabulary import UNMATCHED
 
 
 class Reconciled(NamedTuple):

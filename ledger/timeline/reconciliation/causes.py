@@ -1,20 +1,22 @@
-"""Why a claim is not what was measured: one small rule for each cause, the first that holds is the cause.
+"""Why a claim differs from the measurement: one small rule for each cause of the vocabulary.
 
-A rule with spans is asked about a stretch of time that the claimant counted more often, or less often, than
-it was measured, and names the interval that shows it; a rule without is asked about what then remains, and
-says how much of it the cause explains. The next cause is one more function, in its place in its list. Two are
-in no list, since they are about the number before it is laid over any time: `clock` and `cumulative`.
+A rule of spans gets a stretch of time that the claimant counted more often, or less often, than it was
+measured, and returns the interval that shows the cause. A rule of remainders gets what is then left of the
+difference, and returns how much of it the cause explains. Rules are tried in the order of `CAUSES`, and the
+first that holds is the cause. So a new cause is a row there and a function here. `clock` and `cumulative` are
+called by name, before a number is laid over any time.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from ledger.timeline.reconciliation.coverage import CoveredSpan, is_itemised
 from ledger.timeline.reconciliation.evidence import Evidence, activity_of_claim, by_enclosure, span_of
 from ledger.timeline.reconciliation.matching import CLOCKS_APART_NS, Match
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.spans import Span, hull_of, union_ns
+from ledger.vocabulary import CAUSES, CauseName
 
 
 class Stretch(NamedTuple):
@@ -92,10 +94,26 @@ class Explained(NamedTuple):
     intervals: tuple[Interval, ...]
 
 
+SpanRule = Callable[[Stretch], Interval | None]
+RemainderRule = Callable[[Remainder], Explained | None]
+_span_rules: Final[dict[CauseName, SpanRule]] = {}
+_remainder_rules: Final[dict[CauseName, RemainderRule]] = {}
+_Rule = TypeVar("_Rule")
+
+
+def _rule_for(cause: CauseName, rules: dict[CauseName, _Rule]) -> Callable[[_Rule], _Rule]:
+    def register(rule: _Rule) -> _Rule:
+        rules[cause] = rule
+        return rule
+
+    return register
+
+
 _Maxima = defaultdict[str | None, dict[str, Explained]]
 """By accumulator or role, and by process: what a maximum over processes is taken of."""
 
 
+@_rule_for("double_counted", _span_rules)
 def double_counted(stretch: Stretch) -> Interval | None:
     """The claimant counted one interval twice, or intervals that lie within or across one another."""
     if stretch.excess <= 0 or len(stretch.counted) < 2:
@@ -108,6 +126,7 @@ def double_counted(stretch: Stretch) -> Interval | None:
     return _innermost(twice) if twice else None
 
 
+@_rule_for("overlapping_ranges", _span_rules)
 def overlapping_ranges(stretch: Stretch) -> Interval | None:
     """The clock for one range of sizes ran while graphs were compiled for another one."""
     if stretch.excess <= 0:
@@ -131,6 +150,7 @@ def overlapping_ranges(stretch: Stretch) -> Interval | None:
     return None
 
 
+@_rule_for("role_lumping", _span_rules)
 def role_lumping(stretch: Stretch) -> Interval | None:
     """The claimant counts another role's time as this one's: a drafter's as the language model's."""
     role = stretch.claim.role
@@ -145,6 +165,7 @@ def cumulative(reach: Carryover) -> bool:
     return reach.before_ns > 0 and abs(reach.ns - reach.before_ns) <= reach.tolerance_ns
 
 
+@_rule_for("lost_on_failure", _span_rules)
 def lost_on_failure(stretch: Stretch) -> Interval | None:
     """The time of a try that failed, which its claimant never added."""
     if not stretch.is_never_added:
@@ -152,11 +173,13 @@ def lost_on_failure(stretch: Stretch) -> Interval | None:
     return next((known for known in stretch.whole if known.outcome == "failed"), None)
 
 
+@_rule_for("not_reported", _span_rules)
 def not_reported(stretch: Stretch) -> Interval | None:
     """A mode, or a process, that reports 0."""
     return _stage_of(stretch) if stretch.excess < 0 and stretch.claim.claimed_ns == 0 else None
 
 
+@_rule_for("late", _span_rules)
 def late(stretch: Stretch) -> Interval | None:
     """What came after the engine was ready, when the number had been read already."""
     if not stretch.is_never_added:
@@ -165,11 +188,13 @@ def late(stretch: Stretch) -> Interval | None:
     return stretch.whole[0] if ready_ns is not None and stretch.span.start_ns >= ready_ns else None
 
 
+@_rule_for("omitted_stage", _span_rules)
 def omitted_stage(stretch: Stretch) -> Interval | None:
     """Time inside that the claimant does not count."""
     return _stage_of(stretch) if stretch.excess < 0 else None
 
 
+@_rule_for("mixed_ranks", _remainder_rules)
 def mixed_ranks(remainder: Remainder) -> Explained | None:
     """Each maximum is another process's, so that their sum is no process's."""
     if remainder.claim.counts != "ranks":
@@ -195,6 +220,7 @@ def clock(remainder: Remainder) -> Explained | None:
     return Explained(remainder.of(stepped_ns), measured.intervals)
 
 
+@_rule_for("rounding", _remainder_rules)
 def rounding(remainder: Remainder) -> Explained | None:
     """Half a unit of the last digit for each number in it, and what the measurement is uncertain by."""
     # What a total says it adds up is measured by its own intervals, each with two looks at a clock.
@@ -206,19 +232,14 @@ def rounding(remainder: Remainder) -> Explained | None:
     return Explained(remainder.ns, remainder.measured.intervals)
 
 
-OF_SPANS: Final[Sequence[Callable[[Stretch], Interval | None]]] = (
-    double_counted,
-    overlapping_ranges,
-    role_lumping,
-    lost_on_failure,
-    not_reported,
-    late,
-    omitted_stage,
-)
-OF_REMAINDERS: Final[Sequence[Callable[[Remainder], Explained | None]]] = (mixed_ranks, rounding)
-
-UNEXPLAINED: Final = "unexplained"
-UNMATCHED: Final = "unmatched"
+OF_SPANS: Final[Sequence[tuple[CauseName, SpanRule]]] = [
+    (cause, _span_rules[cause]) for cause in CAUSES if cause in _span_rules
+]
+"""The rules of spans with their causes, in the order in which they are tried."""
+OF_REMAINDERS: Final[Sequence[tuple[CauseName, RemainderRule]]] = [
+    (cause, _remainder_rules[cause]) for cause in CAUSES if cause in _remainder_rules
+]
+"""The rules of remainders, likewise."""
 
 
 def _stage_of(stretch: Stretch) -> Interval:

@@ -7,11 +7,9 @@ from ledger.timeline.reconciliation.carryover import Number, reaching
 from ledger.timeline.reconciliation.causes import (
     OF_REMAINDERS,
     OF_SPANS,
-    UNEXPLAINED,
     Remainder,
     Stretch,
     clock,
-    cumulative,
     rounding,
 )
 from ledger.timeline.reconciliation.coverage import CoveredSpan, counted, is_itemised
@@ -19,8 +17,9 @@ from ledger.timeline.reconciliation.evidence import Evidence, by_enclosure, span
 from ledger.timeline.reconciliation.matching import Match
 from ledger.timeline.records import Cause, Claim, Interval, IntervalKey
 from ledger.timeline.spans import Span, hull_of, sweep
+from ledger.vocabulary import CauseName
 
-Part = tuple[str, str | None]
+Part = tuple[CauseName, str | None]
 """A cause, and the stage that it shows in."""
 
 
@@ -31,7 +30,7 @@ class Breakdown:
         self._ns: defaultdict[Part, int] = defaultdict(int)
         self._shown_by: defaultdict[Part, dict[IntervalKey, None]] = defaultdict(dict)
 
-    def add(self, cause: str, stage: str | None, ns: int, shown_by: Iterable[Interval]) -> None:
+    def add(self, cause: CauseName, stage: str | None, ns: int, shown_by: Iterable[Interval]) -> None:
         """Add to what a cause explains."""
         self._ns[cause, stage] += ns
         for interval in shown_by:
@@ -43,9 +42,9 @@ class Breakdown:
         return sum(self._ns.values())
 
     @property
-    def main_cause(self) -> str | None:
+    def main_cause(self) -> CauseName | None:
         """The cause of the largest part."""
-        parts = [(abs(ns), cause) for (cause, _), ns in self._ns.items() if ns]
+        parts: list[tuple[int, CauseName]] = [(abs(ns), cause) for (cause, _), ns in self._ns.items() if ns]
         return max(parts)[1] if parts else None
 
     def shares(self, claim: Claim) -> Iterator[Cause]:
@@ -65,14 +64,14 @@ def decompose(evidence: Evidence, claim: Claim, measured: Match, before: Sequenc
     remainder = Remainder(claim, evidence, measured, difference_ns, max(1, additions), additions > 0)
     if not rounding(remainder) and (stepped := clock(remainder)) is not None and stepped.ns:
         # What a clock was set by is no time: the rest of the number is, and is laid over what was measured.
-        parts.add(clock.__name__, claim.stage, stepped.ns, stepped.intervals)
+        parts.add("clock", claim.stage, stepped.ns, stepped.intervals)
         pieces = [_shorter(piece, stepped.ns) for piece in pieces or ()]
     if pieces is None:
         pieces = _taken_as_measured(evidence, claim, measured)
     if measured.spans and pieces is not None and _is_apart(claim, measured, pieces):
         pieces, again = reaching(evidence, claim, measured, pieces, before)
         for number in again:
-            parts.add(cumulative.__name__, number.intervals[-1].stage, number.ns, number.intervals)
+            parts.add("cumulative", number.intervals[-1].stage, number.ns, number.intervals)
         _add_stretches(parts, evidence, claim, measured, pieces)
         remainder = remainder._replace(additions=remainder.additions + len(again))
     _add_remainder(parts, remainder._replace(ns=difference_ns - parts.ns))
@@ -99,22 +98,24 @@ def _add_stretches(
     edge_ns = 0 if is_itemised(evidence, claim) else _edge_ns(claim, measured)
     for stretch in _wider_than(edge_ns, _stretches(evidence, claim, measured, pieces)):
         length_ns = stretch.span.stop_ns - stretch.span.start_ns
-        for rule in OF_SPANS:
+        for cause, rule in OF_SPANS:
             if (shown_by := rule(stretch)) is not None:
-                parts.add(rule.__name__, shown_by.stage, stretch.excess * length_ns, [shown_by])
+                parts.add(cause, shown_by.stage, stretch.excess * length_ns, [shown_by])
                 break
 
 
 def _add_remainder(parts: Breakdown, remainder: Remainder) -> None:
     """Add what no stretch of time explains. What is within the rounding needs no other cause."""
     claim, measured = remainder.claim, remainder.measured
-    rules = OF_REMAINDERS[-1:] if rounding(remainder) else OF_REMAINDERS
-    for rule in rules:
+    is_within_rounding = rounding(remainder) is not None
+    for cause, rule in OF_REMAINDERS:
+        if is_within_rounding and cause != "rounding":
+            continue
         if remainder.ns and (found := rule(remainder)) is not None and found.ns:
-            parts.add(rule.__name__, claim.stage, found.ns, found.intervals)
+            parts.add(cause, claim.stage, found.ns, found.intervals)
             remainder = remainder._replace(ns=remainder.ns - found.ns)
     if remainder.ns:
-        parts.add(UNEXPLAINED, claim.stage, remainder.ns, measured.intervals)
+        parts.add("unexplained", claim.stage, remainder.ns, measured.intervals)
 
 
 def _stretches(

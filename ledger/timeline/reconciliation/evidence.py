@@ -8,11 +8,10 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Final, cast
 
-from ledger.clock import CLOCK_STEPPED
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.reducer import Reduced
 from ledger.timeline.spans import Span
-from ledger.vocabulary import ACTIVITY_OF, ENGINE_READY, Activity
+from ledger.vocabulary import ACTIVITY_OF, CLOCK_STEPPED, ENGINE_READY, Activity
 
 _STEP: Final = re.compile(r"([+-]\d{1,19}) ns\b")
 

@@ -1,11 +1,34 @@
 """What a claim is held against, and each cause on its own: when it holds, and before which others."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from ledger import reduce
+from ledger.timeline.reconciliation.causes import OF_REMAINDERS, OF_SPANS
+from ledger.vocabulary import CAUSES, CauseName
+from tests.support.cause_examples import EXAMPLES
 from tests.support.reconciled import CENT, DRAFTER, ENCODER, LANGUAGE, MS, S, Worker, merged, ns, parts_of
+
+
+@pytest.mark.parametrize("cause", get_args(CauseName))
+def test_each_cause_has_a_description_and_a_session_that_raises_it(
+    cause: CauseName,
+) -> None:
+    [example] = (make() for make in EXAMPLES if make.__name__ == cause)
+    timeline = reduce(example.events)
+    [row] = (
+        one for one in timeline.reconciliation if (one.process, one.claim) == (example.process, example.claim)
+    )
+    assert row.main_cause == cause
+    assert CAUSES[cause].endswith(".")
+
+
+def test_every_cause_is_in_order_and_every_rule_has_one() -> None:
+    assert tuple(CAUSES) == get_args(CauseName)
+    called_by_name = {"cumulative", "clock", "unexplained"}
+    with_rule = [cause for cause, _ in (*OF_SPANS, *OF_REMAINDERS)]
+    assert with_rule == [cause for cause in CAUSES if cause not in called_by_name]
 
 
 class TestCumulative:

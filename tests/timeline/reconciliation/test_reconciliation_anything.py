@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from ledger import Event, Timeline, reduce
 from ledger.events.models import GapNoted, ProcessJoined, ProcessLeft
 from ledger.testing import MemoryLedger, SessionBuilder
-from ledger.timeline.reconciliation.causes import OF_REMAINDERS, OF_SPANS
+from ledger.vocabulary import CAUSES
 
-CAUSES = {rule.__name__ for rule in (*OF_SPANS, *OF_REMAINDERS)} | {"clock", "cumulative", "unexplained"}
 MOST = 2**63 - 1
 
 IDS = st.integers(0, 20)
