@@ -1,10 +1,10 @@
-"""Which intervals a claim speaks of, for those who show the two beside each other."""
+"""Which intervals a claim is about, for renderers that show the two beside each other."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from ledger.timeline.reconciliation.evidence import data_of, names_of
+from ledger.timeline.claim_data import claim_data, names_of
 from ledger.timeline.records import Cause, Claim, IntervalKey
 from ledger.timeline.timeline import Timeline
 
@@ -12,27 +12,27 @@ _OF_INTERVALS: Final = ("interval", "addition")
 
 
 def claim_intervals(timeline: Timeline) -> list[tuple[IntervalKey, ...]]:
-    """Return, for each claim of a timeline, the intervals that it speaks of, in the order of their naming.
+    """Return, for each claim of a timeline, the intervals that it is about, in the order in which it names them.
 
-    Those of an accumulator speak of none; what a claim names and nobody recorded is left out.
+    Claims of an accumulator are about none; an interval that was named but not recorded is left out.
     """
-    known = {(interval.process, interval.interval) for interval in timeline.intervals}
+    recorded = {(interval.process, interval.interval) for interval in timeline.intervals}
     causes: defaultdict[tuple[str, int], list[Cause]] = defaultdict(list)
     for cause in timeline.causes:
         causes[cause.process, cause.claim].append(cause)
     return [
-        _spoken_of(claim, causes[claim.process, claim.claim], known) if claim.counts in _OF_INTERVALS else ()
+        _about(claim, causes[claim.process, claim.claim], recorded) if claim.counts in _OF_INTERVALS else ()
         for claim in timeline.claims
     ]
 
 
-def _spoken_of(
-    claim: Claim, causes: Sequence[Cause], known: Collection[tuple[str, int]]
+def _about(
+    claim: Claim, causes: Sequence[Cause], recorded: Collection[tuple[str, int]]
 ) -> tuple[IntervalKey, ...]:
-    keys = [IntervalKey(claim.process, number) for number in names_of(claim, data_of(claim))]
-    named = tuple(key for key in keys if key in known)
+    keys = [IntervalKey(claim.process, number) for number in names_of(claim, claim_data(claim))]
+    named = tuple(key for key in keys if key in recorded)
     if named:
         return named
-    # One that was found by its stage is held against one interval: what all of it shows in, if it is one.
-    shown = {key for cause in causes for key in cause.intervals if key in known}
+    # A claim that was matched by its stage was compared with one interval, in which all its causes show.
+    shown = {key for cause in causes for key in cause.intervals if key in recorded}
     return tuple(shown) if len(shown) == 1 else ()

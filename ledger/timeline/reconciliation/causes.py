@@ -211,8 +211,7 @@ def mixed_ranks(remainder: Remainder) -> Explained | None:
 def clock(remainder: Remainder) -> Explained | None:
     """The claimant reads the wall clock, and that was set meanwhile."""
     claim, measured = remainder.claim, remainder.measured
-    reads_it = remainder.evidence.data(claim).get("clock") == "wall"
-    if not reads_it or claim.counts not in ("interval", "addition"):
+    if not remainder.evidence.data(claim).is_of_wall_clock or claim.counts not in ("interval", "addition"):
         return None
     began_ns, ended_ns = hull_of(measured.spans)
     # What noticed it may have looked only when the interval was over.
@@ -270,8 +269,8 @@ def _added(remainder: Remainder) -> _Maxima:
     for process in sorted(evidence.additions):
         by_accumulator: defaultdict[str | None, list[Claim]] = defaultdict(list)
         for addition in evidence.additions_to(remainder.claim, process):
-            accumulator = evidence.data(addition).get("accumulator")
-            by_accumulator[addition.role if accumulator is None else str(accumulator)].append(addition)
+            accumulator = evidence.data(addition).accumulator
+            by_accumulator[addition.role if accumulator is None else accumulator].append(addition)
         for accumulator, additions in by_accumulator.items():
             intervals = (interval for addition in additions for interval in evidence.named(addition))
             added_ns = sum(addition.claimed_ns for addition in additions)

@@ -1,12 +1,11 @@
 """What a claimant counted, as time: each of its additions covers the time up to where it was made.
 
-A total may say itself what it adds up, in its `data`: `adds_up`, by stage how many of the last intervals of
-its source and process that had ended; `within`, lists of an interval's id and lengths of time inside of it.
+A total may state itself what it adds up: `adds_up` and `within` of its data.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple, cast
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from ledger.timeline.reconciliation.evidence import Evidence, span_of
 from ledger.timeline.reconciliation.matching import Match
@@ -46,13 +45,12 @@ def counted(evidence: Evidence, claim: Claim, measured: Match) -> list[CoveredSp
 
 def is_itemised(evidence: Evidence, claim: Claim) -> bool:
     """Tell whether a total says itself which intervals it adds up."""
-    return claim.counts == "total" and isinstance(evidence.data(claim).get("adds_up"), Mapping)
+    return claim.counts == "total" and evidence.data(claim).adds_up is not None
 
 
 def _items(evidence: Evidence, claim: Claim, process: str) -> Iterator[CoveredSpan]:
     """Yield the last intervals of each stage that had ended when their sum was said."""
-    said = cast("Mapping[str, object]", evidence.data(claim)["adds_up"])
-    numbers = {stage: number for stage, number in said.items() if type(number) is int and number > 0}
+    numbers = evidence.data(claim).adds_up or {}
     ended: defaultdict[str, list[Interval]] = defaultdict(list)
     for interval in evidence.of_process[process]:
         if interval.stage in numbers and interval.source == claim.source and interval.stop_seq is not None:
@@ -69,15 +67,10 @@ def _accumulated(evidence: Evidence, claim: Claim, process: str) -> Iterator[Cov
 
     Where in it they were is not known, and neither is it which of them lie within one another.
     """
-    said: object = evidence.data(claim).get("within")
-    for told in cast("list[object]", said) if isinstance(said, list) else ():
-        number, *lengths = cast("list[object]", told) if isinstance(told, list) and told else [None]
-        interval = evidence.by_id.get((process, number)) if type(number) is int else None
-        if interval is None:
-            continue
-        start_ns, stop_ns = span_of(interval)
-        for length_ns in lengths:
-            if type(length_ns) is int and length_ns > 0:
+    for number, lengths_ns in evidence.data(claim).within:
+        if (interval := evidence.by_id.get((process, number))) is not None:
+            start_ns, stop_ns = span_of(interval)
+            for length_ns in lengths_ns:
                 span = Span(start_ns, min(start_ns + length_ns, stop_ns))
                 yield CoveredSpan(span, (interval.interval,), is_sum=True)
 
@@ -92,6 +85,5 @@ def _one(
     if any(interval.start_ns < claim.at_ns for interval in intervals):
         ended_ns = min(ended_ns, claim.at_ns)
     span = Span(ended_ns - claim.claimed_ns, ended_ns)
-    said = evidence.data(claim).get("range")
     ids = tuple(interval.interval for interval in intervals)
-    return [CoveredSpan(span, ids, None if said is None else str(said))]
+    return [CoveredSpan(span, ids, evidence.data(claim).range)]

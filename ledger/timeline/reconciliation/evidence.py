@@ -3,11 +3,12 @@
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, Final, cast
+from typing import Final
 
+from ledger.timeline.claim_data import ClaimData, claim_data, names_of
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.reducer import Reduced
 from ledger.timeline.spans import Span
@@ -28,7 +29,7 @@ class Evidence:
                 self.of_process[interval.process].append(interval)
                 self.by_id[interval.process, interval.interval] = interval
         # Two claims may have one id: what is known of a claim goes by the whole of it.
-        self._data = {claim: data_of(claim) for claim in self.claims}
+        self._data = {claim: claim_data(claim) for claim in self.claims}
         self.additions: defaultdict[str, list[Claim]] = defaultdict(list)
         """The claims of additions that name an interval, by process."""
         for claim in self.claims:
@@ -46,8 +47,8 @@ class Evidence:
         self._levels: dict[str, list[_Level]] = {}
         self._top_level: dict[tuple[str, Activity, str | None], list[Interval]] = {}
 
-    def data(self, claim: Claim) -> Mapping[str, Any]:
-        """Return what else is known of a claim."""
+    def data(self, claim: Claim) -> ClaimData:
+        """Return what a claim's `data` says."""
         return self._data[claim]
 
     def named(self, claim: Claim) -> list[Interval]:
@@ -55,19 +56,19 @@ class Evidence:
         known = (self.by_id.get((claim.process, number)) for number in self.names(claim))
         return [interval for interval in known if interval is not None]
 
-    def names(self, claim: Claim) -> list[int]:
-        """Return the ids of the intervals that a claim says it speaks of, each once, known or not."""
+    def names(self, claim: Claim) -> Sequence[int]:
+        """Return the ids of the intervals that a claim names, each once, recorded or not."""
         return names_of(claim, self._data[claim])
 
     def additions_to(self, total: Claim, process: str) -> list[Claim]:
         """Return what a process had added to an accumulator when it was read."""
-        accumulator, read_ns = self.data(total).get("accumulator"), self.read_ns(total, process)
+        accumulator, read_ns = self.data(total).accumulator, self.read_ns(total, process)
         return [
             claim
             for claim in self.additions[process]
             if (read_ns is None or claim.at_ns <= read_ns)
             and (
-                self.data(claim).get("accumulator") == accumulator
+                self.data(claim).accumulator == accumulator
                 if accumulator is not None
                 else total.role in (None, claim.role)
             )
@@ -141,9 +142,9 @@ class Evidence:
     def range_of(self) -> dict[Interval, str]:
         """The range of sizes that a graph was compiled for, as the claims about it say."""
         return {
-            interval: str(said)
+            interval: range_
             for claim in self.claims
-            if (said := self.data(claim).get("range")) is not None
+            if (range_ := self.data(claim).range) is not None
             for interval in self.named(claim)
         }
 
@@ -175,21 +176,6 @@ def by_enclosure(interval: Interval) -> tuple[int, int, int]:
     return interval.start_ns, -span_of(interval).stop_ns, interval.start_seq
 
 
-def names_of(claim: Claim, data: Mapping[str, Any]) -> list[int]:
-    """Return the ids of the intervals that a claim with such `data` says it speaks of, each once."""
-    if claim.interval is not None:
-        return [claim.interval]
-    said = data.get("intervals")
-    if not isinstance(said, list):
-        return []
-    return list(dict.fromkeys(number for number in cast("list[object]", said) if type(number) is int))
-
-
 def activity_of_claim(claim: Claim) -> Activity:
     """Return the activity that a claim is about."""
     return ACTIVITY_OF.get(claim.stage or "", "compile")
-
-
-def data_of(claim: Claim) -> Mapping[str, Any]:
-    """Return what else is known of a claim; nothing where that can't be read."""
-    return claim.data or {}
