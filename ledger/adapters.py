@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ledger.storage.queries import query_title, saved_queries
     from ledger.storage.schema_docs import Relation, schema
     from ledger.timeline.claim_intervals import claim_intervals
+    from ledger.timeline.enclosure import by_enclosure
     from ledger.timeline.process_names import process_names
     from ledger.timeline.records import IntervalKey
     from ledger.timeline.replay import ClockAlignment
@@ -27,6 +28,7 @@ _ON_DEMAND = {
     "IntervalKey": "ledger.timeline.records",
     "Relation": "ledger.storage.schema_docs",
     "UnreadLine": "ledger.interchange.importers",
+    "by_enclosure": "ledger.timeline.enclosure",
     "claim_intervals": "ledger.timeline.claim_intervals",
     "process_names": "ledger.timeline.process_names",
     "query_title": "ledger.storage.queries",
@@ -44,6 +46,7 @@ __all__ = [
     "IntervalKey",
     "Relation",
     "UnreadLine",
+    "by_enclosure",
     "claim_intervals",
     "process_names",
     "query_title",

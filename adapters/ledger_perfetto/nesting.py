@@ -4,9 +4,10 @@ Perfetto: "child slices nest perfectly inside parent slices and do not partially
 https://perfetto.dev/docs/reference/synthetic-track-event.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ledger import Interval
+from ledger.adapters import by_enclosure
 
 _Track = list[Interval]
 
@@ -17,7 +18,8 @@ def spread(intervals: Sequence[Interval]) -> list[_Track]:
     What is open has a track to itself, the last one, since there the end of another would end it.
     """
     tracks: list[tuple[_Track, list[int]]] = []  # each with when what goes on there stops, the innermost last
-    for interval, stop_ns in _by_enclosure(intervals):
+    for interval in sorted((one for one in intervals if one.stop_ns is not None), key=by_enclosure):
+        stop_ns = interval.stop_ns or 0
         track, stops = _free(tracks, interval.start_ns, stop_ns)
         track.append(interval)
         stops.append(stop_ns)
@@ -34,8 +36,3 @@ def _free(tracks: list[tuple[_Track, list[int]]], start_ns: int, stop_ns: int) -
             return track, stops
     tracks.append(([], []))
     return tracks[-1]
-
-
-def _by_enclosure(intervals: Sequence[Interval]) -> Iterator[tuple[Interval, int]]:
-    ended = [(interval, interval.stop_ns) for interval in intervals if interval.stop_ns is not None]
-    yield from sorted(ended, key=lambda one: (one[0].start_ns, -one[1], one[0].start_seq))

@@ -11,20 +11,20 @@ open is in no total, and in no profile.
     C                 |-----------|       in another thread
     D                    |--|
 
-Intervals are gone through in the order in which each comes after all that enclose it (see `intervals`). What
-is innermost is then what came last of all that still goes on.
+Intervals are gone through in the order in which each comes after all that enclose it (`timeline.enclosure`).
+What is innermost is then what came last of all that still goes on.
 """
 
 import json
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ledger._version import __version__
 from ledger.formatting import NO_ROLE, cut
+from ledger.timeline.enclosure import Enclosure, by_enclosure
 from ledger.timeline.process_names import process_names
-from ledger.timeline.reconciliation.evidence import by_enclosure
 from ledger.timeline.records import Interval
 from ledger.timeline.timeline import Timeline
 from ledger.timeline.totals import Group
@@ -149,24 +149,22 @@ def _samples(
 
 
 def _stacks(
-    intervals: Iterable[Interval], frames: dict[Frame, int]
+    intervals: Sequence[Interval], frames: dict[Frame, int]
 ) -> Iterator[tuple[Interval, tuple[int, ...]]]:
     """Yield the first of some intervals and those that it encloses, each with its stack.
 
     Of two top-level intervals of a group the later one also ends later. So it is the innermost of them for
     all that comes after it, and what it does not enclose none of them does.
     """
-    around: list[tuple[Interval, tuple[int, ...]]] = []
-    for one in intervals:
-        if around and _stop_ns(one) > _stop_ns(around[0][0]):
-            continue
-        while around and _stop_ns(around[-1][0]) < _stop_ns(one):
-            around.pop()
-        encloser, stack = around[-1] if around else (None, ())
+    inside = [one for one in intervals if _stop_ns(one) <= _stop_ns(intervals[0])]
+    enclosure = Enclosure([one.start_ns for one in inside], list(map(_stop_ns, inside)))
+    stacks: list[tuple[int, ...]] = []
+    for one, around in zip(inside, enclosure.around, strict=True):
+        encloser, stack = (None, ()) if around is None else (inside[around], stacks[around])
         if len(stack) < DEEPEST:
             frame = Frame(_frame_name(one, encloser), one.source)
             stack = (*stack, frames.setdefault(frame, len(frames)))
-        around.append((one, stack))
+        stacks.append(stack)
         yield one, stack
 
 

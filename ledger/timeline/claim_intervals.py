@@ -12,7 +12,7 @@ _OF_INTERVALS: Final = ("interval", "addition")
 
 
 def claim_intervals(timeline: Timeline) -> list[tuple[IntervalKey, ...]]:
-    """Return, for each claim of a timeline, the intervals that it is about, in the claim's own order.
+    """Return, for each claim of a timeline, the intervals that it is about, in the order that it names.
 
     Claims of an accumulator are about none; an interval that was named but not recorded is left out.
     """

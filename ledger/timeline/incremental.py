@@ -4,7 +4,6 @@ The reducer looks at all events of a session at once. This takes them in their o
 top-level, so that after each event the totals are those that the reducer derives from the events up to it.
 """
 
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,17 +12,10 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json
 
 from ledger.events.rows import EventRow
+from ledger.timeline.enclosure import EnclosingSpan, Outermost
 from ledger.timeline.intervals import Start, start_of_row
 from ledger.timeline.spans import union_ns
 from ledger.vocabulary import ROLE_OF_TORCH, Activity
-
-
-class Span(NamedTuple):
-    """An interval's time; of two of the same time the one with the smaller `seq` encloses the other."""
-
-    start_ns: int
-    stop_ns: int
-    seq: int
 
 
 class Group(NamedTuple):
@@ -161,57 +153,15 @@ class _Process:
             yield Change(begun, end_ns)
 
 
-class _Outermost:
-    """Those of some intervals that no other of them encloses: by start, and so by stop as well."""
-
-    __slots__ = ("_seqs", "_starts", "_stops")
-
-    def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._stops: list[int] = []
-        self._seqs: list[int] = []
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return zip(self._starts, self._stops, strict=True)
-
-    def copy(self) -> "_Outermost":
-        copied = _Outermost()
-        copied._starts, copied._stops, copied._seqs = self._starts[:], self._stops[:], self._seqs[:]
-        return copied
-
-    def encloses(self, span: Span) -> bool:
-        # Of those that begin no later, the last one ends last.
-        at = bisect_right(self._starts, span.start_ns) - 1
-        if at < 0 or self._stops[at] != span.stop_ns:
-            return at >= 0 and self._stops[at] > span.stop_ns
-        return (self._starts[at], self._seqs[at]) < (span.start_ns, span.seq)
-
-    def add(self, span: Span) -> None:
-        if not self.encloses(span):
-            first, past = self._inside(span)
-            self._starts[first:past], self._stops[first:past] = [span.start_ns], [span.stop_ns]
-            self._seqs[first:past] = [span.seq]
-
-    def remove_inside(self, span: Span) -> None:
-        first, past = self._inside(span)
-        if first < past and (self._starts[first], self._stops[first]) == span[:2]:
-            past = first + (self._seqs[first] > span.seq)  # else that one encloses it
-        del self._starts[first:past], self._stops[first:past], self._seqs[first:past]
-
-    def _inside(self, span: Span) -> tuple[int, int]:
-        first = bisect_left(self._starts, span.start_ns)
-        return first, bisect_right(self._stops, span.stop_ns, first)
-
-
 class RunningTotals:
     """What is open, and what is top-level, as the changes so far make it."""
 
     def __init__(self) -> None:
         self._open: dict[StartedInterval, None] = {}
-        self._with_role: defaultdict[Group, _Outermost] = defaultdict(_Outermost)
-        self._without: defaultdict[Group, _Outermost] = defaultdict(_Outermost)
+        self._with_role: defaultdict[Group, Outermost] = defaultdict(Outermost)
+        self._without: defaultdict[Group, Outermost] = defaultdict(Outermost)
         """What has no role but that of what encloses it: as long as nothing with one does."""
-        self._giving: defaultdict[tuple[str, Activity], _Outermost] = defaultdict(_Outermost)
+        self._giving: defaultdict[tuple[str, Activity], Outermost] = defaultdict(Outermost)
         """What gives its role to what it encloses."""
 
     @property
@@ -227,7 +177,7 @@ class RunningTotals:
             return
         self._open.pop(begun, None)
         start, process, activity = begun.start, begun.process, begun.start.activity
-        span = Span(start.at_ns, end_ns, start.seq)
+        span = EnclosingSpan(start.at_ns, end_ns, start.seq)
         if begun.role is not None:
             self._with_role[Group(process, begun.role, activity)].add(span)
             if start.role is not None:

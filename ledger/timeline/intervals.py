@@ -1,16 +1,6 @@
 """From one process's starts and stops to its intervals: rules 1 to 4 and 7 of the reducer.
 
-The intervals stand in lists that go by one index, their place in the order of their starts. Sorted by start,
-then by later stop first, then by seq, all that enclose an interval stand before it, and the last of those
-that reach to its stop is the innermost:
-
-    A |--------------------|      in that order: A B C D
-    B |------|                    D, backwards: C ends too early, B ends too early, A reaches: A encloses D
-    C   |--|
-    D          |-----|
-
-So one pass with a stack finds every innermost encloser: what ends before D does is popped for good, for
-whatever comes after D and lies within the popped one lies within D as well, more closely.
+The intervals stand in lists that go by one index, their place in the order of their starts.
 """
 
 from bisect import bisect_right
@@ -22,6 +12,7 @@ from typing import Final, NamedTuple
 from ledger.events.models import StageStarted, StageStopped
 from ledger.events.rows import EventRow, json_of
 from ledger.timeline import stage_data
+from ledger.timeline.enclosure import Enclosure, in_order
 from ledger.timeline.records import Anomaly, Interval
 from ledger.timeline.spans import merged
 from ledger.vocabulary import ROLE_OF_TORCH, Activity, AnomalyName, Outcome, Source
@@ -95,22 +86,22 @@ def intervals_of(
     parents = _followed_parents(begun, index_of)
     ends = _ends(begun, stop_of, parents, is_over)
     _check_parents(begun, ends, parents, index_of, anomalies)
-    order = _by_enclosure(begun, ends)
-    enclosure = _Enclosure(order, begun, ends)
-    enclosing, depths = enclosure.innermost(len(begun))
+    order = in_order([i for i, end in enumerate(ends) if end != _OPEN], [each.at_ns for each in begun], ends)
+    enclosure = _enclosure(order, begun, ends)
+    enclosing, depths = _enclosers(enclosure, order, begun)
     roles = _roles(order, begun, ends, parents)
     top_level = _top_level(order, begun, ends, roles)
-    unattributed, self_times = _times_not_in_others(enclosure, begun, ends, parents)
+    unattributed, self_times = _times_not_in_others(enclosure, order, begun, ends, parents)
     intervals: list[Interval] = []
     for i, start in enumerate(begun):
         at_ns, seq, interval, stage, activity, _, component, source, thread, parent, data = start
-        end, stop, around = ends[i], stop_of[i], enclosing[i]
+        end, stop = ends[i], stop_of[i]
         is_open = end == _OPEN
         if stop is not None and stop.data is not None:
             data = stage_data.merged(data, stop.data)
         intervals.append(
             Interval(
-                session, process, interval, None if around is None else begun[around].interval, parent,
+                session, process, interval, enclosing[i], parent,
                 depths[i], top_level[i], activity, stage, roles[i], component, source, thread, at_ns,
                 None if is_open else end, None if is_open else end - at_ns, self_times[i], unattributed[i],
                 last_ns - at_ns if is_open else None,
@@ -191,15 +182,6 @@ def _ends(
     return ends
 
 
-def _by_enclosure(begun: list[Start], ends: list[int]) -> list[int]:
-    """Return the indexes of what has ended, each after all that enclose it (see the drawing above)."""
-    order = [i for i, end in enumerate(ends) if end != _OPEN]
-    # `begun` is in the order of (start, seq), and sorting keeps the order of what is equal.
-    order.sort(key=lambda i: -ends[i])
-    order.sort(key=lambda i: begun[i].at_ns)
-    return order
-
-
 def _check_parents(
     begun: list[Start],
     ends: list[int],
@@ -265,7 +247,7 @@ def _roles(
 
 
 def _top_level(order: list[int], begun: list[Start], ends: list[int], roles: list[str | None]) -> list[bool]:
-    """Rule 4: top-level is what no other interval of its role and activity encloses."""
+    """Rule 4: an interval is top-level if no other interval of its role and activity encloses it."""
     top_level = [False] * len(begun)
     latest: dict[tuple[str | None, Activity], int] = {}
     for i in order:
@@ -277,23 +259,44 @@ def _top_level(order: list[int], begun: list[Start], ends: list[int], roles: lis
     return top_level
 
 
+def _enclosure(order: list[int], begun: list[Start], ends: list[int]) -> Enclosure:
+    return Enclosure([begun[i].at_ns for i in order], [ends[i] for i in order])
+
+
+def _enclosers(
+    enclosure: Enclosure, order: list[int], begun: list[Start]
+) -> tuple[list[int | None], list[int]]:
+    """Rule 3: return the id of each interval's innermost encloser, and its depth."""
+    enclosing: list[int | None] = [None] * len(begun)
+    depths = [0] * len(begun)
+    for i, around, depth in zip(order, enclosure.around, enclosure.depths(), strict=True):
+        if around is not None:
+            enclosing[i] = begun[order[around]].interval
+            depths[i] = depth
+    return enclosing, depths
+
+
 def _times_not_in_others(
-    enclosure: "_Enclosure", begun: list[Start], ends: list[int], parents: list[int | None]
+    enclosure: Enclosure,
+    order: list[int],
+    begun: list[Start],
+    ends: list[int],
+    parents: list[int | None],
 ) -> tuple[list[int | None], list[int | None]]:
     """Rule 7: return each interval's unattributed time, and its self time."""
     unattributed: list[int | None] = [None] * len(begun)
     self_times: list[int | None] = [None] * len(begun)
     lengths = enclosure.lengths()
-    for i, length in zip(enclosure.order, lengths, strict=True):
+    for i, length in zip(order, lengths, strict=True):
         if length is not None:
             unattributed[i] = ends[i] - begun[i].at_ns - length
     strays = _strays(begun, ends, parents)
     threads: defaultdict[str | None, list[int]] = defaultdict(list)
-    for i in enclosure.order:
+    for i in order:
         threads[begun[i].thread].append(i)
     for of_thread in threads.values():
         if len(threads) > 1:
-            enclosure = _Enclosure(of_thread, begun, ends)
+            enclosure = _enclosure(of_thread, begun, ends)
             lengths = enclosure.lengths()
         for place, i in enumerate(of_thread):
             inside = lengths[place] or 0
@@ -301,75 +304,6 @@ def _times_not_in_others(
                 inside = _covered(enclosure.pieces(place) + strays[i], ends[i])
             self_times[i] = ends[i] - begun[i].at_ns - inside
     return unattributed, self_times
-
-
-class _Enclosure:
-    """What encloses what among some intervals, in the order that is drawn above.
-
-    What stands right after an interval, up to the first that ends later than it, is enclosed by it. So a walk
-    over what an interval encloses goes from one outermost piece to the next, by `_past`.
-    """
-
-    def __init__(self, order: list[int], begun: list[Start], ends: list[int]) -> None:
-        self.order: Final = order
-        self._starts = [begun[i].at_ns for i in order]
-        self._ends = [ends[i] for i in order]
-        self._past = [len(order)] * len(order)
-        self._around: list[int | None] = [None] * len(order)
-        stack: list[int] = []
-        past, around, ends_by_place = self._past, self._around, self._ends
-        for place, end in enumerate(ends_by_place):
-            while stack and ends_by_place[stack[-1]] < end:
-                past[stack.pop()] = place
-            if stack:
-                around[place] = stack[-1]
-            stack.append(place)
-
-    def innermost(self, number: int) -> tuple[list[int | None], list[int]]:
-        """Rule 3: return, of all `number` intervals, the innermost encloser and the depth."""
-        enclosing: list[int | None] = [None] * number
-        depths = [0] * number
-        for i, around in zip(self.order, self._around, strict=True):
-            if around is not None:
-                encloser = self.order[around]
-                enclosing[i] = encloser
-                depths[i] = depths[encloser] + 1
-        return enclosing, depths
-
-    def lengths(self) -> list[int | None]:
-        """Return, per place, the length of the union of what is enclosed there; None where nothing is."""
-        starts, ends, past = self._starts, self._ends, self._past
-        number = len(starts)
-        lengths: list[int | None] = [None] * number
-        for place, end in enumerate(ends):
-            other = place + 1
-            if other == number or starts[other] > end:
-                continue
-            length, reached, is_any = 0, 0, False
-            while other < number and (start := starts[other]) <= end:
-                stop = ends[other]
-                if stop > end:
-                    other += 1  # it crosses this one; what it encloses may still lie inside
-                    continue
-                is_any = True
-                if stop > reached:
-                    length += stop - (start if start > reached else reached)
-                    reached = stop
-                other = past[other]
-            if is_any:
-                lengths[place] = length
-        return lengths
-
-    def pieces(self, place: int) -> list[tuple[int, int]]:
-        """Return the spans of the outermost intervals that the one at a place encloses."""
-        end, spans, other = self._ends[place], list[tuple[int, int]](), place + 1
-        while other < len(self._starts) and self._starts[other] <= end:
-            if self._ends[other] <= end:
-                spans.append((self._starts[other], self._ends[other]))
-                other = self._past[other]
-            else:
-                other += 1
-        return spans
 
 
 def _strays(

@@ -17,6 +17,7 @@ from ledger.analysis.budget.model import (
     Total,
     Unattributed,
 )
+from ledger.timeline.enclosure import encloses, outermost
 from ledger.timeline.records import Interval, Reconciliation
 from ledger.timeline.spans import Span, merged, union_ns
 from ledger.timeline.timeline import Timeline
@@ -187,24 +188,13 @@ def _by_group(
 def _time_that_passed(process: str, intervals: Sequence[Interval]) -> Measured | None:
     if all(interval.stop_ns is None for interval in intervals):
         return None
-    outermost = list(_outermost(intervals))
+    top_most = list(outermost(intervals))
     return Measured(
-        union_ns(_spans(outermost)),
-        is_lower_bound=any(interval.outcome == "abandoned" for interval in outermost),
+        union_ns(_spans(top_most)),
+        is_lower_bound=any(interval.outcome == "abandoned" for interval in top_most),
         process=process,
-        trace=_sorted(_trace(interval, interval.duration_ns) for interval in outermost),
+        trace=_sorted(_trace(interval, interval.duration_ns) for interval in top_most),
     )
-
-
-def _outermost(intervals: Iterable[Interval]) -> Iterator[Interval]:
-    """Yield those of some intervals of a process that lie in no other of them."""
-    reached_ns: int | None = None
-    ended = [(interval.start_ns, -interval.stop_ns, interval) for interval in intervals if interval.stop_ns]
-    for _, _, interval in sorted(ended, key=lambda one: one[:2]):
-        stop_ns = interval.stop_ns or 0
-        if reached_ns is None or stop_ns > reached_ns:
-            reached_ns = stop_ns
-            yield interval
 
 
 def _gaps(interval: Interval, by_start: Sequence[Interval]) -> Iterator[Span]:
@@ -212,7 +202,7 @@ def _gaps(interval: Interval, by_start: Sequence[Interval]) -> Iterator[Span]:
     start_ns, stop_ns = interval.start_ns, interval.stop_ns or interval.start_ns
     first = bisect_left(by_start, start_ns, key=lambda one: one.start_ns)
     within = takewhile(lambda one: one.start_ns <= stop_ns, islice(by_start, first, None))
-    enclosed = (other for other in within if _encloses(interval, other))
+    enclosed = (other for other in within if encloses(interval, other))
     reached_ns = start_ns
     for span in merged(_spans(enclosed)):
         if span.start_ns > reached_ns:
@@ -220,13 +210,6 @@ def _gaps(interval: Interval, by_start: Sequence[Interval]) -> Iterator[Span]:
         reached_ns = max(reached_ns, span.stop_ns)
     if stop_ns > reached_ns:
         yield Span(reached_ns, stop_ns)
-
-
-def _encloses(outer: Interval, inner: Interval) -> bool:
-    """Tell it as the reducer does, of two that ended in one process: of the same span, the first one."""
-    if (outer.start_ns, outer.stop_ns) == (inner.start_ns, inner.stop_ns):
-        return outer.start_seq < inner.start_seq
-    return outer.start_ns <= inner.start_ns and (inner.stop_ns or 0) <= (outer.stop_ns or 0)
 
 
 def _selected(limit: Limit, keys: Iterable[str], rows: Iterable[_Row]) -> list[_Row]:

@@ -8,6 +8,8 @@ deeper than DEEPEST stands there, one over the other.
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from ledger.timeline.enclosure import enclosure_key
+
 DEEPEST: Final = 40
 """Twice as deep as torch's compiles nest. A thousand stages that never stopped would be a thousand deep."""
 
@@ -32,7 +34,7 @@ def nested(spans: Sequence[Span]) -> list[Nested]:
     """Return the spans in rows, each after all that enclose it."""
     found: list[Nested] = []
     running: list[Nested] = []
-    for span in sorted(spans, key=lambda span: (span.start_ns, -span.stop_ns, span.place)):
+    for span in sorted(spans, key=lambda span: enclosure_key(*span)):
         running = [other for other in running if _goes_on(other.span, span.start_ns)]
         around = [other for other in running if other.span.stop_ns >= span.stop_ns]
         innermost = max(around, key=lambda other: other.row, default=None)

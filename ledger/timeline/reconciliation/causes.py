@@ -11,8 +11,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeVar
 
+from ledger.timeline.enclosure import by_enclosure
 from ledger.timeline.reconciliation.coverage import CoveredSpan, is_itemised
-from ledger.timeline.reconciliation.evidence import Evidence, activity_of_claim, by_enclosure, span_of
+from ledger.timeline.reconciliation.evidence import Evidence, activity_of_claim, span_of
 from ledger.timeline.reconciliation.matching import CLOCKS_APART_NS, Match
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.spans import Span, hull_of, union_ns

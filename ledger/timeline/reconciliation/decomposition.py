@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from ledger.timeline.enclosure import by_enclosure
 from ledger.timeline.reconciliation.carryover import Number, reaching
 from ledger.timeline.reconciliation.causes import (
     OF_REMAINDERS,
@@ -13,7 +14,7 @@ from ledger.timeline.reconciliation.causes import (
     rounding,
 )
 from ledger.timeline.reconciliation.coverage import CoveredSpan, counted, is_itemised
-from ledger.timeline.reconciliation.evidence import Evidence, by_enclosure, span_of
+from ledger.timeline.reconciliation.evidence import Evidence, span_of
 from ledger.timeline.reconciliation.matching import Match
 from ledger.timeline.records import Cause, Claim, Interval, IntervalKey
 from ledger.timeline.spans import Span, hull_of, sweep

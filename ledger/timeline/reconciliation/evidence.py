@@ -171,11 +171,6 @@ def span_of(interval: Interval) -> Span:
     return Span(interval.start_ns, interval.stop_ns)
 
 
-def by_enclosure(interval: Interval) -> tuple[int, int, int]:
-    """Return what sorts intervals that share a moment, so that each comes before what it encloses."""
-    return interval.start_ns, -span_of(interval).stop_ns, interval.start_seq
-
-
 def activity_of_claim(claim: Claim) -> Activity:
     """Return the activity that a claim is about."""
     return ACTIVITY_OF.get(claim.stage or "", "compile")
