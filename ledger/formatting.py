@@ -1,5 +1,6 @@
 """How numbers and names are put in words, wherever they are shown: on a terminal as on a page."""
 
+from collections.abc import Iterable
 from typing import Final
 
 NS_PER_S: Final = 1e9
@@ -8,6 +9,7 @@ NO_ROLE: Final = "(whole process)"
 """What stands in a role's place where there is none."""
 
 _CUT: Final = "…"
+_OWN_NAME: Final = "compile_ledger"
 
 
 def three_places(number: float) -> str:
@@ -34,6 +36,11 @@ def cut(text: str, length: int) -> str:
     """Return a text on one line, of so many characters at most."""
     line = " ".join(text.split())
     return line if len(line) <= length else line[: length - 1] + _CUT
+
+
+def in_shown_order(names: Iterable[str]) -> list[str]:
+    """Sort the names of what a session has versions of, compile-ledger's own last."""
+    return sorted(names, key=lambda name: (name == _OWN_NAME, name))
 
 
 def counted(number: int, one: str, several: str | None = None) -> str:

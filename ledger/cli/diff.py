@@ -25,7 +25,7 @@ from ledger.analysis.comparison import (
 from ledger.analysis.comparison import Side as Times
 from ledger.analysis.significance import ALPHA
 from ledger.cli.console.printing import print_warning, printer, table
-from ledger.formatting import NO_ROLE, seconds, signed
+from ledger.formatting import NO_ROLE, in_shown_order, seconds, signed
 
 _ROLES_NAMED: Final = 3
 _STAGES_SHOWN: Final = 15
@@ -35,7 +35,6 @@ _WIDE: Final = 140
 _SMALL_P: Final = 0.001
 _MS: Final = f"{MIN_DIFFERENCE_NS // 1_000_000} ms"
 _WORTH: Final = f"at least {int(100 * MIN_RATIO)} % and {_MS}"
-_VERSIONS: Final = ("python", "torch", "vllm")
 
 
 def diff(
@@ -138,15 +137,19 @@ def _other_keys(a: Side, b: Side) -> Iterator[str]:
 
 
 def _other_versions(a: Side, b: Side) -> Iterator[str]:
-    for name in _VERSIONS:
-        of_a, of_b = (_versions(side, name) for side in (a, b))
-        if of_a and of_b and of_a != of_b:
-            yield f"In A {name} {of_a}, in B {of_b}"
+    of_a, of_b = _versions(a), _versions(b)
+    for name in of_a:
+        if name in of_b and of_a[name] != of_b[name]:
+            yield f"In A {name} {of_a[name]}, in B {of_b[name]}"
 
 
-def _versions(side: Side, name: str) -> str:
-    versions = {str(getattr(timeline.session, f"{name}_version") or "") for timeline in side.timelines}
-    return " and ".join(sorted(versions - {""}))
+def _versions(side: Side) -> dict[str, str]:
+    """Return what a side's sessions ran with: by name its version, or its versions."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for timeline in side.timelines:
+        for name, version in timeline.session.versions.items() if timeline.session else ():
+            found[name].add(version)
+    return {name: " and ".join(sorted(found[name])) for name in in_shown_order(found)}
 
 
 def _about(letter: str, side: Side) -> Iterator[str]:
@@ -280,7 +283,7 @@ def _side_as_json(side: Side) -> Mapping[str, object]:
         "ledger": str(side.file),
         "sessions": side.sessions,
         "left_out": [left_out._asdict() for left_out in side.left_out],
-        **{f"{name}_version": _versions(side, name) or None for name in _VERSIONS},
+        "versions": _versions(side),
     }
 
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from ledger.formatting import counted
+from ledger.formatting import counted, in_shown_order
 from ledger.reports.model import (
     AnomalyRow,
     ClaimSection,
@@ -29,7 +29,6 @@ Key = tuple[str, int]
 """A process, and the id of one of its intervals or claims."""
 
 _OTHER_SESSIONS: Final = 5
-_VERSIONS: Final = ("python", "torch", "vllm")
 
 
 class LedgerFacts(NamedTuple):
@@ -77,14 +76,13 @@ def process_namer(timeline: Timeline) -> Callable[[str], str]:
 
 def _heading(session: Session, facts: LedgerFacts) -> Heading:
     others = [other for other in facts.sessions if other != session.session]
-    versions = ((name, getattr(session, f"{name}_version")) for name in _VERSIONS)
     return Heading(
         session.session,
         session.label or None,
         session.outcome,
         " ".join(session.command or ()) or None,
         session.started_at,
-        tuple((name, str(version)) for name, version in versions if version),
+        tuple((name, session.versions[name]) for name in in_shown_order(session.versions)),
         len(facts.sessions),
         tuple(others[-_OTHER_SESSIONS:]),
     )

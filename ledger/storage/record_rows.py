@@ -69,7 +69,7 @@ def timeline_of(rows: Callable[[str], Iterable[Row]], details: Mapping[EventKey,
     `details` has those of the stages' events that have any.
     """
     return Timeline(
-        session=next((_session(*row) for row in rows("sessions")), None),
+        session=next((_session(row) for row in rows("sessions")), None),
         processes=tuple(_process(row) for row in rows("processes")),
         intervals=tuple(_interval(row, details) for row in rows("projected_intervals")),
         role_totals=tuple(map(RoleTotal._make, rows("role_totals"))),
@@ -85,12 +85,14 @@ def timeline_of(rows: Callable[[str], Iterable[Row]], details: Mapping[EventKey,
 
 
 def _session_row(record: Session) -> Row:
-    session, label, command, *rest = record
-    return (session, label, None if command is None else json.dumps(command), *rest)
+    session, label, command, *plain, versions = record
+    return (session, label, None if command is None else json.dumps(command), *plain, json.dumps(versions))
 
 
-def _session(session: str, label: str | None, command: str | None, *rest: Any) -> Session:
-    return Session(session, label, None if command is None else tuple(json.loads(command)), *rest)
+def _session(row: Row) -> Session:
+    session, label, command, *plain, versions = row
+    arguments = None if command is None else tuple(json.loads(command))
+    return Session._make((session, label, arguments, *plain, json.loads(versions)))
 
 
 def _process_row(record: Process) -> Row:

@@ -99,6 +99,7 @@ _CATALOGUE: Final[Mapping[str, Relation]] = {
             "python_version": "Python's version.",
             "vllm_version": "vLLM's version, where it took part.",
             "torch_version": "torch's version, where it took part.",
+            "versions": "The versions of all that it ran with: a JSON object by name.",
         },
     ),
     "processes": Relation(

@@ -32,9 +32,8 @@ class Session(NamedTuple):
     outcome: ProcessOutcome
     process_count: int
     event_count: int
-    python_version: str | None
-    vllm_version: str | None
-    torch_version: str | None
+    versions: Mapping[str, str]
+    """The versions of what it ran with, by name: `python`, `torch`, an engine; sorted by name."""
 
 
 class Process(NamedTuple):

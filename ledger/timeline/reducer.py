@@ -271,9 +271,7 @@ def _session_record(
         outcome=outcome,
         process_count=len(processes),
         event_count=sum(part.event_count for part in parts.values()),
-        python_version=versions.get("python"),
-        vllm_version=versions.get("vllm"),
-        torch_version=versions.get("torch"),
+        versions=dict(sorted(versions.items())),
     )
 
 

@@ -4,6 +4,9 @@ The next version is one more function at the end, which sets `user_version` to i
 drops a table's triggers: a migration that transforms `events` creates those of `protect_events` again.
 """
 
+import json
+from collections import defaultdict
+
 from sqlite_utils import Database, Migrations
 
 ledger_schema = Migrations("compile-ledger")
@@ -356,3 +359,51 @@ def v3(db: Database) -> None:
     """A session's intervals are found, and thrown away, without a look at those of all others."""
     db.conn.execute("CREATE INDEX projected_intervals_by_session ON projected_intervals (session)")
     db.conn.execute("PRAGMA user_version = 3")
+
+
+@ledger_schema()
+def v4(db: Database) -> None:
+    """A session keeps the versions of everything that it ran with; a claim's rows are found by its key."""
+    columns = "session, label, command, started_at, ended_at, outcome, process_count, event_count"
+    rows = db.conn.execute(f"SELECT {columns} FROM sessions ORDER BY rowid").fetchall()
+    # Not ALTER TABLE: a view that somebody made over the table would forbid it to drop a column.
+    db.conn.execute("DROP TABLE sessions")
+    db.conn.execute("""
+        CREATE TABLE sessions (
+            session TEXT PRIMARY KEY,
+            label TEXT,
+            command TEXT,
+            started_at TEXT,
+            ended_at TEXT,
+            outcome TEXT NOT NULL,
+            process_count INTEGER NOT NULL,
+            event_count INTEGER NOT NULL,
+            python_version TEXT GENERATED ALWAYS AS (json_extract(versions, '$.python')) VIRTUAL,
+            vllm_version TEXT GENERATED ALWAYS AS (json_extract(versions, '$.vllm')) VIRTUAL,
+            torch_version TEXT GENERATED ALWAYS AS (json_extract(versions, '$.torch')) VIRTUAL,
+            versions TEXT NOT NULL
+        ) STRICT
+    """)
+    versions = _versions_of_sessions(db)
+    db.conn.executemany(
+        f"INSERT INTO sessions ({columns}, versions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ((*row, json.dumps(dict(sorted(versions[row[0]].items())))) for row in rows),
+    )
+    for table in ("claims", "reconciliation", "causes"):
+        db.conn.execute(f"DROP INDEX {table}_by_session")
+        db.conn.execute(f"CREATE INDEX {table}_by_claim ON {table} (session, process, claim)")
+    db.conn.execute("PRAGMA user_version = 4")
+
+
+def _versions_of_sessions(db: Database) -> defaultdict[str, dict[str, str]]:
+    """Return the versions that each session's events give; of one name the earliest process's counts."""
+    versions: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    started = db.conn.execute("""
+        SELECT session, json_extract(body, '$.versions')
+        FROM events
+        WHERE kind = 'session_started' AND json_valid(body)
+        ORDER BY wall_ns IS NULL, wall_ns, process, seq
+    """)
+    for session, text in started:
+        versions[session] = {**json.loads(text or "{}"), **versions[session]}
+    return versions

@@ -70,15 +70,11 @@ def test_a_target_has_either_a_stage_or_a_hook(names: dict[str, str]) -> None:
 
 
 NAMED_IN = {
-    "ledger/cli/diff.py": "versions that are shown",
     "ledger/cli/import_.py": "help",
     "ledger/cli/report.py": "versions that are shown",
     "ledger/events/redaction/patterns.py": "sentence-transformers, who publish models",
     "ledger/reports/html/contents.py": "versions that are shown",
-    "ledger/reports/sections.py": "versions that are shown",
     "ledger/storage/schema_docs.py": "a promised column",
-    "ledger/timeline/records.py": "a promised column",
-    "ledger/timeline/reducer.py": "a promised column",
 }
 """Where the core's code has the name of an engine all the same, and as what."""
 

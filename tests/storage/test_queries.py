@@ -174,6 +174,34 @@ def test_work_that_grows_with_the_square_of_the_sessions_is_noticed(copies: Mapp
     assert many > MAX_GROWTH * few
 
 
+def one_session(path: Path, claims: int) -> Path:
+    """A ledger with the projections of one session, each of whose claims of torch's has a cause."""
+    store = Store.open(path)
+    with store.transaction():
+        columns = "session, outcome, process_count, event_count, versions"
+        store.insert("sessions", columns, [("s", "completed", 1, 0, "{}")])
+        columns = "session, process, outcome, event_count, lost_events, hooks, missing_hooks"
+        store.insert("processes", columns, [("s", "p", "completed", 0, 0, "[]", "[]")])
+        data = '{"field": "duration_us", "report": "dynamo"}'
+        rows = [("s", "p", claim, "total" if claim % 2 else "interval", "torch") for claim in range(claims)]
+        columns = "session, process, claim, counts, source, claimed_ns, at_ns, data"
+        store.insert("claims", columns, [(*row, 3, 0, data) for row in rows])
+        columns = "session, process, claim, source, claimed_ns, measured_ns"
+        store.insert("reconciliation", columns, [(*row[:3], "torch", 3, 2) for row in rows])
+        columns = "session, process, claim, cause, ns, intervals"
+        store.insert("causes", columns, [(*row[:3], "double_counted", 1, "[]") for row in rows])
+    store.close()
+    return path
+
+
+@pytest.mark.parametrize("name", ["why", "torch_against_torch"])
+def test_the_work_of_a_saved_query_grows_with_the_claims_and_no_faster(name: str, tmp_path: Path) -> None:
+    ledgers = [one_session(tmp_path / f"{claims}.db", claims) for claims in (10 * FEW, 10 * MANY)]
+    few, many = (steps(ledger, saved_query(name)) for ledger in ledgers)
+    assert few > STEPS_AT_ONCE
+    assert many <= MAX_GROWTH * few
+
+
 def test_the_copies_have_what_the_recordings_have(copies: Mapping[int, Path]) -> None:
     events = recordings()["vllm warm"]
     with closing(read_only(copies[FEW])) as connection:

@@ -797,11 +797,7 @@ class TestOutcomes:
         session = tape.reduce().session
         assert session is not None
         assert (session.session, session.label, session.command) == ("s", "late", ("vllm", "serve"))
-        assert (session.python_version, session.vllm_version, session.torch_version) == (
-            "3.12",
-            "0.11",
-            "2.8",
-        )
+        assert session.versions == {"python": "3.12", "torch": "2.8", "vllm": "0.11"}
         assert session.started_at == "2023-11-14T22:13:20.000000Z"
         assert (session.process_count, session.event_count) == (3, 3)
         assert (session.outcome, session.ended_at) == ("running", None)
