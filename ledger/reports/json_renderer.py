@@ -7,6 +7,7 @@ from typing import Final
 from ledger.formatting import NS_PER_S
 from ledger.reports.model import Report
 from ledger.storage.record_rows import TABLES, rows_of
+from ledger.storage.schema_docs import schema
 from ledger.timeline.timeline import Timeline
 
 _SECONDS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -27,12 +28,22 @@ _SECONDS: Final[Mapping[str, Mapping[str, str]]] = {
 }  # fmt: skip
 """By table, in the order in which they are written: columns that SQL also has in seconds, by what name."""
 
+_VERSION: Final = "_version"
+
 
 def to_json(report: Report) -> str:
     """Return a report as one JSON object: the session, and a list for each table."""
-    sessions = _rows(report.timeline, "sessions")
     tables = {table: _rows(report.timeline, table) for table in _SECONDS}
-    return json.dumps({"session": sessions[0] if sessions else None, **tables}, indent=2)
+    return json.dumps({"session": _session(report.timeline), **tables}, indent=2)
+
+
+def _session(timeline: Timeline) -> dict[str, object] | None:
+    """Return the session's row, with the columns that SQL generates from its `versions`."""
+    if timeline.session is None:
+        return None
+    [row] = _rows(timeline, "sessions")
+    generated = [name for name in schema()["sessions"].columns if name.endswith(_VERSION)]
+    return {**row, **{name: timeline.session.versions.get(name.removesuffix(_VERSION)) for name in generated}}
 
 
 def _rows(timeline: Timeline, table: str) -> list[dict[str, object]]:

@@ -156,7 +156,8 @@ class TestDescriptions:
     def test_importing_ledger_looks_up_no_entry_points(self) -> None:
         code = (
             "import sys, ledger\n"
-            "ledger.register_engine(ledger.EngineDescription('x'))\n"
+            "from ledger.adapters import EngineDescription, register_engine\n"
+            "register_engine(EngineDescription('x'))\n"
             "print('importlib.metadata' in sys.modules)\n"
         )
         done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False,
