@@ -70,7 +70,7 @@ class Ledger:
             return cls(file, in_memory(file, progress), f"{error.args[0]}; read into memory instead")
         except LedgerLocked as error:
             warning = f"{error.args[0]}; this is what was there before"
-        return cls(file, Store.open_to_read(file), warning)
+        return cls(file, Store.open_to_read_migrated(file), warning)
 
     def sql(
         self, query: str, parameters: Sequence[object] | dict[str, object] = ()

@@ -101,6 +101,17 @@ class Store:
         return store
 
     @classmethod
+    def open_to_read_migrated(cls, path: Path) -> "Store":
+        """Open a ledger as `open_to_read` does; of an older one return a migrated copy in memory."""
+        store = cls.open_to_read(path)
+        if store.schema_version == SCHEMA_VERSION:
+            return store
+        try:
+            return store.copied_to_memory()
+        finally:
+            store.close()
+
+    @classmethod
     def in_memory(cls) -> "Store":
         """Return a ledger that lives in memory, and as long as this object."""
         _check_sqlite()

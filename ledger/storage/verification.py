@@ -1,6 +1,7 @@
 """Checks a ledger against everything that it promises: pages, triggers, numbering, journals, projections."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -32,16 +33,12 @@ def verify(path: Path) -> list[Finding]:
     Raises LedgerMissing, NotALedger, NewerLedger, LedgerLocked or SQLiteTooOld; a damaged file is a finding.
     """
     try:
-        store = Store.open_to_read(path)
-        try:
-            return _pages(store) or [
-                *_triggers(store),
-                *_sessions(store),
-                *_rejected(store),
-                *_journals(path),
-            ]
-        finally:
-            store.close()
+        with closing(Store.open_to_read(path)) as store:
+            if findings := _pages(store):
+                return findings
+            findings = _triggers(store)
+        with closing(Store.open_to_read_migrated(path)) as store:
+            return [*findings, *_sessions(store), *_rejected(store), *_journals(path)]
     except LedgerDamaged as error:
         return [Finding(True, "damaged_file", str(error))]
 

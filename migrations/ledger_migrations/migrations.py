@@ -2,6 +2,7 @@
 
 The next version is one more function at the end, which sets `user_version` to its number. A `transform()`
 drops a table's triggers: a migration that transforms `events` creates those of `protect_events` again.
+`python -m tests.take.golden_ledger` then keeps a ledger of the new schema; all later versions must open it.
 """
 
 import json

@@ -173,7 +173,13 @@ class TestCatalogue:
     def test_units_are_stated(self) -> None:
         for name, relation in schema().items():
             for column, text in relation.columns.items():
-                unit = "nanoseconds" if f"_{column}".endswith("_ns") else "seconds" if column.endswith("_s") else ""
+                unit = (
+                    "nanoseconds"
+                    if f"_{column}".endswith("_ns")
+                    else "seconds"
+                    if column.endswith("_s")
+                    else ""
+                )
                 assert unit in text, f"{name}.{column}"
 
     def test_what_is_shown_is_there(self) -> None:
