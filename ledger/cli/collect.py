@@ -45,6 +45,6 @@ def collect(
     if total.is_waiting:
         typer.echo("another process is collecting already")
     typer.echo(
-        f"{total.events} new events, {total.known} known ones, {total.rejected} rejected lines; "
+        f"{total.events} new events, {total.duplicates} known ones, {total.rejected} rejected lines; "
         f"{total.removed} journals finished, {total.left} left"
     )

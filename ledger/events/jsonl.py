@@ -1,4 +1,4 @@
-"""A session as text: its events as the lines of a journal, and an end mark by which a whole file is known."""
+"""Sessions as text: events as the lines of a journal, and an end mark that shows that a file is complete."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ LONGEST: Final = 1 << 26
 _TAIL_BYTES: Final = 4_096
 _SHOWN: Final = 60
 _EMPTY: Final = "an empty file: there is nothing to read"
-_NO_END: Final = "its last line has no end"
+_NO_END: Final = "incomplete last line"
 _GET_WHOLE: Final = "ask for the whole file, or take what is there with `compile-ledger import --unchecked`"
 _FOREIGN: Final = (
     (b"SQLite format 3\0", "a SQLite file; a ledger is named by itself, not imported"),
@@ -27,9 +27,9 @@ _FOREIGN: Final = (
 
 
 class EndMark(BaseModel):
-    """The last line of an export: what of the file before it is known to be whole and in its order.
+    """The last line of an export, by which the lines before it are checked to be complete and in order.
 
-    Later versions may add fields to it, so that what is not known is passed over.
+    Later versions may add fields to it, so unknown ones are ignored.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", defer_build=True)
@@ -92,7 +92,7 @@ def read_events(path: str | os.PathLike[str]) -> Iterator[Event]:
 
 
 def checked_lines(path: Path) -> Iterator[Line]:
-    """Yield the lines of a file that was exported. Raises as `read_events` does, as late as it is known."""
+    """Yield the lines of an exported file. Raises as `read_events` does, as soon as a fault is met."""
     digest, number, begin, last = hashlib.sha256(), 0, 1, 0
     for line, text in _numbered(path):
         last = line.number
@@ -144,7 +144,7 @@ def _content(line: bytes, is_whole: bool) -> Event | EndMark | Bad:
         try:
             return EndMark.model_validate_json(line)
         except ValidationError:
-            return Bad("an end mark that is not whole" if is_whole else _NO_END, line)
+            return Bad("an incomplete end mark" if is_whole else _NO_END, line)
     try:
         event = parse_event(line)
     except InvalidEvent as error:
@@ -166,7 +166,7 @@ def _refuse_foreign(path: Path, file: BinaryIO) -> None:
 
 
 def _fault(path: Path, number: int, bad: Bad) -> LedgerError:
-    """Return what is to be said of a line that is no event, and so of its file."""
+    """Return the error for a file with a line that is not an event."""
     written = _event_format(path)
     if written > EVENT_FORMAT:
         return NewerLedger(

@@ -75,7 +75,7 @@ class ProcessWriter:
         self._left = False
         self._retry_at_ns = 0
         self._not_written = 0
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._warnings: list[str] = []
         self.introduction: Final = introduction or Introduction()
         self._failed = False
@@ -371,22 +371,22 @@ class ProcessWriter:
         return name
 
     def _refuse(self, kind: str, error: Exception) -> None:
-        """Keep, once, that an event was not valid and so never taken."""
+        """Report an invalid event, once: as a gap and as a warning."""
         detail = f"{kind}: {error}"
-        if detail in self._told or len(self._told) > 100:
+        if detail in self._reported or len(self._reported) > 100:
             return
-        self._told.add(detail)
+        self._reported.add(detail)
         self._warn(f"an event is not valid: {detail}")
         self.gap(NOT_VALID, 1, detail)
 
     def _warn(self, message: str) -> None:
-        """Keep the first warning of this process to be logged; a host's log is not ours to fill."""
-        if "warned" not in self._told:
-            self._told.add("warned")
+        """Queue a warning, if it is this process's first: a host's log is not ours to fill."""
+        if "warned" not in self._reported:
+            self._reported.add("warned")
             self._warnings.append(message)
 
     def _say_warnings(self) -> None:
-        """Log what there is to warn of. Never with the lock held: a host's log handler may record, too."""
+        """Log the pending warnings. Never with the lock held: a host's log handler may record, too."""
         while self._warnings:
             with suppress(Exception):  # the host's own log handlers may raise
                 _LOG.warning("compile-ledger: %s", self._warnings.pop())

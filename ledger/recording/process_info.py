@@ -1,4 +1,4 @@
-"""What a process says of itself when it joins a session: its name and rank, and which hooks are in place."""
+"""The fields of `process_joined`: a process's name and rank, and which hooks are in place."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -53,8 +53,8 @@ _innermost: ContextVar[tuple[ProcessWriter, int] | None] = ContextVar("ledger_in
 class Recorder:
     """Records the stages of this process into one session of one ledger.
 
-    Every method returns at once and raises nothing; what could not be recorded is counted, said in the
-    ledger as a gap once that is possible, and logged once as a warning of the logger `ledger`.
+    Every method returns at once and raises nothing; what could not be recorded is counted, written to
+    the ledger as a gap once that is possible, and logged once as a warning of the logger `ledger`.
     """
 
     __slots__ = ("_before_close", "_settings", "_writer", "enabled")
@@ -204,7 +204,7 @@ class Recorder:
             writer.milestone(name)
 
     def gap(self, what: str, *, count: int = 1, detail: str | None = None) -> None:
-        """Note something that is known not to have been seen."""
+        """Note something that could not be observed."""
         if (writer := self._writer) is not None:
             writer.gap(what, count, detail)
 
@@ -300,7 +300,7 @@ def _innermost_of(writer: ProcessWriter) -> int | None:
 class Stage:
     """One interval as a context manager, or one per call as a decorator."""
 
-    __slots__ = ("_arguments", "_ended_ns", "_handled", "_recorder", "_said", "_token", "_writer", "interval")
+    __slots__ = ("_arguments", "_data", "_ended_ns", "_handled", "_recorder", "_token", "_writer", "interval")
 
     def __init__(
         self,
@@ -323,7 +323,7 @@ class Stage:
             return self
         stage, role, source, component, activity, parent, data = self._arguments
         self._handled = sys.exc_info()[1]
-        self._said: dict[str, object] | None = None
+        self._data: dict[str, object] | None = None
         self._ended_ns: int | None = None
         self.interval = writer.start(
             (stage, source, activity, role if role is not None else _role.get(), component),
@@ -346,14 +346,14 @@ class Stage:
             _innermost.reset(self._token)
         at_ns = writer.clock() if self._ended_ns is None else self._ended_ns
         if error is None or error is self._handled:
-            writer.stop(self.interval, at_ns, "completed", None, self._said)
+            writer.stop(self.interval, at_ns, "completed", None, self._data)
         else:
-            writer.stop(self.interval, at_ns, "failed", type(error).__name__, self._said)
+            writer.stop(self.interval, at_ns, "failed", type(error).__name__, self._data)
 
     def note(self, **data: object) -> None:
-        """Keep, with the interval's end, what became known of it inside; does nothing outside of the body."""
+        """Add data to the interval's stop; does nothing outside of the body."""
         if self.interval != NOT_RECORDED:
-            self._said = {**(self._said or {}), **data}
+            self._data = {**(self._data or {}), **data}
 
     def mark_stopped(self) -> None:
         """Say that the interval ends now, for a body that has more to do before it is left."""

@@ -1,4 +1,4 @@
-"""What the environment says about recording, and what a session says about its environment."""
+"""Settings of recording from the environment, and the description of a program that a session starts with."""
 
 import os
 import sys
@@ -82,7 +82,7 @@ def environment_for(settings: Settings) -> dict[str, str]:
 
 
 def describe_program(command: tuple[str, ...] | None) -> dict[str, object]:
-    """Return what `session_started` says: the command, or this program's, versions, allowed environment."""
+    """Return the fields of `session_started`: the command, or this program's; versions; allowed variables."""
     # Whoever records a command is a process of ours, in which no adapter is active.
     engines = registered_engines() if command is None else installed_engines()
     allowed = {*ENVIRONMENT_ALLOWED, *(name for engine in engines for name in engine.environment)}

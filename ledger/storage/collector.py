@@ -1,4 +1,4 @@
-"""Moves journals into the ledger, in batches, so that it can be killed at any moment and nothing is lost.
+"""Moves journals into the ledger in batches. It can be killed at any moment without losing an event.
 
 A journal is removed in this order: judge its process gone, read to the end, commit, unlink. How far it was
 read is committed together with the events, and an event that comes twice is one event.
@@ -49,16 +49,16 @@ class Collected(NamedTuple):
     """What a collection did."""
 
     events: int = 0
-    known: int = 0
+    duplicates: int = 0
     """Events that the ledger had already."""
     rejected: int = 0
-    """Lines that are no events: they are in `rejected_lines`."""
+    """Lines that are not valid events; `rejected_lines` keeps them."""
     removed: int = 0
-    """Journals that are all in the ledger, and so are gone."""
+    """Journals that were read to the end and deleted."""
     left: int = 0
-    """Journals that stay, since their process lives or can't be judged from here."""
+    """Journals that stay: their process runs, or it can't be told from here whether it does."""
     is_waiting: bool = False
-    """Whether another collector was at work, so that this one did nothing."""
+    """Whether another collector was running, so that this one did nothing."""
 
     def plus(self, other: "Collected") -> "Collected":
         """Return the sum of two collections."""
@@ -176,10 +176,10 @@ class _Batch:
         """Take the next lines; return whether all up to a size is read, and the journal finished if over."""
         first_lines = _first_lines(path)
         head = hashlib.sha256(first_lines[0]).hexdigest()
-        known = self._store.connection.execute(
+        stored = self._store.connection.execute(
             "SELECT * FROM journal_progress WHERE journal = ? AND head = ?", (path.stem, head)
         ).fetchone()
-        progress = _Progress(*known) if known else _Progress(path.stem, head)
+        progress = _Progress(*stored) if stored else _Progress(path.stem, head)
         joined = _joined(first_lines)
         if self._remove and joined is not None and joined.host not in (None, socket.gethostname()):
             return True  # each host collects its own: what another one is writing may look odd from here
@@ -197,14 +197,14 @@ class _Batch:
         is_over = self._remove and (gone or progress.has_left)
         if is_over and is_at_end:
             self._finish(path, progress)
-        if not known or progress != _Progress(*known):
+        if not stored or progress != _Progress(*stored):
             self._store.connection.execute(
                 f"INSERT OR REPLACE INTO journal_progress VALUES ({', '.join('?' * len(progress))})", progress
             )
         return is_at_end or (end >= size and not is_over)
 
     def _take(self, path: Path, texts: list[bytes], progress: _Progress) -> _Progress:
-        """Append the events of some lines and put aside what is none; return how far that is."""
+        """Append the events of some lines, reject the other lines, and return the progress."""
         events, numbers = list[Event](), list[int]()
         for number, text in enumerate(texts, progress.read_lines + 1):
             try:
@@ -239,15 +239,17 @@ class _Batch:
 
     def _count(self, appended: Appended) -> None:
         done = self._done
-        self._done = done._replace(events=done.events + appended.new, known=done.known + appended.known)
+        self._done = done._replace(
+            events=done.events + appended.new, duplicates=done.duplicates + appended.duplicates
+        )
 
     def _finish(self, path: Path, progress: _Progress) -> None:
-        """Take the end of a journal to which nothing will be added."""
+        """Take the end of a journal whose process is gone."""
         with path.open("rb") as file:
             file.seek(progress.read_bytes)
             tail = file.read()
         if tail.strip():
-            reason = "its last line has no end: its writer was never told that it was recorded"
+            reason = "incomplete last line, never acknowledged"
             self._reject(path, progress.read_lines + 1, reason, tail)
         if progress.session is not None and progress.process is not None and not progress.has_left:
             lost = ProcessLost(
@@ -287,7 +289,7 @@ def _first_lines(journal: Path) -> list[bytes]:
 
 
 def _joined(first_lines: list[bytes]) -> ProcessJoined | None:
-    """Return what a journal's first lines say of its process; None where they say nothing."""
+    """Return the `process_joined` in a journal's first lines; None where there is none."""
     for text in first_lines:
         try:
             event = parse_event(text)

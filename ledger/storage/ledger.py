@@ -110,25 +110,25 @@ class Ledger:
         """
         if name is not None:
             return self.find_sessions(name)[-1]
-        known = self.sessions()
-        if not known:
+        sessions = self.sessions()
+        if not sessions:
             raise UnknownSession(f"{self.path}: no session yet")
-        return known[-1]
+        return sessions[-1]
 
     def find_sessions(self, name: str) -> list[str]:
         """Return the session of that id, or those of that label, or those whose id begins so, oldest first.
 
         Raises UnknownSession where there is none.
         """
-        known = self.sessions()
-        if name in known:
+        sessions = self.sessions()
+        if name in sessions:
             return [name]
         rows = self._store.select("SELECT session FROM sessions WHERE label = ?", [name])
         labelled = {str(session) for (session,) in rows}
-        found = [session for session in known if session in labelled]
-        found = found or [session for session in known if session.startswith(name)]
+        found = [session for session in sessions if session in labelled]
+        found = found or [session for session in sessions if session.startswith(name)]
         if not found:
-            last = ", ".join(known[-5:]) or "there is none yet"
+            last = ", ".join(sessions[-5:]) or "there is none yet"
             raise UnknownSession(f"{self.path}: no session {name!r}; the last ones are {last}")
         return found
 
@@ -152,7 +152,7 @@ class Ledger:
     def export(self, *names: str, redact: bool = False) -> Iterator[bytes]:
         """Yield sessions as lines, to be written one after another: the newest, or those named.
 
-        The same events give the same bytes. With `redact`, hosts, user names and paths are blotted out.
+        The same events give the same bytes. `redact` replaces hosts, user names and paths by placeholders.
         Raises UnknownSession.
         """
         return lines_of(self.redacted(*names) if redact else self._by_key(names)())
@@ -173,13 +173,13 @@ class Ledger:
     def clock_alignment(self, session: str | None = None) -> ClockAlignment:
         """Return how the clocks of a session's processes lie on one. Raises UnknownSession."""
         session = self.session(session)
-        told = self._store.rows(session, "kind IN ('process_joined', 'process_lost')")
+        joined_or_lost = self._store.rows(session, "kind IN ('process_joined', 'process_lost')")
         first = self._store.rows(
             session,
             "(process, at_ns) IN "
             "(SELECT process, min(at_ns) FROM events WHERE session = ?1 GROUP BY process)",
         )
-        return clock_alignment([*told, *first])
+        return clock_alignment([*joined_or_lost, *first])
 
     def replay(self, session: str | None = None) -> Replay:
         """Return a session to go through event by event: the newest, or the one of that id or label.

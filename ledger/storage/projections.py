@@ -1,4 +1,4 @@
-"""Keeps the tables that are derived from events: they can be thrown away and come out the same again."""
+"""Keeps the tables that are derived from events. They can be deleted and rebuilt at any time."""
 
 from collections.abc import Callable
 from functools import partial
@@ -79,7 +79,7 @@ def _details(store: Store, session: str) -> dict[EventKey, Details]:
 
 
 def stale_sessions(store: Store) -> list[str]:
-    """Return the sessions with events that their projections do not know, or that another reducer made."""
+    """Return the sessions whose projections lack events, or were made by another version of the reducer."""
     rows = store.select(
         """
         SELECT DISTINCT session FROM events

@@ -1,4 +1,4 @@
-"""What each table, view and column of a ledger says: for who writes SQL, and for what shows it to others."""
+"""Describes every table, view and column of a ledger, for those who write SQL and for tools that show it."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, get_args
@@ -20,9 +20,9 @@ class Relation(NamedTuple):
 
     description: str
     columns: Mapping[str, str]
-    """What each column says, in their order."""
+    """The description of each column, in the table's order."""
     is_internal: bool = False
-    """Whether it serves the ledger's own upkeep. What it holds is promised to nobody."""
+    """Whether it only serves the ledger's own upkeep: its columns are not promised."""
 
 
 def schema() -> Mapping[str, Relation]:
@@ -92,7 +92,7 @@ _CATALOGUE: Final[Mapping[str, Relation]] = {
             "label": "What whoever recorded it called it; several sessions may share a label.",
             "command": "The command that was run, as a JSON array.",
             "started_at": "When it began: ISO 8601, UTC.",
-            "ended_at": "When it ended, likewise; NULL where nothing told.",
+            "ended_at": "When it ended, likewise; NULL while it runs.",
             "outcome": _PROCESS_OUTCOME,
             "process_count": "How many processes took part.",
             "event_count": "How many events it has.",
@@ -115,7 +115,7 @@ _CATALOGUE: Final[Mapping[str, Relation]] = {
             "started_at": "When it joined the session: ISO 8601, UTC.",
             "outcome": _PROCESS_OUTCOME,
             "event_count": "How many events of it are here.",
-            "lost_events": "How many more are known to have been written and are not here.",
+            "lost_events": "How many more were numbered and are missing here.",
             "hooks": "What recorded it: a JSON array of names.",
             "missing_hooks": "What could not be hooked in its versions: a JSON array of names.",
         },
@@ -188,7 +188,7 @@ _CATALOGUE: Final[Mapping[str, Relation]] = {
         "None is an interval, and none is added to one.",
         {
             "session": _SESSION,
-            "process": "The process that said so, by its id; its name is in processes.",
+            "process": "The process that reported it, by its id; its name is in processes.",
             "claim": _CLAIM,
             "counts": f"What it counts: {_one_of(Counts)}. interval is one stage's time, addition a piece "
             "that is added to an accumulator, total an accumulator, ranks a maximum over processes.",
@@ -202,11 +202,11 @@ _CATALOGUE: Final[Mapping[str, Relation]] = {
             "at_ns": _AT_NS,
             "interval": "The interval that it names, by its id.",
             "claimed_s": _IN_SECONDS,
-            "data": "What else is known of it, as a JSON object.",
+            "data": "Further details, as a JSON object.",
         },
     ),
     "reconciliation": Relation(
-        "Each claim, held against what was measured.",
+        "Each claim, compared with what was measured.",
         {
             "session": _SESSION,
             "process": "The process that made the claim, by its id.",
@@ -338,7 +338,7 @@ _CATALOGUE: Final[Mapping[str, Relation]] = {
             "process": _PROCESS,
             "last_seq": "The seq of the last event that was read.",
             "last_ns": "Its at_ns, in nanoseconds.",
-            "has_left": "1 where the process has said that it ends.",
+            "has_left": "1 once the process has left.",
         },
         is_internal=True,
     ),

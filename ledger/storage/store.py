@@ -41,11 +41,11 @@ _ROWS_AT_ONCE: Final = 200
 
 
 class Appended(NamedTuple):
-    """What became of rows that were to be appended."""
+    """The result of appending rows."""
 
     new: int
-    known: int
-    """Rows that the ledger has already, exactly so."""
+    duplicates: int
+    """Rows that the ledger has already, with the same content."""
     conflicting: list[EventRow]
     """Rows under whose key the ledger has another event: not appended."""
 
@@ -216,7 +216,7 @@ class Store:
 
     def append(self, rows: Sequence[EventRow]) -> Appended:
         """Append rows within a transaction. The same row twice is one event; nothing is ever replaced."""
-        new = known = 0
+        new = duplicates = 0
         conflicting: list[EventRow] = []
         for first in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[first : first + _ROWS_AT_ONCE]
@@ -230,12 +230,12 @@ class Store:
                     if there is None:
                         self.insert("events", _COLUMNS, [row])
                         new += 1
-                    # The time on the wall is derived, and may be known to one of the two only.
+                    # The time on the wall is derived, and only one of the two rows may have it.
                     elif there._replace(wall_ns=row.wall_ns) == row:
-                        known += 1
+                        duplicates += 1
                     else:
                         conflicting.append(row)
-        return Appended(new, known, conflicting)
+        return Appended(new, duplicates, conflicting)
 
     def insert(self, table: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Insert rows into a table of ours, within a transaction. Raises sqlite3.IntegrityError."""

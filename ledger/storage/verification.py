@@ -1,4 +1,4 @@
-"""Checks a ledger against everything that it promises: pages, triggers, numbering, journals, projections."""
+"""Verifies a ledger: its pages, triggers, numbering, journals and projections."""
 
 import sqlite3
 from contextlib import closing
@@ -20,7 +20,7 @@ _FAULTS_SHOWN: Final = 20
 
 
 class Finding(NamedTuple):
-    """One thing that was found: a fault, or something that is as it may be but should be known."""
+    """One finding: a fault, or a fact worth knowing that is not a fault."""
 
     is_fault: bool
     what: str
@@ -28,7 +28,7 @@ class Finding(NamedTuple):
 
 
 def verify(path: Path) -> list[Finding]:
-    """Return what is to be said about a ledger as it is; nothing is collected, projected or mended.
+    """Check a ledger as it is and return the findings; nothing is collected, projected or repaired.
 
     Raises LedgerMissing, NotALedger, NewerLedger, LedgerLocked or SQLiteTooOld; a damaged file is a finding.
     """
@@ -79,7 +79,7 @@ def _sessions(store: Store) -> list[Finding]:
         timeline = reduced_timeline(store, session)
         findings += _numbering(session, timeline)
         if session in stale:
-            text = f"session {session}: has events that its totals do not know yet"
+            text = f"session {session}: has events that are not in its projections yet"
             findings.append(Finding(False, "not_projected", text))
         else:
             findings += [
@@ -90,7 +90,7 @@ def _sessions(store: Store) -> list[Finding]:
 
 
 def _numbering(session: str, timeline: Timeline) -> list[Finding]:
-    """A hole in `seq` is a lost event; one that the recorder itself reported is known, and no fault."""
+    """A hole in `seq` is a lost event; one that the recorder itself reported is no fault."""
     findings: list[Finding] = []
     for process in timeline.processes:
         if not process.lost_events:

@@ -256,7 +256,7 @@ class TestUnchecked:
         assert isinstance(found[1].content, Bad)
         assert isinstance(found[2].content, EndMark)
         assert isinstance(found[3].content, Bad)
-        assert found[3].content.reason == "its last line has no end"
+        assert found[3].content.reason == "incomplete last line"
         assert sum(line.size for line in found) == os.path.getsize(file)
 
 

@@ -410,22 +410,22 @@ MEASURED = {"outcome", "activity", "source", "counts", "cause", "main_cause"}
 
 
 def numbers(events: list[Event]) -> dict[str, list[str]]:
-    """Return what a session comes to, less its names and texts."""
+    """Return everything derived from a session, less its names and texts."""
     timeline = reduce(events)
     tables = {
         name: getattr(timeline, name) for name in type(timeline).__dataclass_fields__ if name != "session"
     }
     found: dict[str, list[str]] = {}
     for name, rows in tables.items():
-        known = [
+        measured = [
             {
                 column: value
                 for column, value in row._asdict().items()
-                if column in MEASURED or not isinstance(value, str)
+                if column in MEASURED or not isinstance(value, (str, tuple))
             }
             for row in rows
         ]
-        found[name] = sorted(map(str, known))
+        found[name] = sorted(map(str, measured))
     return found
 
 

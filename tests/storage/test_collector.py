@@ -46,7 +46,7 @@ class TestOnce:
         journal = write(path, "p", [joined("p"), *milestones("p", range(1, 9)), left("p", 9)])
         shutil.copy(journal, journal.with_name("copy.jsonl"))
         done = collect_at(path)
-        assert (done.events, done.known) == (10, 10)
+        assert (done.events, done.duplicates) == (10, 10)
         assert rows(path) == keys("p", 10)
 
     def test_a_copy_that_comes_first_has_the_same_times_on_the_wall(self, path: Path) -> None:

@@ -121,7 +121,7 @@ class Writers:
             assert sorted(numbers) in (list(range(acknowledged)), list(range(acknowledged + 1)))
         # A kill can cut the write that it meets, at the end of a page: that line was not acknowledged.
         reasons = connection.execute("SELECT DISTINCT reason FROM rejected_lines").fetchall()
-        assert all(reason.startswith("its last line has no end") for (reason,) in reasons)
+        assert all(reason.startswith("incomplete last line") for (reason,) in reasons)
         connection.close()
         assert [finding for finding in verify(self.path) if finding.is_fault] == []
         assert journals(journal_folder(self.path)) == []

@@ -1,4 +1,4 @@
-"""Blots hosts, user names and paths out of events, so that a session can be shown to strangers.
+"""Replaces hosts, user names and paths in events by placeholders, so that a session can be shown to others.
 
 What is measured stays, and so does what it is compared by: a redacted session reduces to the same times,
 totals, differences and causes. Pure: events in, events out.
@@ -26,7 +26,7 @@ _WHOLE: Final[dict[str, Kind]] = {
 _LEFT: Final = frozenset({"kind", "activity", "source", "outcome", "counts", "process", "lost"})
 """Fields of words of ours, and the ids of processes, which are changed together."""
 _LOST: Final = ":lost"
-"""How the collector calls the process that tells of another one's loss."""
+"""The suffix of the process under which the collector writes that another one is lost."""
 _KEPT: Final = frozenset(
     {
         *STAGES,
@@ -53,7 +53,7 @@ _KEPT: Final = frozenset(
 
 
 class Redaction:
-    """Blots of one export: the same thing has the same blot in all of its events.
+    """The placeholders of one export: the same thing has the same placeholder in all of its events.
 
     It goes over all events once to learn their names, and is then asked for each.
     """
@@ -80,11 +80,11 @@ class Redaction:
 
     @property
     def counts(self) -> Mapping[Kind, int]:
-        """How many different things were blotted out so far, by what they are."""
+        """How many different things were replaced so far, by kind."""
         return self._pen.counts
 
     def __call__(self, event: Event) -> Event:
-        """Return an event with its blots."""
+        """Return an event, redacted."""
         changed = _fields(event, self._pen)
         names = self._renamed.get(event.session, {})
         changed["process"] = _process(event.process, names)
@@ -96,7 +96,7 @@ class Redaction:
 def redacted(
     events: Callable[[], Iterable[Event]], *, keep: Iterable[str] = (), users: Iterable[str] = ()
 ) -> Iterator[Event]:
-    """Yield events with their blots; `events` is called twice, and gives the same ones each time."""
+    """Yield events, redacted; `events` is called twice, and gives the same ones each time."""
     return map(Redaction(events(), keep=keep, users=users), events())
 
 
@@ -104,9 +104,9 @@ def _fields(event: Event, pen: TextVisitor) -> dict[str, object]:
     """Return the fields of an event in which there is text, as a pen leaves them."""
     values: Iterable[tuple[str, object]] = event
     return {
-        name: blotted
+        name: changed_value
         for name, value in values
-        if name not in _LEFT and (blotted := _field(name, value, pen)) is not value
+        if name not in _LEFT and (changed_value := _field(name, value, pen)) is not value
     }
 
 
@@ -129,7 +129,7 @@ def _field(name: str, value: object, pen: TextVisitor) -> object:
 
 
 def _command(arguments: tuple[str, ...], pen: TextVisitor) -> tuple[str, ...]:
-    """`--host node7`: what an argument is may be said by the one before it."""
+    """`--host node7`: the argument before one may tell what it is."""
     return tuple(
         pen.of_key(before, text, pen.argument)
         if before.startswith("-") and not text.startswith("-")

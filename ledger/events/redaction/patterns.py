@@ -21,7 +21,7 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-BLOT: Final = rf"<(?:{'|'.join(get_args(Kind))})-\d+>"
+PLACEHOLDER: Final = rf"<(?:{'|'.join(get_args(Kind))})-\d+>"
 ROOT: Final = (
     r"(?:~[A-Za-z_][\w.-]*(?=[/\\])|~(?=[/\\])|[A-Za-z]:[/\\]|\.{1,2}[/\\](?=\S)"
     r"|\\{2,9}(?=[\w.])|/{1,9}(?=[^\s/]))"
@@ -31,8 +31,8 @@ CLAUSE_ENDS: Final = (
     r"(?:(?:[)\]}\"'`,;:.!?|]|(?<!\d)>){1,9}(?:\s|$)|\s{1,9}(?:took|takes|in|after|for)\s{1,9}\d"
     r"|\s{1,9}(?:\.{0,2}/|\.{1,2}\\|~[\w/\\]|[A-Za-z]:[/\\]|\\\\)|\s{0,99}$)"
 )
-INSIDE: Final = rf"(?P<inside>{BLOT}[/\\](?:(?!{CLAUSE_ENDS})[^\r\n])*)"
-"""What is in a folder that has its blot already."""
+INSIDE: Final = rf"(?P<inside>{PLACEHOLDER}[/\\](?:(?!{CLAUSE_ENDS})[^\r\n])*)"
+"""What is in a folder that has its placeholder already."""
 _IN_TOKEN: Final = r"\w.+@%~$#&*!?-"
 URL: Final = r"(?P<url>(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'`<>]*)"
 QUOTED: Final = (
@@ -137,10 +137,10 @@ def _public_code() -> re.Pattern[str]:
 def is_machines(address: str) -> bool:
     """Tell whether it is an address, and of one machine: not of whichever machine this is."""
     try:
-        known = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return not (known.is_loopback or known.is_unspecified)
+    return not (parsed.is_loopback or parsed.is_unspecified)
 
 
 def is_odd(text: str) -> bool:

@@ -1,6 +1,6 @@
-"""Goes over texts to learn who is named in them, and then to put one blot wherever the same thing stands.
+"""Learns which names texts have, and then puts one placeholder wherever the same name stands.
 
-What is blotted differently was different, and what is blotted the same was the same: texts that are compared
+Different placeholders stand for different things, and equal ones for the same: texts that are compared
 with each other compare as before.
 """
 
@@ -30,7 +30,7 @@ _TEXTS_KEPT: Final = 1 << 14
 
 
 class TextVisitor(ABC):
-    """Goes over texts by what each is: two of these see the same pieces, one to learn and one to blot."""
+    """Goes over texts by what each is: two of these see the same pieces, one to learn and one to replace."""
 
     def __init__(self, kept: frozenset[str]) -> None:
         self.kept: Final = kept
@@ -84,7 +84,7 @@ class TextVisitor(ABC):
 
 
 class NameCollector(TextVisitor):
-    """Keeps what names hosts and users, so that it is known wherever else it stands."""
+    """Collects the names of hosts and users, to find them wherever else they stand."""
 
     def __init__(self, kept: frozenset[str]) -> None:
         super().__init__(kept)
@@ -96,10 +96,10 @@ class NameCollector(TextVisitor):
         self.odd_paths: Final[set[str]] = set()
         """Those that would seem to end before they do."""
         self.taken: Final[set[str]] = set()
-        """Blots that are there already, from a redaction before this one."""
+        """Placeholders that are there already, from an earlier redaction."""
 
     def _prose(self, text: str) -> str:
-        self.taken.update(re.findall(patterns.BLOT, text))
+        self.taken.update(re.findall(patterns.PLACEHOLDER, text))
         self._learn_users(text)
         for found in re.finditer(patterns.QUOTED, text):
             self.whole("path", found["inner"])
@@ -111,7 +111,7 @@ class NameCollector(TextVisitor):
 
     def whole(self, kind: Kind, text: str) -> str:
         """Learn a name, or who is named in a path."""
-        self.taken.update(re.findall(patterns.BLOT, text))
+        self.taken.update(re.findall(patterns.PLACEHOLDER, text))
         if kind == "host":
             names = (text, *re.split(r"[,;\s]+", text))
             self.hosts.update(re.sub(r":\d+$", "", name) for name in names)
@@ -127,7 +127,7 @@ class NameCollector(TextVisitor):
         return text
 
     def names(self, text: str) -> str:
-        """Learn nothing: what names somebody is learnt where it is said to do so."""
+        """Learn nothing: names are learnt only from texts that are declared to be names."""
         return text
 
     def argument(self, text: str) -> str:
@@ -144,11 +144,11 @@ class NameCollector(TextVisitor):
 
 
 class Redactor(TextVisitor):
-    """Puts blots over what was learnt, and over all paths, addresses and URLs."""
+    """Replaces the names that were learnt, and all paths, addresses and URLs, by placeholders."""
 
     def __init__(self, learnt: NameCollector) -> None:
         super().__init__(learnt.kept)
-        self._blots: Final[dict[tuple[Kind, str], str]] = {}
+        self._placeholders: Final[dict[tuple[Kind, str], str]] = {}
         self._last: Final[Counter[Kind]] = Counter()
         self._taken: Final = frozenset(learnt.taken)
         self._kinds: Final = _kinds_of_names(learnt)
@@ -166,33 +166,33 @@ class Redactor(TextVisitor):
                 if re.search(r"[\s/\\]", form)
             }
         )
-        self._names: Final = re.compile(f"{patterns.BLOT}|{names}")
-        self._plain: Final = re.compile(f"{patterns.BLOT}|{plain}")
+        self._names: Final = re.compile(f"{patterns.PLACEHOLDER}|{names}")
+        self._plain: Final = re.compile(f"{patterns.PLACEHOLDER}|{plain}")
         # What comes first wins where several begin at one place, and a path begins before all that is in it.
         self._placed: Final = re.compile(
-            f"{patterns.INSIDE}|{patterns.BLOT}|{patterns.URL}|{patterns.QUOTED}|{patterns.ROOTED}|{patterns.TOKEN}|{plain}"
+            f"{patterns.INSIDE}|{patterns.PLACEHOLDER}|{patterns.URL}|{patterns.QUOTED}|{patterns.ROOTED}|{patterns.TOKEN}|{plain}"
         )
 
     @property
     def counts(self) -> dict[Kind, int]:
-        """How many different things were blotted out, by what they are."""
-        return dict(Counter(kind for kind, _ in self._blots))
+        """How many different things were replaced, by kind."""
+        return dict(Counter(kind for kind, _ in self._placeholders))
 
     def whole(self, kind: Kind, text: str) -> str:
-        """Return the blot of a text; one that is a blot already stays."""
-        if not text or re.fullmatch(patterns.BLOT, text):
+        """Return the placeholder of a text; one that is a placeholder already stays."""
+        if not text or re.fullmatch(patterns.PLACEHOLDER, text):
             return text
-        if (kind, text) not in self._blots:
+        if (kind, text) not in self._placeholders:
             placeholder = ""
             while not placeholder or placeholder in self._taken:
                 self._last[kind] += 1
                 placeholder = f"<{kind}-{self._last[kind]}>"
-            self._blots[kind, text] = placeholder
-        return self._blots[kind, text]
+            self._placeholders[kind, text] = placeholder
+        return self._placeholders[kind, text]
 
     def names(self, text: str) -> str:
-        """Return a text with blots over the names of users and hosts alone."""
-        return text if text in self.kept else self._names.sub(self._blotted, text)
+        """Return a text with placeholders for the names of users and hosts alone."""
+        return text if text in self.kept else self._names.sub(self._replaced, text)
 
     def _prose(self, text: str) -> str:
         if text in self.kept:
@@ -201,12 +201,12 @@ class Redactor(TextVisitor):
             if odd in text:
                 text = text.replace(odd, self.whole(self._kinds.get(odd.lower(), "path"), odd))
         pattern = self._placed if has_separator(text) else self._plain
-        return pattern.sub(self._blotted, text)
+        return pattern.sub(self._replaced, text)
 
-    def _blotted(self, found: re.Match[str]) -> str:
+    def _replaced(self, found: re.Match[str]) -> str:
         kind, text = found.lastgroup, found[0]
         if kind is None:
-            return text  # a blot
+            return text  # a placeholder
         if kind == "quoted":
             return found["quote"] + self.whole("path", found["inner"]) + found["closing"]
         if kind in ("url", "token", "rooted"):
@@ -225,14 +225,14 @@ class Redactor(TextVisitor):
 def _kinds_of_names(learnt: NameCollector) -> dict[str, Kind]:
     """Return what each name is that is to be looked for, in small letters."""
     short = {host.partition(".")[0] for host in learnt.hosts}
-    known: dict[Kind, set[str]] = {
+    names_of_kind: dict[Kind, set[str]] = {
         "host": learnt.hosts | learnt.servers | {name for name in short if not name.isdecimal()},
         "file": learnt.files,
         "user": learnt.users,
     }
     return {
         form.lower(): kind
-        for kind, names in known.items()
+        for kind, names in names_of_kind.items()
         for name in (name.strip() for name in names)
         if _is_worth_it(name) and name.lower() not in learnt.kept
         for form in _forms(name)
@@ -242,15 +242,17 @@ def _kinds_of_names(learnt: NameCollector) -> dict[str, Kind]:
 def _names_pattern(kinds: Mapping[str, Kind], hosts: Iterable[str]) -> str:
     """Return the pattern of names, as whole words in whatever case; a host's goes on with its domain."""
     labels = r"(?:\.[a-z0-9-]+)*"
-    known = [re.escape(name) + (labels if kinds[name] == "host" else "") for name in _longest_first(kinds)]
+    alternatives = [
+        re.escape(name) + (labels if kinds[name] == "host" else "") for name in _longest_first(kinds)
+    ]
     domains = {host.partition(".")[2] for host in hosts if not host.partition(".")[0].isdecimal()}
-    known += [rf"(?:[\w-]+\.)*{re.escape(domain)}" for domain in sorted(domains) if "." in domain]
-    return rf"(?P<name>(?<![^\W_])(?i:{'|'.join(known) or '(?!)'})(?![^\W_]))"
+    alternatives += [rf"(?:[\w-]+\.)*{re.escape(domain)}" for domain in sorted(domains) if "." in domain]
+    return rf"(?P<name>(?<![^\W_])(?i:{'|'.join(alternatives) or '(?!)'})(?![^\W_]))"
 
 
 def _is_worth_it(name: str) -> bool:
-    """Leave out what would blot out half of every text: single letters, small numbers, and blots."""
-    return len(name) > 1 and not re.fullmatch(rf"\d{{1,4}}|{patterns.BLOT}", name)
+    """Leave out what would match in every text: single letters, small numbers, and placeholders."""
+    return len(name) > 1 and not re.fullmatch(rf"\d{{1,4}}|{patterns.PLACEHOLDER}", name)
 
 
 def _forms(text: str) -> set[str]:
