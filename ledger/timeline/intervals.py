@@ -93,20 +93,24 @@ def intervals_of(
     top_level = _top_level(order, begun, ends, roles)
     unattributed, self_times = _times_not_in_others(enclosure, order, begun, ends, parents)
     intervals: list[Interval] = []
-    for i, start in enumerate(begun):
+    for start, end, stop, around, depth, is_top_level, role, self_ns, unattributed_ns in zip(
+        begun, ends, stop_of, enclosing, depths, top_level, roles, self_times, unattributed, strict=True
+    ):
         at_ns, seq, interval, stage, activity, _, component, source, thread, parent, data = start
-        end, stop = ends[i], stop_of[i]
-        is_open = end == _OPEN
-        if stop is not None and stop.data is not None:
-            data = stage_data.merged(data, stop.data)
+        stop_seq = error = None
+        if end == _OPEN:
+            stop_ns, duration_ns, open_ns, outcome = None, None, last_ns - at_ns, "open"
+        else:
+            stop_ns, duration_ns, open_ns, outcome = end, end - at_ns, None, "abandoned"
+        if stop is not None:
+            _, stop_seq, _, outcome, error, stop_data = stop
+            if stop_data is not None:
+                data = stage_data.merged(data, stop_data)
         intervals.append(
             Interval(
-                session, process, interval, enclosing[i], parent,
-                depths[i], top_level[i], activity, stage, roles[i], component, source, thread, at_ns,
-                None if is_open else end, None if is_open else end - at_ns, self_times[i], unattributed[i],
-                last_ns - at_ns if is_open else None,
-                stop.outcome if stop else "open" if is_open else "abandoned",
-                seq, stop.seq if stop else None, stop.error if stop else None, data,
+                session, process, interval, around, parent, depth, is_top_level, activity, stage, role,
+                component, source, thread, at_ns, stop_ns, duration_ns, self_ns, unattributed_ns, open_ns,
+                outcome, seq, stop_seq, error, data,
             )
         )  # fmt: skip
     return intervals, anomalies.found
