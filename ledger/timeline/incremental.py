@@ -1,4 +1,4 @@
-"""What a session has come to so far: folds events, one by one, into what is open and what has passed.
+"""The state of a session so far: takes events one by one, and keeps what is open and the totals.
 
 The reducer looks at all events of a session at once. This takes them in their order and keeps what is
 top-level, so that after each event the totals are those that the reducer derives from the events up to it.
@@ -53,7 +53,7 @@ class Change(NamedTuple):
 class IncrementalReducer:
     """Takes a session's events, those of one process in their order, and says what each changes.
 
-    Rules 1 to 3 of the reducer, as far as they can be told before the end.
+    Rules 1 to 3 of the reducer, as far as they can be applied before the end.
     """
 
     def __init__(self) -> None:
@@ -81,16 +81,16 @@ class IncrementalReducer:
 
 @dataclass(slots=True)
 class _Process:
-    known: dict[int, StartedInterval] = field(default_factory=dict[int, StartedInterval])
+    begun: dict[int, StartedInterval] = field(default_factory=dict[int, StartedInterval])
     is_over: bool = False
     has_abandoned: bool = False
 
     def begin(self, process: str, start: Start) -> list[Change]:
-        if start.interval in self.known:
+        if start.interval in self.begun:
             return []
-        parent = None if start.parent is None else self.known.get(start.parent)
+        parent = None if start.parent is None else self.begun.get(start.parent)
         begun = StartedInterval(process, start, start.role or (parent.role if parent else None), parent)
-        self.known[start.interval] = begun
+        self.begun[start.interval] = begun
         if parent is not None:
             parent.children.append(begun)
         if self.is_over or (parent is not None and parent.end_ns is not None):
@@ -98,7 +98,7 @@ class _Process:
         return [Change(begun, None), *self._go_on_above(begun, start.at_ns)]
 
     def stop(self, interval: int, at_ns: int) -> list[Change]:
-        begun = self.known.get(interval)
+        begun = self.begun.get(interval)
         if begun is None or begun.is_stopped or at_ns < begun.start.at_ns:
             return []
         begun.is_stopped, begun.end_ns = True, at_ns
@@ -109,7 +109,7 @@ class _Process:
     def leave(self) -> list[Change]:
         self.is_over = True
         # In the order in which they began, so that a parent's end is known before its children's.
-        return self._abandon([begun for begun in self.known.values() if begun.end_ns is None])
+        return self._abandon([begun for begun in self.begun.values() if begun.end_ns is None])
 
     def _abandon(self, begun: Iterable[StartedInterval]) -> list[Change]:
         """End what can't go on, and all that is open below it."""

@@ -50,7 +50,7 @@ class Process(NamedTuple):
     outcome: ProcessOutcome
     event_count: int
     lost_events: int
-    """Events that are known to have been numbered and are not here."""
+    """Events that were numbered and are missing here."""
     hooks: tuple[str, ...]
     missing_hooks: tuple[str, ...]
 

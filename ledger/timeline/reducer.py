@@ -1,8 +1,8 @@
 """Reduces one session's events to intervals, totals and records: a pure function, without I/O or a clock.
 
 Same events, same result, in whatever order they came. All times are integer nanoseconds. `intervals` holds
-rules 1 to 4 and 7, `totals` rules 5, 6 and 8; here the processes are told apart, their clock domains found
-(rule 9) and their outcomes (rule 10).
+rules 1 to 4 and 7, `totals` rules 5, 6 and 8; this module separates the processes, and finds their clock
+domains (rule 9) and their outcomes (rule 10).
 """
 
 from collections import defaultdict
@@ -66,7 +66,7 @@ class SessionEvents(NamedTuple):
 
 
 class Reduced(NamedTuple):
-    """What a session's events reduce to, less what is made of its claims."""
+    """What a session's events reduce to, before its claims are reconciled."""
 
     session: Session | None
     """None where there are no events."""
@@ -90,8 +90,8 @@ def reduce_session(events: Iterable[Event]) -> Reduced:
     session = None
     for event in events:
         session = session or event.session
-        known = by_key.setdefault((event.process, event.seq), event)
-        if event.session != session or known != event:
+        first = by_key.setdefault((event.process, event.seq), event)
+        if event.session != session or first != event:
             raise ConflictingEvents(
                 f"two events of process {event.process} have seq {event.seq}"
                 if event.session == session
@@ -224,7 +224,7 @@ class _Part:
 
 
 def _by_process(events: SessionEvents) -> dict[str, _Part]:
-    """Tell the processes apart; each one's starts and stops come out sorted by (at_ns, seq)."""
+    """Separate the processes; each one's starts and stops come out sorted by (at_ns, seq)."""
     parts: defaultdict[str, _Part] = defaultdict(_Part)
     for process, (starts, stops) in events.stages.items():
         parts[process] = _Part(list(starts), list(stops))

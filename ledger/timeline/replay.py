@@ -100,9 +100,9 @@ class Replay:
         Raises ConflictingEvents where two different events have one key, or where there are two sessions.
         """
         with gc_paused():
-            known = _distinct(rows)
-            clock = _Clock(known)
-            ordered = sorted((clock.of(row), row.process, row.seq, row) for row in known)
+            distinct = _distinct(rows)
+            clock = _Clock(distinct)
+            ordered = sorted((clock.of(row), row.process, row.seq, row) for row in distinct)
             first_ns = ordered[0][0] if ordered else 0
             self.rows: Final = [row for *_, row in ordered]
             """The events in their order, as rows."""
@@ -110,9 +110,9 @@ class Replay:
             folding = IncrementalReducer()
             self._changes: Final = [folding.take(row) for row in self.rows]
             self._checkpoints: Final = list(_checkpoints(self._changes))
-        self.session: Final = known[0].session if known else ""
+        self.session: Final = distinct[0].session if distinct else ""
         self.unplaced: Final = clock.unplaced
-        """The processes of which nobody knows when they were, beside the others."""
+        """The processes whose times can't be placed beside those of the others."""
         self._ids = ids or {}
         self._clock: Final = clock
         self._first_ns: Final = first_ns
@@ -241,9 +241,7 @@ class _Clock:
             if event.anchor is not None:
                 anchors[domain].append(event.anchor)
         # Of what a collector says about a process, the time is that process's own.
-        self._speaks_of = {
-            row.process: str(body_of(row)["lost"]) for row in rows if row.kind == "process_lost"
-        }
+        self._about = {row.process: str(body_of(row)["lost"]) for row in rows if row.kind == "process_lost"}
         first_ns: dict[Domain, int] = {}
         for row in rows:
             domain = self._domain(row.process)
@@ -257,7 +255,7 @@ class _Clock:
         for domain in unplaced:
             self._ahead_ns[domain] = (0 if began_ns is None else began_ns) - first_ns[domain]
         is_alone = len(first_ns) <= 1
-        processes = {self._speaks_of.get(row.process, row.process) for row in rows}
+        processes = {self._about.get(row.process, row.process) for row in rows}
         self.unplaced = tuple(
             sorted(process for process in processes if not is_alone and self._domain(process) in unplaced)
         )
@@ -276,7 +274,7 @@ class _Clock:
         return at_ns + self._ahead_ns[self._domain(process)]
 
     def _domain(self, process: str) -> Domain:
-        process = self._speaks_of.get(process, process)
+        process = self._about.get(process, process)
         return self._domain_of.get(process, (process,))
 
 
@@ -286,7 +284,7 @@ class ClockAlignment(NamedTuple):
     offset_ns: Mapping[str, int]
     """By process: what makes of its times those since the session's first event."""
     unplaced: tuple[str, ...]
-    """The processes of which nobody knows when they were, beside the others."""
+    """The processes whose times can't be placed beside those of the others."""
     domains: int
     """How many clocks those are. Of several, times are as well aligned as their hosts' wall clocks agree."""
 
@@ -315,14 +313,14 @@ def _checkpoints(changes: Iterable[Iterable[Change]]) -> Iterator[RunningTotals]
 
 def _distinct(rows: Iterable[EventRow]) -> list[EventRow]:
     """Return each event once. Raises ConflictingEvents."""
-    known: dict[tuple[str, int], EventRow] = {}
+    by_key: dict[tuple[str, int], EventRow] = {}
     session = None
     for row in rows:
         session = session or row.session
         if row.session != session:
             raise ConflictingEvents(f"events of two sessions, {session} and {row.session}, are no replay")
-        there = known.setdefault((row.process, row.seq), row)
+        there = by_key.setdefault((row.process, row.seq), row)
         # The time on the wall is derived, and may be known to one of the two only.
         if there is not row and there._replace(wall_ns=row.wall_ns) != row:
             raise ConflictingEvents(f"two events of process {row.process} have seq {row.seq}")
-    return list(known.values())
+    return list(by_key.values())

@@ -1,4 +1,4 @@
-"""What events say beyond their fields: JSON objects, kept as texts and decoded when somebody looks at them.
+"""The `data` of stage events: JSON objects, kept as text and decoded only when they are read.
 
 A session has hundreds of thousands of them and hardly any is read, so the reducer hands the texts on.
 """

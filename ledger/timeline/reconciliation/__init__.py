@@ -1,4 +1,4 @@
-"""Holds each claim against what was measured, and takes the difference apart into named causes.
+"""Compares each claim with the measurement, and splits the difference into named causes.
 
 A pure function, like the reducer. The parts of a difference add up to it to the nanosecond: what no cause
 explains is a part of its own, `unexplained`.
@@ -17,7 +17,7 @@ from ledger.vocabulary import UNMATCHED
 
 
 class Reconciled(NamedTuple):
-    """What is made of a session's claims."""
+    """Everything that is derived from a session's claims."""
 
     reconciliation: tuple[Reconciliation, ...]
     causes: tuple[Cause, ...]
@@ -25,7 +25,7 @@ class Reconciled(NamedTuple):
 
 
 def reconcile(reduced: Reduced) -> Reconciled:
-    """Reconcile the claims of one session with what it reduces to."""
+    """Reconcile the claims of one session with its intervals."""
     if not reduced.claims:
         return Reconciled((), (), ())
     evidence = Evidence(reduced)

@@ -1,4 +1,4 @@
-"""What explains no difference but should be known of a claim: it becomes an anomaly with the claim's id."""
+"""Anomalies of claims: facts that explain no difference, but that a reader of the claim should know."""
 
 from bisect import bisect_left
 from collections import defaultdict

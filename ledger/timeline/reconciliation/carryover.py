@@ -1,10 +1,10 @@
-"""How far back a number reaches: no further than what it speaks of, or it has the number before it inside.
+"""How far back a number reaches: to the start of its own intervals, or over the number before it as well.
 
 A number ends where it was made, and so it covers as much time before that as it says. Where it says more than
 its own intervals took, that may be a clock that began to run a little before them, with nothing else to count
-in between; or a sum that was never set to 0. Anything else nobody counted there:
+in between; or a sum that was never set to 0. Nothing else can have been counted there:
 
-    |==first==|    |===second===|      what the numbers speak of
+    |==first==|    |===second===|      the intervals of the two numbers
                  <--------------|      its clock began to run before it
     <---------|    <------------|      5.71 and then 6.25: idle time is in no sum
         <-----------------------|      a number that nothing explains
@@ -23,7 +23,7 @@ from ledger.timeline.spans import Span, hull_of
 
 
 class Number(NamedTuple):
-    """A number that was said, and the intervals that it speaks of."""
+    """A claimed number, and the intervals that it is about."""
 
     ns: int
     resolution_ns: int
@@ -32,7 +32,7 @@ class Number(NamedTuple):
     """From where the first of its intervals begins to where the last one ends."""
 
     def is_before(self, other: "Number") -> bool:
-        """Tell whether what it speaks of was over when what another one speaks of began."""
+        """Tell whether its intervals were over when those of another one began."""
         return self.hull.stop_ns <= other.hull.start_ns
 
 
@@ -49,13 +49,13 @@ def numbers_before(evidence: Evidence, against: Mapping[Claim, Match]) -> Mappin
         )
         kind = (claim.process, claim.counts, claim.source, claim.stage)
         for key in (kind, (*kind, claim.role)):
-            known: Sequence[Number] = ()
+            earlier: Sequence[Number] = ()
             if key in last:
-                other, known = last[key]
-                # One thing may be said twice: what came before it is what came before both.
-                known = [other] if other.is_before(number) else known
-            last[key] = (number, known)
-            before[claim] = [*before.get(claim, ()), *known]
+                other, earlier = last[key]
+                # One number may be reported twice: what came before it is what came before both.
+                earlier = [other] if other.is_before(number) else earlier
+            last[key] = (number, earlier)
+            before[claim] = [*before.get(claim, ()), *earlier]
     return before
 
 
@@ -75,7 +75,7 @@ def reaching(
     is_accumulator = claim.counts in ("total", "ranks")
     last: dict[str | None, Number] = {}
     for piece in pieces:
-        intervals = clocks.spoken_of(piece)
+        intervals = clocks.intervals_of(piece)
         if piece.is_sum or piece.range is not None or not intervals:
             found.pieces.append(piece)
             continue
@@ -119,14 +119,14 @@ class _Clocks:
         """How well the time of one interval is known."""
         self._stops = sorted(
             max(span_of(interval).stop_ns for interval in intervals)
-            for intervals in map(self.spoken_of, pieces)
+            for intervals in map(self.intervals_of, pieces)
             if intervals
         )
 
-    def spoken_of(self, piece: CoveredSpan) -> tuple[Interval, ...]:
+    def intervals_of(self, piece: CoveredSpan) -> tuple[Interval, ...]:
         """Return the intervals that something was counted for."""
-        known = (self._evidence.by_id.get((self._process, number)) for number in piece.intervals)
-        return tuple(interval for interval in known if interval is not None)
+        found = (self._evidence.by_id.get((self._process, number)) for number in piece.intervals)
+        return tuple(interval for interval in found if interval is not None)
 
     def begin_ns(self, own: Span) -> int:
         """Return since when nothing else was counted, within the same compile."""

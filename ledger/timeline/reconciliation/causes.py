@@ -32,8 +32,8 @@ class Stretch(NamedTuple):
     is_measured: bool
     around: tuple[Interval, ...]
     """The intervals of the process that enclose it, the outermost first."""
-    held_against: frozenset[int]
-    """The ids of the intervals that the claim is held against."""
+    compared: frozenset[int]
+    """The ids of the intervals that the claim is compared with."""
 
     @property
     def excess(self) -> int:
@@ -42,9 +42,9 @@ class Stretch(NamedTuple):
 
     @property
     def whole(self) -> Sequence[Interval]:
-        """The intervals around that the claim is held against, the outermost first."""
-        around = [interval for interval in self.around if interval.interval in self.held_against]
-        return around or self.measured.intervals  # a log's line may speak of time before its interval
+        """The intervals around that the claim is compared with, the outermost first."""
+        around = [interval for interval in self.around if interval.interval in self.compared]
+        return around or self.measured.intervals  # a log line may be about time before its interval
 
     @property
     def is_never_added(self) -> bool:
@@ -52,7 +52,7 @@ class Stretch(NamedTuple):
         is_accumulator = self.claim.counts in ("total", "ranks")
         return self.excess < 0 and is_accumulator and not is_itemised(self.evidence, self.claim)
 
-    def spoken_of(self, piece: CoveredSpan) -> Iterator[Interval]:
+    def intervals_of(self, piece: CoveredSpan) -> Iterator[Interval]:
         """Yield the intervals that something was counted for."""
         for number in piece.intervals:
             if (interval := self.evidence.by_id.get((self.measured.process, number))) is not None:
@@ -60,11 +60,11 @@ class Stretch(NamedTuple):
 
     def in_the_midst_of(self, piece: CoveredSpan) -> list[Interval]:
         """Return, of the intervals that something was counted for, those that enclose the stretch."""
-        return [interval for interval in self.spoken_of(piece) if span_of(interval).covers(self.span)]
+        return [interval for interval in self.intervals_of(piece) if span_of(interval).covers(self.span)]
 
 
 class Carryover(NamedTuple):
-    """By how much a number is more than what it speaks of, and which number its claimant said before."""
+    """By how much a number exceeds its intervals, and the number that its claimant reported before."""
 
     ns: int
     before_ns: int
@@ -81,15 +81,15 @@ class Remainder(NamedTuple):
     additions: int
     """How many numbers, each rounded, the claim is made of."""
     is_of_additions: bool
-    """Whether it is known what was added up."""
+    """Whether the events show what was added up."""
 
     def of(self, ns: int) -> int:
-        """Return an amount that a cause comes to, or 0 where it would not explain anything."""
+        """Return the amount of a cause, or 0 where it would not explain anything."""
         return ns if abs(self.ns - ns) < abs(self.ns) else 0
 
 
 class Explained(NamedTuple):
-    """How much a cause comes to, and the intervals that show it."""
+    """The amount of a cause, and the intervals that show it."""
 
     ns: int
     intervals: tuple[Interval, ...]
@@ -122,8 +122,8 @@ def double_counted(stretch: Stretch) -> Interval | None:
     around = [inside for piece in stretch.counted if (inside := stretch.in_the_midst_of(piece))]
     if len(around) > 1:
         return _innermost([interval for inside in around for interval in inside])
-    spoken_of = Counter(interval for piece in stretch.counted for interval in stretch.spoken_of(piece))
-    twice = [interval for interval, number in spoken_of.items() if number > 1]
+    times_counted = Counter(interval for piece in stretch.counted for interval in stretch.intervals_of(piece))
+    twice = [interval for interval, number in times_counted.items() if number > 1]
     return _innermost(twice) if twice else None
 
 
@@ -138,7 +138,7 @@ def overlapping_ranges(stretch: Stretch) -> Interval | None:
             continue
         meanwhile = stretch.evidence.near(stretch.measured.process, _hole(stretch, piece))
         # Graphs of other roles may be compiled in other threads, by another clock.
-        roles = {interval.role for interval in stretch.spoken_of(piece)}
+        roles = {interval.role for interval in stretch.intervals_of(piece)}
         others = [
             graph
             for graph in meanwhile
@@ -168,10 +168,10 @@ def cumulative(reach: Carryover) -> bool:
 
 @_rule_for("lost_on_failure", _span_rules)
 def lost_on_failure(stretch: Stretch) -> Interval | None:
-    """The time of a try that failed, which its claimant never added."""
+    """The time of an attempt that failed, which its claimant never added."""
     if not stretch.is_never_added:
         return None
-    return next((known for known in stretch.whole if known.outcome == "failed"), None)
+    return next((one for one in stretch.whole if one.outcome == "failed"), None)
 
 
 @_rule_for("not_reported", _span_rules)
@@ -197,7 +197,7 @@ def omitted_stage(stretch: Stretch) -> Interval | None:
 
 @_rule_for("mixed_ranks", _remainder_rules)
 def mixed_ranks(remainder: Remainder) -> Explained | None:
-    """Each maximum is another process's, so that their sum is no process's."""
+    """The maxima come from different processes, so that their sum is no process's time."""
     if remainder.claim.counts != "ranks":
         return None
     process, nothing = remainder.measured.process, Explained(0, ())
@@ -256,8 +256,8 @@ def _innermost(intervals: Sequence[Interval]) -> Interval:
 
 
 def _hole(stretch: Stretch, piece: CoveredSpan) -> Span:
-    """Return the time around a stretch in which something was counted, and not for what it speaks of."""
-    own = [span_of(interval) for interval in stretch.spoken_of(piece)]
+    """Return the time around a stretch in which something was counted, and not for its own intervals."""
+    own = [span_of(interval) for interval in stretch.intervals_of(piece)]
     before = (span.stop_ns for span in own if span.stop_ns <= stretch.span.start_ns)
     after = (span.start_ns for span in own if span.start_ns >= stretch.span.stop_ns)
     start_ns, stop_ns = piece.span

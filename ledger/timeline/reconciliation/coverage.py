@@ -49,7 +49,7 @@ def is_itemised(evidence: Evidence, claim: Claim) -> bool:
 
 
 def _items(evidence: Evidence, claim: Claim, process: str) -> Iterator[CoveredSpan]:
-    """Yield the last intervals of each stage that had ended when their sum was said."""
+    """Yield the last intervals of each stage that had ended when their sum was reported."""
     numbers = evidence.data(claim).adds_up or {}
     ended: defaultdict[str, list[Interval]] = defaultdict(list)
     for interval in evidence.of_process[process]:
@@ -65,7 +65,7 @@ def _items(evidence: Evidence, claim: Claim, process: str) -> Iterator[CoveredSp
 def _accumulated(evidence: Evidence, claim: Claim, process: str) -> Iterator[CoveredSpan]:
     """Yield what a total adds up besides: lengths of time inside of an interval, from its beginning on.
 
-    Where in it they were is not known, and neither is it which of them lie within one another.
+    The claim does not say where in it they were, nor which of them lie within one another.
     """
     for number, lengths_ns in evidence.data(claim).within:
         if (interval := evidence.by_id.get((process, number))) is not None:

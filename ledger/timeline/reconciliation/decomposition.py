@@ -1,4 +1,4 @@
-"""Takes the difference between a claim and what was measured apart, by spans of time."""
+"""Splits the difference between a claim and its measurement into causes, by spans of time."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ Part = tuple[CauseName, str | None]
 
 
 class Breakdown:
-    """A difference, taken apart: how much of it each part is, and the intervals that show it."""
+    """A difference by cause and stage: the size of each part, and the intervals that show it."""
 
     def __init__(self) -> None:
         self._ns: defaultdict[Part, int] = defaultdict(int)
@@ -57,7 +57,7 @@ class Breakdown:
 
 
 def decompose(evidence: Evidence, claim: Claim, measured: Match, before: Sequence[Number]) -> Breakdown:
-    """Take a claim's difference apart; `before` are the numbers of its kind that its claimant said before."""
+    """Split a claim's difference; `before` are the numbers of its kind that its claimant reported before."""
     parts = Breakdown()
     pieces = counted(evidence, claim, measured)
     additions = len(pieces or ())
@@ -85,7 +85,7 @@ def _shorter(piece: CoveredSpan, ns: int) -> CoveredSpan:
 
 
 def _taken_as_measured(evidence: Evidence, claim: Claim, measured: Match) -> list[CoveredSpan] | None:
-    """Return what an accumulator may have held, of which it is known only that it held nothing later."""
+    """Return what an accumulator may have held: all that was measured before it was read."""
     read_ns = evidence.read_ns(claim, measured.process)
     if read_ns is None or all(span.start_ns < read_ns for span in measured.spans):
         return None
@@ -123,8 +123,8 @@ def _stretches(
     evidence: Evidence, claim: Claim, measured: Match, pieces: Sequence[CoveredSpan]
 ) -> Iterator[Stretch]:
     """Yield what was counted more or less often than it was measured, cut at every boundary, in order."""
-    held_against = frozenset(interval.interval for interval in measured.intervals)
-    spoken_of = held_against.union(*(piece.intervals for piece in pieces))
+    compared = frozenset(interval.interval for interval in measured.intervals)
+    of_claim = compared.union(*(piece.intervals for piece in pieces))
     hull = hull_of([*measured.spans, *(piece.span for piece in pieces)])
     # torch's own hundreds of stages would name what the stages around them name better.
     near: list[tuple[Span, Interval | None]] = [
@@ -133,7 +133,7 @@ def _stretches(
         if interval.source != "torch"
         or claim.source == "torch"
         or interval.is_top_level
-        or interval.interval in spoken_of
+        or interval.interval in of_claim
     ]
     if (ready_ns := evidence.ready_ns(claim, measured.process)) is not None:
         near.append((Span(ready_ns, hull.stop_ns), None))
@@ -141,14 +141,14 @@ def _stretches(
         measured.spans, [(piece.span, piece) for piece in pieces], near
     ):
         if len(covering) != is_measured:
-            known = sorted((interval for interval in around if interval is not None), key=by_enclosure)
+            enclosing = sorted((interval for interval in around if interval is not None), key=by_enclosure)
             yield Stretch(
-                claim, evidence, measured, span, tuple(covering), is_measured, tuple(known), held_against
+                claim, evidence, measured, span, tuple(covering), is_measured, tuple(enclosing), compared
             )
 
 
 def _edge_ns(claim: Claim, measured: Match) -> float:
-    """Return how well the ends of what was counted are known."""
+    """Return how precisely the ends of what was counted are known."""
     return (claim.resolution_ns or 0) / 2 + measured.uncertainty_ns / len(measured.intervals)
 
 
@@ -165,7 +165,7 @@ def _wider_than(edge_ns: float, stretches: Iterable[Stretch]) -> Iterator[Stretc
     """Leave out what is no wider than an edge is known: two clocks' looks at one moment, a rounded number."""
     together: list[Stretch] = []
 
-    def known() -> list[Stretch]:
+    def wide_enough() -> list[Stretch]:
         width_ns = together[-1].span.stop_ns - together[0].span.start_ns if together else 0
         return together if width_ns > edge_ns else []
 
@@ -173,7 +173,7 @@ def _wider_than(edge_ns: float, stretches: Iterable[Stretch]) -> Iterator[Stretc
         if together and (
             together[-1].span.stop_ns != stretch.span.start_ns or together[-1].excess != stretch.excess
         ):
-            yield from known()
+            yield from wide_enough()
             together = []
         together.append(stretch)
-    yield from known()
+    yield from wide_enough()

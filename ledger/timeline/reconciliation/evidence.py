@@ -1,4 +1,4 @@
-"""What a session's claims are held against: its intervals, and what else was claimed and noted."""
+"""What a session's claims are compared with: its intervals, other claims, milestones and gaps."""
 
 import re
 from bisect import bisect_left
@@ -28,7 +28,7 @@ class Evidence:
             if interval.stop_ns is not None:
                 self.of_process[interval.process].append(interval)
                 self.by_id[interval.process, interval.interval] = interval
-        # Two claims may have one id: what is known of a claim goes by the whole of it.
+        # Two claims may have one id, so the whole claim is the key.
         self._data = {claim: claim_data(claim) for claim in self.claims}
         self.additions: defaultdict[str, list[Claim]] = defaultdict(list)
         """The claims of additions that name an interval, by process."""
@@ -52,9 +52,9 @@ class Evidence:
         return self._data[claim]
 
     def named(self, claim: Claim) -> list[Interval]:
-        """Return the intervals that a claim says it speaks of: those that have ended, in its own process."""
-        known = (self.by_id.get((claim.process, number)) for number in self.names(claim))
-        return [interval for interval in known if interval is not None]
+        """Return the intervals that a claim names: those of its own process that have ended."""
+        found = (self.by_id.get((claim.process, number)) for number in self.names(claim))
+        return [interval for interval in found if interval is not None]
 
     def names(self, claim: Claim) -> Sequence[int]:
         """Return the ids of the intervals that a claim names, each once, recorded or not."""
@@ -91,7 +91,7 @@ class Evidence:
             by_depth: defaultdict[int, list[Interval]] = defaultdict(list)
             for interval in self.of_process[process]:
                 by_depth[interval.depth].append(interval)
-            self._levels[process] = [_Level(known) for known in by_depth.values()]
+            self._levels[process] = [_Level(of_depth) for of_depth in by_depth.values()]
         return [interval for level in self._levels[process] for interval in level.overlapping(span)]
 
     def is_one_clock(self, process: str, other: str) -> bool:
@@ -106,17 +106,17 @@ class Evidence:
     def ready_ns(self, claim: Claim, process: str) -> int | None:
         """Return when the engine that a claim is about was ready, on the clock of a process.
 
-        Of several engines of a session it is the one whose process speaks, or the next one that was ready.
+        Of several engines of a session it is that of the claim's own process, or the next one that was ready.
         """
         own = self._ready.get(claim.process)
         of_which = {claim.process: own} if own else self._ready
-        known = [
+        ready_ns = [
             at_ns
             for speaker, moments in of_which.items()
             if self.is_one_clock(speaker, process) and self.is_one_clock(speaker, claim.process)
             for at_ns in moments
         ]
-        return min((at_ns for at_ns in known if at_ns >= claim.at_ns), default=max(known, default=None))
+        return min((at_ns for at_ns in ready_ns if at_ns >= claim.at_ns), default=max(ready_ns, default=None))
 
     def stepped_ns(self, process: str, since_ns: int, until_ns: int) -> int:
         """Return by how much a process's wall clock was set forward between two moments of the other one."""
@@ -126,7 +126,7 @@ class Evidence:
     def compile_starts(self) -> dict[str, list[int]]:
         """When each process's intervals of compiles began, in order."""
         return {
-            process: sorted(known.start_ns for known in intervals if known.activity == "compile")
+            process: sorted(one.start_ns for one in intervals if one.activity == "compile")
             for process, intervals in self.of_process.items()
         }
 
@@ -135,7 +135,7 @@ class Evidence:
         """When each process tried to load what an earlier start had compiled, in order."""
         found: defaultdict[str, list[Span]] = defaultdict(list)
         for process, intervals in self.of_process.items():
-            found[process] = sorted(span_of(known) for known in intervals if known.stage == "aot_load")
+            found[process] = sorted(span_of(one) for one in intervals if one.stage == "aot_load")
         return found
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What a claim is held against, by what it counts."""
+"""Finds the intervals that each claim is compared with, by what the claim counts."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -18,7 +18,7 @@ STAMP_NS: Final = 1_000_000_000
 
 
 class Match(NamedTuple):
-    """The time that a claim is held against."""
+    """The measured time that a claim is compared with."""
 
     process: str
     spans: tuple[Span, ...]
@@ -29,7 +29,7 @@ class Match(NamedTuple):
 
 
 def measure(evidence: Evidence) -> dict[Claim, Match]:
-    """Return what each claim is held against; those without a match are left out."""
+    """Return the match of each claim; claims without one are left out."""
     found: dict[Claim, Match] = {}
     untaken, totals, lines = _Untaken(evidence), _Totals(evidence), _Lines(evidence)
     for claim in evidence.claims:
@@ -49,7 +49,7 @@ def measure(evidence: Evidence) -> dict[Claim, Match]:
     return found
 
 
-_Known = tuple[str | None, str | None]
+_Part = tuple[str | None, str | None]
 """A role and a component; None for any."""
 
 
@@ -61,7 +61,7 @@ class _Untaken:
         for process, intervals in evidence.of_process.items():
             for interval in sorted(intervals, key=_end_of):
                 self._all[process, interval.stage].append(interval)
-        self._of_source: dict[tuple[str, str | None, str], dict[_Known, list[Interval]]] = {}
+        self._of_source: dict[tuple[str, str | None, str], dict[_Part, list[Interval]]] = {}
 
     def last(self, claim: Claim) -> list[Interval]:
         """Return the last interval of that stage, role and component that had stopped by then."""
@@ -79,18 +79,18 @@ class _Untaken:
 
     def _waiting(self, claim: Claim) -> list[Interval]:
         lists = self._lists(claim, claim.stage or "")
-        known = (claim.role, claim.component)
-        if known not in lists:
+        part = (claim.role, claim.component)
+        if part not in lists:
             # What a claim does not say, it leaves open: torch knows no roles.
-            lists[known] = [
+            lists[part] = [
                 interval
                 for interval in lists[None, None]
                 if claim.role in (None, interval.role) and claim.component in (None, interval.component)
             ]
-        return lists[known]
+        return lists[part]
 
-    def _lists(self, claim: Claim, stage: str) -> dict[_Known, list[Interval]]:
-        # What was added to an accumulator may be added again: it is taken by nobody.
+    def _lists(self, claim: Claim, stage: str) -> dict[_Part, list[Interval]]:
+        # What was added to an accumulator may be added again, so additions take nothing.
         key = (claim.process, None if claim.counts == "addition" else claim.source, stage)
         if key not in self._of_source:
             self._of_source[key] = {(None, None): list(self._all[claim.process, stage])}
@@ -98,7 +98,7 @@ class _Untaken:
 
 
 class _Totals:
-    """What the accumulators of a session are held against, each worked out once."""
+    """The matches of a session's accumulators, each computed once."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
@@ -119,8 +119,8 @@ class _Totals:
         if key not in self._longest:
             processes = sorted(self._evidence.of_process)
             totals = [self.of(process, activity, role) for process in processes]
-            known = (total for total in totals if total is not None)
-            self._longest[key] = max(known, key=lambda total: total.ns, default=None)
+            found = (total for total in totals if total is not None)
+            self._longest[key] = max(found, key=lambda total: total.ns, default=None)
         return self._longest[key]
 
 
@@ -164,7 +164,7 @@ def _end_of(interval: Interval) -> tuple[int, ...]:
 
 
 def uncertainty_ns(intervals: Sequence[Interval]) -> int:
-    """Return how far what others say of intervals may be off, without anything being wrong."""
+    """Return how far claims about intervals may be off without being wrong."""
     return sum(2 * STAMP_NS if interval.source == "log" else CLOCKS_APART_NS for interval in intervals)
 
 
