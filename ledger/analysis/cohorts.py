@@ -1,8 +1,8 @@
 """The cohorts of a comparison: which sessions a name stands for, and which of them count.
 
-`diff` and `check` follow the same two rules. A name is FILE, for its newest session, FILE:NAME, or NAME in
-the ledger at hand; FILE is the longest beginning that is a file. A session counts whose times are those of
-a whole start-up: see `why_left_out`.
+`diff` and `check` share two rules. A name is FILE, for its newest session, FILE:NAME, or NAME in the current
+ledger; FILE is the longest prefix that is a file. A session counts if its times cover a whole start-up: see
+`why_left_out`.
 """
 
 import os
@@ -29,7 +29,7 @@ class LeftOut(NamedTuple):
 
 
 class Place(NamedTuple):
-    """The ledger that a name speaks of, and the name in there: None for the newest session."""
+    """The ledger that a name refers to, and the name within it: None for the newest session."""
 
     file: Path
     name: str | None
@@ -46,16 +46,16 @@ class Side(NamedTuple):
 
     @property
     def sessions(self) -> tuple[str, ...]:
-        """The ids of those that are compared, oldest first."""
+        """The ids of the sessions that are compared, oldest first."""
         return tuple(timeline.session.session for timeline in self.timelines if timeline.session)
 
 
 def why_left_out(timeline: Timeline, *, may_run: bool = False) -> str | None:
-    """Return why a session's times are not those of a whole start-up; None where they are.
+    """Return why a session's times don't cover a whole start-up; None if they do.
 
-    They are where it completed or the engine became ready, whatever happened to it later. What was imported
-    has no processes of a host that could tell how they ended, and counts as it is. `may_run` lets every
-    session count that is not over yet.
+    They do if it completed or the engine became ready, whatever happened later. An imported session, whose
+    processes have no host, can't show how they ended, and always counts. With `may_run`, running sessions
+    count too.
     """
     if timeline.session is None:
         return "has no events"
@@ -65,11 +65,11 @@ def why_left_out(timeline: Timeline, *, may_run: bool = False) -> str | None:
     if outcome == "running" and (may_run or all(process.host is None for process in timeline.processes)):
         return None
     how = "failed" if outcome == "failed" else f"is {outcome}"
-    return f"{how}, and has not reached {ENGINE_READY}"
+    return f"{how}, and did not reach {ENGINE_READY}"
 
 
 def place_of(text: str, ledger: Path) -> Place:
-    """Return the place that FILE, FILE:NAME or NAME speaks of; `ledger` is where a NAME is looked up."""
+    """Return the place that FILE, FILE:NAME or NAME refers to; a NAME is looked up in `ledger`."""
     ends = [len(text), *(at for at in reversed(range(len(text))) if text[at] == ":")]
     for end in filter(None, ends):
         if _is_ledger(Path(text[:end])):
@@ -78,7 +78,7 @@ def place_of(text: str, ledger: Path) -> Place:
 
 
 def sessions_of(place: Place, ledger: Ledger) -> list[str]:
-    """Return the ids of the sessions at a place, oldest first; `ledger` is the one there.
+    """Return the ids of the sessions at a place, oldest first; `ledger` is that place's, opened.
 
     Raises UnknownSession.
     """
@@ -90,28 +90,28 @@ def sessions_of(place: Place, ledger: Ledger) -> list[str]:
         raise UnknownSession(f"{error}; for another ledger write FILE or FILE:NAME") from None
 
 
-def sides(a: str, b: str, ledger: Path, *, opened_one: Callable[[Ledger], None]) -> tuple[Side, Side]:
-    """Read what two names stand for; `ledger` is where a NAME is looked up.
+def sides(a: str, b: str, ledger: Path, *, on_open: Callable[[Ledger], None]) -> tuple[Side, Side]:
+    """Read the sessions that two names stand for; a NAME is looked up in `ledger`.
 
-    `opened_one` is called with each ledger that is opened.
+    `on_open` is called with each ledger that is opened.
 
-    Raises LedgerError where a name stands for nothing that can be compared, or both for the same session.
+    Raises LedgerError if a name has no session that can be compared, or if both have one in common.
     """
     places = [place_of(name, ledger) for name in (a, b)]
     for name, place in zip((a, b), places, strict=True):
         if not _is_ledger(place.file):
             raise LedgerError(
-                f"{name}: no such file, and no ledger {ledger} to look it up in; -l FILE names one"
+                f"{name}: no such file, and no ledger {ledger} to look it up in; name a ledger with -l"
             )
     opened: dict[Path, Ledger] = {}
     try:
         for place in places:
             if place.file not in opened:
                 opened[place.file] = Ledger.open(place.file)
-                opened_one(opened[place.file])
+                on_open(opened[place.file])
         found = [sessions_of(place, opened[place.file]) for place in places]
         if both := [session for session in found[0] if session in found[1]]:
-            raise LedgerError(f"{both[0]} is on both sides; name two that have no session in common")
+            raise LedgerError(f"session {both[0]} is on both sides; name two sides without a common session")
         of_a, of_b = (
             side_of(name, opened[place.file], sessions)
             for name, place, sessions in zip((a, b), places, found, strict=True)
@@ -123,7 +123,7 @@ def sides(a: str, b: str, ledger: Path, *, opened_one: Callable[[Ledger], None])
 
 
 def side_of(name: str, ledger: Ledger, sessions: Sequence[str]) -> Side:
-    """Read the sessions that a name stands for. Raises LedgerError where none of them can be compared."""
+    """Read the sessions that a name stands for. Raises LedgerError if none of them can be compared."""
     timelines: list[Timeline] = []
     left_out: list[LeftOut] = []
     for session in sessions:
@@ -133,7 +133,7 @@ def side_of(name: str, ledger: Ledger, sessions: Sequence[str]) -> Side:
         else:
             timelines.append(timeline)
     if not timelines:
-        raise LedgerError(f"{name}: no session there that can be compared; {left_out[-1]}")
+        raise LedgerError(f"{name}: no session that can be compared; {left_out[-1]}")
     compared = [timeline.session.session for timeline in timelines if timeline.session]
     found = tuple(origins(ledger, session) for session in compared)
     return Side(name, ledger.path, tuple(timelines), found, tuple(left_out))

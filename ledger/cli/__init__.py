@@ -1,4 +1,4 @@
-"""The command `compile-ledger`: one module for each of its commands, and what draws on the terminal."""
+"""The command line, `compile-ledger`: one module per subcommand, and the terminal output in `console`."""
 
 import sys
 
@@ -34,8 +34,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="An event-sourced timing ledger for torch.compile and engine start-up.",
-    epilog="Begin with: compile-ledger demo",
+    help="Record and explain where torch.compile and engine start-up spend their time.",
+    epilog="To get started: compile-ledger demo",
 )
 app.command()(demo.demo)
 app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(
@@ -72,7 +72,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; an error that we know is one line on stderr and exit code 2."""
+    """Run the command line. A LedgerError becomes one line on stderr and exit code 2."""
     try:
         app()
     except LedgerError as error:

@@ -1,4 +1,4 @@
-"""`python -m ledger.cli` is `compile-ledger`."""
+"""Makes `python -m ledger.cli` the same as `compile-ledger`."""
 
 from ledger.cli import main
 

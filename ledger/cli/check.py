@@ -1,4 +1,4 @@
-"""The command `check`: whether what was recorded is within a budget."""
+"""The command `check`: checks recorded sessions against a budget."""
 
 import json
 from collections.abc import Mapping
@@ -34,29 +34,32 @@ def check(
         typer.Option(
             "--session",
             "-s",
-            help="A session's id, its beginning, or a label: all of its sessions are checked.",
+            help="A session id or a prefix of one, or a label: all its sessions are checked.",
         ),
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(help="What to compare with, instead of the budget's own: NAME, FILE or FILE:NAME."),
+        typer.Option(help="The baseline, in place of the budget's: NAME, FILE or FILE:NAME."),
     ] = None,
     junit_file: Annotated[
-        Path | None, typer.Option("--junit", metavar="OUT", help="Write JUnit's XML, a test case a limit.")
+        Path | None, typer.Option("--junit", metavar="OUT", help="Write JUnit XML, one test case per limit.")
     ] = None,
     github: Annotated[
-        bool, typer.Option("--github", help="Print what is broken as annotations for GitHub Actions.")
+        bool, typer.Option("--github", help="Print broken limits as GitHub Actions annotations.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
     example: Annotated[
         bool,
-        typer.Option("--example", callback=_print_example, is_eager=True, help="Print a budget and exit."),
+        typer.Option(
+            "--example", callback=_print_example, is_eager=True, help="Print an example budget and exit."
+        ),
     ] = False,
 ) -> None:
-    """Check a session, by default the newest, against a budget. Exit code 1 where a limit is broken.
+    """Check the newest session, or the one you name, against a budget.
 
-    Of several sessions the one counts that measures most. A limit over a baseline compares their median with
-    that of the baseline's sessions: those that completed or became ready, and those that were imported.
+    Exits with code 1 if a limit is broken. With several sessions, an absolute limit applies to the highest
+    measurement. A limit relative to a baseline compares medians; the baseline consists of sessions that
+    completed or became ready, and of imported ones.
 
     Example: compile-ledger check startup.db --budget budget.toml --baseline main.db:main --junit check.xml
     """
@@ -74,7 +77,7 @@ def check(
     else:
         print_verdicts(verdicts, printer())
     if github:
-        # Where a program reads the JSON; the runner reads both.
+        # With --json, stdout is for whatever parses it. The runner reads annotations from stderr too.
         for line in annotations(verdicts):
             typer.echo(line, err=as_json)
     if verdicts.broken:
@@ -82,7 +85,7 @@ def check(
 
 
 def print_verdicts(verdicts: Verdicts, console: Console) -> None:
-    """Print every limit as a row, and what is wrong with those that are broken."""
+    """Print every limit as a row, followed by the details of the broken ones."""
     rows = [list(map(plain, row.cells)) for row in verdicts.rows]
     console.print(table(COLUMNS, rows))
     console.print(Text(verdicts.summary, style="bold"))

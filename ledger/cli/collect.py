@@ -1,4 +1,4 @@
-"""The command `collect`: moves journals into a ledger."""
+"""The command `collect`: moves recorded events from journals into a ledger."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +13,13 @@ from ledger.storage.store import Store
 
 
 def collect(
-    path: Annotated[Path, typer.Argument(help="A ledger, or a folder that holds journals.")],
+    path: Annotated[Path, typer.Argument(help="A ledger, or a folder of journals.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The ledger to collect into; the journals stay.")
+        Path | None,
+        typer.Option("--output", "-o", help="The ledger to collect into; journals are then kept."),
     ] = None,
 ) -> None:
-    """Move what processes have recorded from their journals into the ledger.
+    """Move recorded events from the processes' journals into the ledger.
 
     Example: compile-ledger collect startup.db
 
@@ -26,12 +27,12 @@ def collect(
     """
     if path.is_dir():
         if output is None:
-            raise LedgerError(f"{path}: a folder; name the ledger to collect into with -o")
+            raise LedgerError(f"{path}: is a folder; name the ledger to collect into with -o")
         folders = [path, *sorted(path.glob("**/*.journal"))]
     else:
         folders = [journal_folder(path)]
         if not path.exists() and not folders[0].exists():
-            raise LedgerMissing(f"{path}: there is no ledger here, and no journals that wait for one")
+            raise LedgerMissing(f"{path}: there is no ledger here, and no journals waiting for one")
     store = Store.open(output or path)
     total = collector.Collected()
     try:
@@ -43,8 +44,8 @@ def collect(
     finally:
         store.close()
     if total.is_waiting:
-        typer.echo("another process is collecting already")
+        typer.echo("another process is already collecting; some journals may still be waiting")
     typer.echo(
-        f"{total.events} new events, {total.duplicates} known ones, {total.rejected} rejected lines; "
+        f"{total.events} new events, {total.duplicates} already in the ledger, {total.rejected} rejected; "
         f"{total.removed} journals finished, {total.left} left"
     )

@@ -1,4 +1,4 @@
-"""The command `diff`: what takes longer, or less, in one set of sessions than in another."""
+"""The command `diff`: shows which stages are slower or faster in one set of sessions than in another."""
 
 import json
 from collections import defaultdict
@@ -39,22 +39,22 @@ _WORTH: Final = f"at least {int(100 * MIN_RATIO)} % and {_MS}"
 
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A label, a session's id, FILE, or FILE:NAME.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="What is compared with it, named likewise.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="What to compare with A; same forms.")],
     ledger: Annotated[
-        Path, typer.Option("--ledger", "-l", metavar="FILE", help="Where labels and ids are looked up.")
+        Path, typer.Option("--ledger", "-l", metavar="FILE", help="The ledger to look labels and ids up in.")
     ] = Path("startup.db"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
-    """Say what is slower, faster, new or gone in B, and what was loaded there instead of compiled.
+    """Show what is slower, faster, new or gone in B, and what was loaded there instead of compiled.
 
     Example: compile-ledger diff before after --ledger startup.db
 
-    A label stands for all its sessions, FILE for its newest one. Of several sessions the medians are shown.
-    A difference is called real only where it is at least 5 % and 50 ms, and a permutation test of the
-    ranks of the faster half of each side finds it at p <= 0.05 after Holm's correction for the number of
-    rows. Record the sessions of A and B in turns: what else the machine does is then the same for both.
+    A label stands for all its sessions, FILE for its newest one. With several sessions, medians are shown.
+    A difference counts as real only if it is at least 5 % and 50 ms, and a permutation test on the ranks of
+    each side's faster half gives p <= 0.05 after Holm's correction for the number of rows. Record the
+    sessions of A and B alternately, so that other load on the machine affects both alike.
     """
-    of_a, of_b = sides(a, b, ledger, opened_one=print_warning)
+    of_a, of_b = sides(a, b, ledger, on_open=print_warning)
     comparison = compare(of_a.timelines, of_b.timelines)
     if as_json:
         typer.echo(json.dumps(_as_json(of_a, of_b, comparison), indent=2))
@@ -63,7 +63,7 @@ def diff(
 
 
 def print_comparison(a: Side, b: Side, comparison: Comparison, console: Console) -> None:
-    """Print as text what is different between two sides: first the answer, then what it rests on."""
+    """Print the differences between two sides as text: first the answer, then the evidence."""
     _print_line(answer(comparison, a.name, b.name), console, style="bold")
     for line in (*_other_ways(a, b), *_other_keys(a, b), *_other_versions(a, b)):
         _print_line(line, console)
@@ -76,20 +76,20 @@ def print_comparison(a: Side, b: Side, comparison: Comparison, console: Console)
 
 
 def _print_line(line: str, console: Console, style: str = "") -> None:
-    # At a terminal's edge between words; what is read by a program is a line.
+    # A terminal wraps between words; a program that reads the output gets one line.
     console.print(Text(line, style=style), soft_wrap=not console.is_terminal)
 
 
 def answer(comparison: Comparison, a: str, b: str) -> str:
-    """Return in one sentence what is different in `b`, as far as can be told."""
+    """Return in one sentence how `b` differs, as far as the data shows."""
     is_tested = comparison.needed is None
     found = [row for row in comparison.roles if row.difference.is_real is (True if is_tested else None)]
     if not found:
-        beyond = "that stands out of the spread" if is_tested and comparison.tests else f"by {_WORTH}"
-        return f"Nothing differs between A ({a}) and B ({b}) {beyond}"
+        criterion = "beyond the spread" if is_tested and comparison.tests else f"by {_WORTH}"
+        return f"Nothing differs between A ({a}) and B ({b}) {criterion}"
     slower = [row for row in found if row.difference.ns > 0]
     faster = [row for row in found if row.difference.ns < 0]
-    doubt = "" if is_tested else ", as far as so few sessions can tell"
+    doubt = "" if is_tested else ", though so few sessions can't rule out chance"
     if slower and faster:
         return f"B ({b}) is slower than A ({a}){doubt}: {_listed(slower)}; and faster: {_listed(faster)}"
     return f"B ({b}) is {'slower' if slower else 'faster'} than A ({a}){doubt}: {_listed(found)}"
@@ -108,7 +108,7 @@ def _name(row: RoleDifference) -> str:
 
 
 def _other_ways(a: Side, b: Side) -> Iterator[str]:
-    """Yield what one side loaded and the other compiled: a line for all parts that went the same two ways."""
+    """Yield what one side loaded and the other compiled: one line per pair of origins."""
     parts: defaultdict[tuple[str, str], list[Part]] = defaultdict(list)
     for other in other_ways(a.origins, b.origins):
         parts[_ways(other.a), _ways(other.b)].append(other.part)
@@ -165,24 +165,24 @@ def _about(letter: str, side: Side) -> Iterator[str]:
 def _how_tested(comparison: Comparison) -> str:
     tests = comparison.tests
     if not tests:
-        return f"Not tested: no row differs by {_MS} between any two sessions."
+        return f"Not tested: no two sessions differ by {_MS} in any row."
     rows = "the only row" if tests == 1 else f"the {tests} {'largest ' if tests == MAX_TESTED else ''}rows"
     if comparison.needed is not None:
         return (
-            f"Not tested: so few sessions can't tell a difference from the spread. It takes "
-            f"{comparison.needed} on each side, for {rows} that may differ by {_MS}."
+            f"Not tested: too few sessions to tell a difference from the spread. It takes "
+            f"{comparison.needed} on each side to test {rows} that may differ by {_MS}."
         )
     return (
-        f"Tested: {rows} that may differ by {_MS}, and the stages in those that really do. Real is what is "
-        f"{_WORTH}, with p <= {ALPHA:g} in a permutation test of the faster halves' ranks, "
-        f"corrected by Holm."
+        f"Tested: {rows} that may differ by {_MS}, and the stages within those that do. Real means "
+        f"{_WORTH}, with p <= {ALPHA:g} in a permutation test on the faster halves' ranks "
+        f"after Holm's correction."
     )
 
 
 def _print_roles(comparison: Comparison, console: Console) -> None:
     rows = comparison.roles
     if not rows:
-        _print_line("No interval was recorded.", console)
+        _print_line("No intervals were recorded.", console)
         return
     names = [[row.role or NO_ROLE, row.activity] for row in rows]
     differences = [row.difference for row in rows]
@@ -200,10 +200,10 @@ def _print_stages(comparison: Comparison, console: Console) -> None:
         columns = ["stage"]
         names = [[f"{row.stage} of {row.component or row.role or 'the whole process'}"] for row in shown]
     differences = [row.difference for row in shown]
-    title = "Stages that differ, in seconds; one may lie within another"
+    title = "Stages that differ, in seconds (one may be part of another)"
     _print_table(columns, names, differences, comparison, title, console)
     if len(rows) > len(shown):
-        _print_line(f"and {len(rows) - len(shown)} more: --json has all", console)
+        _print_line(f"and {len(rows) - len(shown)} more; --json prints all of them", console)
 
 
 def _print_table(
@@ -236,8 +236,8 @@ def _print_table(
 def _median(side: Times) -> str:
     if not side.seen:
         return ""
-    seen = f" ({side.seen} of {side.sessions})" if side.seen < side.sessions else ""
-    return seconds(side.median_ns) + seen
+    present_in = f" ({side.seen} of {side.sessions})" if side.seen < side.sessions else ""
+    return seconds(side.median_ns) + present_in
 
 
 def _range(side: Times) -> str:

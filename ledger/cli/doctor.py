@@ -1,4 +1,4 @@
-"""The command `doctor`: says what would be recorded in this environment."""
+"""The command `doctor`: checks what would be recorded in this environment."""
 
 import typer
 from rich.console import Console
@@ -10,13 +10,13 @@ FAILED_CHECK = 1
 
 
 def doctor() -> None:
-    """Say what would be recorded in this environment, and what not. Exit code 1 where something is bad.
+    """Check what would be recorded in this environment. Exits with code 1 if a check fails.
 
     Example: compile-ledger doctor
     """
     with Console(stderr=True).status("examining"):
         checks = examination.examine()
     rows = [["ok" if check.is_good else "BAD", check.name, check.found] for check in checks]
-    printer().print(table(["", "what", "found"], rows))
+    printer().print(table(["", "check", "found"], rows))
     if not all(check.is_good for check in checks):
         raise typer.Exit(FAILED_CHECK)

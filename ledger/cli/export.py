@@ -1,4 +1,4 @@
-"""The command `export`: sessions in other forms, for other programs and other people."""
+"""The command `export`: writes sessions in formats that other programs read."""
 
 import os
 import sys
@@ -21,26 +21,31 @@ from ledger.storage.ledger import Ledger
 def export(
     file: Annotated[Path, typer.Argument(help="The ledger.")],
     session: Annotated[
-        str | None, typer.Option("--session", "-s", help="A session's id, its beginning, or a label.")
+        str | None, typer.Option("--session", "-s", help="A session id or a prefix of one, or a label.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", "-a", help="All sessions, not only the newest.")] = False,
-    form: Annotated[
+    every: Annotated[
+        bool, typer.Option("--all", "-a", help="Export all sessions, not only the newest.")
+    ] = False,
+    output_format: Annotated[
         str,
         typer.Option(
             "--format",
             "-f",
-            metavar="FORM",
-            help="jsonl: lines that `import` takes back. perfetto, chrome: a trace for ui.perfetto.dev. "
-            "datasette: what makes `datasette FILE` speak.",
+            metavar="FORMAT",
+            help="jsonl: text that `import` reads back. perfetto, chrome: a trace for ui.perfetto.dev. "
+            "datasette: metadata for browsing the ledger with Datasette.",
         ),
     ] = "jsonl",
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write; - is standard output.")
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="The file to write; - means standard output."),
     ] = STANDARD_OUTPUT,
-    redact: Annotated[bool, typer.Option("--redact", help="Blot out hosts, user names and paths.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Replace hosts, user names and paths by placeholders.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write a session to a file in a form that other programs read.
+    """Write a session in a format that other programs read.
 
     Example: compile-ledger export startup.db --redact -o startup.jsonl
 
@@ -48,25 +53,25 @@ def export(
     """
     if every and session is not None:
         raise LedgerError("--session and --all were both given; give one of them")
-    exporter = exporters.exporter_of(form)
+    exporter = exporters.exporter_of(output_format)
     if output == STANDARD_OUTPUT and not exporter.is_text and sys.stdout and sys.stdout.isatty():
-        raise LedgerError(f"{form} is nothing that a terminal could show; name a file with -o")
+        raise LedgerError(f"{output_format} is a binary format; name a file with -o")
 
     def refuse(final: Path) -> None:
         if os.path.realpath(file) == str(final):
-            raise LedgerError(f"{output}: the ledger itself; name another file")
+            raise LedgerError(f"{output}: is the ledger itself; name another file")
         if final.exists() and not force:
-            raise LedgerError(f"{output}: is there already; name another file, or write over it with --force")
+            raise LedgerError(f"{output}: already exists; name another file, or overwrite it with --force")
 
     with Ledger.open(file) as ledger:
         print_warning(ledger)
         sessions = ledger.sessions() if every else []
         sessions = sessions or [ledger.session(session)]
-        with replacing(output, refuse) as opened, _events_progress(ledger, sessions) as tell:
-            for piece in tell(exporters.export(ledger, sessions, exporter, redact=redact)):
+        with replacing(output, refuse) as opened, _events_progress(ledger, sessions) as track:
+            for piece in track(exporters.export(ledger, sessions, exporter, redact=redact)):
                 opened.write(piece)
     if redact:
-        note = "hosts, user names and paths are blotted out; read it all the same before you show it"
+        note = "hosts, user names and paths were replaced; review the file before you share it"
         typer.echo(note, err=True)
     if output != STANDARD_OUTPUT:
         typer.echo(f"{output}: open it with {exporter.open_command(file, output)}", err=True)
@@ -80,6 +85,6 @@ def _events_progress(
     total = sum(int(str(row["event_count"])) for row in rows if row["session"] in sessions)
     columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    # To a file it would write an empty line.
+    # If stderr is not a terminal, a progress bar would still write an empty line to it.
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield lambda pieces: progress.track(pieces, total=total)

@@ -1,4 +1,4 @@
-"""The command `import`: sessions as text, and logs and traces that exist already, into a ledger."""
+"""The command `import`: reads exported sessions, logs and traces into a ledger."""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -19,28 +19,30 @@ def import_files(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE …", help="Sessions as text, logs of vLLM's, folders of TORCH_TRACE, in any mixture."
+            metavar="FILE …", help="Exported sessions (jsonl), vLLM logs and TORCH_TRACE folders, in any mix."
         ),
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="LEDGER", help="The ledger to import into; it may exist."),
+        typer.Option(
+            "--output", "-o", metavar="LEDGER", help="The ledger to import into; created if missing."
+        ),
     ] = Path("startup.db"),
     unchecked: Annotated[
         bool,
         typer.Option(
             "--unchecked",
-            help="Take sessions as text as they are: cut, edited by hand, a journal's copy.",
+            help="Accept exported sessions that were cut or edited, and copies of journals.",
         ),
     ] = False,
 ) -> None:
-    """Read what was written elsewhere into a ledger; the same file twice changes nothing.
+    """Import sessions, logs or traces into a ledger. Importing a file twice changes nothing.
 
     Example: compile-ledger import vllm.log -o startup.db
 
     Example: compile-ledger import startup.jsonl -o startup.db
     """
-    # All of them are looked at before anything is written.
+    # All files are recognised and checked before anything is written.
     chosen = [(file, importers.importer_of(file, is_checked=not unchecked)) for file in files]
     for file, importer in chosen:
         if isinstance(importer, importers.LinesImporter):
@@ -51,20 +53,20 @@ def import_files(
         for file, importer in chosen:
             with reading(file.name or str(file), importer.size(file)) as progress:
                 done = importers.import_into(store, file, importer, progress)
-            typer.echo(_told(file, done))
+            typer.echo(_summary(file, done))
         with Console(stderr=True).status("reducing") as status:
             projections.bring_up_to_date(store, lambda session: status.update(Text(f"reducing {session}")))
     finally:
         store.close()
 
 
-def _told(file: Path, done: importers.Imported) -> str:
-    parts = [f"{done.events} new events", f"{done.known} known ones"]
+def _summary(file: Path, done: importers.Imported) -> str:
+    parts = [f"{done.events} new events", f"{done.known} already in the ledger"]
     if done.conflicting:
-        parts.append(f"{done.conflicting} left out, which another version read otherwise: take a new ledger")
-    parts.append(
-        f"{done.unread} lines that could not be read" + (": see rejected_lines" if done.unread else "")
-    )
+        parts.append(
+            f"{done.conflicting} left out (another version read them differently: import into a new ledger)"
+        )
+    parts.append(f"{done.unread} unreadable lines" + (" (see rejected_lines)" if done.unread else ""))
     sessions = ", ".join(done.sessions) or "no session"
     if len(done.sessions) > _SESSIONS_SHOWN:
         sessions = f"{len(done.sessions)} sessions, {done.sessions[0]} to {done.sessions[-1]}"

@@ -1,4 +1,4 @@
-"""The command `migrate`: brings a ledger to this version's schema."""
+"""The command `migrate`: upgrades a ledger to this version's schema."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from ledger.storage.store import Store
 
 
 def migrate(file: Annotated[Path, typer.Argument(help="The ledger.")]) -> None:
-    """Bring an older ledger to this version's schema. Everything that opens a ledger does so by itself.
+    """Upgrade a ledger to this version's schema. Every command that opens a ledger does this by itself.
 
     Example: compile-ledger migrate startup.db
     """

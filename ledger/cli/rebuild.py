@@ -1,4 +1,4 @@
-"""The command `rebuild`: derives all projections anew."""
+"""The command `rebuild`: derives all projections again."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ledger.formatting import counted
 from ledger.storage import projections
 from ledger.storage.store import Store
 
 
 def rebuild(file: Annotated[Path, typer.Argument(help="The ledger.")]) -> None:
-    """Throw away all that is derived from the events, and derive it anew.
+    """Discard everything that is derived from the events, and derive it again.
 
     Example: compile-ledger rebuild startup.db
     """
@@ -22,4 +23,4 @@ def rebuild(file: Annotated[Path, typer.Argument(help="The ledger.")]) -> None:
             sessions = projections.rebuild(store, lambda session: status.update(f"reducing {session}"))
     finally:
         store.close()
-    typer.echo(f"{len(sessions)} sessions derived anew")
+    typer.echo(f"{counted(len(sessions), 'session')} rebuilt")

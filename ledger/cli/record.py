@@ -46,10 +46,10 @@ _SI_KERNEL: Final = 0x80
 """The `si_code` of a signal from a terminal: it goes to the whole foreground group, so to the command too."""
 _TICK_S: Final = 0.25
 _COLLECT_EVERY_S: Final = 0.25
-_COLLECT_AGAIN_S: Final = 2.0  # after the ledger has refused
+_COLLECT_AGAIN_S: Final = 2.0  # after an error
 _PROJECT_EVERY_S: Final = 2.0
 _PROJECT_REST: Final = 10
-"""So many times as long as projections took, they are left alone: they take a tenth of one core at most."""
+"""Pause between projections, in multiples of their run time: they take a tenth of one core at most."""
 _LOCK_WAIT_MS: Final = 1_000
 _LAST_LOCK_WAIT_MS: Final = 10_000
 _PROBE_ATTEMPTS: Final = 5
@@ -59,7 +59,7 @@ _MAX_TROUBLES: Final = 10
 
 
 class Recorded(NamedTuple):
-    """What became of a command."""
+    """How a recorded command ended."""
 
     session: str
     exit_code: int
@@ -68,29 +68,28 @@ class Recorded(NamedTuple):
     still_running: int
     """Processes of the session that outlive the command; the next to read the ledger collects them."""
     has_events: bool
-    """Whether any process but this one recorded anything, or that is not known."""
+    """Whether any process but this one recorded anything; also True if that is unknown."""
 
 
 def record(
     command: Annotated[
-        list[str], typer.Argument(metavar="COMMAND", help="The command, with its arguments; after a --.")
+        list[str], typer.Argument(metavar="COMMAND", help="The command and its arguments, after --.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The ledger to record into; it may exist.")
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="The ledger to record into; created if missing."),
     ] = Path("startup.db"),
     label: Annotated[
-        str | None, typer.Option("--label", "-l", help="A name for the session, to find it by.")
+        str | None, typer.Option("--label", "-l", help="A name by which to find the session.")
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No live view and no report; the command has the terminal.")
-    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view and no report.")] = False,
 ) -> None:
-    """Run a command with recording on in all its processes, show its stages live, and print the report.
+    """Run a command with recording on in all its processes, and print a report.
 
     Example: compile-ledger record -o startup.db --label cold -- vllm serve Qwen/Qwen2.5-VL-3B-Instruct
 
-    The report goes to stderr; the exit code is the command's, or 128 + n where signal n ended it. 127: there
-    is no such command; 126: it can't be executed; 125: FILE takes no recording, and nothing was started.
+    The live view and the report go to stderr. The exit code is the command's, or 128 + n if signal n ended
+    it. 127: command not found; 126: it can't be executed; 125: FILE can't be recorded into, nothing started.
     """
     try:
         recorded = run_recorded(command, output, label, live=not quiet)
@@ -114,10 +113,10 @@ def run_recorded(
 ) -> Recorded:
     """Run a command as a new session of a ledger, and return once all that it recorded is in there.
 
-    `live` asks for the live view, which there is where stderr is a terminal. `environment` is added to the
-    command's. To be called from the main thread, with no other thread beside it: it takes this process's
-    signals and passes them on for as long as the command runs. Raises LedgerError, with nothing started,
-    where nothing can be recorded into the ledger.
+    `live` asks for the live view, shown only if stderr is a terminal. `environment` is added to the
+    command's. To be called from the main thread, with no other thread beside it: it forwards this
+    process's signals for as long as the command runs. Raises LedgerError, with nothing started, if the
+    ledger can't be recorded into.
     """
     ledger = ledger.absolute()
     keep_standard_descriptors()
@@ -144,7 +143,7 @@ def _run(
                 env={**environment_for(settings), **environment},
                 stdout=screen and screen.stdout,
                 stderr=screen and screen.stderr,
-                # What we were given open is the command's: a shell's <(…), a supervisor's sockets.
+                # Inherited descriptors belong to the command: a shell's <(…), a supervisor's sockets.
                 close_fds=False,
                 preexec_fn=restore_signals,
             )
@@ -169,7 +168,7 @@ def _run(
 
 
 def _exit_code(child: subprocess.Popen[bytes], screen: Screen | None) -> int:
-    """Pass signals on to the command until it has ended; return its exit code, as a shell says it."""
+    """Pass signals on to the command until it has ended; return its exit code, as a shell reports it."""
     while (code := child.poll()) is None:
         info = signal.sigtimedwait(_TAKEN, _TICK_S)
         if info is None or info.si_signo == signal.SIGCHLD:
@@ -177,7 +176,7 @@ def _exit_code(child: subprocess.Popen[bytes], screen: Screen | None) -> int:
         if info.si_signo == signal.SIGWINCH:
             if screen is None:
                 continue
-            # The command got the signal too, and may have asked for the size before it was the new one.
+            # The command got the signal too, and may have read the size before it changed.
             screen.resize()
         elif _has_it_already(info, child):
             continue
@@ -190,7 +189,7 @@ def _has_it_already(info: signal.struct_siginfo, child: subprocess.Popen[bytes])
     """Return whether the command got the signal that we got, or sent it."""
     if info.si_code != _SI_KERNEL:
         return info.si_pid == child.pid
-    # A terminal that goes away tells the leader of its session alone.
+    # A terminal that goes away signals only its session leader.
     return info.si_signo != signal.SIGHUP or os.getsid(0) != os.getpid()
 
 
@@ -200,11 +199,11 @@ def _not_started(command: Sequence[str], error: OSError) -> tuple[int, str]:
         return NOT_EXECUTABLE, f"{name}: can't be executed ({error.strerror}); is it a program?"
     if found := shutil.which(name):
         return NOT_FOUND, f"{found}: the interpreter that its first line names does not exist"
-    return NOT_FOUND, f"{name}: there is no such command; name one in the PATH, or a file with its path"
+    return NOT_FOUND, f"{name}: command not found; name one on the PATH, or give a path"
 
 
 def _take_away(screen: Screen) -> None:
-    """Wait until the terminal has taken all output; where it does not, until somebody sends a signal."""
+    """Wait until the terminal has taken all output or, if it is stuck, until somebody sends a signal."""
     screen.finish()
     if screen.is_finished(_PATIENCE_S):
         return
@@ -217,7 +216,7 @@ def _take_away(screen: Screen) -> None:
 def _signals_taken() -> Generator[Callable[[], None]]:
     """Block the signals that are passed on, so that none ends this process before its command.
 
-    Yields what gives a forked child the signals as they were.
+    Yields a function that restores the original signal handling in a forked child.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
     is_child_ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
@@ -232,7 +231,7 @@ def _signals_taken() -> Generator[Callable[[], None]]:
     try:
         yield restore
     finally:
-        # They were meant for the command, which has ended.
+        # Pending signals were meant for the command, which has ended.
         _drop_pending_signals()
         restore()
 
@@ -252,9 +251,9 @@ def _screen(view: LiveView) -> Screen | None:
 
 
 class _Collecting:
-    """Moves journals into the ledger, projects them, and hands new events on.
+    """Collects journals into the ledger, projects them, and passes new events to the live view.
 
-    What goes wrong is reported once and tried again: journals keep everything, and the command feels nothing.
+    An error is reported once, and the step retried: journals keep everything, and the command goes on.
     """
 
     def __init__(self, store: Store, settings: Settings, view: LiveView | None) -> None:
@@ -262,18 +261,18 @@ class _Collecting:
         self._session = settings.session
         self._folder = journal_folder(settings.ledger)
         self._view = view
-        self._seen_id = self._newest_id()
+        self._last_shown_id = self._newest_id()
         self._project_at_s = time.monotonic() + _PROJECT_EVERY_S
         self._troubles: list[str] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="collecting", daemon=True)
 
     def start(self) -> None:
-        """Begin, in a thread."""
+        """Start the thread."""
         self._thread.start()
 
     def finish(self) -> tuple[int, bool]:
-        """Take the rest, say what went wrong; return how many processes still run, and if any had events."""
+        """Collect the rest, report errors; return how many processes still run, and if any had events."""
         try:
             self._stopping.set()
             if self._thread.is_alive():
@@ -285,9 +284,9 @@ class _Collecting:
             [(running, processes)] = self._store.select(count, [self._session])
             return int(str(running)), int(str(processes)) > 1
         except KeyboardInterrupt:
-            self._tell("interrupted: whatever reads the ledger next collects the rest")
-        except Exception as error:  # the exit code is the command's, whatever is wrong with the ledger
-            self._tell(_in_one_line(error))
+            self._report_trouble("interrupted; the next command that reads the ledger collects the rest")
+        except Exception as error:  # an error in the ledger must not change the command's exit code
+            self._report_trouble(_in_one_line(error))
         finally:
             for trouble in self._troubles:
                 _say(trouble)
@@ -300,24 +299,24 @@ class _Collecting:
                 collect(self._store, self._folder, wait_s=0)
                 self._look()
                 self._project()
-                self._tell("")
+                self._report_trouble("")
                 wait_s = _COLLECT_EVERY_S
-            except Exception as error:  # a disk may be full now and not later
-                self._tell(_in_one_line(error))
+            except Exception as error:  # it may pass: a full disk, say
+                self._report_trouble(_in_one_line(error))
                 wait_s = _COLLECT_AGAIN_S
 
     def _look(self) -> None:
         if self._view is None:
             return
         newest = self._newest_id()
-        # The plus keeps SQLite from the index on session, which would read all of it each time.
+        # The plus keeps SQLite off the index on session, through which it would read the whole session.
         rows = self._store.select(
             f"SELECT {', '.join(EventRow._fields)} FROM events "
             "WHERE id > ? AND id <= ? AND +session = ? ORDER BY id",
-            [self._seen_id, newest, self._session],
+            [self._last_shown_id, newest, self._session],
         )
-        self._view.see([EventRow._make(row) for row in rows])
-        self._seen_id = newest
+        self._view.add([EventRow._make(row) for row in rows])
+        self._last_shown_id = newest
 
     def _project(self) -> None:
         begun_s = time.monotonic()
@@ -330,9 +329,9 @@ class _Collecting:
     def _newest_id(self) -> int:
         return int(str(self._store.select("SELECT coalesce(max(id), 0) FROM events")[0][0]))
 
-    def _tell(self, trouble: str) -> None:
+    def _report_trouble(self, trouble: str) -> None:
         if self._view:
-            self._view.tell(trouble)
+            self._view.show_warning(trouble)
         if trouble and trouble not in self._troubles and len(self._troubles) < _MAX_TROUBLES:
             self._troubles.append(trouble)  # stderr is the command's until it ends
 
@@ -342,11 +341,11 @@ def _in_one_line(error: Exception) -> str:
 
 
 def _opened(ledger: Path) -> Store:
-    """Return the ledger, once it is sure that events can be written to it. Raises LedgerError."""
+    """Return the ledger after checking that events can be written to it. Raises LedgerError."""
     store = Store.open(ledger)
     try:
         with store.transaction():
-            # Opening one that is there writes nothing. This changes nothing, but takes what a write takes.
+            # Opening an existing ledger writes nothing. This changes nothing either, but needs write access.
             store.connection.execute("UPDATE versions SET reducer_version = reducer_version")
         _probe(journal_folder(ledger))
         store.connection.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
@@ -366,7 +365,7 @@ def _probe(folder: Path) -> None:
             finally:
                 probe.unlink(missing_ok=True)
         except OSError as error:
-            # A collector may have tidied the folder up just then.
+            # A collector may just have removed the empty folder.
             if not isinstance(error, FileNotFoundError) or attempt == _PROBE_ATTEMPTS - 1:
                 raise LedgerNotWritable(
                     f"{folder}: can't be written ({error.strerror}); choose another place with -o"
@@ -385,16 +384,16 @@ def _report(ledger_file: Path, recorded: Recorded) -> None:
             print_warning(ledger)
             print_report(read_report(ledger, recorded.session), printer(stderr=True))
     except KeyboardInterrupt:
-        _say(f"interrupted: `compile-ledger report {ledger_file}` prints the report")
-    except (Exception, SystemExit) as error:  # rich exits where stderr is a pipe that nobody reads
+        _say(f"interrupted; `compile-ledger report {ledger_file}` prints the report")
+    except (Exception, SystemExit) as error:  # rich exits if stderr is a closed pipe
         _say(f"no report: {error}")
     if recorded.still_running:
         _say(
-            f"{recorded.still_running} of the session's processes still run; what they record is collected "
-            "when the ledger is read next"
+            f"{recorded.still_running} of the session's processes are still running; their events are "
+            "collected when the ledger is next read"
         )
 
 
 def _say(line: str) -> None:
-    with suppress(OSError, SystemExit):  # where nobody can hear it
+    with suppress(OSError, SystemExit):  # stderr may be closed
         Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {line}"))

@@ -1,4 +1,4 @@
-"""The command `replay`: goes through a session again, at its own pace, faster, or step by step."""
+"""The command `replay`: plays a session back, in real time, faster, or step by step."""
 
 import json
 import os
@@ -17,7 +17,7 @@ import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from ledger.cli.console.live_view import Names, Shown, line, open_stages, printable
+from ledger.cli.console.live_view import ProcessNames, StageRow, line, open_stages, printable
 from ledger.cli.console.printing import print_warning, printer, table
 from ledger.errors import LedgerError
 from ledger.events.jsonl import read_events
@@ -33,33 +33,38 @@ _KEY_BYTES: Final = 64
 _CLAIMS_SHOWN: Final = 5
 _PROCESSES_SHOWN: Final = 12
 _TEXT_SHOWN: Final = 60
-_KEYS: Final = "space: play or stop · \N{LEFTWARDS ARROW} \N{RIGHTWARDS ARROW}: an event · "
+_KEYS: Final = "space: play or pause · \N{LEFTWARDS ARROW} \N{RIGHTWARDS ARROW}: one event · "
 _MORE_KEYS: Final = "page up, page down: 100 · m, M: milestone · + -: speed · home, end · q: leave"
 
 
 def replay(
     file: Annotated[Path | None, typer.Argument(help="The ledger.")] = None,
     session: Annotated[
-        str | None, typer.Option("--session", "-s", help="A session's id, its beginning, or a label.")
+        str | None, typer.Option("--session", "-s", help="A session id or a prefix of one, or a label.")
     ] = None,
     speed: Annotated[
-        float, typer.Option("--speed", "-x", min=0.001, help="How many times as fast as it was.")
+        float,
+        typer.Option("--speed", "-x", min=0.001, help="Playback speed; 2 is twice as fast as recorded."),
     ] = 1.0,
     until: Annotated[
         str | None,
         typer.Option(
-            "--until", "-u", metavar="T", help='Only the state then: "12.5 s", a milestone, an event\'s id.'
+            "--until",
+            "-u",
+            metavar="T",
+            help='Print only the state at T: "12.5 s", a milestone, or an event id.',
         ),
     ] = None,
-    step: Annotated[bool, typer.Option("--step", help="Begin stopped, at the first event.")] = False,
+    step: Annotated[bool, typer.Option("--step", help="Start paused, at the first event.")] = False,
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="JSONL", help="A session as text, instead of a ledger.")
+        Path | None,
+        typer.Option("--from", metavar="JSONL", help="Read an exported session instead of a ledger."),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One line for the state after each event, without waiting.")
+        bool, typer.Option("--json", help="Print the state after each event as a JSON line, without waiting.")
     ] = False,
 ) -> None:
-    """Play a session's events again: which stages were open when, and what each role's time was until then.
+    """Play a session back: which stages were open when, and each role's time so far.
 
     Example: compile-ledger replay startup.db --until engine_ready
     """
@@ -97,16 +102,16 @@ def _as_json(event: Event | None, moment: Moment) -> dict[str, object]:
 
 def _chosen(file: Path | None, source: Path | None, session: str | None) -> Replay:
     if (file is None) == (source is None):
-        raise LedgerError("name a ledger, or a session as text with --from: one of the two")
+        raise LedgerError("name either a ledger, or an exported session with --from")
     if source is not None:
-        return _of_text(source, session)
+        return _replay_from_text(source, session)
     assert file is not None
     with Ledger.open(file) as ledger:
         print_warning(ledger)
         return ledger.replay(session)
 
 
-def _of_text(source: Path, session: str | None) -> Replay:
+def _replay_from_text(source: Path, session: str | None) -> Replay:
     rows = [to_row(event) for event in read_events(source)]
     sessions = list(dict.fromkeys(row.session for row in rows))
     named = [one for one in sessions if session is None or one.startswith(session)]
@@ -116,7 +121,7 @@ def _of_text(source: Path, session: str | None) -> Replay:
 
 
 class Player:
-    """Where a replay is, and how fast it goes on."""
+    """Position and speed of a replay."""
 
     def __init__(self, replay: Replay, speed: float, *, is_playing: bool) -> None:
         self.replay: Final = replay
@@ -125,7 +130,7 @@ class Player:
         self.position = min(1, len(replay))
         self._now_ns = replay.at(self.position).at_ns
         self._keys: Final[dict[str, Callable[[], None]]] = {
-            " ": self._play_or_stop,
+            " ": self._play_or_pause,
             "\x1b[C": lambda: self._go(self.position + 1),
             "\x1b[D": lambda: self._go(self.position - 1),
             "\x1b[6~": lambda: self._go(self.position + 100),
@@ -140,11 +145,11 @@ class Player:
 
     @property
     def moment(self) -> Moment:
-        """The session as it is now, which may be between two events."""
+        """The session at the current time, which may be between two events."""
         return Moment(self.replay, self.position, self._now_ns)
 
     def press(self, keys: str) -> bool:
-        """Take what was typed; return whether to go on."""
+        """Handle typed keys; return whether to go on."""
         while keys:
             if keys[0] in "q\x03\x04":
                 return False
@@ -155,7 +160,7 @@ class Player:
         return True
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass, as the one who looks at it has it."""
+        """Advance by `seconds` of the viewer's time."""
         if not self.is_playing:
             return
         self._now_ns += round(seconds * self.speed * 1e9)
@@ -165,7 +170,7 @@ class Player:
             self.is_playing = False
             self._now_ns = self.replay.at(self.position).at_ns
 
-    def _play_or_stop(self) -> None:
+    def _play_or_pause(self) -> None:
         if self.position == len(self.replay) and not self.is_playing:
             self._go(1)
         self.is_playing = not self.is_playing
@@ -185,14 +190,14 @@ class Player:
 
 def _play(player: Player) -> None:
     console = Console()
-    with _keys_as_they_come(), Live(console=console, screen=True, auto_refresh=False) as live:
-        seen_s = time.monotonic()
+    with _unbuffered_keys(), Live(console=console, screen=True, auto_refresh=False) as live:
+        last_s = time.monotonic()
         while True:
             live.update(_playing(player), refresh=True)
             ready, _, _ = select.select([sys.stdin], [], [], _DRAW_EVERY_S if player.is_playing else None)
             now_s = time.monotonic()
-            player.pass_time(now_s - seen_s)
-            seen_s = now_s
+            player.pass_time(now_s - last_s)
+            last_s = now_s
             if ready:
                 keys = os.read(sys.stdin.fileno(), _KEY_BYTES).decode(errors="replace")
                 if not keys or not player.press(keys):
@@ -201,8 +206,8 @@ def _play(player: Player) -> None:
 
 
 @contextmanager
-def _keys_as_they_come() -> Generator[None]:
-    """Have the terminal give keys at once, and show none."""
+def _unbuffered_keys() -> Generator[None]:
+    """Put the terminal into cbreak mode, so that keys arrive at once and are not echoed."""
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     tty.setcbreak(terminal)
@@ -213,16 +218,16 @@ def _keys_as_they_come() -> Generator[None]:
 
 
 def _playing(player: Player) -> Group:
-    state = f"playing, {player.speed:g} times as fast" if player.is_playing else "stopped"
+    state = f"playing at {player.speed:g}x" if player.is_playing else "paused"
     view = shown(player.replay, player.moment)
     return Group(view, line(""), line(state, "bold"), line(_KEYS, "dim"), line(_MORE_KEYS, "dim"))
 
 
 def shown(replay: Replay, moment: Moment) -> Group:
-    """Return a moment as a person reads it."""
+    """Return a moment for display."""
     names = _names(replay)
-    last = _told(replay.event(moment.position), names) if moment.position else "nothing yet"
-    stages = [Shown(stage.process, stage.stage, stage.role, stage.open_ns) for stage in moment.open]
+    last = _event_text(replay.event(moment.position), names) if moment.position else "no event yet"
+    stages = [StageRow(stage.process, stage.stage, stage.role, stage.open_ns) for stage in moment.open]
     totals = [
         [names[total.process].name, printable(total.role or ""), total.activity, seconds(total.total_ns)]
         for total in moment.totals
@@ -242,7 +247,7 @@ def shown(replay: Replay, moment: Moment) -> Group:
         parts.append(line(f"  reached: {', '.join(map(printable, moment.milestones))}"))
     if replay.unplaced:
         unplaced = ", ".join(names[process].name for process in replay.unplaced)
-        parts.append(line(f"  not known when, beside the others: {unplaced}", "yellow"))
+        parts.append(line(f"  clock not aligned with the others: {unplaced}", "yellow"))
     parts += [line(""), open_stages(stages, names, _PROCESSES_SHOWN)]
     if totals:
         parts += [line(""), table(["process", "role", "activity", "seconds so far"], totals)]
@@ -253,14 +258,14 @@ def shown(replay: Replay, moment: Moment) -> Group:
 
 
 @lru_cache(maxsize=1)
-def _names(replay: Replay) -> Names:
-    names = Names()
+def _names(replay: Replay) -> ProcessNames:
+    names = ProcessNames()
     for row in replay.rows:
         names.add(row)
     return names
 
 
-def _told(event: Event, names: Names) -> str:
+def _event_text(event: Event, names: ProcessNames) -> str:
     about = (getattr(event, name, None) for name in ("stage", "name", "what", "text", "outcome"))
     subject = next((_beginning(str(value)) for value in about if value is not None), "")
     return f"{names[event.process].name}: {event.kind} {subject}".rstrip()

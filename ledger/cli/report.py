@@ -1,4 +1,4 @@
-"""The command `report`: where a session's time went, as text, JSON, a page or flame graphs."""
+"""The command `report`: shows where a session's time went, as text, JSON, a page or flame graphs."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -19,21 +19,21 @@ from ledger.storage.ledger import Ledger
 def report(
     file: Annotated[Path, typer.Argument(help="The ledger.")],
     session: Annotated[
-        str | None, typer.Option("--session", "-s", help="A session's id, its beginning, or a label.")
+        str | None, typer.Option("--session", "-s", help="A session id or a prefix of one, or a label.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="OUT", help="Write one self-contained page instead.")
+        Path | None, typer.Option("--html", metavar="OUT", help="Write a self-contained HTML page instead.")
     ] = None,
     flame: Annotated[
         Path | None, typer.Option("--flame", metavar="OUT", help="Write flame graphs for speedscope instead.")
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option("--against", metavar="SESSION", help="Another session, beside it on the page."),
+        typer.Option("--against", metavar="SESSION", help="A second session to show beside it on the page."),
     ] = None,
 ) -> None:
-    """Print what a session's time went into: by default the newest session.
+    """Show where the time of a session went; by default the newest session.
 
     Example: compile-ledger report startup.db --session nightly --html startup.html
 
@@ -41,7 +41,7 @@ def report(
     """
     _check(as_json, html, flame)
     if against is not None and html is None:
-        raise LedgerError("--against is for --html; as text, `compile-ledger diff A B` compares")
+        raise LedgerError("--against needs --html; to compare as text, use `compile-ledger diff A B`")
     with Ledger.open(file) as ledger:
         print_warning(ledger)
         chosen = ledger.session(session)
@@ -56,7 +56,7 @@ def report(
 
 
 def _check(as_json: bool, html: Path | None, flame: Path | None) -> None:
-    """Raise LedgerError where what is to be written can't be written together."""
+    """Raise LedgerError if the output options contradict each other."""
     for option, file in (("--html", html), ("--flame", flame)):
         if as_json and file is not None:
             raise LedgerError(f"--json and {option} were both given; give one of them")
@@ -67,7 +67,7 @@ def _check(as_json: bool, html: Path | None, flame: Path | None) -> None:
 def _write_pictures(
     ledger: Ledger, sessions: Sequence[str], html: Path | None, flame: Path | None
 ) -> Iterator[str]:
-    """Write what is asked for, and yield a sentence about each. The flames are those of the first session."""
+    """Write the requested files, and yield a sentence about each. Flame graphs show the first session."""
     from ledger.cli.console.pictures import write_flame_graphs, write_page
 
     if html is not None:

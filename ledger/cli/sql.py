@@ -1,4 +1,4 @@
-"""The command `sql`: a query, read-only, as a table, JSON or CSV; and the saved queries."""
+"""The command `sql`: runs a read-only query, or a saved one, and prints a table, JSON or CSV."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from ledger.storage.queries import query_title, saved_queries, saved_query
 
 
 class Format(str, Enum):
-    """How rows are printed."""
+    """Output format of the rows."""
 
     TABLE = "table"
     JSON = "json"
@@ -26,11 +26,15 @@ class Format(str, Enum):
 
 def sql(
     file: Annotated[Path, typer.Argument(help="The ledger.")],
-    query: Annotated[str | None, typer.Argument(help="One SELECT; - reads it from standard input.")] = None,
-    name: Annotated[str | None, typer.Option("--query", "-q", help="A saved query, by name.")] = None,
-    form: Annotated[Format, typer.Option("--format", "-f", help="How to print the rows.")] = Format.TABLE,
+    query: Annotated[
+        str | None, typer.Argument(help="One SELECT statement; - reads it from standard input.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--query", "-q", help="The name of a saved query.")] = None,
+    output_format: Annotated[
+        Format, typer.Option("--format", "-f", help="How to print the rows.")
+    ] = Format.TABLE,
 ) -> None:
-    """Run a query on a ledger; without one, list the saved queries.
+    """Run a query on a ledger; without a query, list the saved ones.
 
     Example: compile-ledger sql startup.db "SELECT role, activity, total_s FROM role_totals"
     """
@@ -40,16 +44,16 @@ def sql(
         print_warning(ledger)
         if query is None and name is None:
             rows = [[saved, query_title(text)] for saved, text in saved_queries().items()]
-            printer().print(table(["--query", "answers"], rows))
+            printer().print(table(["--query", "question"], rows))
             return
         text = saved_query(name) if name is not None else query or ""
-        _print(ledger.sql(sys.stdin.read() if text == "-" else text), form)
+        _print(ledger.sql(sys.stdin.read() if text == "-" else text), output_format)
 
 
-def _print(rows: Sequence[dict[str, object]], form: Format) -> None:
-    if form is Format.JSON:
+def _print(rows: Sequence[dict[str, object]], output_format: Format) -> None:
+    if output_format is Format.JSON:
         typer.echo(json.dumps(rows, indent=2))
-    elif form is Format.CSV:
+    elif output_format is Format.CSV:
         writer = csv.writer(sys.stdout)
         if rows:
             writer.writerow(rows[0])

@@ -1,4 +1,4 @@
-"""Why a command recorded nothing, in one line: what its Python lacks, as far as that can be found out."""
+"""Explains in one line why a command recorded nothing: what its Python lacks, if that can be found out."""
 
 import os
 import re
@@ -10,14 +10,14 @@ from typing import Final
 
 from ledger.recording.settings import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
 
-_LOOK_S: Final = 10.0
+_PROBE_TIMEOUT_S: Final = 10.0
 _HEAD_BYTES: Final = 1024
 _PYTHON: Final = re.compile(r"(python|pypy)[0-9.]*")
 _EXEC: Final = re.compile(rb"'''exec' \"?([^\"\n]+?)\"? \"\$0\"")
-"""The second line of a script that pip installs where the path of Python is too long for the first."""
+"""The second line of a script that pip installs if the path of Python is too long for a #! line."""
 _PROBE: Final = """
 import sys
-sys.path = [place for place in sys.path if place]
+sys.path = [folder for folder in sys.path if folder]
 for name in ("ledger", "pydantic", "wrapt"):
     try:
         __import__(name)
@@ -38,22 +38,24 @@ if importlib.util.find_spec("torch") is None:
 
 
 def why_unrecorded(command: Sequence[str]) -> str:
-    """Return a sentence for a command of which no process recorded anything."""
+    """Return a sentence about a command none of whose processes recorded anything."""
     python = python_of(command)
-    lack = _lack_of(python) if python else None
-    if lack:
-        return f"the command recorded nothing: {python} {lack}; `compile-ledger doctor` there tells more"
-    reason = "it used no torch, its Python lacks compile-ledger or what that needs"
-    if lack is not None:
-        reason = f"{python} has what recording takes, so it compiled nothing with torch"
+    missing = _missing_in(python) if python else None
+    if missing:
+        return (
+            f"the command recorded nothing: {python} {missing}; run `compile-ledger doctor` there for details"
+        )
+    reason = "it did not use torch, its Python lacks compile-ledger or one of its dependencies"
+    if missing is not None:
+        reason = f"{python} has everything that recording needs, so torch compiled nothing"
     return (
         f"the command recorded nothing: {reason}, or {FILE_VARIABLE} was not passed on; "
-        "`compile-ledger doctor` in its environment tells more"
+        "run `compile-ledger doctor` in its environment for details"
     )
 
 
 def python_of(command: Sequence[str]) -> str | None:
-    """Return the Python that a command runs: itself, or what the first lines of its script name."""
+    """Return the Python that a command runs: the command itself, or the interpreter its script names."""
     program = shutil.which(command[0])
     if program is None:
         return None
@@ -76,10 +78,10 @@ def python_of(command: Sequence[str]) -> str | None:
     return words[0] if words and _PYTHON.fullmatch(Path(words[0]).name) else None
 
 
-def _lack_of(python: str) -> str | None:
-    """Return what a Python lacks; empty where it lacks nothing, None where that can't be found out."""
-    off = (FILE_VARIABLE, SESSION_VARIABLE, LABEL_VARIABLE)
-    environment = {name: value for name, value in os.environ.items() if name not in off}
+def _missing_in(python: str) -> str | None:
+    """Return what a Python lacks for recording; empty if nothing, None if that can't be found out."""
+    recording_variables = (FILE_VARIABLE, SESSION_VARIABLE, LABEL_VARIABLE)
+    environment = {name: value for name, value in os.environ.items() if name not in recording_variables}
     try:
         done = subprocess.run(
             [python, "-c", _PROBE],
@@ -88,7 +90,7 @@ def _lack_of(python: str) -> str | None:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=_LOOK_S,
+            timeout=_PROBE_TIMEOUT_S,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

@@ -13,7 +13,7 @@ FAILED_CHECK = 1
 
 
 def verify(file: Annotated[Path, typer.Argument(help="The ledger.")]) -> None:
-    """Check pages, triggers, numbering, journals and projections. The exit code is 1 where there is a fault.
+    """Check a ledger's pages, triggers, numbering, journals and projections. Exits with code 1 on a fault.
 
     Example: compile-ledger verify startup.db
     """

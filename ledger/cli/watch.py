@@ -1,4 +1,4 @@
-"""The command `watch`: the live view over a ledger that somebody else fills."""
+"""The command `watch`: shows the live view of a session that another program records."""
 
 import os
 import time
@@ -22,22 +22,22 @@ from ledger.storage.ledger import Ledger, in_memory
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
 
-_LOOK_EVERY_S: Final = 0.25
+_REFRESH_EVERY_S: Final = 0.25
 _COPY_REST: Final = 4
-"""So many times as long as a copy took, none is made: copies take a fifth of one core at most."""
-_TELL_EVERY_S: Final = 5.0
-"""Where nothing can be drawn over."""
-_LINES_OF_A_LOG: Final = 20
+"""Pause between copies, in multiples of the time a copy took: copies take a fifth of one core at most."""
+_PRINT_EVERY_S: Final = 5.0
+"""If stdout is not a terminal, and so can't be redrawn."""
+_LINES_PRINTED: Final = 20
 _ENDS: Final = frozenset({"session_ended", "process_left", "process_lost"})
 
 
 def watch(
-    file: Annotated[Path, typer.Argument(help="The ledger that is being written.")],
+    file: Annotated[Path, typer.Argument(help="The ledger that is being recorded into.")],
     session: Annotated[
-        str | None, typer.Option("--session", "-s", help="A session's id, its beginning, or a label.")
+        str | None, typer.Option("--session", "-s", help="A session id or a prefix of one, or a label.")
     ] = None,
 ) -> None:
-    """Show the stages of a session live while another program records it, until it is over.
+    """Show the open stages of a session while another program records it.
 
     Example: compile-ledger watch startup.db
     """
@@ -49,57 +49,57 @@ def watch(
     try:
         if console.is_terminal:
             with Live(console=console, auto_refresh=False) as live:
-                for _ in _looks(file, chosen, view):
+                for _ in _refreshes(file, chosen, view):
                     live.update(view.render(console.size.height - 1), refresh=True)
         else:
-            told_s = float("-inf")
-            for _ in _looks(file, chosen, view):
-                if time.monotonic() - told_s >= _TELL_EVERY_S:
-                    told_s = time.monotonic()
-                    console.print(view.render(_LINES_OF_A_LOG))
+            printed_s = float("-inf")
+            for _ in _refreshes(file, chosen, view):
+                if time.monotonic() - printed_s >= _PRINT_EVERY_S:
+                    printed_s = time.monotonic()
+                    console.print(view.render(_LINES_PRINTED))
     except KeyboardInterrupt:
         return
     with Ledger.open(file) as ledger:
         [row] = ledger.sql("SELECT outcome FROM sessions WHERE session = ?", [chosen])
-    after = f"Session {chosen}: {row['outcome']}; `compile-ledger report {file}` says more"
-    console.print(Text(after), soft_wrap=True)
+    summary = f"Session {chosen}: {row['outcome']}; for details: compile-ledger report {file}"
+    console.print(Text(summary), soft_wrap=True)
 
 
-def _looks(file: Path, session: str, view: LiveView) -> Iterator[None]:
-    """Look at what is new in a session, again and again, until it is over."""
+def _refreshes(file: Path, session: str, view: LiveView) -> Iterator[None]:
+    """Add a session's new events to the view, again and again, until the session is over."""
     with closing(_Watched(file, session)) as watched:
         while True:
             began_s = time.monotonic()
-            view.see(watched.look())
-            view.tell(watched.trouble)
+            view.add(watched.new_events())
+            view.show_warning(watched.trouble)
             rest_s = _COPY_REST * (time.monotonic() - began_s) if watched.is_copied else 0.0
             yield
             if watched.is_over:
                 return
-            time.sleep(max(_LOOK_EVERY_S, rest_s))
+            time.sleep(max(_REFRESH_EVERY_S, rest_s))
 
 
 class _Watched:
-    """A session that others record. Its ledger stays open from one look to the next.
+    """A session that another program records. Its ledger stays open between refreshes.
 
-    Where that can't be written, each look is at a new copy in memory, and leaves the journals as they are.
+    If the ledger can't be written, each refresh reads a new copy in memory and leaves the journals alone.
     """
 
     def __init__(self, file: Path, session: str) -> None:
         self._file: Final = file
         self._session: Final = session
         self._store: Store | None = None
-        self._place: tuple[int, int] | None = None
+        self._opened_inode: tuple[int, int] | None = None
         self._last_id = 0
-        """Of what the ledger itself held: in each copy, what waits in journals has other ids."""
+        """The last event id read from the ledger itself: those still in journals get new ids in each copy."""
         self._last_seq: dict[str, int] = {}
         self.is_over = False
         self.is_copied = False
         self.trouble = ""
-        """What keeps the journals from being collected."""
+        """Why the journals can't be collected; empty if they can."""
 
-    def look(self) -> list[EventRow]:
-        """Return the events that are new since the last look. Raises LedgerError."""
+    def new_events(self) -> list[EventRow]:
+        """Return the events since the last call. Raises LedgerError."""
         try:
             store = self._opened()
             self.trouble = _collected(store, self._file)
@@ -118,11 +118,11 @@ class _Watched:
             self._store = None
 
     def _opened(self) -> Store:
-        """Return the ledger, opened again where there is another file in its place, or none."""
-        if self._store is None or self._place != _place(self._file):
+        """Return the ledger, reopened if its file was replaced or removed."""
+        if self._store is None or self._opened_inode != _inode(self._file):
             self.close()
             self._store = Store.open(self._file)
-            self._place = _place(self._file)
+            self._opened_inode = _inode(self._file)
             self._last_id = 0
         return self._store
 
@@ -140,7 +140,7 @@ class _Watched:
         return new
 
 
-def _place(file: Path) -> tuple[int, int] | None:
+def _inode(file: Path) -> tuple[int, int] | None:
     try:
         found = os.stat(file)
     except OSError:
@@ -149,7 +149,7 @@ def _place(file: Path) -> tuple[int, int] | None:
 
 
 def _collected(store: Store, file: Path) -> str:
-    """Take what waits in journals, and return what keeps it from that. Raises LedgerNotWritable."""
+    """Collect the journals; return why that failed, or an empty text. Raises LedgerNotWritable."""
     try:
         collect(store, journal_folder(file), wait_s=0)
     except LedgerNotWritable:

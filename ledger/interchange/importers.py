@@ -1,4 +1,4 @@
-"""Imports files into the ledger: sessions as text, and what the installed adapters read."""
+"""Imports files into a ledger: exported sessions, and whatever the installed adapters read."""
 
 import importlib.metadata
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -16,12 +16,12 @@ from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
 
 ENTRY_POINTS: Final = "compile_ledger.importers"
-"""The group in which an adapter names a function without arguments that returns an `Importer`."""
+"""Entry point group. An adapter registers a function without arguments that returns an `Importer`."""
 
 HEAD_BYTES: Final = 1 << 20
-"""How much of a file an importer is shown to recognise it."""
+"""How much of a file an importer gets to recognise it by."""
 
-_EVENTS_AT_ONCE: Final = 2_000
+_BATCH_SIZE: Final = 2_000
 
 _Item = TypeVar("_Item")
 
@@ -41,13 +41,13 @@ class UnreadLine(NamedTuple):
 class Importer(Protocol):
     """Reads one kind of file or folder.
 
-    Session and process ids come from the content alone, so that importing a file twice changes nothing.
-    A file of any size is read in constant memory.
+    Session and process ids must depend on the content alone, so that importing a file twice changes nothing.
+    Files of any size must be read in constant memory.
     """
 
     @property
     def name(self) -> str:
-        """What it reads, as a person would say it: "a log of vLLM's"."""
+        """What it reads, for messages: "a log of vLLM's"."""
         ...
 
     def recognises(self, path: Path, head: bytes) -> bool:
@@ -59,14 +59,14 @@ class Importer(Protocol):
         ...
 
     def read(self, path: Path, progress: Progress) -> Iterator[Event | UnreadLine]:
-        """Yield what is in there: each process's events numbered 0, 1, 2, … in all, in any order."""
+        """Yield events and unreadable lines, in any order; each process's events are numbered 0, 1, 2, …."""
         ...
 
 
 class LinesImporter:
-    """Reads a session as text. Checked, only one that is as it was exported, all of it or nothing.
+    """Reads exported sessions. With `is_checked`, a file must be complete and unchanged, or nothing is read.
 
-    Unchecked, whatever lines are events: those of a journal's copy, of a file that was cut or edited by hand.
+    Otherwise all lines that are events are taken, as in a copy of a journal, or a file cut or edited by hand.
     """
 
     name = "a session as text"
@@ -75,7 +75,7 @@ class LinesImporter:
         self.is_checked: Final = is_checked
 
     def recognises(self, path: Path, head: bytes) -> bool:
-        """Tell whether a file's beginning has a line of ours."""
+        """Whether the beginning of a file contains a line of an exported session."""
         return looks_like_lines(head)
 
     def size(self, path: Path) -> int:
@@ -83,12 +83,12 @@ class LinesImporter:
         return path.stat().st_size
 
     def check(self, path: Path, progress: Progress) -> None:
-        """Read the whole file, so that nothing is begun with one that is not whole. Raises LedgerError."""
+        """Read the whole file to check that it is complete and unchanged. Raises LedgerError."""
         for line in self._lines(path) if self.is_checked else ():
             progress(line.size)
 
     def read(self, path: Path, progress: Progress) -> Iterator[Event | UnreadLine]:
-        """Yield the file's events; unchecked, also what is none. Raises LedgerError."""
+        """Yield the file's events; if unchecked, also the lines that are not events. Raises LedgerError."""
         for line in self._lines(path):
             progress(line.size)
             if isinstance(line.content, EventBase):
@@ -98,9 +98,9 @@ class LinesImporter:
                 yield UnreadLine(line.number, line.content.reason, text)
 
     def conflicts(self, path: Path, rows: Collection[EventRow]) -> Iterator[UnreadLine]:
-        """Yield the lines of events in whose place there are others.
+        """Yield the lines whose events conflict with others in the ledger or earlier in the file.
 
-        Raises ConflictingEvents where it is checked.
+        Raises ConflictingEvents instead if `is_checked`.
         """
         events = {(row.session, row.process, row.seq): from_row(row) for row in rows}
         for line in self._lines(path) if events else ():
@@ -111,8 +111,8 @@ class LinesImporter:
                 reason = f"another event has the key ({session}, {process}, {seq})"
                 if self.is_checked:
                     raise ConflictingEvents(
-                        f"{path}, line {line.number}: {reason}, in the ledger or before in this file; "
-                        "nothing was imported: name another ledger with -o"
+                        f"{path}, line {line.number}: {reason}, in the ledger or earlier in this file; "
+                        "nothing was imported; name another ledger with -o"
                     )
                 yield UnreadLine(line.number, reason, to_line(line.content).decode().rstrip())
 
@@ -121,28 +121,28 @@ class LinesImporter:
 
 
 class Imported(NamedTuple):
-    """What an import did."""
+    """The outcome of an import."""
 
     importer: str
     sessions: tuple[str, ...] = ()
     events: int = 0
     known: int = 0
-    """Events that the ledger had already."""
+    """Events that the ledger already had."""
     conflicting: int = 0
-    """Events in whose place the ledger has others, as an importer of another version made them: left out."""
+    """Events left out because another version of the importer read them differently."""
     unread: int = 0
 
 
 def importers(*, is_checked: bool = True) -> list[Importer]:
-    """Return the importer of our own lines, and those of the installed adapters."""
+    """Return the importer of exported sessions, and those of the installed adapters."""
     adapters = importlib.metadata.entry_points(group=ENTRY_POINTS)
     return [LinesImporter(is_checked=is_checked), *(entry.load()() for entry in adapters)]
 
 
 def importer_of(path: Path, *, is_checked: bool = True) -> Importer:
-    """Return the importer of a path. Raises UnrecognisedFile if there is none, or nothing to read.
+    """Return the importer for a path. Raises UnrecognisedFile if there is none, or nothing to read.
 
-    `is_checked` is of sessions as text: whether one that is not whole is refused.
+    `is_checked`: refuse exported sessions that are incomplete or were changed.
     """
     head = b"" if path.is_dir() else _head(path)
     installed = importers(is_checked=is_checked)
@@ -150,8 +150,8 @@ def importer_of(path: Path, *, is_checked: bool = True) -> Importer:
         if importer.recognises(path, head):
             return importer
     kinds = " nor ".join(importer.name for importer in installed)
-    reason = f"neither {kinds}" if kinds else "no adapter that could read it is installed"
-    # Text that is not UTF-8 mostly has such bytes too.
+    reason = f"neither {kinds}" if kinds else "no installed adapter reads it"
+    # UTF-16 text contains zero bytes too.
     binary = "a binary file, or not in UTF-8: " if b"\0" in head else ""
     raise UnrecognisedFile(f"{path}: {binary}{reason}")
 
@@ -159,7 +159,7 @@ def importer_of(path: Path, *, is_checked: bool = True) -> Importer:
 def _head(path: Path) -> bytes:
     if path.exists() and not path.is_file():
         raise UnrecognisedFile(
-            f"{path}: not a file: what is imported is read twice; write it to a file first"
+            f"{path}: not a regular file; it must be read twice, so save it to a file first"
         )
     try:
         with path.open("rb") as file:
@@ -167,27 +167,27 @@ def _head(path: Path) -> bytes:
     except OSError as error:
         raise UnrecognisedFile(f"{path}: {error.strerror}") from error
     if not head:
-        raise UnrecognisedFile(f"{path}: an empty file: there is nothing to import")
+        raise UnrecognisedFile(f"{path}: an empty file; nothing to import")
     return head
 
 
 def import_into(store: Store, path: Path, importer: Importer, progress: Progress) -> Imported:
-    """Append what a path holds, some thousand events at a time; all of it again changes nothing.
+    """Append the events of a file, a few thousand at a time. Importing it again changes nothing.
 
-    Of a session as text that is checked, all of it or, where something is wrong with it, nothing. Raises
-    LedgerError, ConflictingEvents among them.
+    A checked session is imported in one transaction: all of it or, on an error, nothing. Raises LedgerError,
+    including ConflictingEvents.
     """
     done = Imported(importer.name)
     sessions: dict[str, None] = {}
     anchors: dict[tuple[str, str], Anchor] = {}
     lines = importer if isinstance(importer, LinesImporter) else None
-    is_whole = lines is not None and lines.is_checked
-    with store.transaction() if is_whole else nullcontext():
-        for some in _batches(importer.read(path, progress)):
-            events = [item for item in some if not isinstance(item, UnreadLine)]
-            unread = [item for item in some if isinstance(item, UnreadLine)]
+    is_atomic = lines is not None and lines.is_checked
+    with store.transaction() if is_atomic else nullcontext():
+        for batch in _batches(importer.read(path, progress)):
+            events = [item for item in batch if not isinstance(item, UnreadLine)]
+            unread = [item for item in batch if isinstance(item, UnreadLine)]
             sessions.update(dict.fromkeys(event.session for event in events))
-            with gc_paused(), nullcontext() if is_whole else store.transaction():
+            with gc_paused(), nullcontext() if is_atomic else store.transaction():
                 new, known, conflicting = store.append([_row(event, anchors) for event in events])
                 if lines is not None:
                     unread += lines.conflicts(path, conflicting)
@@ -213,12 +213,12 @@ def _row(event: Event, anchors: dict[tuple[str, str], Anchor]) -> EventRow:
 
 
 def store_of(events: Iterable[Event]) -> Store:
-    """Return an in-memory ledger of events. Raises ConflictingEvents if two of them have one key."""
+    """Return an in-memory store of events. Raises ConflictingEvents if two different ones share a key."""
     store = Store.in_memory()
     anchors: dict[tuple[str, str], Anchor] = {}
     with gc_paused(), store.transaction():
-        for some in _batches(events):
-            if conflicting := store.append([_row(event, anchors) for event in some]).conflicting:
+        for batch in _batches(events):
+            if conflicting := store.append([_row(event, anchors) for event in batch]).conflicting:
                 raise ConflictingEvents(f"another event has the key {conflicting[0][:3]}")
     bring_up_to_date(store)
     return store
@@ -228,7 +228,7 @@ def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
     batch: list[_Item] = []
     for item in items:
         batch.append(item)
-        if len(batch) >= _EVENTS_AT_ONCE:
+        if len(batch) >= _BATCH_SIZE:
             yield batch
             batch = []
     yield batch

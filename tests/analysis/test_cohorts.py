@@ -68,7 +68,7 @@ def write(path: Path, events: list[Event]) -> Path:
 
 def test_diff_and_check_count_the_same_sessions_of_a_label(path: Path) -> None:
     write(path, MIXED)
-    of_a, _ = sides("main", "new", path, opened_one=lambda _: None)
+    of_a, _ = sides("main", "new", path, on_open=lambda _: None)
     with Ledger.open(path) as ledger:
         verdicts = check_budget(ledger, RELATIVE, session="new", baseline="main")
     assert set(of_a.sessions) == set(verdicts.baseline_sessions) == set(COUNT)
@@ -145,7 +145,7 @@ def test_diff_and_check_read_a_name_alike(tmp_path: Path, monkeypatch: pytest.Mo
     write(tmp_path / "12:30.db", [*session("old", "a:b"), *session("newest", "other")])
     write(tmp_path / "startup.db", session("new", "new"))
     for name, found in (("12:30.db:a:b", "old"), ("12:30.db", "newest"), ("12:30.db:old", "old")):
-        of_a, _ = sides(name, "new", HERE, opened_one=lambda _: None)
+        of_a, _ = sides(name, "new", HERE, on_open=lambda _: None)
         with Ledger.open(HERE) as ledger:
             verdicts = check_budget(ledger, RELATIVE, session="new", baseline=name)
         assert of_a.sessions == verdicts.baseline_sessions == (found,)
@@ -157,11 +157,11 @@ def test_what_stands_for_nothing_is_refused_by_both(path: Path) -> None:
     with pytest.raises(
         UnknownSession, match=r"no session 'none'.*; for another ledger write FILE or FILE:NAME"
     ):
-        sides("none", "new", path, opened_one=lambda _: None)
+        sides("none", "new", path, on_open=lambda _: None)
     with (
         Ledger.open(path) as ledger,
-        pytest.raises(UnknownSession, match=r"the baseline: .*FILE or FILE:NAME"),
+        pytest.raises(UnknownSession, match=r"baseline: .*FILE or FILE:NAME"),
     ):
         check_budget(ledger, RELATIVE, baseline="none")
     with pytest.raises(LedgerError, match=r"none: no such file, and no ledger missing\.db"):
-        sides("none", "new", Path("missing.db"), opened_one=lambda _: None)
+        sides("none", "new", Path("missing.db"), on_open=lambda _: None)

@@ -89,7 +89,7 @@ def test_what_is_over_exits_with_1_and_says_where(run: Run, ledger: Path) -> Non
         "in process process (process) of session slow",
         "interval 4: 17.000 s, torch_compile Block",
         "at most 10 % over “main”, beyond its spread: 11.110 s",
-        "the baseline's median is 10.100 s of 3 sessions, from 10.000 s to 10.200 s",
+        "the baseline's median is 10.100 s over 3 sessions, from 10.000 s to 10.200 s",
     ):
         assert text in done.stdout
 
@@ -207,7 +207,7 @@ def test_github_gets_an_annotation_for_each_broken_limit(run: Run, ledger: Path)
         (("nowhere.db", "-b", "budget.toml"), "nowhere.db: there is no ledger here"),
         (("startup.db", "-b", "nowhere.toml"), "nowhere.toml: the budget can't be read"),
         (("startup.db", "-b", "budget.toml", "-s", "none"), "no session 'none'"),
-        (("startup.db", "-b", "budget.toml", "--baseline", "x"), "the baseline: startup.db: no session 'x'"),
+        (("startup.db", "-b", "budget.toml", "--baseline", "x"), "baseline: startup.db: no session 'x'"),
         (("startup.db", "-b", "budget.toml", "--junit", "no/where.xml"), "no/where.xml: can't be written"),
         (("startup.db", "-b", "wrong.toml"), "wrong.toml: [[total]] 1, at_most: 20 is not a duration"),
         (("startup.db", "-b", "relative.toml"), 'write baseline = "LABEL" at the top of the budget'),

@@ -154,7 +154,7 @@ def test_collect_takes_journals_into_the_ledger_or_into_another(run: Run, tmp_pa
     assert "3 new events" in elsewhere.stdout
     assert journal_folder(tmp_path / "live.db").exists()
     assert (
-        "3 new events, 0 known ones, 0 rejected lines; 0 journals finished, 1 left"
+        "3 new events, 0 already in the ledger, 0 rejected lines; 0 journals finished, 1 left"
         in run("collect", "live.db").stdout
     )
     assert "0 new events" in run("collect", "live.db").stdout
@@ -171,7 +171,7 @@ def test_rebuild_derives_the_same_again(run: Run, ledger: Path) -> None:
             ]
 
     before = everything()
-    assert "1 sessions derived anew" in run("rebuild", "startup.db").stdout
+    assert "1 session rebuilt" in run("rebuild", "startup.db").stdout
     assert everything() == before
 
 

@@ -84,7 +84,7 @@ def test_diff_of_a_real_cold_and_a_warm_start_of_vllm_says_what_was_loaded_inste
     text = printed("vllm cold", "vllm warm", "-l", vllm)
     first, second, *_ = text.splitlines()
     assert first.startswith(
-        "B (vllm warm) is faster than A (vllm cold), as far as so few sessions can tell: "
+        "B (vllm warm) is faster than A (vllm cold), though so few sessions can't rule out chance: "
     )
     assert second == (
         "In A compiled, in B loaded: encoder Qwen2_5_VisionBlock, encoder Qwen2_5_VisionPatchEmbed, "
@@ -118,7 +118,7 @@ def test_equal_real_starts_do_not_differ(tmp_path: Path) -> None:
         write(file, [event for start in kept("warm")[offset::2] for event in start])
     first = printed(*(f"{file}:warm" for file in files)).splitlines()[0]
     assert first.startswith("Nothing differs between A (")
-    assert first.endswith(") that stands out of the spread")
+    assert first.endswith(") beyond the spread")
 
 
 def test_diff_as_json_has_every_row_and_the_rule(starts: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_side_is_a_label_an_id_a_file_or_a_name_in_a_file(
     with Ledger.open(vllm) as ledger:
         cold, warm = ledger.sessions()
     for a, b in (("vllm cold", vllm), (cold, f"{vllm}:{warm}"), (f"{vllm}:vllm cold", f"{vllm}:")):
-        of_a, of_b = sides(str(a), str(b), vllm, opened_one=print_warning)
+        of_a, of_b = sides(str(a), str(b), vllm, on_open=print_warning)
         assert (of_a.sessions, of_b.sessions) == ((cold,), (warm,))
     monkeypatch.chdir(vllm.parent)
     assert "A is vllm.db:vllm cold: " in printed("vllm.db:vllm cold", "vllm.db")
@@ -202,7 +202,7 @@ def test_what_can_not_be_compared_is_refused_in_one_line(
 
 def test_what_only_some_sessions_loaded_and_other_keys_are_told(tmp_path: Path) -> None:
     events = [event for name in "123" for event in session(name, name, outcome="completed")]
-    a, b = sides("1", "2", write(tmp_path / "startup.db", events), opened_one=print_warning)
+    a, b = sides("1", "2", write(tmp_path / "startup.db", events), on_open=print_warning)
     block, key = Part("encoder", "Block"), KeyPart("Block", "code_hash")
     variables = [KeyPart(None, f"VLLM_{number:02}") for number in range(12)]
     of_a = Origins({block: "loaded"}, {key: frozenset("x"), **dict.fromkeys(variables, frozenset("x"))})
@@ -221,7 +221,7 @@ def test_what_only_some_sessions_loaded_and_other_keys_are_told(tmp_path: Path) 
 @pytest.mark.parametrize("width", [80, 200])
 def test_no_line_is_wider_than_the_terminal(vllm: Path, starts: Path, width: int) -> None:
     for file, a, b in ((vllm, "vllm cold", "vllm warm"), (starts, "warm", "cold")):
-        of_a, of_b = sides(a, b, file, opened_one=print_warning)
+        of_a, of_b = sides(a, b, file, on_open=print_warning)
         text = io.StringIO()
         console = Console(file=text, width=width, force_terminal=True, color_system=None)
         print_comparison(of_a, of_b, compare(of_a.timelines, of_b.timelines), console)

@@ -120,7 +120,7 @@ def test_what_a_real_program_recorded_goes_out_and_comes_back_as_it_was(run: Run
     back = run("import", "a.jsonl", "-o", "b.db")
     assert (back.returncode, back.stderr) == (0, ""), back
     assert "a.jsonl: a session as text: " in back.stdout
-    assert ", 0 known ones, 0 lines that could not be read" in back.stdout
+    assert ", 0 already in the ledger, 0 unreadable lines" in back.stdout
     verified = run("verify", "b.db")
     assert (verified.returncode, verified.stdout) == (0, "b.db: no fault found\n")
     there, here = everything(tmp_path / "a.db"), everything(tmp_path / "b.db")
@@ -140,7 +140,7 @@ def test_redacted_nothing_of_the_machine_is_left_and_the_report_has_the_same_num
     record(tmp_path, "--", sys.executable, program)
     out = run("export", "a.db", "--redact", "-o", "a.jsonl")
     assert out.stderr.count("\n") == 2
-    assert "read it all the same before you show it" in out.stderr
+    assert "review the file before you share it" in out.stderr
     text = (tmp_path / "a.jsonl").read_text()
     identity = rows(tmp_path / "a.db", "SELECT body FROM events WHERE kind = 'process_joined'")
     joined = parse_event(run("export", "a.db").stdout.splitlines()[1])
@@ -197,7 +197,7 @@ class TestExport:
     def test_what_is_there_is_written_over_only_with_force(self, run: Run, ledger: Path) -> None:
         there = ledger.with_name("session.jsonl")
         there.write_text("mine")
-        assert "write over it with --force" in one_line(run("export", ledger, "-o", "session.jsonl"))
+        assert "overwrite it with --force" in one_line(run("export", ledger, "-o", "session.jsonl"))
         assert there.read_text() == "mine"
         assert run("export", ledger, "-o", "session.jsonl", "--force").returncode == 0
         assert len(list(read_events(there))) == 5
@@ -210,7 +210,7 @@ class TestExport:
         assert len(list(read_events(target))) == 5
 
     def test_where_it_can_not_be_written_is_said_in_one_line(self, run: Run, ledger: Path) -> None:
-        assert "there is no folder" in one_line(run("export", ledger, "-o", "nowhere/session.jsonl"))
+        assert "no such folder" in one_line(run("export", ledger, "-o", "nowhere/session.jsonl"))
         assert "a folder" in one_line(run("export", ledger, "-o", "."))
         assert "the ledger itself" in one_line(run("export", ledger, "-o", ledger, "--force"))
         assert run("export", ledger, "-o", "/dev/null").returncode == 0
@@ -227,13 +227,13 @@ class TestImport:
         first = run("import", exported, "-o", "new.db")
         before = exported.with_name("new.db").read_bytes()
         second = run("import", exported, "-o", "new.db")
-        assert "5 new events, 0 known" in first.stdout
-        assert "0 new events, 5 known" in second.stdout
+        assert "5 new events, 0 already in the ledger" in first.stdout
+        assert "0 new events, 5 already in the ledger" in second.stdout
         assert exported.with_name("new.db").read_bytes() == before
 
     def test_what_the_ledger_has_already_comes_once(self, run: Run, ledger: Path, exported: Path) -> None:
         before = everything(ledger)
-        assert "0 new events, 5 known" in run("import", exported, "-o", ledger).stdout
+        assert "0 new events, 5 already in the ledger" in run("import", exported, "-o", ledger).stdout
         assert everything(ledger) == before
 
     @pytest.mark.parametrize("is_there", [True, False])
@@ -314,7 +314,7 @@ class TestUnchecked:
         assert "--unchecked" in one_line(run("import", "cut.jsonl", "-o", path))
         shown = run("import", "cut.jsonl", "-o", path, "--unchecked")
         assert (
-            "2 new events, 0 known ones, 2 lines that could not be read: see rejected_lines" in shown.stdout
+            "2 new events, 0 already in the ledger, 2 unreadable lines (see rejected_lines)" in shown.stdout
         )
         kept = rows(path, "SELECT file, line, text FROM rejected_lines")
         assert kept == [("cut.jsonl", 2, "garbled"), ("cut.jsonl", 4, lines[2][:-9].decode())]
@@ -324,7 +324,7 @@ class TestUnchecked:
         events = [joined("p"), *milestones("p", [1, 2]), other]
         path.with_name("edited.jsonl").write_bytes(b"".join(map(to_line, events)))
         shown = run("import", "edited.jsonl", "-o", path, "--unchecked")
-        assert "3 new events, 0 known ones, 1 lines that could not be read" in shown.stdout
+        assert "3 new events, 0 already in the ledger, 1 unreadable lines" in shown.stdout
         kept = rows(path, "SELECT line, reason, text FROM rejected_lines")
         assert kept == [(4, "another event has the key (s, p, 1)", to_line(other).decode().rstrip())]
 
@@ -337,7 +337,7 @@ class TestUnchecked:
 
     def test_a_whole_file_is_taken_as_ever(self, run: Run, exported: Path) -> None:
         shown = run("import", exported, "-o", "new.db", "--unchecked")
-        assert "5 new events, 0 known ones, 0 lines" in shown.stdout
+        assert "5 new events, 0 already in the ledger, 0 unreadable lines" in shown.stdout
 
 
 def test_the_time_on_the_wall_of_an_imported_event_is_its_process_s(path: Path) -> None:

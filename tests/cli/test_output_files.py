@@ -123,7 +123,7 @@ def test_a_link_stays_a_link_and_one_to_nowhere_is_said(tmp_path: Path) -> None:
         opened.write(b"after")
     assert (tmp_path / "target").read_bytes() == link.read_bytes() == b"after"
     assert link.is_symlink()
-    with pytest.raises(LedgerError, match=f"nowhere: there is no folder {tmp_path / 'no'}$"):
+    with pytest.raises(LedgerError, match=f"nowhere: no such folder: {tmp_path / 'no'}$"):
         replacing(nowhere, anything).__enter__()
 
 

@@ -433,7 +433,7 @@ recorder.milestone("gone")
                 assert screen.finish() == 0
             finally:
                 os.kill(int(re.findall(rb"child (\d+) here", screen.output)[0]), signal.SIGKILL)
-        assert b"1 of the session's processes still run" in screen.output
+        assert b"1 of the session's processes are still running" in screen.output
 
     def test_that_is_no_terminal_for_the_cursor_gets_no_view(
         self, path: Path, monkeypatch: pytest.MonkeyPatch

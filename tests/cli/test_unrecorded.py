@@ -14,8 +14,9 @@ from tests.support.paths import ROOT
 
 START = "the command recorded nothing: "
 UNKNOWN = (
-    f"{START}it used no torch, its Python lacks compile-ledger or what that needs, or COMPILE_LEDGER was not "
-    "passed on; `compile-ledger doctor` in its environment tells more"
+    f"{START}it did not use torch, its Python lacks compile-ledger or one of its "
+    "dependencies, or COMPILE_LEDGER was not passed on; "
+    "run `compile-ledger doctor` in its environment for details"
 )
 
 
@@ -42,7 +43,9 @@ def test_a_python_without_a_package_that_we_need_is_named_with_the_package(
     path: Path, incomplete: Path
 ) -> None:
     [line] = said(path, str(incomplete), "-c", "print('served')")
-    assert line == (f"{START}{incomplete} can't import pydantic; `compile-ledger doctor` there tells more")
+    assert line == (
+        f"{START}{incomplete} can't import pydantic; run `compile-ledger doctor` there for details"
+    )
 
 
 def test_the_python_of_a_script_is_asked(path: Path, incomplete: Path, tmp_path: Path) -> None:
@@ -66,7 +69,7 @@ def test_a_command_that_is_no_python_is_told_the_usual_reasons(path: Path) -> No
 def test_a_python_that_has_all_is_said_to_have_compiled_nothing(path: Path) -> None:
     [line] = said(path, sys.executable, "-c", "pass")
     assert line.startswith(f"{START}{sys.executable} ")
-    assert "compiled nothing with torch, or COMPILE_LEDGER was not passed on" in line
+    assert "so torch compiled nothing, or COMPILE_LEDGER was not passed on" in line
 
 
 def test_nothing_is_said_of_a_command_that_recorded(path: Path) -> None:

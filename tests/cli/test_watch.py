@@ -6,7 +6,7 @@ import pytest
 
 from ledger import Recorder
 from ledger.cli.console.live_view import LiveView
-from ledger.cli.watch import _looks, _Watched
+from ledger.cli.watch import _refreshes, _Watched
 from ledger.events.models import Event, to_line
 from ledger.recording.journal import journal_folder
 from tests.support.collecting import collect_at, joined, keys, left, milestones, rows
@@ -15,7 +15,7 @@ from tests.support.processes import Spawn, as_nobody, exit_code, needs_root
 
 
 def new(watched: _Watched) -> list[tuple[str, int]]:
-    return [(row.process, row.seq) for row in watched.look()]
+    return [(row.process, row.seq) for row in watched.new_events()]
 
 
 def append(journal: Path, events: list[Event]) -> None:
@@ -63,10 +63,10 @@ def test_a_ledger_in_the_place_of_another_is_opened(tmp_path: Path) -> None:
     with Recorder.open(path) as recorder:
         recorder.milestone("first")
         watched = _Watched(path, str(recorder.session))
-        assert len(watched.look()) == 3
+        assert len(watched.new_events()) == 3
         path.unlink()
         recorder.milestone("second")
-        assert len(watched.look()) == 1
+        assert len(watched.new_events()) == 1
         assert path.exists()
         watched.close()
 
@@ -75,7 +75,7 @@ def test_it_looks_until_the_session_is_over(tmp_path: Path) -> None:
     path = tmp_path / "live.db"
     recorder = Recorder.open(path)
     recorder.milestone("first")
-    looks = _looks(path, str(recorder.session), LiveView())
+    looks = _refreshes(path, str(recorder.session), LiveView())
     next(looks)
     recorder.milestone("second")
     next(looks)

@@ -124,11 +124,11 @@ def test_logs_and_traces_come_into_one_ledger(run: Run, path: Path) -> None:
     assert (shown.returncode, shown.stderr) == (0, "")
     log, ranks, block = shown.stdout.splitlines()
     assert re.fullmatch(
-        rf"{re.escape(str(LOG))}: a log of vLLM's: log-[0-9a-f]{{16}}: \d+ new events, 0 known ones, "
-        "0 lines that could not be read",
+        rf"{re.escape(str(LOG))}: a log of vLLM's: log-[0-9a-f]{{16}}: \d+ new events, "
+        "0 already in the ledger, 0 unreadable lines",
         log,
     )
-    assert "a trace of torch's, or a folder of them: trace-" in ranks
+    assert "a TORCH_TRACE log or folder: trace-" in ranks
     assert "trace-" in block
     with Ledger.open(path) as ledger:
         assert len(ledger.sessions()) == 3
@@ -140,7 +140,7 @@ def test_the_same_files_twice_change_nothing(run: Run, path: Path) -> None:
     before = path.read_bytes()
     second = run(LOG, TRACES / "ranks", "-o", path)
     for one, other in zip(first.stdout.splitlines(), second.stdout.splitlines(), strict=True):
-        assert other == re.sub(r"(\d+) new events, 0 known", r"0 new events, \1 known", one)
+        assert other == re.sub(r"(\d+) new events, 0 already", r"0 new events, \1 already", one)
     assert path.read_bytes() == before
 
 
@@ -154,7 +154,7 @@ def test_many_sessions_are_named_by_the_first_and_the_last(run: Run, tmp_path: P
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "an empty file: there is nothing to import"),
+        (b"", "an empty file; nothing to import"),
         (os.urandom(1_000) + b"\0", "a binary file, or not in UTF-8: neither "),
         (LOG.read_text().encode("utf-16"), "a binary file, or not in UTF-8: neither "),
         (b"hello\n", "neither "),
@@ -171,7 +171,7 @@ def test_what_nobody_reads_is_said_in_one_line_and_nothing_is_written(
     assert f"x.log: {said}" in shown.stderr
     if "neither" in said:
         assert "a log of vLLM's" in shown.stderr
-        assert "a trace of torch's" in shown.stderr
+        assert "a TORCH_TRACE log or folder" in shown.stderr
     assert not path.exists()
 
 
@@ -201,7 +201,7 @@ def test_a_broken_encoding_and_a_line_of_10_mb_cost_nothing_else(
         broken[:5_000] + b"\n\xff\xc3(" + b" took 5 s" * 1_100_000 + broken[5_000:]
     )
     shown = run("x.log", "-o", path)
-    assert f"{events[0]}, 0 known ones, 1 lines that could not be read: see rejected_lines" in shown.stdout
+    assert f"{events[0]}, 0 already in the ledger, 1 unreadable lines (see rejected_lines)" in shown.stdout
     with Ledger.open(path) as ledger:
         [row] = ledger.sql("SELECT file, reason FROM rejected_lines")
         assert row == {"file": "x.log", "reason": "a line of more than 65,536 bytes: not read"}

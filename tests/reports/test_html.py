@@ -516,7 +516,7 @@ def test_what_a_link_points_to_is_written(ledger_file: Path, tmp_path: Path) -> 
     ("arguments", "message"),
     [
         (["--html", "{folder}"], "a folder; name the file"),
-        (["--html", "{folder}/none/x.html"], "there is no folder"),
+        (["--html", "{folder}/none/x.html"], "no such folder"),
         (["--html", "{folder}/startup.db"], "a ledger, or another database"),
         (["--html", "x.html", "--json"], "--json and --html were both given"),
         (["--against", "demo warm"], "--against is for --html"),

@@ -388,7 +388,7 @@ class TestReport:
             (["--flame", "x.json", "--json"], "--json and --flame were both given"),
             (["--flame", "x.json", "--html", "./x.json"], "--html and --flame both name"),
             (["--flame", "."], "a folder; name the file"),
-            (["--flame", "none/x.json"], "there is no folder"),
+            (["--flame", "none/x.json"], "no such folder"),
             (["--flame", "startup.db"], "a ledger, or another database"),
             (["--flame", "x.json", "--session", "nothing"], "no session 'nothing'"),
             (["--flame", "x.json", "--against", "demo cold"], "--against is for --html"),

@@ -240,7 +240,7 @@ class TestCommand:
     def test_plays_in_a_terminal_and_takes_keys(self, ledger: Path) -> None:
         with terminal(command("replay", str(ledger), "--step")) as screen:
             screen.wait_for("event 1 of ")
-            screen.wait_for("stopped")
+            screen.wait_for("paused")
             screen.type("m")
             screen.wait_for("reached: engine_ready")
             screen.type("q")

@@ -1,1 +1,1 @@
-"""What commands draw on the terminal, and how they write files."""
+"""Terminal output and file writing of the commands."""

@@ -1,4 +1,4 @@
-"""Shows what happens now as a table: the live view of a session, by its events so far."""
+"""The live view: a table of a session's open stages, from its events so far."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,78 +15,78 @@ from ledger.timeline.incremental import Group, IncrementalReducer, RunningTotals
 
 ROWS_SHOWN: Final = 12
 LINES_AROUND: Final = 3
-"""The names of the columns above the processes; below them how many are not shown, and the totals."""
+"""The table header above the processes; below them the count of hidden ones, and the totals."""
 _S_PER_MINUTE: Final = 60
 _ELSEWHERE: Final = "other clock"
 _INTO: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 _UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
 
 
-class Shown(NamedTuple):
-    """An open stage, as it is shown."""
+class StageRow(NamedTuple):
+    """An open stage as a row of the table."""
 
     process: str
     stage: str
     role: str | None
     open_ns: int | None
-    """None where its clock is another one."""
+    """None if its process has another clock."""
 
 
-class _Who(NamedTuple):
-    """One process: its name, and the clock that its times are on."""
+class _ProcessName(NamedTuple):
+    """A process's display name, and what its row needs besides."""
 
     name: str
     rank: int = -1
     is_our_clock: bool = True
 
 
-class Names:
-    """What the processes of a session are called, by the events so far."""
+class ProcessNames:
+    """Display names of a session's processes, from its events so far."""
 
     def __init__(self, here: ClockDomain | None = None) -> None:
         self._here = here
-        self._known: dict[str, _Who] = {}
+        self._by_process: dict[str, _ProcessName] = {}
 
     def add(self, row: EventRow) -> None:
-        """Take an event."""
+        """Add an event."""
         if row.kind != "process_joined":
             return
         body = body_of(row)
         name = printable(str(body.get("name")))
         rank = body.get("rank")
         domain = ClockDomain(*(body.get(part) for part in ClockDomain._fields))
-        self._known[row.process] = _Who(
+        self._by_process[row.process] = _ProcessName(
             name if rank is None else f"{name} (rank {rank})",
             -1 if rank is None else int(rank),
             self._here is None or domain == self._here,
         )
 
-    def __getitem__(self, process: str) -> _Who:
-        return self._known.get(process) or _Who(printable(process))
+    def __getitem__(self, process: str) -> _ProcessName:
+        return self._by_process.get(process) or _ProcessName(printable(process))
 
 
 class LiveState:
-    """One session's state by the events so far.
+    """One session's state, from its events so far.
 
-    `here` is the domain of the clock whose time `render` is given: how long a stage of a process in another
-    one has been open is unknown. Where it is left out, every process is taken to be in it.
+    `here` is the domain of the clock whose times `render` gets. How long a stage has been open is unknown
+    for processes in another domain. Without `here`, all processes count as being in the same one.
     """
 
     def __init__(self, here: ClockDomain | None = None) -> None:
-        self._names = Names(here)
-        self._folding = IncrementalReducer()
+        self._names = ProcessNames(here)
+        self._reducer = IncrementalReducer()
         self._state = RunningTotals()
 
     def add(self, row: EventRow) -> None:
-        """Take one event. Those of one process come in their order; several processes may be mixed."""
+        """Add one event. Each process's events must come in order; several processes may be interleaved."""
         self._names.add(row)
-        for change in self._folding.take(row):
+        for change in self._reducer.take(row):
             self._state.apply(change)
 
     def render(self, now_ns: int, rows: int = ROWS_SHOWN) -> Table:
-        """Return the table at a moment of the monotonic clock, with `rows` processes at most.
+        """Return the table at a time of the monotonic clock, with at most `rows` processes.
 
-        It is LINES_AROUND lines higher than that, and none of its lines is ever wrapped.
+        It has up to LINES_AROUND more lines, and lines are never wrapped.
         """
         table = Table.grid()
         table.add_row(open_stages(self._open(now_ns), self._names, rows))
@@ -94,9 +94,9 @@ class LiveState:
             table.add_row(line(totals))
         return table
 
-    def _open(self, now_ns: int) -> list[Shown]:
+    def _open(self, now_ns: int) -> list[StageRow]:
         return [
-            Shown(
+            StageRow(
                 begun.process,
                 begun.start.stage,
                 begun.role,
@@ -107,40 +107,40 @@ class LiveState:
 
 
 class LiveView:
-    """The live view of the session whose events it is given, on this host; for several threads."""
+    """The live view of one session on this host. Thread-safe."""
 
     def __init__(self) -> None:
         me = this_process()
         self._state = LiveState(ClockDomain(me.host, me.boot_id, me.time_namespace))
-        self._trouble = ""
+        self._warning = ""
         self._lock = threading.Lock()
 
-    def see(self, rows: Sequence[EventRow]) -> None:
-        """Take events."""
+    def add(self, rows: Sequence[EventRow]) -> None:
+        """Add events."""
         with self._lock:
             for row in rows:
                 self._state.add(row)
 
-    def tell(self, trouble: str) -> None:
-        """Show a line below the table, until there is another; none takes it away."""
+    def show_warning(self, warning: str) -> None:
+        """Show a line below the table until the next call; an empty text removes it."""
         with self._lock:
-            self._trouble = trouble
+            self._warning = warning
 
     def render(self, lines: int) -> Table:
-        """Return the view as it is now, in `lines` lines at most."""
+        """Return the view as of now, in at most `lines` lines."""
         with self._lock:
-            around = LINES_AROUND + bool(self._trouble)
+            around = LINES_AROUND + bool(self._warning)
             if lines <= around:
                 return Table.grid()
             table = self._state.render(monotonic_ns(), min(ROWS_SHOWN, lines - around))
-            if self._trouble:
-                table.add_row(line(self._trouble, "yellow"))
+            if self._warning:
+                table.add_row(line(self._warning, "yellow"))
             return table
 
 
-def open_stages(stages: Iterable[Shown], names: Names, rows: int) -> Table:
-    """Return a table of open stages, which come in the order in which they began: a line a process."""
-    of_process: dict[str, list[Shown]] = {}
+def open_stages(stages: Iterable[StageRow], names: ProcessNames, rows: int) -> Table:
+    """Return a table with one line per process. `stages` come in the order in which they began."""
+    of_process: dict[str, list[StageRow]] = {}
     for stage in stages:
         of_process.setdefault(stage.process, []).append(stage)
     busy = sorted(of_process, key=lambda process: names[process].rank)
@@ -169,7 +169,7 @@ def open_stages(stages: Iterable[Shown], names: Names, rows: int) -> Table:
 
 
 def compiled(totals_ns: Mapping[Group, int]) -> str:
-    """Say each role's compile time so far: of several processes, that of the slowest."""
+    """Return each role's compile time so far as text; with several processes, the slowest one's."""
     times: dict[str, list[int]] = {}
     for group, total_ns in totals_ns.items():
         if group.activity == "compile":
@@ -182,7 +182,7 @@ def compiled(totals_ns: Mapping[Group, int]) -> str:
 
 
 def duration(ns: int) -> str:
-    """Return a time as a person reads it at a glance."""
+    """Return a duration for reading at a glance: "12.3 s", "2 min 05 s"."""
     seconds = ns / NS_PER_S
     if seconds < _S_PER_MINUTE:
         return f"{seconds:.1f} s"
@@ -191,12 +191,12 @@ def duration(ns: int) -> str:
 
 
 def line(text: str, style: str = "") -> Text:
-    """Return a line that is never wrapped. As Text, since a name from an event may look like markup."""
+    """Return a line that is never wrapped. A Text, since names from events may look like markup."""
     return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def printable(name: str) -> str:
-    """Return a name from an event without what would move the terminal's cursor."""
+    """Return a name from an event with control characters replaced, which could move the cursor."""
     return name if name.isprintable() else "".join(c if c.isprintable() else _UNPRINTABLE for c in name)
 
 

@@ -1,4 +1,4 @@
-"""Writes what a command was asked for: a file that appears when all of it is there, or standard output."""
+"""Writes a command's output: to a file, which appears only once it is complete, or to standard output."""
 
 import io
 import os
@@ -15,15 +15,15 @@ from ledger.errors import LedgerError, LedgerNotWritable
 STANDARD_OUTPUT: Final = Path("-")
 
 _NAME_SHOWN: Final = 50
-"""A name as long as the file system allows would leave no room for what makes ours another."""
+"""Leaves room for the random suffix if the name is as long as the file system allows."""
 
 
 @contextmanager
 def replacing(file: Path, refuse: Callable[[Path], None]) -> Generator[BinaryIO]:
-    """Yield what to write to; at the end it takes the file's place. "-" is standard output.
+    """Yield a temporary file that replaces `file` at the end. "-" is standard output.
 
-    `refuse` is given what is to be replaced, before anything is written and once more before it is replaced,
-    and raises where it must not be. Raises LedgerNotWritable.
+    `refuse` gets the path to be replaced, before anything is written and again before replacing, and raises
+    if it must not be replaced. Raises LedgerNotWritable.
     """
     if file == STANDARD_OUTPUT:
         with _standard_output() as opened:
@@ -31,10 +31,10 @@ def replacing(file: Path, refuse: Callable[[Path], None]) -> Generator[BinaryIO]
         return
     try:
         if file.exists() and not file.is_file() and not file.is_dir():
-            with file.open("wb") as device:  # a pipe, a terminal: it is no file that could be replaced
+            with file.open("wb") as device:  # a pipe or a terminal can't be replaced
                 yield device
             return
-        # What is replaced is what a link points to, not the link.
+        # Replace the target of a link, not the link.
         final = Path(os.path.realpath(file))
         _refuse_folder(file, final)
         refuse(final)
@@ -42,7 +42,7 @@ def replacing(file: Path, refuse: Callable[[Path], None]) -> Generator[BinaryIO]
         with unfinished.open("xb") as opened:
             try:
                 if final.exists():
-                    _make_alike(opened.fileno(), final.stat())
+                    _copy_permissions(opened.fileno(), final.stat())
                 yield opened
                 opened.flush()
                 os.fsync(opened.fileno())
@@ -58,12 +58,12 @@ def replacing(file: Path, refuse: Callable[[Path], None]) -> Generator[BinaryIO]
 
 @contextmanager
 def _standard_output() -> Generator[BinaryIO]:
-    """Yield standard output, for bytes. Raises BrokenPipeError where its reader has left."""
+    """Yield standard output as a binary stream. Raises BrokenPipeError if its reader is gone."""
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
         raise LedgerNotWritable("standard output is closed; name a file")
     try:
         if isinstance(sys.stdout.buffer, io.RawIOBase):
-            # Unbuffered (PYTHONUNBUFFERED), it may take a part of what is written and say nothing of it.
+            # Unbuffered (PYTHONUNBUFFERED), a write may be partial without raising.
             with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as opened:
                 yield opened
         else:
@@ -72,13 +72,13 @@ def _standard_output() -> Generator[BinaryIO]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        # What it still holds would be written at exit, and fail once more.
+        # Buffered output would be flushed at exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise LedgerNotWritable(f"standard output: can't be written ({error.strerror or error})") from error
 
 
-def _make_alike(descriptor: int, replaced: os.stat_result) -> None:
-    """Give a file the owner and the mode of the one that it is to replace; nobody more may read it."""
+def _copy_permissions(descriptor: int, replaced: os.stat_result) -> None:
+    """Copy owner and mode from the file to be replaced, so that nobody gains access."""
     mode = stat.S_IMODE(replaced.st_mode)
     try:
         os.fchown(descriptor, replaced.st_uid, replaced.st_gid)
@@ -90,6 +90,6 @@ def _make_alike(descriptor: int, replaced: os.stat_result) -> None:
 
 def _refuse_folder(file: Path, final: Path) -> None:
     if final.is_dir():
-        raise LedgerError(f"{file}: a folder; name the file that is to be written")
+        raise LedgerError(f"{file}: is a folder; name a file to write")
     if not final.parent.is_dir():
-        raise LedgerError(f"{file}: there is no folder {final.parent if file.is_symlink() else file.parent}")
+        raise LedgerError(f"{file}: no such folder: {final.parent if file.is_symlink() else file.parent}")

@@ -1,4 +1,4 @@
-"""Writes pictures of a session to files: its page (`report --html`), its flame graphs (`report --flame`)."""
+"""Writes a session's HTML page (`report --html`) and its flame graphs (`report --flame`)."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -15,13 +15,13 @@ from ledger.storage.ledger import Ledger
 _SQLITE: Final = b"SQLite format 3\0"
 _BYTES_PER_MB: Final = 1e6
 _NAME: Final = 80
-"""Characters of a session's name that fit into a sentence."""
+"""Characters of a session's name to show in a sentence."""
 
 
 def write_page(ledger: Ledger, sessions: Sequence[str], file: Path) -> str:
-    """Write the page of one session, or of two side by side; return in a sentence what was written.
+    """Write the page of one session, or of two side by side; return a sentence about the file.
 
-    The file appears under its name when all of it is there, or not at all. Raises LedgerError.
+    The file appears only once it is complete. Raises LedgerError.
     """
     if len(set(sessions)) < len(sessions):
         raise LedgerError(f"{sessions[0]} is on both sides; name two sessions")
@@ -34,9 +34,9 @@ def write_page(ledger: Ledger, sessions: Sequence[str], file: Path) -> str:
 
 
 def write_flame_graphs(ledger: Ledger, session: str, file: Path) -> str:
-    """Write a session's flame graphs; return in a sentence what was written, and what opens it.
+    """Write a session's flame graphs; return a sentence about the file and how to open it.
 
-    The file appears under its name when all of it is there, or not at all. Raises LedgerError.
+    The file appears only once it is complete. Raises LedgerError.
     """
     timeline = ledger.timeline(session)
     label = timeline.session.label if timeline.session else None
@@ -45,7 +45,7 @@ def write_flame_graphs(ledger: Ledger, session: str, file: Path) -> str:
         graphs = flame_graphs(timeline)
         if not graphs.profiles:
             raise LedgerError(
-                f"{cut(name, _NAME)}: no stage of this session has a time yet; name another one"
+                f"{cut(name, _NAME)}: no stage of this session has ended yet; name another session"
             )
         opened.write(speedscope(name, graphs))
     number = counted(len(graphs.profiles), "flame graph")
@@ -54,13 +54,13 @@ def write_flame_graphs(ledger: Ledger, session: str, file: Path) -> str:
 
 
 def refuse_database(file: Path, final: Path) -> None:
-    """Raise LedgerError where what is to be replaced is a ledger."""
+    """Raise LedgerError if the file to be replaced is a database."""
     try:
         if not final.is_file():
             return
-        with final.open("rb") as there:
-            is_database = there.read(len(_SQLITE)) == _SQLITE
+        with final.open("rb") as existing:
+            is_database = existing.read(len(_SQLITE)) == _SQLITE
     except OSError:
-        return  # what can't be read may yet be written
+        return  # an unreadable file may still be writable
     if is_database:
-        raise LedgerError(f"{file}: a ledger, or another database; name another file")
+        raise LedgerError(f"{file}: is a ledger or another database; name another file")

@@ -1,4 +1,4 @@
-"""Where commands print to: the terminal, or what takes its place."""
+"""The console that commands print to."""
 
 from typing import Final
 
@@ -14,12 +14,12 @@ _NO_TERMINAL_WIDTH: Final = 1_000
 
 
 def printer(*, stderr: bool = False) -> Console:
-    """Return the console to print to. What is read by a program is not folded at a terminal's width."""
+    """Return the console to print to. Output that is not a terminal is not wrapped at 80 columns."""
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=_NO_TERMINAL_WIDTH)
 
 
 def print_warning(ledger: Ledger) -> None:
-    """Say on stderr how a ledger was opened, where that is not as usual."""
+    """Print on stderr if a ledger could not be opened in the usual way."""
     if ledger.warning:
         Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {ledger.warning}"))

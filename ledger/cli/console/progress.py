@@ -1,4 +1,4 @@
-"""Shows on stderr how far a command has read what it has to read."""
+"""Progress bars on stderr."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 @contextmanager
 def reading(what: str, total_bytes: int) -> Generator[Callable[[int], None]]:
-    """Show a bar, named `what`, until the block ends; yield what is called with each number of bytes read."""
+    """Show a bar named `what` until the block ends; yield a function to report bytes read to."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -17,7 +17,7 @@ def reading(what: str, total_bytes: int) -> Generator[Callable[[int], None]]:
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)
-    # To a file it would write an empty line.
+    # If stderr is not a terminal, a progress bar would still write an empty line to it.
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total_bytes)
         yield lambda read_bytes: progress.advance(task, read_bytes)
