@@ -1,1 +1,1 @@
-"""Judges sessions: compares sets of them, and holds budgets against them."""
+"""Compares sets of sessions, and checks sessions against budgets."""

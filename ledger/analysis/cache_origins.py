@@ -1,6 +1,6 @@
-"""How a session came by the parts of a model: compiled, or loaded from what an earlier one had compiled.
+"""How a session got each part of a model: compiled it, or loaded it from a cache.
 
-The data of intervals says so: what an engine's monitor found, which graphs its backend compiled and which it
+This is read from the intervals' data: what an engine's monitor found, which graphs its backend compiled or
 loaded, and what torch found in its own caches. An engine's adapter puts the parts of its cache keys, as
 digests, into the data of `backend_compile`: `cache_key` of a component, `cache_key_env` of the process.
 """
@@ -13,9 +13,9 @@ from ledger.storage.ledger import Ledger
 
 Way = Literal["compiled", "compiled after a failed load", "partly loaded", "loaded", "load failed"]
 
-# One compile or load is what a monitor timed; outside of any monitor, a frame or a backward graph of torch's.
-# Signs are what was loaded, or was not, inside of it.
-_MADE: Final = """
+# A unit is one compile or load: what a monitor timed or, outside of any monitor, a frame or backward graph of
+# torch's. Signs are the cache hits and misses inside it.
+_UNITS: Final = """
     WITH units AS MATERIALIZED (
         SELECT
             process, interval, role, component, source, start_ns, stop_ns,
@@ -55,7 +55,7 @@ _MADE: Final = """
     )
     GROUP BY u.process, u.interval
 """
-# A variable of the environment is the same for all components of a process, and told with the first of them.
+# An environment variable is the same for all components of a process, and recorded with the first of them.
 _KEYS: Final = """
     WITH made AS MATERIALIZED (
         SELECT component, data FROM intervals
@@ -71,31 +71,31 @@ _NONE: Final[frozenset[str]] = frozenset()
 
 
 class Part(NamedTuple):
-    """A part of the model: a role's component, or what torch compiled for the role outside of any monitor."""
+    """A part of the model: a component of a role, or what torch compiled for it outside a monitor."""
 
     role: str | None
     component: str | None
 
 
 class KeyPart(NamedTuple):
-    """A part of the key of a compile cache; a variable of the environment is of no component."""
+    """A part of a compile cache's key; environment variables belong to no component."""
 
     component: str | None
     name: str
 
 
 class Origins(NamedTuple):
-    """How one session came by each part, and the digests that its cache keys are made of."""
+    """How one session got each part, and the digests that make up its cache keys."""
 
     ways: Mapping[Part, Way]
-    """Of several compiles and loads of a part the first that is in `Way`: a cold start loads, for its second
-    layer, what it has compiled for the first."""
+    """With several compiles and loads of a part, the one listed first in `Way`: a cold start may load for a
+    later layer what it compiled for the first."""
     keys: Mapping[KeyPart, frozenset[str]]
-    """Only of what was compiled: what is loaded as a whole is found without a key."""
+    """Only for what was compiled: an artifact loaded as a whole is found without a key."""
 
 
 class OtherWay(NamedTuple):
-    """A part that two sets of sessions came by in different ways: in how many sessions of each in which."""
+    """A part that two sets of sessions got in different ways: how many sessions of each set in each way."""
 
     part: Part
     a: Mapping[Way, int]
@@ -103,23 +103,23 @@ class OtherWay(NamedTuple):
 
 
 def origins(ledger: Ledger, session: str) -> Origins:
-    """Return how a session of a ledger came by its parts. Raises LedgerError where it can't be read."""
-    made: defaultdict[Part, set[Way]] = defaultdict(set)
-    for row in ledger.sql(_MADE, {"session": session}):
+    """Return how a session got its parts. Raises LedgerError if the ledger can't be read."""
+    ways_of: defaultdict[Part, set[Way]] = defaultdict(set)
+    for row in ledger.sql(_UNITS, {"session": session}):
         if (way := _way(row)) is not None:
-            made[Part(_text(row["role"]), _text(row["component"]))].add(way)
+            ways_of[Part(_text(row["role"]), _text(row["component"]))].add(way)
     keys: defaultdict[KeyPart, set[str]] = defaultdict(set)
     for row in ledger.sql(_KEYS, {"session": session}):
         keys[KeyPart(_text(row["component"]), str(row["name"]))].add(str(row["value"]))
     return Origins(
-        {part: _summary(ways) for part, ways in made.items()},
+        {part: _summary(ways) for part, ways in ways_of.items()},
         {part: frozenset(digests) for part, digests in keys.items()},
     )
 
 
 def other_ways(a: Sequence[Origins], b: Sequence[Origins]) -> list[OtherWay]:
-    """Return the parts that are in sessions of both sets, and came to be there in other ways."""
-    ways_of_a, ways_of_b = (_together(found.ways for found in side) for side in (a, b))
+    """Return the parts that both sets have, but got in different ways."""
+    ways_of_a, ways_of_b = (_by_key(found.ways for found in side) for side in (a, b))
     return [
         OtherWay(part, Counter(ways_of_a[part]), Counter(ways_of_b[part]))
         for part in sorted(ways_of_a.keys() & ways_of_b.keys(), key=_sort_key)
@@ -128,22 +128,22 @@ def other_ways(a: Sequence[Origins], b: Sequence[Origins]) -> list[OtherWay]:
 
 
 def other_key_parts(a: Sequence[Origins], b: Sequence[Origins]) -> list[KeyPart]:
-    """Return the parts of cache keys that no session of one set has in common with one of the other.
+    """Return the parts of cache keys whose values the two sets have none of in common.
 
-    That is, of keys that both sets have made: a variable that only one of them knows is another one, too.
+    Only for components with keys in both sets. A variable that only one set has counts as different.
     """
-    keys_of_a, keys_of_b = (_together(found.keys for found in side) for side in (a, b))
+    keys_of_a, keys_of_b = (_by_key(found.keys for found in side) for side in (a, b))
     components = [{part.component for part in keys} for keys in (keys_of_a, keys_of_b)]
     return [
         part
         for part in sorted(keys_of_a.keys() | keys_of_b.keys(), key=_sort_key)
-        if all(part.component in known for known in components)
+        if all(part.component in of_side for of_side in components)
         and _NONE.union(*keys_of_a[part]).isdisjoint(_NONE.union(*keys_of_b[part]))
     ]
 
 
 def _way(row: Mapping[str, object]) -> Way | None:
-    """Return what one compile or load was; None where it found nothing, failed, or does not say."""
+    """Classify one compile or load; None if it found nothing, failed, or has no cache data."""
     cache, has_loaded, has_compiled = row["cache"], bool(row["loads"]), bool(row["compiles"])
     if row["is_failed_load"]:
         return "load failed"
@@ -166,12 +166,12 @@ _Key = TypeVar("_Key", Part, KeyPart)
 _Value = TypeVar("_Value")
 
 
-def _together(sessions: Iterable[Mapping[_Key, _Value]]) -> defaultdict[_Key, list[_Value]]:
-    together: defaultdict[_Key, list[_Value]] = defaultdict(list)
+def _by_key(sessions: Iterable[Mapping[_Key, _Value]]) -> defaultdict[_Key, list[_Value]]:
+    by_key: defaultdict[_Key, list[_Value]] = defaultdict(list)
     for found in sessions:
         for key, value in found.items():
-            together[key].append(value)
-    return together
+            by_key[key].append(value)
+    return by_key
 
 
 def _text(value: object) -> str | None:

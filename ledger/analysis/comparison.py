@@ -1,16 +1,15 @@
-"""Compares two sets of start-ups: what took longer, what less, and whether that is chance.
+"""Compares two sets of start-ups: what takes longer, what less, and whether that could be chance.
 
-A session's time for a role and activity is its slowest process's (rule 8 of the reducer), and so is its time
-for a stage: the union of the intervals of one role, component and stage, of all sources but torch, in the
-process where that is the longest. What a session has nothing of took it no time. Of several sessions the
-median is shown.
+A session's time for a role and activity is that of its slowest process (rule 8 of the reducer). So is its
+time for a stage: the union of the intervals of one role, component and stage, from all sources but torch, in
+the process where that is longest. A row that a session lacks counts as 0. With several sessions, the median
+is shown.
 
-A difference is called real where the test in `significance` finds one, and it is worth a word: MIN_RATIO and
-MIN_DIFFERENCE_NS at least. Tested are the roles and activities, the MAX_TESTED largest of them together, and
-then the stages inside of those that are real, and of no others. So where nothing differs at all, the chance
-that anything is called real is still the test's level. What is largest, and what varies by too little to be
-worth a word, is read off all sessions together: to look at the two sets before choosing what to test is to
-find differences in noise.
+A difference counts as real if the test in `significance` finds it and it is large enough to matter: at least
+MIN_RATIO and MIN_DIFFERENCE_NS. The MAX_TESTED largest roles and activities are tested together, and then the
+stages within those that are real, and no others. So if nothing differs, the chance that anything is called
+real is still the test's level. Which rows are largest, and which vary too little to matter, is decided from
+all sessions together: choosing what to test by comparing the two sets would find differences in noise.
 """
 
 from collections import defaultdict
@@ -25,37 +24,37 @@ from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import Activity
 
 MAX_TESTED: Final = 6
-"""Each test more takes from all others: Holm's correction divides the level by their number."""
+"""Each further test weakens all others: Holm's correction divides the level by their number."""
 MIN_DIFFERENCE_NS: Final = 50_000_000
 MIN_RATIO: Final = Fraction(1, 20)
-"""Of the smaller median, so that the order of the two sets does not matter."""
+"""Relative to the smaller median, so that the order of the two sets does not matter."""
 
 Verdict = Literal["new", "gone", "slower", "faster", "same"]
 
 
 class Side(NamedTuple):
-    """One set's times for a row, a session's that has nothing of it being 0."""
+    """One set's times for a row; a session without the row counts as 0."""
 
     median_ns: int
     lowest_ns: int
     highest_ns: int
     seen: int
-    """In how many of its sessions there is anything of it."""
+    """How many of its sessions have the row."""
     sessions: int
 
 
 class Difference(NamedTuple):
-    """A row's times in both sets, and what can be said of them."""
+    """A row's times in both sets, and the verdict on them."""
 
     a: Side
     b: Side
     verdict: Verdict
-    """`new` and `gone` say that all sessions of one set have it and none of the other: of `b`, as all of
-    these. Where it was not tested, `slower` and `faster` go by the medians, if that is worth a word."""
+    """`new`: all sessions of `b` have it and none of `a`; `gone`: the reverse. All verdicts describe `b`.
+    Without a test, `slower` and `faster` go by the medians, if the difference is large enough to matter."""
     p: float | None = None
-    """Corrected for the number of tests; None where it was not tested."""
+    """Corrected for the number of tests; None if not tested."""
     is_real: bool | None = None
-    """None where it was not tested; False also where it is not worth a word, or lies in a row that is not."""
+    """None if not tested; False also if too small to matter, or if the row that it is part of is not real."""
 
     @property
     def ns(self) -> int:
@@ -64,7 +63,7 @@ class Difference(NamedTuple):
 
     @property
     def ratio(self) -> float | None:
-        """How many times as long; None where it takes no time in `a`."""
+        """The time in `b` relative to `a`; None if it takes no time in `a`."""
         return self.b.median_ns / self.a.median_ns if self.a.median_ns else None
 
 
@@ -87,7 +86,7 @@ class StageDifference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What is different in `b`. Both by the size of the difference, the largest first."""
+    """How `b` differs. Roles and stages are each sorted by difference, the largest first."""
 
     roles: tuple[RoleDifference, ...]
     stages: tuple[StageDifference, ...]
@@ -103,7 +102,7 @@ _Key = TypeVar("_Key", _Role, _Stage)
 
 
 class _Times(NamedTuple):
-    """Of one row, each session's time; None of a session that has nothing of it."""
+    """Each session's time for one row; None for a session without it."""
 
     a: tuple[int | None, ...]
     b: tuple[int | None, ...]
@@ -114,20 +113,20 @@ class _Times(NamedTuple):
 
     @property
     def can_matter(self) -> bool:
-        """Whether any two sets of these could be apart by what is worth a word."""
+        """Whether any split of these sessions into two sets could differ by enough to matter."""
         return max(self.all_ns) - min(self.all_ns) >= MIN_DIFFERENCE_NS
 
-    def tested(self) -> Found:
+    def test(self) -> Found:
         return permutation_test([ns or 0 for ns in self.a], [ns or 0 for ns in self.b])
 
-    def judged(self, found: Found | None, *, may_be_real: bool = True) -> Difference:
-        """Return the difference; `found` is what its test did, None where it was not tested."""
+    def judge(self, found: Found | None, *, may_be_real: bool = True) -> Difference:
+        """Return the difference; `found` is the result of its test, None if not tested."""
         a, b = _side(self.a), _side(self.b)
         is_real: bool | None = None
-        if not may_be_real or not _is_worth_a_word(a.median_ns, b.median_ns):
+        if not may_be_real or not _is_large_enough(a.median_ns, b.median_ns):
             is_real = False
         elif found is not None:
-            # Where the medians say otherwise than the faster halves, nothing is plain.
+            # If medians and faster halves disagree about the direction, the difference is not real.
             is_real = found.p <= ALPHA and (b.median_ns > a.median_ns) == (found.direction > 0)
         verdict: Verdict = "same"
         if not a.seen and b.seen == b.sessions:
@@ -140,12 +139,12 @@ class _Times(NamedTuple):
 
 
 def compare(a: Sequence[Timeline], b: Sequence[Timeline]) -> Comparison:
-    """Compare a set of sessions with another. Pure, and the same in whatever order a set's sessions come.
+    """Compare two sets of sessions. Pure, and independent of the order of the sessions in a set.
 
-    `compare(b, a)` finds the same, with every sign turned. Raises ValueError where a set is empty.
+    `compare(b, a)` finds the same with all signs reversed. Raises ValueError if a set is empty.
     """
     if not a or not b:
-        raise ValueError("there is nothing to compare with")
+        raise ValueError("both sets need at least one session")
     by_role = _aligned([_role_times(timeline) for timeline in a], [_role_times(timeline) for timeline in b])
     by_stage = _aligned(
         [_stage_times(timeline.intervals) for timeline in a],
@@ -161,7 +160,7 @@ def compare(a: Sequence[Timeline], b: Sequence[Timeline]) -> Comparison:
             stages |= _judged(inside, _chosen(inside))
         else:
             may_be_real = difference.is_real is None or not is_enough
-            stages |= {key: times.judged(None, may_be_real=may_be_real) for key, times in inside.items()}
+            stages |= {key: times.judge(None, may_be_real=may_be_real) for key, times in inside.items()}
     return Comparison(
         tuple(RoleDifference(*key, difference) for key, difference in _by_size(roles)),
         tuple(StageDifference(*key, difference) for key, difference in _by_size(stages)),
@@ -192,29 +191,29 @@ def _aligned(a: Sequence[Mapping[_Key, int]], b: Sequence[Mapping[_Key, int]]) -
 
 
 def _chosen(rows: Mapping[_Key, _Times]) -> list[_Key]:
-    """Return the rows that can matter, the largest first."""
-    able = [key for key, times in rows.items() if times.can_matter]
-    return sorted(able, key=lambda key: (-sum(rows[key].all_ns), _sort_key(key)))
+    """Return the keys of rows that can matter, the largest first."""
+    candidates = [key for key, times in rows.items() if times.can_matter]
+    return sorted(candidates, key=lambda key: (-sum(rows[key].all_ns), _sort_key(key)))
 
 
 def _judged(rows: Mapping[_Key, _Times], chosen: Sequence[_Key]) -> dict[_Key, Difference]:
-    """Return the difference of each row. `chosen` are tested, if there are sessions enough for so many."""
+    """Return the difference of each row. Rows in `chosen` are tested, if there are enough sessions."""
     found: dict[_Key, Found] = {}
     if chosen and has_power(len(rows[chosen[0]].a), len(rows[chosen[0]].b), len(chosen)):
-        tested = [rows[key].tested() for key in chosen]
+        tested = [rows[key].test() for key in chosen]
         corrected = holm([each.p for each in tested])
         found = {key: each._replace(p=p) for key, each, p in zip(chosen, tested, corrected, strict=True)}
-    return {key: times.judged(found.get(key)) for key, times in rows.items()}
+    return {key: times.judge(found.get(key)) for key, times in rows.items()}
 
 
-def _is_worth_a_word(a_ns: int, b_ns: int) -> bool:
+def _is_large_enough(a_ns: int, b_ns: int) -> bool:
     difference_ns = abs(b_ns - a_ns)
     return difference_ns >= MIN_DIFFERENCE_NS and difference_ns >= MIN_RATIO * min(a_ns, b_ns)
 
 
 def _side(times: Sequence[int | None]) -> Side:
     ordered = sorted(ns or 0 for ns in times)
-    # Of an even number of times, half-way between the two in the middle.
+    # For an even number of times, halfway between the two in the middle.
     median_ns = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2
     seen = sum(ns is not None for ns in times)
     return Side(median_ns, ordered[0], ordered[-1], seen, len(ordered))

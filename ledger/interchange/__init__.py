@@ -1,1 +1,1 @@
-"""Brings in what was written elsewhere, and writes sessions in the formats of other programs."""
+"""Imports files into a ledger, and exports sessions in the formats of other programs."""

@@ -1,4 +1,4 @@
-"""Writes sessions in the formats that other programs read: jsonl, and those of the installed adapters."""
+"""Exports sessions as jsonl, or in a format of an installed adapter."""
 
 import importlib.metadata
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from ledger.interchange.importers import store_of
 from ledger.storage.ledger import Ledger
 
 ENTRY_POINTS: Final = "compile_ledger.exporters"
-"""The group in which an adapter names, by the format, a function that returns its `Exporter`."""
+"""Entry point group. An adapter registers, under a format's name, a function that returns an `Exporter`."""
 
 
 class Exporter(Protocol):
@@ -28,13 +28,13 @@ class Exporter(Protocol):
         ...
 
     def open_command(self, ledger: Path, written: Path) -> str:
-        """Return what opens the file that was written, as a command or for a person to read."""
+        """Return how to open the written file: a command, or a page's address."""
         ...
 
     def chunks(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
-        """Yield the bytes, to be written one after another, about a chunk for each event.
+        """Yield the file's bytes in order, about one chunk per event.
 
-        Raises LedgerError where these sessions can't be written so.
+        Raises LedgerError if these sessions can't be written in this format.
         """
         ...
 
@@ -55,7 +55,7 @@ class LinesExporter:
 
 
 def formats() -> list[str]:
-    """Return the names of all formats: ours, and those of the installed adapters."""
+    """Return the names of all formats: jsonl, and those of the installed adapters."""
     return [_LINES, *sorted(entry.name for entry in _adapters())]
 
 
@@ -66,7 +66,7 @@ def exporter_of(name: str) -> Exporter:
     for entry in _adapters():
         if entry.name == name:
             return entry.load()()
-    raise LedgerError(f"no format {name!r}; there are: {', '.join(formats())}")
+    raise LedgerError(f"unknown format {name!r}; available: {', '.join(formats())}")
 
 
 def export(
@@ -77,8 +77,8 @@ def export(
         yield from exporter.chunks(ledger, sessions)
     elif not exporter.can_redact:
         raise LedgerError(
-            "this format has nothing to redact, since it only describes the ledger's own file; "
-            "write the sessions as jsonl with --redact, and import them into a ledger to show"
+            "this format can't be redacted, since it only describes the ledger file; "
+            "export the sessions as jsonl with --redact, and import that into a ledger to share"
         )
     elif isinstance(exporter, LinesExporter):
         yield from ledger.export(*sessions, redact=True)

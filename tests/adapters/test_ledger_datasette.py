@@ -200,7 +200,7 @@ def test_the_front_page_and_the_ledgers_say_what_there_is(served: Served) -> Non
     front, ledger = served.show("/", served.address())
     assert (front.headings, len(front.descriptions)) == (["compile-ledger"], 1)
     assert ledger.headings == ["startup: what took the time"]
-    assert "Begin with the queries." in ledger.descriptions[0]
+    assert "Start with the queries." in ledger.descriptions[0]
     for text in saved_queries().values():
         assert text.splitlines()[0].removeprefix("-- ") in ledger.text
     for name, relation in schema().items():
@@ -333,5 +333,5 @@ def test_there_is_nothing_to_redact() -> None:
     builder = SessionBuilder()
     builder.begin()
     ledger = MemoryLedger(builder.events)
-    with pytest.raises(LedgerError, match="this format has nothing to redact"):
+    with pytest.raises(LedgerError, match="this format can't be redacted"):
         list(export(ledger, ["session"], exporter_of("datasette"), redact=True))

@@ -312,12 +312,12 @@ def test_the_viewer_knows_the_time_of_day(processor: TraceProcessor, ledgers: di
 
 def test_a_trace_is_of_one_session(ledgers: dict[str, Ledger]) -> None:
     ledger = ledgers["vllm"]
-    with pytest.raises(LedgerError, match="a trace has one session: name it with --session"):
+    with pytest.raises(LedgerError, match="a trace holds one session; name one with --session"):
         list(export(ledger, ledger.sessions(), exporter_of("perfetto")))
 
 
 def test_a_form_that_nobody_knows(ledgers: dict[str, Ledger]) -> None:
-    with pytest.raises(LedgerError, match=r"no format 'svg'; there are: jsonl, chrome, .*perfetto"):
+    with pytest.raises(LedgerError, match=r"unknown format 'svg'; available: jsonl, chrome, .*perfetto"):
         exporter_of("svg")
 
 

@@ -201,7 +201,7 @@ def test_where_the_medians_say_otherwise_than_the_faster_halves_nothing_is_real(
 
 
 def test_nothing_to_compare_with_is_refused() -> None:
-    with pytest.raises(ValueError, match="nothing to compare"):
+    with pytest.raises(ValueError, match="both sets need"):
         compare([], starts([S]))
 
 

@@ -1,4 +1,4 @@
-"""Budgets: what a start-up may take, and whether it did."""
+"""Budgets: how long a start-up may take, and checks against them."""
 
 from collections.abc import Collection
 from contextlib import ExitStack
@@ -20,12 +20,12 @@ def check_budget(
     baseline: str | None = None,
     may_run: bool = False,
 ) -> Verdicts:
-    """Evaluate a budget for the newest session, or for all of a label.
+    """Evaluate a budget for the newest session, or for all sessions of a label.
 
-    `session` is a session's id, its beginning, or a label; `baseline` may also be FILE or FILE:NAME, and goes
-    before the budget's own. Of a baseline's sessions those count that a comparison would count, but not those
-    that are being checked. `may_run` lets sessions pass that are not over. Raises UnknownSession, and
-    InvalidBudget where a limit needs a baseline that nobody named.
+    `session` is a session id, a prefix of one, or a label; `baseline` may also be FILE or FILE:NAME, and
+    overrides the budget's own. A baseline consists of the sessions that a comparison would count, except
+    those being checked. With `may_run`, running sessions pass. Raises UnknownSession, and InvalidBudget if a
+    limit needs a baseline and none was named.
     """
     checked = [ledger.session()] if session is None else ledger.find_sessions(session)
     compares = any(limit.at_most_over_baseline is not None for limit in budget.limits)
@@ -40,13 +40,13 @@ def check_budget(
         return evaluate(budget, (ledger.timeline(one) for one in checked), before, may_run=may_run)
 
 
-def _baseline(ledger: Ledger, name: str, without: Collection[str], opened: ExitStack) -> Baseline:
-    """Return the sessions of a name, here or in another ledger, which is to be `opened`."""
+def _baseline(ledger: Ledger, name: str, excluded: Collection[str], opened: ExitStack) -> Baseline:
+    """Return the sessions that a name stands for, here or in another ledger, then kept open by `opened`."""
     place = place_of(name, ledger.path)
     if place.file != ledger.path:
         ledger = opened.enter_context(Ledger.open(place.file))
     try:
         sessions = sessions_of(place, ledger)
     except UnknownSession as error:
-        raise UnknownSession(f"the baseline: {error}") from None
-    return Baseline(name, (ledger.timeline(session) for session in sessions if session not in without))
+        raise UnknownSession(f"baseline: {error}") from None
+    return Baseline(name, (ledger.timeline(session) for session in sessions if session not in excluded))

@@ -1,4 +1,4 @@
-"""What CI systems read of a check: JUnit's XML, and the workflow commands of GitHub Actions."""
+"""Output for CI systems: JUnit XML, and workflow commands of GitHub Actions."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -8,21 +8,21 @@ from ledger.analysis.budget import Verdict, Verdicts
 from ledger.analysis.budget.verdicts import SESSION, plain
 from ledger.formatting import NS_PER_S
 
-_OF_MESSAGES: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}
-_OF_PROPERTIES: Final = {**_OF_MESSAGES, ":": "%3A", ",": "%2C"}
+_MESSAGE_ESCAPES: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}
+_PROPERTY_ESCAPES: Final = {**_MESSAGE_ESCAPES, ":": "%3A", ",": "%2C"}
 
 
 def junit(verdicts: Verdicts, budget: str) -> bytes:
-    """Return a check as JUnit's XML: a test case a limit, whose time is what was measured."""
+    """Return verdicts as JUnit XML: one test case per limit, whose time is the measured one."""
     counts = {"tests": str(len(verdicts.rows)), "failures": str(len(verdicts.broken)), "errors": "0"}
-    # By convention a suite's time is that of its cases; it is no total of anything.
+    # By convention a suite's time is the sum over its cases; here that sum means nothing.
     time = _seconds(sum(map(_measured_ns, verdicts.rows)))
     suites = ElementTree.Element("testsuites", {"name": "compile-ledger", **counts, "time": time})
     suite = ElementTree.SubElement(
         suites, "testsuite", {"name": plain(budget), **counts, "skipped": "0", "time": time}
     )
     for number, row in enumerate(verdicts.rows, 1):
-        # A session's id would make another test case of it in each run.
+        # With the session's id in its name, it would be a different test case in each run.
         name = f"{SESSION} {number}" if row.kind == SESSION else row.name
         case = ElementTree.SubElement(
             suite,
@@ -44,7 +44,7 @@ def annotations(verdicts: Verdicts) -> Iterator[str]:
     """Yield a workflow command for each broken limit."""
     for row in verdicts.broken:
         message = "\n".join((row.sentence, *row.details))
-        yield f"::error title={_escaped(row.name, _OF_PROPERTIES)}::{_escaped(message, _OF_MESSAGES)}"
+        yield f"::error title={_escaped(row.name, _PROPERTY_ESCAPES)}::{_escaped(message, _MESSAGE_ESCAPES)}"
 
 
 def _escaped(text: str, replacements: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""What a session measures for a limit: a pure function of its timeline."""
+"""Measures a session for a limit: a pure function of its timeline."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -26,40 +26,40 @@ from ledger.vocabulary import UNMATCHED
 _Row = TypeVar("_Row", Interval, Reconciliation)
 
 Group = tuple[str | None, ...]
-"""What a limit with `each` is divided by: a role, or a role and a component. Else nothing."""
+"""For a limit with `each`: a role, or a role and a component. Otherwise empty."""
 
 _IN_ROLE_OR_STAGE: Final = ("role", "component", "stage", "activity")
 
 
 class Trace(NamedTuple):
-    """One of the intervals, claims or anomalies that a number is made of."""
+    """One of the intervals, claims or anomalies behind a number."""
 
     process: str
     interval: int | None = None
     claim: int | None = None
     ns: int | None = None
-    """What it adds to the number."""
+    """Its share of the number."""
     what: str = ""
 
 
 class Measured(NamedTuple):
-    """What one session measures for one limit."""
+    """One session's measurement for one limit."""
 
     value: int | None = None
-    """Nanoseconds, or a count; None where there was nothing to measure."""
+    """Nanoseconds, or a count; None if there was nothing to measure."""
     missing: str = "nothing measured"
-    """What to say where the value is none."""
+    """The text to show if the value is None."""
     unknown: str | None = None
-    """Why the value is not known for certain."""
+    """Why the value is uncertain."""
     is_lower_bound: bool = False
     process: str | None = None
     process_name: str | None = None
     trace: tuple[Trace, ...] = ()
-    """The greatest first."""
+    """The largest first."""
 
 
 def measure(limit: Limit, timeline: Timeline) -> Mapping[Group, Measured]:
-    """Return what a session measures for a limit, for each group that is in the session."""
+    """Return a session's measurement for a limit, for each group in the session."""
     names = {process.process: process.name for process in timeline.processes}
     return {
         group: measured._replace(process_name=names.get(measured.process or ""))
@@ -74,7 +74,7 @@ def _measure(limit: Limit, timeline: Timeline) -> Mapping[Group, Measured]:
 
 @_measure.register
 def _(limit: Total, timeline: Timeline) -> Mapping[Group, Measured]:
-    return _by_group(limit, timeline, _time_that_passed)
+    return _by_group(limit, timeline, _elapsed)
 
 
 @_measure.register
@@ -137,14 +137,14 @@ def _(limit: Difference, timeline: Timeline) -> Mapping[Group, Measured]:
     apart_ns = _apart(limit, timeline, matched)
     texts = {(claim.process, claim.claim): claim.text for claim in timeline.claims}
     trace = _sorted(
-        Trace(row.process, claim=row.claim, ns=ns, what=_said(limit, row, texts))
+        Trace(row.process, claim=row.claim, ns=ns, what=_claim_text(limit, row, texts))
         for row, ns in zip(matched, apart_ns, strict=True)
         if ns
     )
     unknown = None
     if len(matched) < len(found) and not limit.may_be_unmatched:
-        without = next(row for row in found if row.main_cause == UNMATCHED)
-        unknown = f"claim {without.claim} of process {without.process} speaks of nothing that was recorded"
+        unmatched = next(row for row in found if row.main_cause == UNMATCHED)
+        unknown = f"claim {unmatched.claim} of process {unmatched.process} matches nothing that was recorded"
         unknown += _and_more(len(found) - len(matched) - 1)
     process = trace[0].process if trace else None
     return {(): Measured(max(apart_ns, default=None), unknown=unknown, process=process, trace=trace)}
@@ -166,7 +166,7 @@ def _(limit: Anomalies, timeline: Timeline) -> Mapping[Group, Measured]:
 def _by_group(
     limit: Selection, timeline: Timeline, of_process: Callable[[str, Sequence[Interval]], Measured | None]
 ) -> Mapping[Group, Measured]:
-    """Measure each group process by process, and return the process that has most."""
+    """Measure each group process by process, and keep the process with the largest value."""
     groups: defaultdict[Group, list[Interval]] = defaultdict(list)
     for interval in _selected(limit, (*_IN_ROLE_OR_STAGE, "source"), timeline.intervals):
         if limit.each is None:
@@ -185,7 +185,7 @@ def _by_group(
     return measured
 
 
-def _time_that_passed(process: str, intervals: Sequence[Interval]) -> Measured | None:
+def _elapsed(process: str, intervals: Sequence[Interval]) -> Measured | None:
     if all(interval.stop_ns is None for interval in intervals):
         return None
     top_most = list(outermost(intervals))
@@ -197,8 +197,19 @@ def _time_that_passed(process: str, intervals: Sequence[Interval]) -> Measured |
     )
 
 
+def _outermost(intervals: Iterable[Interval]) -> Iterator[Interval]:
+    """Yield the intervals of a process that are not inside another one of those given."""
+    reached_ns: int | None = None
+    ended = [(interval.start_ns, -interval.stop_ns, interval) for interval in intervals if interval.stop_ns]
+    for _, _, interval in sorted(ended, key=lambda one: one[:2]):
+        stop_ns = interval.stop_ns or 0
+        if reached_ns is None or stop_ns > reached_ns:
+            reached_ns = stop_ns
+            yield interval
+
+
 def _gaps(interval: Interval, by_start: Sequence[Interval]) -> Iterator[Span]:
-    """Yield the parts of an interval that nothing covers of what it encloses, out of all in its process."""
+    """Yield the parts of an interval that no interval inside it covers; `by_start`: all in its process."""
     start_ns, stop_ns = interval.start_ns, interval.stop_ns or interval.start_ns
     first = bisect_left(by_start, start_ns, key=lambda one: one.start_ns)
     within = takewhile(lambda one: one.start_ns <= stop_ns, islice(by_start, first, None))
@@ -212,13 +223,20 @@ def _gaps(interval: Interval, by_start: Sequence[Interval]) -> Iterator[Span]:
         yield Span(reached_ns, stop_ns)
 
 
+def _encloses(outer: Interval, inner: Interval) -> bool:
+    """Follow the reducer's rule for ended intervals of one process: of equal spans, the first is outer."""
+    if (outer.start_ns, outer.stop_ns) == (inner.start_ns, inner.stop_ns):
+        return outer.start_seq < inner.start_seq
+    return outer.start_ns <= inner.start_ns and (inner.stop_ns or 0) <= (outer.stop_ns or 0)
+
+
 def _selected(limit: Limit, keys: Iterable[str], rows: Iterable[_Row]) -> list[_Row]:
     wanted = [(key, value) for key in keys if (value := getattr(limit, key)) is not None]
     return [row for row in rows if all(getattr(row, key) == value for key, value in wanted)]
 
 
 def _apart(limit: Difference, timeline: Timeline, rows: Iterable[Reconciliation]) -> list[int]:
-    """Return how far each claim lies from what was measured, or how much of that has the limit's cause."""
+    """Return each claim's distance from its measurement, or the part that the limit's cause explains."""
     if limit.cause is None:
         return [abs(row.difference_ns or 0) for row in rows]
     explained: defaultdict[tuple[str, int], int] = defaultdict(int)
@@ -246,7 +264,7 @@ def _trace(interval: Interval, ns: int | None) -> Trace:
     return Trace(interval.process, interval.interval, ns=ns, what=" ".join(name for name in named if name))
 
 
-def _said(limit: Difference, row: Reconciliation, texts: Mapping[tuple[str, int], str | None]) -> str:
+def _claim_text(limit: Difference, row: Reconciliation, texts: Mapping[tuple[str, int], str | None]) -> str:
     cause = limit.cause or row.main_cause
     numbers = f"{rounded_text(row.claimed_ns)} claimed, {rounded_text(row.measured_ns or 0)} measured"
     text = texts[row.process, row.claim]

@@ -1,4 +1,4 @@
-"""Compares each limit of a budget with what some sessions measure, and what a baseline's did."""
+"""Compares each limit of a budget with the measurements of sessions, and of a baseline's sessions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -18,46 +18,46 @@ _LABEL_SHOWN: Final = 30
 
 
 class Verdict(NamedTuple):
-    """One limit, and whether what was measured is within it."""
+    """One limit, and whether the measurement is within it."""
 
     kind: str
-    """The limit's table in the budget; SESSION for what holds of every session that is checked."""
+    """The limit's table in the budget; SESSION for the implicit limit on each checked session's outcome."""
     name: str
     bound: str
-    """What is allowed, as the budget says it."""
+    """The allowed amount, as the budget writes it."""
     is_relative: bool
-    """Whether that is relative to a baseline."""
+    """Whether `bound` is relative to a baseline."""
     unit: Unit
     allowed: int | None
-    """The same as a number: nanoseconds, or a count. None where there is no baseline to say it."""
+    """The bound as a number: nanoseconds, or a count. None if it needs a baseline and there is none."""
     measured: int | None
     is_broken: bool
     fault: str | None
-    """Why a limit is broken that is not simply exceeded, or may be so."""
+    """Why the limit is broken, if it is not, or not only, exceeded."""
     basis: str | None
-    """Where `allowed` and `measured` come from, where that is not plain."""
+    """Where `allowed` and `measured` come from, if that is not obvious."""
     is_lower_bound: bool
     session: str | None
-    """The session that `measured` and `trace` are of."""
+    """The session that `measured` and `trace` come from."""
     process: str | None
     process_name: str | None
     trace: tuple[Trace, ...]
-    """Of what `measured` is made, the greatest first."""
+    """What `measured` is made of, the largest first."""
 
     @property
     def over(self) -> int | None:
-        """By how much more was measured than is allowed; None where it is not more."""
+        """How far the measurement exceeds the allowed amount; None if it does not."""
         if self.measured is None or self.allowed is None or self.measured <= self.allowed:
             return None
         return self.measured - self.allowed
 
     def amount_text(self, amount: int) -> str:
-        """Return an amount for a person to read."""
+        """Return an amount as text, rounded."""
         return str(amount) if self.unit == "count" else rounded_text(amount)
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """The row of a table under COLUMNS."""
+        """The cells of a table row, as in COLUMNS."""
         allowed = self.bound
         if self.is_relative:
             allowed += f": {'unknown' if self.allowed is None else self.amount_text(self.allowed)}"
@@ -83,7 +83,7 @@ class Verdict(NamedTuple):
 
     @property
     def details(self) -> tuple[str, ...]:
-        """Of what it is made and where, a line each."""
+        """Where the measurement comes from, one line each."""
         if self.session is None or self.kind == SESSION:
             return ()
         process = f"process {_in_brackets(self.process_name, self.process)} of " if self.process else ""
@@ -113,7 +113,7 @@ class Verdicts(NamedTuple):
 
     @property
     def broken(self) -> tuple[Verdict, ...]:
-        """The rows of limits that do not hold."""
+        """The rows of broken limits."""
         return tuple(row for row in self.rows if row.is_broken)
 
     @property
@@ -133,22 +133,22 @@ class Verdicts(NamedTuple):
 
     @property
     def explained(self) -> tuple[str, ...]:
-        """What is wrong, in lines: for each broken limit a sentence, and under it what it is made of."""
+        """A sentence for each broken limit, followed by its details."""
         return tuple(
             line for row in self.broken for line in (row.sentence, *(f"  {detail}" for detail in row.details))
         )
 
 
 class Baseline(NamedTuple):
-    """The sessions that limits over a baseline compare with."""
+    """The sessions that relative limits compare with."""
 
     name: str
     sessions: Iterable[Timeline]
-    """Of any outcome: those that don't count are left out."""
+    """May have any outcome: sessions that don't count are left out."""
 
 
 class _Several(NamedTuple):
-    """What some sessions measure for one limit and group, by session."""
+    """Measurements for one limit and group, by session."""
 
     of: Mapping[str, Measured]
 
@@ -174,10 +174,10 @@ class _Several(NamedTuple):
 def evaluate(
     budget: Budget, sessions: Iterable[Timeline], baseline: Baseline | None, *, may_run: bool = False
 ) -> Verdicts:
-    """Return a row for each limit, after one for each session. `may_run`: sessions need not be over.
+    """Return a row for each session, then one for each limit. With `may_run`, running sessions pass.
 
-    An absolute limit is compared with the session that measures most; one over the baseline with the median
-    of those that count in a comparison.
+    An absolute limit applies to the session with the highest measurement; a relative one to the median of
+    the sessions that count in a comparison.
     """
     limits = budget.limits
     rows: list[Verdict] = []
@@ -199,7 +199,7 @@ def evaluate(
             for group in _groups(limit, its):
                 rows.append(_absolute(limit, limit.at_most, group, _in_group(its, group)))
         if limit.at_most_over_baseline is not None:
-            # Where none counts, the sessions' own rows say so.
+            # If no session counts, their own rows already say so.
             its = {session: found for session, found in its.items() if session in counting} or its
             for group in _groups(limit, {**its_before, **its}):
                 rows.append(
@@ -214,14 +214,14 @@ def evaluate(
 
 
 def plain(text: str) -> str:
-    """Return a text without control characters: names are of anybody's making, and a row is one line."""
+    """Escape control characters: names can contain anything, and a row is one line."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _of_baseline(
     baseline: Baseline | None, limits: Sequence[Limit]
 ) -> tuple[dict[str, list[Mapping[Group, Measured]]], tuple[LeftOut, ...]]:
-    """Return what a baseline's sessions measure for each limit, by session, and those that don't count."""
+    """Return the baseline's measurements for each limit, by session, and the sessions that don't count."""
     measured: dict[str, list[Mapping[Group, Measured]]] = {}
     left_out: list[LeftOut] = []
     for timeline in baseline.sessions if baseline else ():
@@ -264,7 +264,7 @@ def _absolute(limit: Limit, allowed: int, group: Group, several: _Several) -> Ve
     number = len(several.of)
     return _verdict(
         limit, group, f"at most {allowance_text(limit, allowed)}", allowed, measured.value, session, measured,
-        basis=f"the most of {number} sessions" if number > 1 and _value(measured) > allowed else None,
+        basis=f"the highest of {number} sessions" if number > 1 and _value(measured) > allowed else None,
     )  # fmt: skip
 
 
@@ -280,7 +280,7 @@ def _relative(
     session, measured = several.middle
     if not before.of:
         measured = measured._replace(
-            unknown="the baseline has no session that can be compared, besides what is checked"
+            unknown="the baseline has no comparable session besides those being checked"
         )
     elif not before.values and not limit.may_be_missing:
         measured = measured._replace(unknown="nothing measured in the baseline")
@@ -291,7 +291,7 @@ def _relative(
         bound += ", beyond its spread"
         allowed = max(allowed, before.values[-1])
     text_of = str if limit.unit == "count" else rounded_text
-    basis = f"the baseline's median is {text_of(before.median)} of {_sessions(len(before.values))}"
+    basis = f"the baseline's median is {text_of(before.median)} over {_sessions(len(before.values))}"
     if len(before.values) > 1:
         basis += f", from {text_of(before.values[0])} to {text_of(before.values[-1])}"
     if len(values) > 1:
@@ -314,7 +314,7 @@ def _verdict(
     is_relative: bool = False,
 ) -> Verdict:
     is_over = value is not None and allowed is not None and value > allowed
-    # Of several claims, those are of interest that lie too far off.
+    # Of several claims, show only those beyond the limit.
     is_of_each = is_over and isinstance(limit, Difference)
     trace = tuple(one for one in measured.trace if not is_of_each or (one.ns or 0) > (allowed or 0))
     fault = measured.unknown
@@ -341,7 +341,7 @@ def _row(name: str, session: str, bound: str, fault: str | None) -> Verdict:
 
 
 def _groups(limit: Limit, measured: Mapping[str, Mapping[Group, Measured]]) -> Sequence[Group]:
-    """Return the groups of a limit in the order in which they are met; one that finds none is missing."""
+    """Return the groups of a limit in order of first appearance; one empty group if nothing was measured."""
     groups = dict.fromkeys(group for of_session in measured.values() for group in of_session)
     return list(groups) or [()]
 
@@ -351,7 +351,7 @@ def _in_group(measured: Mapping[str, Mapping[Group, Measured]], group: Group) ->
 
 
 def _faulty(limit: Limit, several: _Several) -> tuple[str, Measured] | None:
-    """Return a session whose measurement is missing or uncertain; None where there is none that matters."""
+    """Return a session whose measurement is missing or uncertain; None if there is none that matters."""
     for name, one in several.of.items():
         if one.unknown is not None or (one.value is None and not limit.may_be_missing):
             return name, one
