@@ -1,4 +1,4 @@
-"""The host's clocks: the monotonic one that events carry, anchored to the wall clock, and its domain."""
+"""The host's clocks: the monotonic clock of all events, its anchor on the wall clock, and clock domains."""
 
 import os
 import time
@@ -9,11 +9,13 @@ from typing import Final, NamedTuple
 monotonic_ns: Final = time.perf_counter_ns
 """The clock of `at_ns`: on Linux CLOCK_MONOTONIC, the same for all processes of a clock domain."""
 
-_LOOKS: Final = 3
+CLOCK_STEPPED: Final = "clock_stepped"
+"""The `what` of the gap that records a step; its detail begins with the size: "+5000000000 ns"."""
+_READINGS: Final = 3
 _STEP_NS: Final = 10_000_000
-"""Less than this is within what two looks at two clocks can be apart on a busy machine."""
+"""Smaller differences can come from reading the two clocks one after the other on a busy machine."""
 _DRIFT: Final = 1_000
-"""A clock that is being adjusted goes wrong by half a thousandth at most (adjtimex(2))."""
+"""A clock being slewed is off by at most one part in 2,000 (adjtimex(2))."""
 
 
 class Anchor(NamedTuple):
@@ -36,31 +38,31 @@ class ClockDomain(NamedTuple):
 
 
 def read_anchor(clock: Callable[[], int] = monotonic_ns) -> Anchor:
-    """Read both clocks together; the monotonic time is the middle of two readings around the wall's."""
+    """Read both clocks; the monotonic time is the midpoint of readings before and after the wall clock's."""
     before = clock()
     wall_ns = time.time_ns()
     return Anchor((before + clock()) // 2, wall_ns)
 
 
 class WallWatch:
-    """Notices where the wall clock was set: what others time by it is wrong by as much."""
+    """Detects steps of the wall clock: durations that others measure with it are off by as much."""
 
     def __init__(self, anchor: Anchor) -> None:
         self._last = anchor
 
     def stepped_ns(self) -> int | None:
-        """Return by how much it was set forward since the last look; None where it was not."""
-        # One look alone may be wrong, where something else ran between its two readings.
-        looks = [read_anchor() for _ in range(_LOOKS)]
-        since, self._last = self._last, looks[-1]
-        apart = [(look.wall_ns - since.wall_ns) - (look.at_ns - since.at_ns) for look in looks]
+        """Return how far it was set forward since the last call; None if it was not set."""
+        # A single reading can be wrong if something else ran between its two clock reads.
+        readings = [read_anchor() for _ in range(_READINGS)]
+        since, self._last = self._last, readings[-1]
+        apart = [(reading.wall_ns - since.wall_ns) - (reading.at_ns - since.at_ns) for reading in readings]
         stepped_ns = min(apart, key=abs)
-        drifted_ns = _STEP_NS + (looks[-1].at_ns - since.at_ns) // _DRIFT
+        drifted_ns = _STEP_NS + (readings[-1].at_ns - since.at_ns) // _DRIFT
         return stepped_ns if abs(stepped_ns) > drifted_ns else None
 
 
 def boot_id() -> str | None:
-    """Return the kernel's id of this boot: monotonic times of two boots can't be compared."""
+    """Return the kernel's id of this boot: monotonic times of different boots can't be compared."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -68,7 +70,7 @@ def boot_id() -> str | None:
 
 
 def namespace(kind: str) -> str | None:
-    """Return the id of this process's namespace of a kind (`time`, `pid`); None where there is none."""
+    """Return the id of this process's namespace of a kind (`time`, `pid`); None if there is none."""
     try:
         return os.readlink(f"/proc/self/ns/{kind}")
     except OSError:

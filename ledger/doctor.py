@@ -1,4 +1,4 @@
-"""Examines an environment: what would be recorded here, and what not. Adapters add their own checks."""
+"""Checks what would be recorded in this environment. Adapters add their own checks."""
 
 import importlib.metadata
 import os
@@ -10,11 +10,11 @@ from ledger._version import __version__
 from ledger.recording.settings import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
 
 ENTRY_POINTS: Final = "compile_ledger.doctor"
-"""The group in which an adapter names a function without arguments that returns an iterable of Checks."""
+"""Entry point group. An adapter registers a function without arguments that returns DoctorChecks."""
 
 
 class DoctorCheck(NamedTuple):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     is_good: bool
@@ -22,7 +22,7 @@ class DoctorCheck(NamedTuple):
 
 
 def examine() -> list[DoctorCheck]:
-    """Return every check: ours and those of the installed adapters. An adapter that breaks is a bad check."""
+    """Run all checks, including those of the installed adapters. An adapter that raises is a failed check."""
     checks = [
         DoctorCheck("compile-ledger", True, __version__),
         DoctorCheck("python", True, f"{sys.version.split()[0]}, {sys.executable}"),
@@ -30,7 +30,9 @@ def examine() -> list[DoctorCheck]:
             "sqlite", sqlite3.sqlite_version_info >= (3, 37), f"{sqlite3.sqlite_version} (3.37 or newer)"
         ),
         DoctorCheck(
-            "process identity", os.path.exists("/proc/self/stat"), "/proc tells whether a process is gone"
+            "process identity",
+            os.path.exists("/proc/self/stat"),
+            "read from /proc, to tell whether a process is gone",
         ),
     ]
     checks += [

@@ -1,4 +1,4 @@
-"""Reads durations as people write them: "20 s", "150 ms", "1 min 30 s"."""
+"""Parses durations: "20 s", "150 ms", "1 min 30 s"."""
 
 import re
 from decimal import Decimal
@@ -10,13 +10,13 @@ _PART: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(h|min|ms|us|µs|ns|m|s)(?![a-z
 
 
 def ns_of(text: str) -> int | None:
-    """Return a duration in nanoseconds; None where the text is none."""
-    place, total = 0, Decimal(0)
+    """Return a duration in nanoseconds; None if the text is not one."""
+    position, total = 0, Decimal(0)
     text = text.rstrip()
-    while place < len(text):
-        part = _PART.match(text, place)
+    while position < len(text):
+        part = _PART.match(text, position)
         if part is None:
             return None
         total += Decimal(part[1]) * _NS_PER[part[2]]
-        place = part.end()
+        position = part.end()
     return round(total) if text else None

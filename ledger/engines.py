@@ -1,7 +1,7 @@
-"""What the core needs to know of an engine: its adapter says it, since the core names none.
+"""What the core needs to know about an engine. Adapters provide it, since the core itself names no engine.
 
-An adapter registers its description in the recorded program before the first event. Readers, and whoever
-starts a program to record it, find the descriptions of all installed adapters by their entry points.
+An adapter registers its description in the recorded program before the first event. Programs that read a
+ledger or start a recording find the descriptions of all installed adapters through entry points.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from typing import Final, NamedTuple
 
 _LOG: Final = logging.getLogger("ledger")
 ENTRY_POINTS: Final = "compile_ledger.engines"
-"""The group in which an adapter names its `EngineDescription`."""
+"""Entry point group. An adapter registers its `EngineDescription`."""
 
 
 class EngineDescription(NamedTuple):
-    """What is peculiar to one engine in what a session says of itself."""
+    """The engine-specific parts of a session's own description."""
 
     package: str
-    """The engine's package: a session keeps its version by this name; paths in it are everybody's."""
+    """The engine's package: a session stores its version under this name; paths in it are not redacted."""
     environment: tuple[str, ...] = ()
-    """The variables that a session keeps. By whole name, since a prefix would take keys and tokens along."""
+    """Environment variables that a session stores. Whole names: a prefix would include keys and tokens."""
     words: tuple[str, ...] = ()
-    """Its own words that identify nobody, and so stay in a redacted session, as the package's name does."""
+    """Words of the engine that identify nobody, and so are not redacted; nor is the package's name."""
 
 
 _registered: Final[dict[str, EngineDescription]] = {}
 
 
 def register_engine(description: EngineDescription) -> None:
-    """Make an engine known in this process. Has no effect on a session_started that is already written."""
+    """Register an engine in this process. Does not affect a session_started event already written."""
     _registered[description.package] = description
 
 
@@ -41,9 +41,9 @@ def registered_engines() -> tuple[EngineDescription, ...]:
 
 @cache
 def installed_engines() -> tuple[EngineDescription, ...]:
-    """Return the engines of all installed adapters; takes milliseconds, to look up the entry points.
+    """Return the engines of all installed adapters. Looking up the entry points takes milliseconds.
 
-    An adapter that can't be loaded is left out, with a warning: it must not keep others from being recorded.
+    An adapter that can't be loaded is skipped with a warning: it must not keep others from being recorded.
     """
     from importlib.metadata import entry_points
 

@@ -1,8 +1,8 @@
-"""What can go wrong with a ledger, each as one line that says what to do next."""
+"""The errors of this package. Each message is one line that says what to do next."""
 
 
 class LedgerError(Exception):
-    """The base of every error that this package raises on purpose."""
+    """Base class of all errors that this package raises deliberately."""
 
 
 class InvalidEvent(LedgerError):
@@ -18,7 +18,7 @@ class LedgerMissing(LedgerError):
 
 
 class NotALedger(LedgerError):
-    """The file is not SQLite, or is a SQLite file of something else."""
+    """The file is not an SQLite database, or belongs to another program."""
 
 
 class NewerLedger(LedgerError):
@@ -30,15 +30,15 @@ class LedgerDamaged(LedgerError):
 
 
 class LedgerLocked(LedgerError):
-    """Another process holds the ledger's lock for longer than we wait."""
+    """Another process held the ledger's lock for longer than the timeout."""
 
 
 class LedgerNotWritable(LedgerError):
-    """The ledger, its folder or its disk does not take what is to be written."""
+    """The ledger, its folder or its disk can't be written to."""
 
 
 class SQLiteTooOld(LedgerError):
-    """Python's SQLite library is older than 3.37 and knows no STRICT tables."""
+    """Python's SQLite library is older than 3.37 and lacks STRICT tables."""
 
 
 class UnknownSession(LedgerError):
@@ -46,24 +46,24 @@ class UnknownSession(LedgerError):
 
 
 class InvalidQuery(LedgerError):
-    """SQLite refused the query: bad SQL, or an attempt to write."""
+    """SQLite rejected the query: bad SQL, or an attempt to write."""
 
 
 class UnrecognisedFile(LedgerError):
-    """A file is none that an installed adapter reads, or holds nothing."""
+    """No installed adapter reads the file, or it is empty."""
 
 
 class InvalidLines(LedgerError):
-    """A file of events as lines is cut, reordered or edited, or is something else."""
+    """An exported session is cut, reordered or edited, or is another kind of file."""
 
 
 class NoSuchMoment(LedgerError):
-    """A replay has no moment of that name, or none so late."""
+    """A replay has no such moment, or ends before it."""
 
 
 class InvalidBudget(LedgerError):
-    """A budget has mistakes: a line for each, which says where it is and what is allowed there."""
+    """A budget has mistakes. The message has a line for each: where it is and what is allowed there."""
 
 
 class MissingExtra(LedgerError):
-    """What was asked for takes a package that is installed on demand alone."""
+    """A feature needs a package from an optional extra."""

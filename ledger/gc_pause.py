@@ -1,4 +1,4 @@
-"""Spares what is made by the million from Python's search for cycles."""
+"""Pauses garbage collection while millions of acyclic tuples are built."""
 
 import gc
 from collections.abc import Generator
@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Generator[None]:
-    """Spare millions of tuples, none of them in a cycle, from being searched for cycles again and again.
+    """Turn the cyclic garbage collector off in the block.
 
-    That search takes a quarter of the time of collecting and a third of projecting (tests/benchmarks).
+    It would search the tuples again and again, for a quarter of the time of collecting journals and a third
+    of projecting them (tests/benchmarks).
     """
     was_on = gc.isenabled()
     gc.disable()

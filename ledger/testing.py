@@ -1,4 +1,4 @@
-"""Public fakes for tests: a clock to be moved by hand, a ledger in memory, and a builder of sessions."""
+"""Public test fakes: a clock moved by hand, an in-memory ledger, and a builder of sessions."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,31 +21,31 @@ from ledger.vocabulary import Activity, Counts, Outcome, Source, activity_of
 
 
 class FakeClock:
-    """A monotonic clock, in nanoseconds, that moves only when it is told to."""
+    """A monotonic clock, in nanoseconds, that moves only when advanced."""
 
     def __init__(self, at_ns: int = 0) -> None:
         self.at_ns = at_ns
 
     def __call__(self) -> int:
-        """Return the time that the clock shows."""
+        """Return the current time."""
         return self.at_ns
 
     def advance(self, ns: int) -> int:
-        """Move the clock on and return the time that it then shows."""
+        """Advance the clock and return the new time."""
         self.at_ns += ns
         return self.at_ns
 
 
 class MemoryLedger(Ledger):
-    """A ledger in memory, of events that are given: with the tables and views of a real one."""
+    """An in-memory ledger of the given events, with the tables and views of a real one."""
 
     def __init__(self, events: Iterable[Event]) -> None:
-        """Raises ConflictingEvents where two different events have the same key."""
+        """Raises ConflictingEvents if two different events have the same key."""
         super().__init__(Path(":memory:"), store_of(events), None)
 
 
 class SessionBuilder:
-    """Builds one process's events, numbered, at the times that are given.
+    """Builds one process's events, numbered, at given times.
 
     >>> builder = SessionBuilder("s")
     >>> outer = builder.start(0, "torch_compile", role="encoder", source="monitor")
@@ -135,13 +135,13 @@ class SessionBuilder:
     ) -> int:
         """Claim a duration and return the claim's id."""
         claim = self._seq
-        known = {
+        fields = {
             "session": self.session, "process": self.process, "seq": claim, "at_ns": at_ns, "claim": claim,
             "claimed_ns": claimed_ns, "source": source, "counts": counts, "role": role, "stage": stage,
             "component": component, "interval": interval, "resolution_ns": resolution_ns, "text": text,
             "data": data,
         }  # fmt: skip
-        self.events.append(TotalClaimed.model_validate(known))
+        self.events.append(TotalClaimed.model_validate(fields))
         return claim
 
     def milestone(self, at_ns: int, name: str) -> None:
