@@ -1,4 +1,4 @@
--- Who claimed how many seconds, and from which text was that read?
+-- What are the largest claims, by source, and which text states them?
 SELECT
     coalesce(s.label, s.session) AS label,
     c.source,

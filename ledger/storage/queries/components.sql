@@ -1,4 +1,4 @@
--- Which components were compiled, which loaded, and which attempts to load found nothing or failed?
+-- Which components were compiled or loaded, and which attempts to load missed or failed?
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,
@@ -11,7 +11,7 @@ FROM intervals i
 JOIN sessions s USING (session)
 JOIN processes p USING (session, process)
 WHERE (i.stage = 'torch_compile' AND i.source = 'monitor')
-    -- A log speaks for sessions of which nothing else is known; a load that finds nothing is no line of it.
+    -- A log counts only for sessions without a recording; it has no line for a cache miss.
     OR (
         i.source = 'log'
         AND (i.stage = 'torch_compile' OR (i.stage = 'aot_load' AND i.outcome = 'failed'))

@@ -1,4 +1,4 @@
--- Which stages was a process in when it died, or is it in now?
+-- Which stages was each process in when it died, or is it in now?
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,

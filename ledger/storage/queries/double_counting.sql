@@ -1,4 +1,4 @@
--- By how much is adding up all intervals of a source more than the time that passed?
+-- By how much does the sum of a source's intervals exceed the time on the clock?
 SELECT
     coalesce(s.label, s.session) AS label,
     t.role,

@@ -1,4 +1,4 @@
--- How long did each graph and range really take, beside what the lines about its range say?
+-- How long did each graph and range take, compared with the log lines about its range?
 WITH graphs AS (
     SELECT
         i.*,

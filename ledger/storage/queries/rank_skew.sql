@@ -1,4 +1,4 @@
--- How far apart are the ranks, and is the sum of the roles' maxima the time of any of them?
+-- How far apart are the ranks, and does any rank take the sum of the roles' maxima?
 WITH ranks AS (
     SELECT
         session,

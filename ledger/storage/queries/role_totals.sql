@@ -1,4 +1,4 @@
--- What took the time, per session, role and activity?
+-- How long did each session take, by role and activity?
 SELECT
     coalesce(s.label, s.session) AS label,
     t.role,

@@ -1,4 +1,4 @@
--- Which stages spend the time themselves, rather than in what they call?
+-- Which stages spend the most time themselves, excluding stages inside them?
 SELECT
     coalesce(s.label, s.session) AS label,
     i.role,

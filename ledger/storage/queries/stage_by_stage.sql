@@ -1,4 +1,4 @@
--- Which stages take how much longer, or shorter, than in the session before, with which versions?
+-- Which stages take longer or shorter than in the previous session, and with which versions?
 WITH stages AS (
     SELECT
         i.session,

@@ -1,4 +1,4 @@
--- What does torch add up in each of its reports, how much time passed on the clock, and why do they differ?
+-- What does each of torch's own reports add up to, compared with the clock, and why do they differ?
 WITH reported AS (
     SELECT
         c.session,

@@ -1,4 +1,4 @@
--- Which seconds does nothing inside an interval account for?
+-- How much time in each top-level interval does no inner interval account for?
 SELECT
     coalesce(s.label, s.session) AS label,
     i.role,

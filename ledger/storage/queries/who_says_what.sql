@@ -1,11 +1,11 @@
--- What do monitor, backend and engine each say a role's compiles took, and what is left between them?
+-- How long did each role compile according to monitor, backend and engine, and how far are they apart?
 WITH monitor AS (
     SELECT session, process, role, sum(claimed_ns) AS ns
     FROM claims
     WHERE stage = 'torch_compile' AND source = 'monitor' AND counts = 'addition'
     GROUP BY session, process, role
 ),
-engine AS ( -- It speaks of all ranks, in a process of its own.
+engine AS ( -- It reports for all ranks, from a process of its own.
     SELECT session, role, max(claimed_ns) AS ns
     FROM claims
     WHERE stage = 'torch_compile' AND source = 'engine' AND counts = 'ranks' AND text LIKE 'init engine%'

@@ -1,4 +1,4 @@
--- Which processes took part, how did each end, and is anything of it missing?
+-- Which processes took part, how did each end, and are any of its events missing?
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name,

@@ -1,4 +1,4 @@
--- Who said otherwise than what was measured, by how much, and why?
+-- Which claims disagree with the measurement, by how much, and why?
 SELECT
     coalesce(s.label, s.session) AS label,
     c.source,

@@ -1,4 +1,4 @@
--- Why was a start cold: which parts of the compile cache's key are others than in the start before it?
+-- Why was a start cold: which parts of the compile cache's key changed since the previous start?
 WITH keys AS (
     SELECT i.session, i.component, part.key AS part, part.value
     FROM intervals i
