@@ -1,9 +1,9 @@
-"""Records torch.compile: its own begins and ends as intervals, its CompilationMetrics as claims.
+"""Records torch.compile: its own spans as intervals, its CompilationMetrics as claims.
 
-Nothing is imported here before it is asked for: `ledger_torch.autoload` is loaded at the end of every
+Imports are deferred: `ledger_torch.autoload` is loaded at the end of every
 `import torch`.
 
-PYTEST_DONT_REWRITE: else pytest warns, where a program imports this before it runs pytest.
+PYTEST_DONT_REWRITE: avoids a pytest warning in programs that import this before they run pytest.
 """
 
 from typing import TYPE_CHECKING

@@ -1,15 +1,15 @@
 """Turns recording on at the end of `import torch`, in every process that has `COMPILE_LEDGER` set.
 
-torch calls `activate` as an entry point of the group `torch.backends`. An exception out of it would break
-the program's `import torch`, and where recording is off it must cost one look-up: so nothing is imported
-up here that torch has not imported long before.
+torch calls `activate` as an entry point of the group `torch.backends`. An exception would break the
+program's `import torch`, and with recording off it must cost no more than one look-up: so this module imports
+only what torch has already imported.
 """
 
 import os
 
 
 def activate() -> None:
-    """Listen to torch.compile where `COMPILE_LEDGER` is set; return at once where it is not."""
+    """Record torch.compile if `COMPILE_LEDGER` is set; otherwise return at once."""
     if "COMPILE_LEDGER" not in os.environ:
         return
     try:

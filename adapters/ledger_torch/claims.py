@@ -1,8 +1,8 @@
 """Turns CompilationMetrics, torch's own record of a compile, into claims: one for each duration in it.
 
-A record says how long its compile took, and how long single stages of it, by adding spans up as they end. So
-a claim names the interval that the field is made of where there is just one, and lists them where there are
-several. Fields come and go between versions: what counts as a duration is told by name and type.
+A record says how long its compile and single stages of it took, adding spans up as they end. So a claim
+names the interval behind its field if there is just one, and lists them if there are several. Fields come and
+go between versions: durations are recognised by name and type.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,29 +50,29 @@ def durations(metrics: Any) -> Iterator[Duration]:
 def durations_of(metrics: Mapping[str, object]) -> Iterator[Duration]:
     """Yield the durations among a record's fields.
 
-    Without the older twins of fields that are there, and without zeros, which torch also writes for what did
-    not run: `duration_us` alone is kept at 0, since a compile that claims no time at all is worth knowing.
+    Skips older twins of fields that are present, and zeros, which torch also writes for what did not run.
+    Only `duration_us` is kept at 0, since a compile that claims no time at all is worth knowing.
     """
-    for name, said in metrics.items():
+    for name, field_value in metrics.items():
         suffix = next((end for end in DURATIONS_END_IN if name.endswith(end)), None)
-        if suffix is None or name in NOT_DURATIONS or type(said) not in (int, float):
+        if suffix is None or name in NOT_DURATIONS or type(field_value) not in (int, float):
             continue
-        value = cast("float", said)
+        value = cast("float", field_value)
         if (value == 0 and name != _TOTAL) or metrics.get(TWINS.get(name, "")) is not None:
             continue
         yield Duration(name, value, _UNIT_NS[suffix], DURATIONS_END_IN[suffix])
 
 
 def own_of(metrics: Any, spans: Spans) -> list[Ended]:
-    """Return what a record is made of: what has ended in its thread since it began, and is of its kind."""
+    """Return the spans of a record: those of its kind that ended in its thread since it began."""
     is_runtime = bool(getattr(metrics, "is_runtime", False))
-    # A runtime's record is begun when the first of its spans has ended.
+    # torch creates a runtime record only when the first of its spans has ended.
     began_us = 0 if is_runtime else (getattr(metrics, "start_time_us", None) or 0) - CLOCK_SLACK_US
     return spans.take_ended(is_runtime=is_runtime, since_us=began_us)
 
 
 def claim(recorder: Recorder, metrics: Any, own: Sequence[Ended]) -> None:
-    """Write a record's durations as claims; `own` is what it is made of, in the order in which it ended."""
+    """Write a record's durations as claims; `own` are its spans, in the order in which they ended."""
     about: dict[str, object] = {
         name: value
         for name in ("compile_id", "is_forward", "is_runtime", "fail_type")
@@ -88,24 +88,24 @@ def claim(recorder: Recorder, metrics: Any, own: Sequence[Ended]) -> None:
             resolution_ns=duration.resolution_ns,
             text=f"{duration.field}={duration.value}",
             interval=intervals[0] if len(intervals) == 1 else None,
-            data=known_of(duration.field, about, intervals),
+            data=claim_data(duration.field, about, intervals),
         )
 
 
-def known_of(field: str, about: Mapping[str, object], intervals: Sequence[int]) -> dict[str, object]:
-    """Return the `data` of a field's claim: what its record is about, and its spans or what else it means."""
+def claim_data(field: str, about: Mapping[str, object], intervals: Sequence[int]) -> dict[str, object]:
+    """Return the `data` of a field's claim: what its record is about, its spans, and any special meaning."""
     means = {"means": MEANS[field]} if field in MEANS else {}
     spans = {"intervals": list(intervals)} if len(intervals) > 1 else {}
     return {"field": field, **about, **spans, **means}
 
 
 def timed_by(field: str, about: Mapping[str, object], own: Sequence[Ended]) -> tuple[str, list[int]]:
-    """Return the stage that a field times, the field itself where that is not known, and its spans."""
+    """Return the stage that a field times, or the field's name if unknown, and its spans."""
     if (timed := TIMED.get(field)) is not None:
         return timed.stage, [span.interval for span in own if span.stage in (timed.stage, *timed.others)]
     if field != _TOTAL:
         return field, []
-    # The last to end is the whole: a compile inside the backend of another one has no record of its own.
+    # The last span to end is the whole: a compile nested in another's backend has no record of its own.
     whole = [span for span in own if span.stage in (FORWARD, BACKWARD)][-1:] or _outermost(own)
     if len(whole) == 1:
         return whole[0].stage, [whole[0].interval]
@@ -115,7 +115,7 @@ def timed_by(field: str, about: Mapping[str, object], own: Sequence[Ended]) -> t
 
 
 def _outermost(own: Sequence[Ended]) -> list[Ended]:
-    """Return the spans that lie within no other one, of spans in the order in which they ended."""
+    """Return the spans that no other one encloses; `own` is in the order in which they ended."""
     return [
         span
         for at, span in enumerate(own)

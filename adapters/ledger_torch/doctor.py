@@ -1,4 +1,4 @@
-"""What `compile-ledger doctor` says about torch: whether its compiles would be recorded here."""
+"""Checks for `compile-ledger doctor`: whether torch's compiles would be recorded here."""
 
 import json
 import os
@@ -12,7 +12,7 @@ _TIMEOUT_S: Final = 300
 
 
 def examine() -> list[DoctorCheck]:
-    """Return the self-test's findings; it runs in a process of its own, with recording off."""
+    """Run the self-test in a separate process, with recording off, and return its findings."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COMPILE_LEDGER")}
     try:
         ran = subprocess.run(

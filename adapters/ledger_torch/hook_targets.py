@@ -1,13 +1,13 @@
-"""What of torch this adapter rests on, as data that tests hold against the sources of several versions.
+"""The parts of torch that this adapter depends on, as data that tests check against several versions.
 
-None of it is torch's public API. `tests/torch_compat` keeps what these places looked like in the oldest
-version that we know, in the newest and in the one that the tests run on.
+None of it is torch's public API. `tests/torch_compat` keeps excerpts from the oldest version that we support,
+the newest one, and the one that the tests run on.
 """
 
 from typing import Final, NamedTuple
 
 UTILS: Final = "torch._dynamo.utils"
-"""The module whose import is waited for, and in which the two hooks are replaced."""
+"""The module in which the two hooks are replaced, once it is imported."""
 
 EVENT_HOOK: Final = "record_chromium_event_internal"
 """A stub that gets each begin and end, in the thread where it happens, as one argument, a dictionary."""
@@ -16,7 +16,7 @@ METRICS_HOOK: Final = "log_compilation_event"
 """A stub that gets each CompilationMetrics record as one argument, when its compile is over."""
 
 EVENT_KEYS: Final = ("name", "ph", "ts", "args")
-"""The keys that are read of an event: its stage, "B" or "E", the wall clock in µs, and its metadata."""
+"""The keys that are read from an event: its stage, "B" or "E", the wall clock in µs, and its metadata."""
 
 LOGGER: Final = "ChromiumEventLogger"
 """The class all of whose begins and ends go through EVENT_HOOK."""
@@ -41,10 +41,10 @@ CONTROL_FLOW: Final = (
 """Classes, by module and name, that torch raises to itself; what derives from them is meant too."""
 
 PROBE: Final = ("torch._inductor.cpu_vec_isa", "VecISA", "check_build")
-"""Where inductor compiles a file to see whether the machine can: that it can't is its answer, not a fault."""
+"""Here inductor compiles a file to see whether the machine can: failing is an answer, not an error."""
 
 DURATIONS_END_IN: Final = {"_us": 1_000, "_ms": 1_000_000, "_s": 1_000}
-"""Suffixes of CompilationMetrics' durations, and their resolution in ns: seconds are made of microseconds."""
+"""Suffixes of duration fields, and their resolution in ns: seconds are computed from microseconds."""
 
 NOT_DURATIONS: Final = frozenset({"start_time_us", "end_time_us"})
 
@@ -59,7 +59,7 @@ TWINS: Final = {
     "structured_logging_overhead_s": "structured_logging_overhead_us",
     "dynamo_time_before_restart_s": "dynamo_compile_time_before_restart_us",
 }
-"""Older fields that torch fills with the same number as the field beside them."""
+"""Older fields, each with the newer field that torch fills with the same number."""
 
 
 class Timed(NamedTuple):
@@ -91,11 +91,11 @@ MEANS: Final = {
     "structured_logging_overhead_us": "what writing structured logs has taken so far under this compile id",
     "guard_latency_us": "what checking the guards once took, as each later call does",
 }
-"""Fields that are durations, but of nothing that this compile has a span for: what they say instead."""
+"""Duration fields without a span in this compile, and what they mean instead."""
 
 FORWARD: Final = "entire_frame_compile"
 BACKWARD: Final = "entire_backward_compile"
-"""The stages that `duration_us` of a forward and of a backward record speaks of."""
+"""The stages that `duration_us` of a forward and of a backward record measures."""
 
 COUNTED: Final = frozenset(
     (FORWARD, BACKWARD, *(stage for timed in TIMED.values() for stage in (timed.stage, *timed.others)))
@@ -103,10 +103,10 @@ COUNTED: Final = frozenset(
 """The stages whose lengths torch adds up into a field."""
 
 LENGTHS: Final = "compilation_time_metrics"
-"""By the name of a function, the length in seconds of each of its spans: what `compile_times()` prints."""
+"""Lengths of spans in seconds, by function name: what `compile_times()` prints."""
 
 REPORT: Final = "calculate_time_spent"
-"""Returns, by stage, the seconds of all its spans that are added to a field; and beside them WALL_KEY."""
+"""Returns seconds by stage, over all spans that count towards a field, and WALL_KEY besides."""
 
 WALL_KEY: Final = "total_wall_time"
 WALL: Final = (FORWARD, BACKWARD)
@@ -117,4 +117,4 @@ ACCUMULATED: Final = {
         "get_fake_value", "create_proxy", "wrap_to_fake_tensor_and_record", "variable_builder_call",
     ),
 }  # fmt: skip
-"""What is in LENGTHS without a span: measured inside a span of that stage, whose end says `<name>_time_s`."""
+"""Entries of LENGTHS without a span: measured inside a span of that stage, whose end has `<name>_time_s`."""

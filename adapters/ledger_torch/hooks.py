@@ -1,8 +1,9 @@
-"""Puts our functions in the place of the two stubs through which torch reports its compiles.
+"""Replaces the two stubs through which torch reports its compiles.
 
 `torch._dynamo.utils` has two functions that do nothing, for others to replace: one gets every begin and end,
-the other every CompilationMetrics record. Ours record, call what was there before, and let no exception of
-ours out. They wait for the module's import, since importing it here would cost every `import torch` seconds.
+the other every CompilationMetrics record. Ours record, call the previous function, and never raise.
+They are installed when the module is imported, since importing it here would slow down every `import torch`
+by seconds.
 
 Whether the hooks are really called is known for certain only after a span has gone through them. That test is
 `ledger_torch.self_test`'s, in a process of its own: here it would leave a key in torch's
@@ -27,12 +28,12 @@ from ledger_torch.totals import Totals
 _LOG: Final = logging.getLogger("ledger")
 _lock: Final = threading.Lock()
 _hooked: set[str] = set()
-"""The modules, by name, that have our functions already."""
+"""Names of modules that already have our hooks."""
 _waiting = False
 
 
 def install_on_import(recorder: Recorder | None = None) -> None:
-    """Install the hooks as soon as `torch._dynamo.utils` is imported: now, where it is already."""
+    """Install the hooks when `torch._dynamo.utils` is imported, or now if it already is."""
     global _waiting
     recorder = recorder or Recorder.from_environment()
     if not recorder.enabled:
@@ -53,7 +54,7 @@ def install_on_import(recorder: Recorder | None = None) -> None:
 
 
 def install(utils: ModuleType, recorder: Recorder) -> None:
-    """Replace the stubs in `torch._dynamo.utils`, once, and tell the recorder which are really in use."""
+    """Replace the stubs in `torch._dynamo.utils`, once, and report to the recorder which ones torch calls."""
     with _lock:
         if utils.__name__ in _hooked:
             return
@@ -63,14 +64,14 @@ def install(utils: ModuleType, recorder: Recorder) -> None:
 
 
 class Listener:
-    """A recorder that hears of what torch compiles in this process, beside others that may, too."""
+    """Passes torch's events to one recorder; several listeners can be active in a process."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder: Final = recorder
         self.is_listening = True
 
     def listen(self, utils: ModuleType) -> Spans:
-        """Put functions before the stubs, and tell the recorder which are really in use."""
+        """Hook the stubs, and report to the recorder which ones torch calls."""
         spans = Spans(self.recorder, _depth_by(utils))
 
         def observe_metrics(metrics: Any) -> None:
@@ -86,11 +87,11 @@ class Listener:
         return spans
 
     def stop(self, utils: ModuleType | None) -> None:
-        """Hear no more, and take the functions away again."""
+        """Stop recording, and remove the hooks."""
         self.is_listening = False
         with _lock:
             for name in (EVENT_HOOK, METRICS_HOOK):
-                # Under one that still listens it stays, hears nothing, and goes when that one goes.
+                # A hook below an active one stays, inactive, until that one is removed.
                 hook: Any = getattr(utils, name, None)
                 while _is_done(getattr(hook, "listener", None)):
                     hook = hook.__wrapped__
@@ -102,7 +103,7 @@ def _is_done(listener: object) -> bool:
 
 
 def missing(utils: ModuleType, name: str) -> str | None:
-    """Return why replacing a stub would record nothing; None where torch's code still calls it."""
+    """Return why replacing a stub would record nothing; None if torch's code still calls it."""
     if not callable(getattr(utils, name, None)):
         return "torch has no such function"
     owner = getattr(utils, LOGGER, None) if name == EVENT_HOOK else utils
@@ -120,7 +121,7 @@ def _code_in(owner: object, module: str) -> list[CodeType]:
 
 
 def _depth_by(utils: ModuleType) -> Callable[[], int] | None:
-    """Return a function that counts torch's open spans in the calling thread; None where torch can't say."""
+    """Return a function that counts torch's open spans in the calling thread; None if torch can't say."""
     get_logger: Callable[[], Any] | None = getattr(utils, LOGGER_GETTER, None)
     if get_logger is None or not hasattr(getattr(utils, LOGGER, None), "get_stack"):
         return None
@@ -130,7 +131,7 @@ def _depth_by(utils: ModuleType) -> Callable[[], int] | None:
 def _before(
     original: Callable[..., Any], observe: Callable[[Any], None], listener: Listener
 ) -> Callable[..., Any]:
-    """Return a function that lets `observe` see the one argument, and then does what `original` does."""
+    """Return a function that calls `observe` with its one argument, and then `original`."""
     warned = False
 
     def hook(*args: Any, **kwargs: Any) -> Any:
@@ -140,7 +141,7 @@ def _before(
         try:
             observe(args[0] if args else next(iter(kwargs.values())))
         except Exception as error:
-            # Each is an event that is not in the ledger; a program's log is not ours to fill.
+            # A gap for each missing event, but only one warning: the log is the program's.
             listener.recorder.gap(
                 "hook_failed", detail=f"{original.__name__}: {type(error).__name__}: {error}"
             )

@@ -1,7 +1,7 @@
 """Decides whether an exception that leaves one of torch's spans is a failure or torch's control flow.
 
 The rule: a span is `failed` when an exception leaves it that was not already being handled where the span
-began, except where torch raised that exception to itself and goes on compiling or running the program by
+began, except if torch raised that exception for itself and goes on compiling or running the program by
 design. Then it is `completed`, with the exception's class as `data.control`. What reaches the user is failed,
 and so is what makes Dynamo give a frame up only because `suppress_errors` tells it to swallow an error.
 
@@ -25,7 +25,7 @@ spans on 2.13:
     an AOTAutograd cache entry whose FX graph is gone           FXGraphCacheMiss leaves the cache's load
     a CPU feature that the C++ compiler does not know           CppCompileError leaves compile_file
 
-`Unsupported` alone does not tell: the same exception reaches the user or doesn't. Who called Dynamo does:
+`Unsupported` alone does not decide it: the same exception may reach the user or not. The caller decides:
 with fullgraph=False the frame's conversion runs inside `ConvertFrame.__call__`, which answers these errors
 ("soft" ones in torch's words) with eager execution unless breaks are to be errors. Both are known when the
 span ends. Such a frame is `completed` because the program asked for just this, and sees nothing of it.
@@ -52,7 +52,7 @@ _SOFT_ERRORS: Final = frozenset(SOFT_ERRORS)
 
 
 def control_flow(error: BaseException) -> dict[str, object] | None:
-    """Return the stop's `data` where the `error` in flight is torch's control flow; None where it is not."""
+    """Return the stop's `data` if the `error` in flight is torch's control flow; None if it is not."""
     classes = {(ancestor.__module__, ancestor.__name__) for ancestor in type(error).__mro__}
     name = type(error).__name__
     if classes & _CONTROL_FLOW or _is_vllms(error):
@@ -84,7 +84,7 @@ def _eager_answers(error: BaseException) -> bool:
 
 
 def _breaks_are_errors(error: BaseException) -> bool:
-    """Return what `torch._dynamo.error_on_graph_break` said where the break happened (2.9 and newer)."""
+    """Return the setting of `torch._dynamo.error_on_graph_break` at the graph break (2.9 and newer)."""
     # Once the tracer is gone the exception carries it; until then the setting is still the break's own.
     tracer: Any = getattr(error, "_torch_dynamo_tracer_output", None)
     if tracer is not None:

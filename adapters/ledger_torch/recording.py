@@ -1,4 +1,4 @@
-"""Has what torch compiles recorded into another recorder for a while, beside that of the process."""
+"""Records compiles into an additional recorder for a while, besides the process's own."""
 
 import logging
 import sys
@@ -17,17 +17,17 @@ from ledger_torch.hooks import Listener
 _LOG: Final = logging.getLogger("ledger")
 _lock: Final = threading.Lock()
 _waiting: Final[set[Listener]] = set()
-"""Those that began before `torch._dynamo.utils` was imported."""
-_is_told_of_import = False
+"""Listeners that began before `torch._dynamo.utils` was imported."""
+_has_import_hook = False
 
 
 @contextmanager
 def recording_to(recorder: Recorder) -> Generator[None]:
     """Record what torch compiles while the body runs, in any thread of this process, into `recorder`.
 
-    Whatever records already goes on recording, and of several such contexts each gets everything. torch may
-    be imported before, inside, or not at all; without it nothing is recorded. Of a compile that another
-    thread is in when the body begins or ends, a part is recorded.
+    Other recorders keep recording, and with several such contexts each one gets everything. torch may be
+    imported before or inside the body, or never; then nothing is recorded. A compile that another thread is
+    running when the body begins or ends is recorded in part.
     """
     listener = Listener(recorder)
     if recorder.enabled:
@@ -41,12 +41,12 @@ def recording_to(recorder: Recorder) -> Generator[None]:
 
 
 def _begin(listener: Listener) -> None:
-    global _is_told_of_import
+    global _has_import_hook
     with _lock:
         _waiting.add(listener)
-        is_first, _is_told_of_import = not _is_told_of_import, True
+        is_first, _has_import_hook = not _has_import_hook, True
     if is_first:
-        # Where torch is there already, this calls it at once.
+        # If torch is already imported, this calls it at once.
         register_post_import_hook(_listen_all, UTILS)
     elif (utils := sys.modules.get(UTILS)) is not None:
         _listen_all(utils)

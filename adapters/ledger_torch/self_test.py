@@ -1,4 +1,4 @@
-"""Finds out whether this environment's torch reports its compiles to us, by compiling something.
+"""Checks that this environment's torch reports its compiles to our hooks, by compiling something.
 
 `python -m ledger_torch.self_test` prints the findings as JSON; `compile-ledger doctor` runs it so, in a
 process of its own: a self-test in the program that is recorded would leave a span of ours in what torch keeps
@@ -23,12 +23,12 @@ _ENTRY_POINT: Final = "ledger_torch.autoload:activate"
 
 
 class Finding(NamedTuple):
-    """One thing that recording torch.compile rests on."""
+    """One thing that recording torch.compile depends on."""
 
     name: str
     found: bool
     detail: str | None = None
-    """Why it was not found; of torch itself, its version."""
+    """Why it was not found; for torch itself, its version."""
 
 
 def check() -> tuple[Finding, ...]:
@@ -61,12 +61,12 @@ def _entry_point() -> Finding:
 
 @contextmanager
 def _listening(utils: ModuleType, hook: str) -> Generator[list[Any]]:
-    """Yield a list that gets what torch passes to a stub."""
-    heard: list[Any] = []
+    """Yield a list that collects what torch passes to a stub."""
+    received: list[Any] = []
     before = getattr(utils, hook)
-    setattr(utils, hook, heard.append)
+    setattr(utils, hook, received.append)
     try:
-        yield heard
+        yield received
     finally:
         setattr(utils, hook, before)
 
@@ -83,7 +83,7 @@ def _spans_not_reported(utils: Any) -> str | None:
     phases = Counter(event.get("ph") for event in events if event.get("name") == _SPAN)
     if phases == {"B": 1, "E": 1}:
         return None
-    return f"a span brought {phases['B']} begins and {phases['E']} ends instead of one each"
+    return f"a span reported {phases['B']} begins and {phases['E']} ends instead of one each"
 
 
 def _compiles_not_reported(torch: Any, utils: Any) -> str | None:
@@ -104,7 +104,7 @@ def _compiles_not_reported(torch: Any, utils: Any) -> str | None:
             return f"torch.compile is turned off by {name}"
     if not torch._dynamo.config.log_compilation_metrics:
         return "torch._dynamo.config.log_compilation_metrics is off"
-    return "a compile brought no CompilationMetrics"
+    return "a compile reported no CompilationMetrics"
 
 
 def main() -> None:

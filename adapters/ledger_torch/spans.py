@@ -1,9 +1,9 @@
 """Turns torch's begin and end events into intervals, with a stack of what is open in each thread.
 
 torch's own stack is the authority on what is open: some begins never get their end (compiled autograd's),
-and a compile empties it of what an earlier one left there. What vanished from it is no parent any more. Its
-end may come all the same, where the compile that emptied it ran inside another one (2.6); without an end it
-is left without a stop, and the reducer calls it abandoned.
+and a compile clears what an earlier one left on it. A span that vanished from it is no longer a parent. Its
+end may still come, if the compile that cleared it ran inside another one (2.6); without an end it gets no
+stop, and the reducer calls it abandoned.
 """
 
 import os
@@ -19,7 +19,7 @@ from ledger_torch.hook_targets import ACCUMULATED, COUNTED
 from ledger_torch.outcome import control_flow
 
 MAX_TEXT: Final = 1_000
-"""Characters that are kept of a string: reasons and stack traces of torch's are longer than anyone's need."""
+"""Characters kept of a string: torch's reasons and stack traces can be very long."""
 _MAX_ITEMS: Final = 10
 _MAX_ITEM_TEXT: Final = 200
 
@@ -61,7 +61,7 @@ class _Thread(threading.local):
     def __init__(self) -> None:
         self.open: list[_Open] = []
         self.lost: deque[_Open] = deque(maxlen=_MAX_LOST)
-        """What vanished from torch's stack before its end."""
+        """Spans that vanished from torch's stack before their end."""
         self.ended: deque[Ended] = deque(maxlen=_MAX_REMEMBERED)
 
 
@@ -69,11 +69,11 @@ class Spans:
     """The intervals of this process, from torch's events, each in the thread where it happens."""
 
     def __init__(self, recorder: Recorder, depth: Callable[[], int] | None) -> None:
-        """`depth` counts torch's open spans in the calling thread; None where torch can't say."""
+        """`depth` counts torch's open spans in the calling thread; None if torch can't say."""
         self._recorder = recorder
         self._depth = depth
         self.stage_of: dict[str, str] = {}
-        """The stages of functions whose spans have another name than they."""
+        """Stage names by function, for functions whose spans have another name."""
         self.forget()
         _all_spans.add(self)
 
@@ -98,7 +98,7 @@ class Spans:
     def _begin(self, event: Mapping[str, Any]) -> None:
         stack = self._thread.open
         depth = len(stack) if self._depth is None else self._depth()
-        # torch pushes a begin only after it has told us, so what it still has are the ancestors.
+        # torch pushes a begin only after calling the hook, so its stack holds just the ancestors.
         while stack and stack[-1].depth >= depth:
             self._thread.lost.append(stack.pop())
         stage = event["name"]
@@ -117,9 +117,9 @@ class Spans:
         if began is None:
             self._recorder.gap("unmatched_end", detail=stage)
             return
-        said = began.data
-        known = simple(event["args"] or {})
-        data = {name: value for name, value in known.items() if said.get(name) != value}
+        begin_data = began.data
+        end_data = simple(event["args"] or {})
+        data = {name: value for name, value in end_data.items() if begin_data.get(name) != value}
         error = sys.exc_info()[1]
         if error is not None and error is not began.handled:
             control = control_flow(error)
@@ -132,13 +132,13 @@ class Spans:
             self._recorder.stop(began.interval, data=data or None)
         self.has_ended = True
         if stage in ACCUMULATED:
-            self._note_accumulated(stage, began.interval, known)
+            self._note_accumulated(stage, began.interval, end_data)
         if stage in COUNTED and began.interval >= 0:
-            is_runtime = "compile_id" not in said
+            is_runtime = "compile_id" not in begin_data
             self._thread.ended.append(Ended(stage, began.interval, began.begin_us, is_runtime))
 
-    def _note_accumulated(self, stage: str, interval: int, known: Mapping[str, object]) -> None:
-        lengths = {name: known.get(f"{name}_time_s") for name in ACCUMULATED[stage]}
+    def _note_accumulated(self, stage: str, interval: int, end_data: Mapping[str, object]) -> None:
+        lengths = {name: end_data.get(f"{name}_time_s") for name in ACCUMULATED[stage]}
         measured = {name: length for name, length in lengths.items() if isinstance(length, float)}
         if measured and interval >= 0:
             self.accumulated.append((interval, measured))
@@ -157,7 +157,7 @@ class Spans:
         return None
 
     def forget(self) -> None:
-        """Begin anew, with nothing open and nothing ended: in a forked child."""
+        """Reset, with nothing open and nothing ended: in a forked child."""
         self._thread = _Thread()
         self.has_ended = False
         """Whether a span has ended in this process."""
@@ -166,7 +166,7 @@ class Spans:
 
 
 _all_spans: Final[weakref.WeakSet[Spans]] = weakref.WeakSet()
-"""Weak, since a recorder may listen for a moment only, and what is called after a fork stays for ever."""
+"""Weak, since a recorder may listen only briefly, and fork hooks can't be unregistered."""
 
 
 def _forget_all() -> None:
@@ -179,7 +179,7 @@ os.register_at_fork(after_in_child=_forget_all)
 
 
 def simple(args: Mapping[str, object]) -> dict[str, object]:
-    """Return what of torch's metadata is small and plain JSON, texts cut to MAX_TEXT."""
+    """Return the small, plain JSON values of torch's metadata, with texts cut to MAX_TEXT."""
     simple: dict[str, object] = {}
     for name, value in args.items():
         if name in _LEFT_OUT:

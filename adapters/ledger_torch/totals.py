@@ -1,10 +1,10 @@
-"""Claims what torch itself totals up about its compiles, when the process that it compiled in is over.
+"""Claims torch's own totals of its compiles when the process ends.
 
 torch adds the lengths of spans up in two places: `compilation_time_metrics`, a list of lengths for every span
 by its function's name, which `compile_times()` prints, and one number for each stage that is a column of
-CompilationMetrics, which `calculate_time_spent()` returns. `torch._dynamo.reset()` clears both. So a list is
-as long as there are spans of its own in the totals, the last ones of their stage, and a claim says just this:
-`data.adds_up`, by stage how many of the last intervals that had ended.
+CompilationMetrics, which `calculate_time_spent()` returns. `torch._dynamo.reset()` clears both. So a list's
+length is the number of its spans in the totals, the last ones of their stage, and this is what a claim's
+`data.adds_up` contains: by stage, how many of the intervals that ended last.
 """
 
 import math
@@ -19,23 +19,23 @@ from ledger_torch.hook_targets import ACCUMULATED, LENGTHS, REPORT, WALL, WALL_K
 from ledger_torch.spans import Spans
 
 _RESOLUTION_NS: Final = 1
-"""torch adds nanoseconds up."""
+"""torch adds up nanoseconds."""
 
 _NOT_SPANS: Final = frozenset(name for names in ACCUMULATED.values() for name in names)
 
 
 class Totals:
-    """What torch totals up in this process."""
+    """torch's totals in this process."""
 
     def __init__(self, recorder: Recorder, utils: ModuleType, spans: Spans) -> None:
         self._recorder = recorder
         self._utils: Any = utils
         self._spans = spans
-        self._leave_alone()
-        os.register_at_fork(after_in_child=self._leave_alone)
+        self._exclude_present()
+        os.register_at_fork(after_in_child=self._exclude_present)
 
     def claim(self) -> None:
-        """Write the totals as claims; nothing where torch compiled nothing in this process."""
+        """Write the totals as claims; nothing if torch compiled nothing in this process."""
         if not self._spans.has_ended:
             return
         try:
@@ -47,7 +47,9 @@ class Totals:
         lengths = self._lengths()
         others = set(map(id, self._others))
         if any(id(of_key) in others for of_key in lengths.values()):
-            self._recorder.gap("totals_not_claimed", detail="they hold compiles that were not recorded here")
+            self._recorder.gap(
+                "totals_not_claimed", detail="they include compiles that were not recorded here"
+            )
             return
         counts: Counter[str] = Counter()
         for key, of_key in lengths.items():
@@ -64,7 +66,7 @@ class Totals:
     def _write(
         self, seconds: float, report: str, adds_up: Mapping[str, int], **more: Sequence[object]
     ) -> None:
-        known = {name: value for name, value in more.items() if value}
+        extra = {name: value for name, value in more.items() if value}
         counted = {stage: number for stage, number in adds_up.items() if number}
         self._recorder.claim(
             seconds,
@@ -73,26 +75,26 @@ class Totals:
             counts="total",
             resolution_ns=_RESOLUTION_NS,
             text=f"{report} = {round(seconds, 9)}",
-            data={"report": report, "adds_up": counted, **known},
+            data={"report": report, "adds_up": counted, **extra},
         )
 
     def _within(self, lengths: Mapping[str, Sequence[float]]) -> list[list[int]]:
-        """Return what is added up besides the spans: each an interval, and lengths of time inside of it."""
+        """Return what the totals contain besides spans: interval ids, each with lengths of time inside it."""
         added = {name: Counter(lengths.get(name, ())) for name in _NOT_SPANS}
         found: list[list[int]] = []
-        for interval, said in self._spans.accumulated:
-            known = [(name, length) for name, length in said.items() if added[name][length] > 0]
-            for name, length in known:
+        for interval, lengths_by_name in self._spans.accumulated:
+            included = [(name, length) for name, length in lengths_by_name.items() if added[name][length] > 0]
+            for name, length in included:
                 added[name][length] -= 1
-            if known:
-                found.append([interval, *(round(length * 1e9) for _, length in known)])
+            if included:
+                found.append([interval, *(round(length * 1e9) for _, length in included)])
         return found
 
     def _lengths(self) -> dict[str, list[float]]:
         return dict(cast("Mapping[str, list[float]]", getattr(self._utils, LENGTHS)))
 
-    def _leave_alone(self) -> None:
-        # What was compiled before this, or by the process that this one was forked from, is in the totals for
-        # as long as its lists are: a reset begins new ones.
+    def _exclude_present(self) -> None:
+        # What was compiled earlier, or by the parent before a fork, is in the totals as long as its lists
+        # exist: a reset creates new ones.
         kept: Mapping[str, Sequence[float]] = getattr(self._utils, LENGTHS, {})
         self._others = [of_key for of_key in kept.values() if of_key]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple, cast
 
-from ledger_torch.claims import CLOCK_SLACK_US, durations_of, known_of, timed_by
+from ledger_torch.claims import CLOCK_SLACK_US, claim_data, durations_of, timed_by
 from ledger_torch.spans import Ended
 
 _MAX_NS: Final = 2**63 - 1
@@ -22,7 +22,7 @@ class Claimed(NamedTuple):
 
 
 def claimed(metrics: Mapping[str, object], take_ended: Callable[[float], list[Ended]]) -> Iterator[Claimed]:
-    """Yield a record's claims; `take_ended` returns what its lane ended that began since a time in µs."""
+    """Yield a record's claims; `take_ended` returns ended spans of its lane that began since a time in µs."""
     about: dict[str, object] = {}
     for name in ("compile_id", "is_forward", "is_runtime", "fail_type"):
         value = metrics.get(name)
@@ -38,5 +38,5 @@ def claimed(metrics: Mapping[str, object], take_ended: Callable[[float], list[En
             continue
         stage, intervals = timed_by(field, about, own)
         only = intervals[0] if len(intervals) == 1 else None
-        data = known_of(field, about, intervals)
+        data = claim_data(field, about, intervals)
         yield Claimed(stage, round(value * unit_ns), resolution_ns, f"{field}={value}", only, data)

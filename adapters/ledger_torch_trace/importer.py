@@ -1,4 +1,4 @@
-"""Imports TORCH_TRACE: finds the trace files, and makes one session of all that are in one folder."""
+"""Imports TORCH_TRACE output: all trace files of a folder become one session."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -15,8 +15,8 @@ from ledger_torch_trace.window import in_order
 
 _FILES: Final = "dedicated_log_torch_trace_*.log"
 _HEAD_BYTES: Final = 4_096
-_SURVEYED_AT_ONCE: Final = 4
-"""Surveying is this much faster than reading, so surveyed bytes count this much less in the progress."""
+_SURVEY_SPEEDUP: Final = 4
+"""Surveying is this much faster than reading, so its bytes count that much less in the progress."""
 _MAX_TEXT: Final = 2_000
 """Characters kept of a record that could not be read."""
 
@@ -24,7 +24,7 @@ _MAX_TEXT: Final = 2_000
 class TorchTraceImporter:
     """Reads the files that torch writes under TORCH_TRACE: each is a process, a folder of them a session."""
 
-    name = "a trace of torch's, or a folder of them"
+    name = "a TORCH_TRACE log or folder"
 
     def recognises(self, path: Path, head: bytes) -> bool:
         """Whether a path is a trace or a folder of traces; `head` is the beginning of a file."""
@@ -33,7 +33,7 @@ class TorchTraceImporter:
     def size(self, path: Path) -> int:
         """Return the bytes that `read` reports: each trace's size, and a fraction of it for the digest."""
         sizes = [_size(file) for file in _files(path)]
-        return sum(size + size // _SURVEYED_AT_ONCE for size in sizes)
+        return sum(size + size // _SURVEY_SPEEDUP for size in sizes)
 
     def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | UnreadLine]:
         """Yield the events of one session. Each trace is read twice, first for its digest.
@@ -45,7 +45,7 @@ class TorchTraceImporter:
         files = _files(path)
         for file in files:
             try:
-                surveyed = survey(file, lambda read: progress(read // _SURVEYED_AT_ONCE))
+                surveyed = survey(file, lambda read: progress(read // _SURVEY_SPEEDUP))
             except OSError as error:
                 yield UnreadLine(1, f"{file.name}: {error.strerror or error}", "")
                 continue
@@ -69,7 +69,7 @@ class TorchTraceImporter:
 
 
 def importer() -> Importer:
-    """Return the importer: what the entry point names."""
+    """Return the importer, for the entry point."""
     return TorchTraceImporter()
 
 

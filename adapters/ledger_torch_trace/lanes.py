@@ -1,9 +1,9 @@
-"""Pairs begins with ends, lane by lane: a trace does not say the thread, and a process is no lane.
+"""Pairs begins with ends, lane by lane, since a trace does not name threads.
 
-What shares a compile id is taken for one thread as long as it nests; what has none can come from any number
-of threads. So which begin an end belongs to can't be told where several of one name are open in a lane
-without id, nor where they are in a lane that does not nest: those ends are ambiguous. The innermost begin is
-taken there as well: then one that torch never ended does not swallow what came after it.
+Events with the same compile id are treated as one thread as long as they nest; those without an id can come
+from any number of threads. So an end is ambiguous if several begins of its name are open in a lane without
+an id, or in a lane that does not nest. Even then the innermost begin is taken, so that one that torch never
+ended does not swallow what came after it.
 """
 
 from collections import defaultdict, deque
@@ -47,24 +47,24 @@ class Lane:
         self._of_stage: defaultdict[str, list[Open]] = defaultdict(list)
         """In a lane without id: what is open, by stage."""
         self._lost: deque[Open] = deque(maxlen=_MAX_LOST)
-        """What torch's own stack would have let go of, as something below it ended. No parent any more."""
+        """Begins that torch's own stack has dropped, since something below them ended. No longer parents."""
         self._mixed: set[str] = set()
-        """Stages of which an end took one of several begins, until none of them is open."""
+        """Stages with an end that matched one of several begins, until none of them is open."""
         self._ended: deque[Ended] = deque(maxlen=_MAX_ENDED)
-        """What ended and is in no record of metrics yet, whose fields add lengths up."""
+        """Ended spans that no metrics record has added up yet."""
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether nothing is open, nor can still end."""
+        """Whether nothing is open or can still end."""
         return not self._open and not self._lost and not self._of_stage
 
     @property
     def parent(self) -> int | None:
-        """The interval around what begins now; None where a guess would be needed."""
+        """The parent of an interval that begins now; None if it would be a guess."""
         return self._open[-1].interval if self._open else None
 
     def thread(self, stage: str) -> str:
-        """Return the name of the lane for a begin: what has no id does not lie in its own like."""
+        """Return the lane's name for a begin: without an id, spans of one stage get separate names."""
         others = len(self._of_stage.get(stage, ()))
         return f"{self._name}, {others + 1}" if others else self._name
 
@@ -77,13 +77,13 @@ class Lane:
         self._ended.append(span)
 
     def take_ended(self, since_us: float) -> list[Ended]:
-        """Return what ended and began since a time, once; what began before belongs to a later record."""
+        """Return, once, the ended spans that began since a time; earlier ones belong to a later record."""
         taken = [span for span in self._ended if span.begin_us >= since_us]
         self._ended = deque((span for span in self._ended if span.begin_us < since_us), _MAX_ENDED)
         return taken
 
     def end(self, stage: str, at_ns: int) -> Taken | None:
-        """Return the begin of what ends; None where there is none before it."""
+        """Return the begin that an end belongs to; None if there is none before it."""
         return self._end_in_thread(stage, at_ns) if self._is_one_thread else self._end_anywhere(stage, at_ns)
 
     def _end_in_thread(self, stage: str, at_ns: int) -> Taken | None:
@@ -141,7 +141,7 @@ class Lanes:
 
 
 def _last(begun: list[Open], stage: str, at_ns: int) -> int | None:
-    """Return where the last begin of a stage is that is not after its end."""
+    """Return the index of a stage's last begin that is not after `at_ns`."""
     for at in range(len(begun) - 1, -1, -1):
         if begun[at].stage == stage and begun[at].at_ns <= at_ns:
             return at

@@ -1,4 +1,4 @@
-"""Tells what a record says of time: a begin, an end, or the metrics of a compile. All else is passed over.
+"""Extracts from a record what it says about time: a begin, an end, or a compile's metrics.
 
 The time is the payload's, the wall clock in microseconds: the prefix has no year and lags behind.
 """
@@ -50,13 +50,13 @@ Observation = Begin | End | Metrics
 
 
 class Fault(NamedTuple):
-    """What is wrong with a record that should say something."""
+    """Why a record about time can't be read."""
 
     reason: str
 
 
 def mapping_of(text: bytes) -> dict[str, object] | None:
-    """Return the object that a JSON text describes; None where it describes none."""
+    """Return the object that a JSON text describes; None if it describes none."""
     try:
         value = from_json(text)
     except ValueError:
@@ -75,17 +75,17 @@ def observations(record: Record, latest_ns: int) -> Iterator[Observation | Fault
 def _span(record: Record) -> Iterator[Observation | Fault]:
     metadata = mapping_of(record.metadata)
     if metadata is None:
-        yield Fault("its metadata is no JSON object")
+        yield Fault("its metadata is not a JSON object")
         return
     payload = record.payload
     if payload is None:
         yield Fault("its payload is missing")
         return
     if metadata.get("has_payload") != hashlib.md5(payload, usedforsecurity=False).hexdigest():
-        yield Fault("its payload has another checksum than its metadata says")
+        yield Fault("the checksum of its payload differs from its metadata")
     event = mapping_of(payload)
     if event is None:
-        yield Fault("its payload is no JSON object")
+        yield Fault("its payload is not a JSON object")
         return
     phase = event.get("ph")
     if phase not in ("B", "E"):
@@ -125,7 +125,7 @@ def _compile_id(fields: Mapping[str, object], metadata: Mapping[str, object]) ->
 
 
 def _ns(time_us: object) -> int | None:
-    """Return a time in µs as nanoseconds: the whole apart, since a float has no room for so many digits."""
+    """Return a time in µs as nanoseconds. Integer part apart: a float has too few digits for the whole."""
     if type(time_us) not in (int, float):
         return None
     number = cast("float", time_us)

@@ -54,17 +54,17 @@ class TracedProcess:
         self._ambiguous = 0
         self._ambiguous_stage = ""
 
-    def events(self, seen: Observation) -> Iterator[Event]:
-        """Yield the events of one observation, and before the first how the process joins."""
+    def events(self, observation: Observation) -> Iterator[Event]:
+        """Yield the events of one observation; before the first one, those of the process joining."""
         if self._seq == 0:
-            yield from self._joined(seen.at_ns)
-        self._latest_ns = max(self._latest_ns, seen.at_ns)
-        if isinstance(seen, Begin):
-            yield self._begin(seen)
-        elif isinstance(seen, End):
-            yield self._end(seen)
+            yield from self._joined(observation.at_ns)
+        self._latest_ns = max(self._latest_ns, observation.at_ns)
+        if isinstance(observation, Begin):
+            yield self._begin(observation)
+        elif isinstance(observation, End):
+            yield self._end(observation)
         else:
-            yield from self._claims(seen)
+            yield from self._claims(observation)
 
     def rest(self) -> Iterator[Event]:
         """Yield what is known when the trace is over."""
@@ -86,31 +86,31 @@ class TracedProcess:
         yield GapNoted(**self._key(at_ns), what="thread_identity", detail=_NO_THREADS)
         yield GapNoted(**self._key(at_ns), what="monotonic_clock", detail=_WALL_CLOCK)
 
-    def _begin(self, seen: Begin) -> Event:
-        lane = self._lanes.of(seen.pid, seen.compile_id)
-        parent, thread = lane.parent, lane.thread(seen.stage)
+    def _begin(self, observation: Begin) -> Event:
+        lane = self._lanes.of(observation.pid, observation.compile_id)
+        parent, thread = lane.parent, lane.thread(observation.stage)
         interval, self._interval = self._interval, self._interval + 1
-        lane.begin(Open(seen.stage, interval, seen.at_ns, seen.data))
+        lane.begin(Open(observation.stage, interval, observation.at_ns, observation.data))
         return StageStarted(
-            **self._key(seen.at_ns),
+            **self._key(observation.at_ns),
             interval=interval,
-            stage=seen.stage,
+            stage=observation.stage,
             source="torch",
             thread=thread,
             parent=parent,
-            data=_json(seen.data),
+            data=_json(observation.data),
         )
 
-    def _end(self, seen: End) -> Event:
-        lane = self._lanes.of(seen.pid, seen.compile_id)
-        taken = lane.end(seen.stage, seen.at_ns)
+    def _end(self, observation: End) -> Event:
+        lane = self._lanes.of(observation.pid, observation.compile_id)
+        taken = lane.end(observation.stage, observation.at_ns)
         if taken is None:
-            return GapNoted(**self._key(seen.at_ns), what="unmatched_end", detail=seen.stage)
+            return GapNoted(**self._key(observation.at_ns), what="unmatched_end", detail=observation.stage)
         begin = taken.begin
-        data = {name: value for name, value in seen.data.items() if begin.data.get(name) != value}
+        data = {name: value for name, value in observation.data.items() if begin.data.get(name) != value}
         # Only the outermost span of a compile says so, by what torch adds to it of the compile's record.
         error: str | None = None
-        failed = seen.data.get("fail_type")
+        failed = observation.data.get("fail_type")
         if isinstance(failed, str) and failed:
             if failed in _CONTROL or failed.endswith("RestartAnalysis"):
                 data["control"] = failed
@@ -119,23 +119,23 @@ class TracedProcess:
         if taken.is_ambiguous:
             data["ambiguous"] = True
             self._ambiguous += 1
-            self._ambiguous_stage = self._ambiguous_stage or seen.stage
-        if seen.stage in COUNTED:
-            lane.ended(Ended(seen.stage, begin.interval, begin.at_ns / 1000))
+            self._ambiguous_stage = self._ambiguous_stage or observation.stage
+        if observation.stage in COUNTED:
+            lane.ended(Ended(observation.stage, begin.interval, begin.at_ns / 1000))
         return StageStopped(
-            **self._key(seen.at_ns),
+            **self._key(observation.at_ns),
             interval=begin.interval,
             outcome="completed" if error is None else "failed",
             error=error,
             data=_json(data),
         )
 
-    def _claims(self, seen: Metrics) -> Iterator[Event]:
-        lane = self._lanes.of(seen.pid, seen.compile_id)
-        for each in claimed(seen.fields, lane.take_ended):
+    def _claims(self, observation: Metrics) -> Iterator[Event]:
+        lane = self._lanes.of(observation.pid, observation.compile_id)
+        for each in claimed(observation.fields, lane.take_ended):
             claim, self._claim = self._claim, self._claim + 1
             yield TotalClaimed(
-                **self._key(seen.at_ns),
+                **self._key(observation.at_ns),
                 claim=claim,
                 source="torch",
                 stage=each.stage,

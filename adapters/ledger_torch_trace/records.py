@@ -4,7 +4,7 @@
     <tab>{
     <tab>"name": "dynamo",
 
-Traces are large and mostly not about time: what a record is, is told without parsing it.
+Traces are large and mostly not about time: a record's kind is recognised without parsing it.
 """
 
 import re
@@ -21,7 +21,7 @@ SPAN: Final = "chromium_event"
 METRICS: Final = frozenset(
     f"{direction}compilation_metrics{moment}" for direction in ("", "bwd_") for moment in ("", "_runtime")
 )
-"""The kinds of records that speak of time."""
+"""The kinds of metrics records."""
 
 _BREAK: Final = re.compile(rb"\n(?=[^\t])")
 _HEAD: Final = re.compile(
@@ -40,7 +40,7 @@ class Raw(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A record with its parts told apart."""
+    """A record, split into its parts."""
 
     line: int
     pid: int
@@ -58,12 +58,12 @@ class Record(NamedTuple):
 
     @property
     def is_about_time(self) -> bool:
-        """Tell whether it is of a kind that is read here."""
+        """Whether it is of a kind that is read here."""
         return self.kind == SPAN or self.kind in METRICS
 
 
 def chunks(path: Path, size: int, progress: Callable[[int], None]) -> Iterator[bytes]:
-    """Yield the first `size` bytes of a file in pieces: what is written meanwhile belongs to another read."""
+    """Yield the first `size` bytes of a file in pieces: what is appended meanwhile is not read."""
     with path.open("rb", buffering=0) as file:
         while size > 0 and (chunk := file.read(min(CHUNK_BYTES, size))):
             size -= len(chunk)
@@ -72,12 +72,12 @@ def chunks(path: Path, size: int, progress: Callable[[int], None]) -> Iterator[b
 
 
 def split(pieces: Iterable[bytes], max_bytes: int = MAX_RECORD_BYTES) -> Iterator[Raw]:
-    """Yield the records of a file that comes in pieces. A record ends before a line that no tab leads."""
+    """Yield the records of a file that comes in pieces. A record ends before a line without a leading tab."""
     line = 1
     rest = b""
     too_long: Raw | None = None
     for piece in pieces:
-        # The last byte has been looked at without the one that follows.
+        # The last byte was searched without its successor.
         searched = max(len(rest) - 1, 0)
         rest += piece
         start = 0
@@ -99,7 +99,7 @@ def split(pieces: Iterable[bytes], max_bytes: int = MAX_RECORD_BYTES) -> Iterato
 
 
 def parse(raw: Raw) -> Record | None:
-    """Return a record's parts; None where it does not begin as torch's records do."""
+    """Return a record's parts; None if it does not begin as torch's records do."""
     head = _HEAD.match(raw.text)
     if head is None:
         return None
@@ -109,6 +109,6 @@ def parse(raw: Raw) -> Record | None:
 
 
 def is_trace(head: bytes) -> bool:
-    """Tell whether a file that begins with `head` is a trace, or one that has lost its beginning."""
+    """Return whether a file that begins with `head` is a trace, or one that has lost its beginning."""
     lines = (line for line in head.split(b"\n") if not line.startswith(b"\t"))
     return _HEAD.match(next(lines, b"")) is not None

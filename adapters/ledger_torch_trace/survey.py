@@ -1,4 +1,4 @@
-"""Surveys a trace: its digest, and what the first event needs to know.
+"""Surveys a trace for its digest, and for what its first event must contain.
 
 The rank may come late (torch opens the file before the program joins its group), and so does Python's
 version.
@@ -18,7 +18,7 @@ _FIELDS: Final = {"torch": "pytorch_version", "python": "python_version"}
 
 
 class Survey(NamedTuple):
-    """What is known about a trace before its events are read."""
+    """A trace's digest and description, before its events are read."""
 
     path: Path
     size: int
@@ -34,7 +34,7 @@ class Survey(NamedTuple):
 
 
 def survey(path: Path, progress: Callable[[int], None]) -> Survey:
-    """Read a file once, all of it. Raises OSError where it can't."""
+    """Read a file once, all of it. Raises OSError if it can't be read."""
     size = path.stat().st_size
     named = _RANK_IN_NAME.search(path.name)
     rank = None if named is None else int(named[1])

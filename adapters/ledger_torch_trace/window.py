@@ -1,7 +1,7 @@
-"""Sorts observations by time, over the distance that a trace's threads can have written them apart.
+"""Sorts observations by time, within a window.
 
-Each thread takes its time before it waits for the log's lock: what one wrote can lie before what others
-wrote in the meantime. Only a window is kept, so that a trace of any length is read in constant memory.
+A thread reads the clock before it waits for the log's lock, so lines of several threads can be out of order.
+Only a window is sorted, so that a trace of any length is read in constant memory.
 """
 
 import heapq
@@ -12,19 +12,19 @@ from ledger.adapters import UnreadLine
 from ledger_torch_trace.observations import Observation
 
 WINDOW: Final = 4_096
-"""Observations that are kept back. torch writes some 325 a second at most."""
+"""Number of observations to buffer. torch writes at most some 325 a second."""
 
 
 def in_order(
     observations: Iterable[Observation | UnreadLine], window: int = WINDOW
 ) -> Iterator[Observation | UnreadLine]:
-    """Yield observations by time, of equal ones the first written first; what could not be read at once."""
+    """Yield observations by time, equal times in file order; unread lines are passed on at once."""
     waiting: list[tuple[int, int, Observation]] = []
-    for number, seen in enumerate(observations):
-        if isinstance(seen, UnreadLine):
-            yield seen
+    for number, observation in enumerate(observations):
+        if isinstance(observation, UnreadLine):
+            yield observation
             continue
-        heapq.heappush(waiting, (seen.at_ns, number, seen))
+        heapq.heappush(waiting, (observation.at_ns, number, observation))
         if len(waiting) > window:
             yield heapq.heappop(waiting)[2]
     while waiting:

@@ -563,10 +563,10 @@ def test_what_cannot_be_read_is_told_with_its_line(tmp_path: Path) -> None:
     lines = good.count(b"\n")
     assert unread(path) == [
         (lines + 1, "not a torch record"),
-        (lines + 3, "its payload has another checksum than its metadata says"),
-        (lines + 5, "its payload is no JSON object"),
+        (lines + 3, "the checksum of its payload differs from its metadata"),
+        (lines + 5, "its payload is not a JSON object"),
         (lines + 7, "its payload is missing"),
-        (lines + 8, "its metadata is no JSON object"),
+        (lines + 8, "its metadata is not a JSON object"),
         (lines + 9, "its payload has no name, or no time"),
         (lines + 11, "its payload has no name, or no time"),
         (lines + 13, "its metadata is not a JSON object with metrics"),

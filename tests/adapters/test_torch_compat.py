@@ -107,19 +107,19 @@ def test_a_probe_of_the_cpu_is_where_it_is_looked_for(facts: dict[str, Any]) -> 
     assert facts["probe"] == ["self", "code"]
 
 
-def test_a_compile_ahead_of_time_is_saved_where_the_adapter_for_vllm_watches(facts: dict[str, Any]) -> None:
+def test_a_compile_ahead_of_time_is_saved_where_the_adapter_for_vllm_hooks_it(facts: dict[str, Any]) -> None:
     (target,) = (target for target in TABLE.targets if not target.module.startswith("vllm."))
     assert (target.module, target.name) == (
         "torch._dynamo.aot_compile",
         "AOTCompiledFunction.save_compiled_function",
     )
     if facts["aot_save"] is None:
-        # The oldest vLLM that is watched comes with torch 2.10.
+        # The oldest vLLM that is hooked comes with torch 2.10.
         assert tuple(map(int, facts["torch"].split(".")[:2])) < (2, 10)
         return
     names = [name.rstrip("=") for name in facts["aot_save"]]
     assert target.fault(names) is None
-    # The watch takes the first one after self for the path.
+    # The hook takes the first one after self for the path.
     assert names[:2] == ["self", "path"]
 
 
