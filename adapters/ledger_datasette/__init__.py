@@ -1,6 +1,6 @@
-"""Exports what makes Datasette show a ledger so that a person can read it.
+"""Exports Datasette metadata, with which a ledger is readable in a browser.
 
-PYTEST_DONT_REWRITE: else pytest warns, where a program imports this before it runs pytest.
+PYTEST_DONT_REWRITE: avoids a pytest warning in programs that import this before they run pytest.
 """
 
 from ledger_datasette.exporter import MetadataExporter, exporter

@@ -12,13 +12,13 @@ from ledger.adapters import Exporter
 from ledger_datasette.metadata import metadata
 
 _NOT_OPENED: Final = re.compile(r"[?#]|%[0-9A-Fa-f]{2}|_internal(\.[^.]*)?$")
-"""In these names Datasette sees the end of the name, another name, or a database of its own."""
+"""File names that Datasette would cut, decode, or take for its own database."""
 
 
 class MetadataExporter:
-    """Writes metadata for Datasette. It is about the ledger's file, whichever sessions are asked for.
+    """Writes metadata for Datasette. It describes the ledger's file, whichever sessions are selected.
 
-    Datasette shows the file itself, and all that is in it.
+    Datasette shows that file, with all its sessions.
     """
 
     is_text = True
@@ -29,13 +29,13 @@ class MetadataExporter:
         return f"datasette {quote(str(ledger))} --metadata {quote(str(written))}"
 
     def chunks(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
-        """Yield the file, in one piece. Raises LedgerError where Datasette can't open the ledger."""
+        """Yield the file, in one piece. Raises LedgerError if Datasette can't open the ledger."""
         if _NOT_OPENED.search(ledger.path.name):
-            raise LedgerError(f"{ledger.path}: Datasette opens no file of such a name; give it another name")
-        # The part of a name before its last suffix is what Datasette calls a database.
+            raise LedgerError(f"{ledger.path}: Datasette can't open a file with such a name; rename it")
+        # Datasette names a database after its file, without the suffix.
         yield json.dumps(metadata(ledger.path.stem), indent=2).encode() + b"\n"
 
 
 def exporter() -> Exporter:
-    """Return the exporter: what the entry point names."""
+    """Return the exporter, for the entry point."""
     return MetadataExporter()

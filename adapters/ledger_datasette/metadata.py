@@ -1,4 +1,4 @@
-"""Datasette's metadata for a ledger: what each table and column says, and the saved queries.
+"""Datasette's metadata for a ledger: descriptions of tables and columns, and the saved queries.
 
 Its format: https://docs.datasette.io/en/0.65.2/metadata.html, and sql_queries.html, facets.html beside it.
 """
@@ -9,11 +9,11 @@ from ledger import saved_queries
 from ledger.adapters import Relation, query_title, schema
 from ledger_datasette.table_display import FACET_SIZE, TABLE_DISPLAYS, TableDisplay
 
-_OF_ALL: Final = "What start-ups spent their time on, as compile-ledger recorded it."
+_OF_ALL: Final = "Where start-ups spent their time, as recorded by compile-ledger."
 _OF_LEDGER: Final = (
-    "Begin with the queries. Of the tables, session_totals and role_totals have the time of each role, "
-    "the view intervals what it went into, and reconciliation who counted otherwise. "
-    "What ends in _ns is in nanoseconds, what ends in _s in seconds."
+    "Start with the queries. The tables session_totals and role_totals have the time of each role, "
+    "the view intervals its stages, and reconciliation the claims compared with the measurements. "
+    "Columns that end in _ns are in nanoseconds, those in _s in seconds."
 )
 
 
@@ -48,12 +48,12 @@ def _table(relation: Relation, shown: TableDisplay | None) -> dict[str, object]:
 def _query(name: str, sql: str) -> dict[str, object]:
     return {
         "title": query_title(sql),
-        "description": f"The saved query {name}, as compile-ledger sql LEDGER --query {name} answers it.",
+        "description": f"On the command line: compile-ledger sql LEDGER --query {name}.",
         "sql": sql,
         "hide_sql": True,
     }
 
 
 def _free(name: str) -> str:
-    # Of a query and a table that share a name, Datasette shows the query alone.
+    # If a query and a table share a name, Datasette shows only the query.
     return f"{name}_query" if name in schema() else name

@@ -17,7 +17,7 @@ _Event = dict[str, object]
 
 
 def trace(drawing: Drawing) -> Iterator[bytes]:
-    """Yield a session in pieces, which are a trace one after another."""
+    """Yield the trace in chunks."""
     head = {"session": drawing.session, "began_ns_since_epoch": drawing.wall_ns}
     yield f'{{"displayTimeUnit": "ms", "otherData": {json.dumps(head)}, "traceEvents": ['.encode()
     before = "\n"
@@ -69,5 +69,5 @@ def _event(phase: str, name: str, tid: int, at_ns: int, **rest: object) -> _Even
 
 
 def _us(ns: int) -> float:
-    """Return nanoseconds as microseconds: exact, read back, for times of less than three months."""
+    """Return nanoseconds as microseconds; times below three months round-trip exactly."""
     return ns / _NS_PER_US

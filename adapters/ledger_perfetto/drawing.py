@@ -1,4 +1,4 @@
-"""What a trace shows of a session, in whatever format: tracks of slices, counters, and marks.
+"""A session as a trace, independent of the format: tracks of slices, counters, and marks.
 
 All times are nanoseconds since the session's first event, on one clock for all processes.
 """
@@ -16,7 +16,7 @@ from ledger_perfetto.notes import Key, Notes, NotesOf
 
 _NO_ROLE: Final = "(whole process)"
 _PIDS: Final = range(1, 2**31)
-"""What an operating system gives, and a trace can hold; a log may say anything."""
+"""Valid pids for an operating system and a trace; a log may contain anything."""
 
 
 class Slice(NamedTuple):
@@ -27,22 +27,22 @@ class Slice(NamedTuple):
     stop_ns: int | None
     notes: Notes
     arrows: Sequence[int]
-    """The numbers of the arrows that lead from here to claims which speak of it."""
+    """The numbers of the arrows from here to claims about it."""
 
 
 class Track(NamedTuple):
-    """Slices of one thread and role, none of which crosses another: each after all that enclose it."""
+    """Slices of one thread and role that never partially overlap, each after those that enclose it."""
 
     name: str
     slices: Sequence[Slice]
 
 
 class Counter(NamedTuple):
-    """A role's total so far, in nanoseconds, wherever it begins to grow or stops to."""
+    """A role's running total in nanoseconds, sampled where it starts or stops growing."""
 
     name: str
     samples: Sequence[tuple[int, int]]
-    """A time and the total until then, in order."""
+    """Times with the total so far, in order."""
 
 
 class Mark(NamedTuple):
@@ -52,7 +52,7 @@ class Mark(NamedTuple):
     at_ns: int
     notes: Notes
     arrows: Sequence[int] = ()
-    """The numbers of those that lead here."""
+    """The numbers of the arrows that lead here."""
 
 
 class DrawnProcess(NamedTuple):
@@ -60,12 +60,12 @@ class DrawnProcess(NamedTuple):
 
     name: str
     pid: int | None
-    """None where it is unknown, or that of several: processes of two hosts may have the same."""
+    """None if it is unknown or not unique: processes on two hosts may share one."""
     description: str
     tracks: Sequence[Track]
     counters: Sequence[Counter]
     marks: Mapping[str, Sequence[Mark]]
-    """By the name of the track on which they stand."""
+    """By the name of their track."""
 
 
 class Drawing(NamedTuple):
@@ -73,12 +73,12 @@ class Drawing(NamedTuple):
 
     session: str
     wall_ns: int | None
-    """When its first event was, in nanoseconds since the Unix epoch."""
+    """The time of its first event, in nanoseconds since the Unix epoch."""
     processes: Sequence[DrawnProcess]
 
 
 def drawing(ledger: Ledger, session: str) -> Drawing:
-    """Return what is shown of a session. Raises UnknownSession."""
+    """Return the drawing of a session. Raises UnknownSession."""
     drawn = _Session(ledger, session)
     return Drawing(session, drawn.wall_ns(), drawn.processes())
 
@@ -104,12 +104,12 @@ class _Session:
         }
 
     def wall_ns(self) -> int | None:
-        """Return what the wall clock showed at time 0, by the process whose clock was read first.
+        """Return the wall-clock time of time 0, from the process whose clock was read first.
 
-        None where nobody read it, or it was set so wrong that time 0 would be before the epoch.
+        None if no process read it, or if it was so wrong that time 0 would be before the epoch.
         """
         read = [
-            (self._on_one(process, int(str(row["first_ns"]))), int(str(row["wall_ahead_ns"])), process)
+            (self._common_time(process, int(str(row["first_ns"]))), int(str(row["wall_ahead_ns"])), process)
             for process, row in self._times.items()
             if row["wall_ahead_ns"] is not None
         ]
@@ -123,7 +123,7 @@ class _Session:
         """Return the processes, in the order in which they began."""
 
         def began(process: str) -> tuple[int, str]:
-            return self._on_one(process, int(str(self._times[process]["first_ns"]))), process
+            return self._common_time(process, int(str(self._times[process]["first_ns"]))), process
 
         timeline = self._timeline
         intervals: defaultdict[str, list[Interval]] = defaultdict(list)
@@ -161,8 +161,8 @@ class _Session:
     def _slice(self, interval: Interval) -> Slice:
         key = (interval.process, interval.interval)
         name = f"{interval.stage} · {interval.component}" if interval.component else interval.stage
-        stop_ns = None if interval.stop_ns is None else self._on_one(interval.process, interval.stop_ns)
-        start_ns = self._on_one(interval.process, interval.start_ns)
+        stop_ns = None if interval.stop_ns is None else self._common_time(interval.process, interval.stop_ns)
+        start_ns = self._common_time(interval.process, interval.start_ns)
         arrows = self._arrows_from.get(key, ())
         return Slice(name, start_ns, stop_ns, self._notes.of_interval(interval), arrows)
 
@@ -171,8 +171,8 @@ class _Session:
         for interval in intervals:
             of_group = spans[interval.role, interval.activity]
             if interval.is_top_level and interval.stop_ns is not None:
-                start_ns = self._on_one(interval.process, interval.start_ns)
-                of_group.append((start_ns, self._on_one(interval.process, interval.stop_ns)))
+                start_ns = self._common_time(interval.process, interval.start_ns)
+                of_group.append((start_ns, self._common_time(interval.process, interval.stop_ns)))
         for (role, activity), of_group in spans.items():
             yield Counter(f"{role or _NO_ROLE} · {activity}, total", list(_running_total(of_group)))
 
@@ -180,37 +180,37 @@ class _Session:
         """Yield each mark with its process and the name of its track."""
         timeline = self._timeline
         for one in timeline.milestones:
-            yield one.process, "milestones", Mark(one.name, self._on_one(one.process, one.at_ns), {})
+            yield one.process, "milestones", Mark(one.name, self._common_time(one.process, one.at_ns), {})
         reconciled = zip(timeline.claims, timeline.reconciliation, self._arrows, strict=True)
         for one, row, arrows in reconciled:
-            at_ns, notes = self._on_one(one.process, one.at_ns), self._notes.of_claim(one, row)
+            at_ns, notes = self._common_time(one.process, one.at_ns), self._notes.of_claim(one, row)
             numbers = [number for number, _ in arrows]
             yield one.process, "claims", Mark(self._notes.name_of(one), at_ns, notes, numbers)
         for one in timeline.gaps:
             notes = {"count": one.count, "detail": one.detail or ""}
-            yield one.process, "gaps", Mark(one.what, self._on_one(one.process, one.at_ns), notes)
+            yield one.process, "gaps", Mark(one.what, self._common_time(one.process, one.at_ns), notes)
 
-    def _on_one(self, process: str, at_ns: int) -> int:
+    def _common_time(self, process: str, at_ns: int) -> int:
         return at_ns + self._clock.offset_ns[process]
 
 
 def _pids(processes: Sequence[Process]) -> dict[str, int | None]:
-    """Return each process's pid, where that is one and no other's."""
-    having = Tally(process.pid for process in processes)
+    """Return each process's pid if it is valid and unique, else None."""
+    counts = Tally(process.pid for process in processes)
     return {
-        process.process: process.pid if (process.pid or 0) in _PIDS and having[process.pid] == 1 else None
+        process.process: process.pid if (process.pid or 0) in _PIDS and counts[process.pid] == 1 else None
         for process in processes
     }
 
 
 def _arrows(timeline: Timeline) -> list[list[tuple[int, Key]]]:
-    """Return, for each claim, an arrow from each interval that it speaks of, with its number."""
+    """Return, for each claim, a numbered arrow from each interval that it is about."""
     numbers = count(1)
     return [[(next(numbers), key) for key in keys] for keys in claim_intervals(timeline)]
 
 
 def _running_total(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield how long the union of spans has been, at the beginning, and where it begins and ends to grow."""
+    """Yield the running length of the union of spans, at 0 and wherever it starts or stops growing."""
     total_ns, until_ns = 0, 0
     yield 0, 0
     for start_ns, stop_ns in sorted(spans):

@@ -1,4 +1,4 @@
-"""The two formats, as `compile-ledger export` finds them."""
+"""The two exporters, as entry points name them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,30 +22,30 @@ class TraceExporter:
         self._write: Final = write
 
     def open_command(self, ledger: Path, written: Path) -> str:
-        """Return the page that shows a trace."""
+        """Return the address of the viewer."""
         return "https://ui.perfetto.dev, where it stays on your machine"
 
     def chunks(self, ledger: Ledger, sessions: Sequence[str]) -> Iterator[bytes]:
         """Yield a trace of one session. Raises LedgerError for several."""
         if len(sessions) > 1:
-            raise LedgerError("a trace has one session: name it with --session, and write a trace for each")
+            raise LedgerError("a trace holds one session; name one with --session")
         return self._write(drawing(ledger, sessions[0]))
 
 
 def perfetto() -> Exporter:
-    """Return what writes Perfetto's own format. Raises LedgerError without a package that works."""
+    """Return what writes Perfetto's own format. Raises LedgerError if its package is missing or broken."""
     try:
         from ledger_perfetto import protobuf
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"Perfetto's format needs {error.name}, which is not installed: "
-            "pip install 'compile-ledger[perfetto]'; --format chrome needs nothing"
+            "pip install 'compile-ledger[perfetto]'; --format chrome needs no package"
         ) from error
-    except Exception as error:  # protobuf has its own for versions that do not go together
+    except Exception as error:  # protobuf has its own class for incompatible versions
         reason = " ".join(str(error).split())
         raise LedgerError(
             f"Perfetto's package can't be used here ({reason}): "
-            "pip install --upgrade 'compile-ledger[perfetto]'; --format chrome needs nothing"
+            "pip install --upgrade 'compile-ledger[perfetto]'; --format chrome needs no package"
         ) from error
     return TraceExporter(protobuf.trace, is_text=False)
 

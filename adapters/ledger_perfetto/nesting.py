@@ -1,4 +1,4 @@
-"""Spreads intervals over tracks on which none crosses another: of those a viewer keeps no length.
+"""Spreads intervals over tracks without partial overlaps, for which viewers would show wrong lengths.
 
 Perfetto: "child slices nest perfectly inside parent slices and do not partially overlap",
 https://perfetto.dev/docs/reference/synthetic-track-event.
@@ -13,13 +13,12 @@ _Track = list[Interval]
 
 
 def spread(intervals: Sequence[Interval]) -> list[_Track]:
-    """Return one process's intervals in as many tracks as it takes, each after all that enclose it there.
+    """Return one process's intervals in as few tracks as needed, each after those that enclose it.
 
-    What is open has a track to itself, the last one, since there the end of another would end it.
+    Open intervals get the last track to themselves: elsewhere, another interval's end would end them.
     """
-    tracks: list[tuple[_Track, list[int]]] = []  # each with when what goes on there stops, the innermost last
-    for interval in sorted((one for one in intervals if one.stop_ns is not None), key=by_enclosure):
-        stop_ns = interval.stop_ns or 0
+    tracks: list[tuple[_Track, list[int]]] = []  # each with the stops of its open slices, innermost last
+    for interval, stop_ns in _by_enclosure(intervals):
         track, stops = _free(tracks, interval.start_ns, stop_ns)
         track.append(interval)
         stops.append(stop_ns)
@@ -28,7 +27,7 @@ def spread(intervals: Sequence[Interval]) -> list[_Track]:
 
 
 def _free(tracks: list[tuple[_Track, list[int]]], start_ns: int, stop_ns: int) -> tuple[_Track, list[int]]:
-    """Return the first track on which such an interval crosses none; make one where there is none."""
+    """Return the first track that the interval fits on; add one if there is none."""
     for track, stops in tracks:
         while stops and stops[-1] <= start_ns:
             stops.pop()

@@ -1,4 +1,4 @@
-"""What a trace viewer shows for a selected slice, claim or process."""
+"""The details that a trace viewer shows for a selected slice, claim or process."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from ledger import Claim, Interval, Ledger, Process, Reconciliation, Timeline
 from ledger.adapters import ClockAlignment
 
 Notes = Mapping[str, str | int]
-"""By name, in the order in which they are shown."""
+"""By name, in display order."""
 
 Key = tuple[str, int]
-"""An interval's process and id, or a claim's."""
+"""Process and id of an interval or a claim."""
 
 _NS_PER_S: Final = 1e9
 _OF_INTERVAL: Final = (
@@ -52,7 +52,7 @@ class NotesOf:
             )
 
     def of_interval(self, interval: Interval) -> Notes:
-        """Return an interval's notes: its columns, and what else its two events contain."""
+        """Return an interval's notes: its columns, and the other fields of its two events."""
         more = self._more.get((interval.process, interval.interval), {})
         return {
             **_shown(interval._asdict(), _OF_INTERVAL),
@@ -78,11 +78,11 @@ class NotesOf:
         if process.process in clock.unplaced:
             parts.append("its clock could not be aligned with the others")
         elif clock.domains > 1:
-            parts.append("several clocks, aligned as well as their hosts' wall clocks agree")
+            parts.append("several clocks, aligned by their hosts' wall clocks")
         return "; ".join([*parts, *self._anomalies["process", process.process, None]])
 
     def name_of(self, claim: Claim) -> str:
-        """Return a claim in a few words."""
+        """Return a short name of a claim."""
         about = claim.component or claim.stage or claim.counts
         return f"{claim.source} says {claim.claimed_ns / _NS_PER_S:g} s, {about}"
 

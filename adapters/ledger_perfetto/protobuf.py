@@ -18,11 +18,11 @@ from ledger_perfetto.drawing import Counter, Drawing, DrawnProcess, Mark, Slice,
 from ledger_perfetto.notes import Notes
 
 _SEQUENCE: Final = 1
-"""All packets come from one writer, and share the texts that it has sent."""
+"""All packets belong to one sequence, and share its interned strings."""
 
 
 def trace(drawing: Drawing) -> Iterator[bytes]:
-    """Yield a session in pieces, which are a trace one after another."""
+    """Yield the trace in chunks."""
     writer = _Writer()
     for packet in writer.packets(drawing):
         yield Trace(packet=[packet]).SerializeToString()
@@ -78,13 +78,13 @@ class _Writer:
 
     def _slice(self, one: Slice, uuid: int) -> TracePacket:
         packet = self._event(TrackEvent.TYPE_SLICE_BEGIN, uuid, one.start_ns)
-        self._say(packet, one.name, one.notes)
+        self._annotate(packet, one.name, one.notes)
         packet.track_event.flow_ids.extend(one.arrows)
         return packet
 
     def _mark(self, mark: Mark, uuid: int) -> TracePacket:
         packet = self._event(TrackEvent.TYPE_INSTANT, uuid, mark.at_ns)
-        self._say(packet, mark.name, mark.notes)
+        self._annotate(packet, mark.name, mark.notes)
         packet.track_event.terminating_flow_ids.extend(mark.arrows)
         return packet
 
@@ -103,7 +103,7 @@ class _Writer:
         descriptor.uuid, descriptor.name, descriptor.sibling_order_rank = uuid, name, rank
         if parent is not None:
             descriptor.parent_uuid = parent
-        else:  # two processes may have one name; what has one name in a process belongs together
+        else:  # two processes may share a name; tracks of one name within a process are merged
             descriptor.sibling_merge_behavior = TrackDescriptor.SIBLING_MERGE_BEHAVIOR_NONE
         return packet, uuid
 
@@ -119,8 +119,8 @@ class _Writer:
         flags = TracePacket.SEQ_NEEDS_INCREMENTAL_STATE
         return TracePacket(trusted_packet_sequence_id=_SEQUENCE, sequence_flags=flags)
 
-    def _say(self, packet: TracePacket, name: str, notes: Notes) -> None:
-        """Give an event its name and its notes; a text that was sent before goes by its number."""
+    def _annotate(self, packet: TracePacket, name: str, notes: Notes) -> None:
+        """Set an event's name and notes, interning all strings."""
         event, sent = packet.track_event, packet.interned_data
         if name not in self._names:
             self._names[name] = len(self._names) + 1

@@ -1,8 +1,8 @@
-"""A pytest plugin: the fixture `compile_ledger` records what a test compiles, and asserts a budget.
+"""A pytest plugin: the fixture `compile_ledger` records a test's compiles and asserts budgets.
 
 Nothing is imported here: `ledger_pytest.plugin` is loaded by every run of pytest in an environment.
 
-PYTEST_DONT_REWRITE: else pytest warns, where a program imports this before it runs pytest.
+PYTEST_DONT_REWRITE: avoids a pytest warning in programs that import this before they run pytest.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The fixture, as pytest finds it: what it needs is imported when a test asks for it."""
+"""The fixture. Its imports are deferred until a test asks for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def compile_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CompileLedger]:
     """Records what torch compiles while the test runs, in any thread of this process.
 
-    `.timeline` is what was recorded so far, `.assert_within(budget)` holds a budget against it, `.recorder`
+    `.timeline` is the timeline so far, `.assert_within(budget)` checks it against a budget, `.recorder`
     marks stages and roles, and `.path` is the ledger, which stays in the test's tmp_path.
     """
     from ledger_pytest.recording import recorded

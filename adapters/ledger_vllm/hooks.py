@@ -1,7 +1,7 @@
-"""Says which hook goes where in vLLM, and has each put in its place when the module is imported.
+"""Installs the hooks in vLLM, each when its module is imported.
 
-None of it is vLLM's public API: `tests/vllm_compat` keeps what these places looked like in each version. What
-Dynamo traces, or is called for each token, is not among them.
+The hooked functions are not vLLM's public API: `tests/vllm_compat` keeps excerpts from each version. Nothing
+that Dynamo traces, or that runs for each token, is hooked.
 """
 
 import inspect
@@ -26,7 +26,7 @@ _is_installed = False
 
 
 def install_on_import(recorder: Recorder | None = None) -> None:
-    """Install the hooks, each as soon as its module is imported: now, where it is already."""
+    """Install each hook when its module is imported, or now if it already is."""
     global _is_installed
     recorder = recorder or Recorder.from_environment()
     if not recorder.enabled:
@@ -39,7 +39,7 @@ def install_on_import(recorder: Recorder | None = None) -> None:
     start, patcher = process_start(programs=("vllm",)), Patcher(recorder, TABLE.engine)
 
     def before_first() -> None:
-        log_claims.say_whether_heard()
+        log_claims.note_log_level()
         record_process_start(recorder, start, until="vLLM loaded its plugins")
 
     stages = Stages(recorder, TABLE.stages, before_first)

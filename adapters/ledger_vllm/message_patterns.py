@@ -1,4 +1,4 @@
-"""The table of vLLM's log messages that matter to a start-up. A new message is one row here, and no more.
+"""The table of vLLM's log messages that matter to a start-up. A new message only needs a row here.
 
 Live recording and the log importer both work from this table: what is claimed, where its interval goes, and
 which lines of a large log are looked at all follow from it. A message comes without its logger's prefix.
@@ -351,4 +351,4 @@ LOGGED_STAGES: Final[Mapping[str, LoggedStage]] = {
 KEYWORDS: Final[Sequence[str]] = tuple(
     dict.fromkeys(row.keyword for row in (*DURATIONS, *OCCURRENCES, *NOTICES, ENGINE_NEVER_CAME))
 )
-"""What to search a log for: a line without any of these says nothing that is in this table."""
+"""What to search a log for: a line without any of these matches no row."""

@@ -1,4 +1,4 @@
-"""Reads log messages of vLLM's: the durations that they state, and what they say has happened.
+"""Parses vLLM's log messages: the durations and events that they report.
 
 `ledger_vllm.message_patterns` is the table of the messages.
 """
@@ -43,7 +43,7 @@ class Durations(NamedTuple):
 
 
 class Occurrence(NamedTuple):
-    """Something that happened in a process, as a message without a duration says."""
+    """An event in a process, from a message without a duration."""
 
     pattern: OccurrencePattern
     tag: str | None = None
@@ -85,7 +85,7 @@ def durations_in(message: str) -> Durations | None:
 
 
 def occurrence_in(message: str) -> Occurrence | None:
-    """Return what a message without a duration says has happened; mostly None."""
+    """Return the event that a message without a duration reports; mostly None."""
     tag, text = _without_tag(message)
     for row in OCCURRENCES:
         if (match := re.fullmatch(row.pattern, text, re.DOTALL)) is not None:

@@ -33,7 +33,7 @@ class _Thread(threading.local):
 
 
 class _Timed(NamedTuple):
-    """What goes on under a monitor."""
+    """The stages and accumulators of one monitored block."""
 
     stages: tuple[OpenStage, ...]
     """The load, where it is one, and around it the monitor's own."""
@@ -50,11 +50,11 @@ class Monitor:
         self._stages = stages
         self._thread = _Thread()
         self._parts: WeakKeyDictionary[Any, Part] = WeakKeyDictionary()
-        """What each model is to its backend: before 0.32 vLLM does not tell its monitor."""
+        """The part of each model: before 0.32 vLLM does not pass it to its monitor."""
 
     @property
     def accumulators(self) -> Accumulators | None:
-        """What is added up in this thread; None outside of the monitor."""
+        """The accumulators of this thread's monitor; None outside of one."""
         return self._thread.accumulators
 
     def model_made(self, call: Call) -> Generator[None, Ended, None]:
@@ -75,7 +75,7 @@ class Monitor:
         timed = self._begin(call)
         left_by = (yield).error
         self._end_dynamo(left_by)
-        # vLLM looks at its clock next: what there is to write down waits until it has.
+        # vLLM reads its clock next: writing events waits until it has.
         for begun in timed.stages:
             begun.mark_stopped()
         added_inside = accumulated(timed.accumulators.config)
@@ -154,12 +154,12 @@ class Monitor:
             return None
         variables: Mapping[str, Any] = call.caller.f_locals
         model = variables.get("model", variables.get("self"))
-        with contextlib.suppress(TypeError):  # an object that can't be a key was never one
+        with contextlib.suppress(TypeError):  # an unhashable object is not in the mapping
             return self._parts.get(model)
         return None
 
     def _end_dynamo(self, error: BaseException | None) -> None:
-        """End a Dynamo that never came to the backend."""
+        """End a Dynamo stage that never reached the backend."""
         dynamo = self._stages.innermost("dynamo")
         if dynamo is not None:
             dynamo.note(backend="not called")

@@ -1,4 +1,4 @@
-"""Tells which part of a model a compile is charged to, from the tag that vLLM gives it."""
+"""Maps vLLM's tag of a compile to the part of the model that it belongs to."""
 
 import sys
 from typing import Final
@@ -14,7 +14,7 @@ _DRAFTERS: Final = (
     "extract_hidden_states",
     "lilicorr",
 )
-"""How the tags of speculative decoding begin: `eagle_head`, `dflash2_candidate_selector`."""
+"""Prefixes of the tags of speculative decoding: `eagle_head`, `dflash2_candidate_selector`."""
 
 
 def part_of(tag: str | None, *, is_encoder: bool) -> Part:
@@ -28,7 +28,7 @@ def part_of(tag: str | None, *, is_encoder: bool) -> Part:
 
 
 def is_drafter(tag: str | None) -> bool:
-    """Tell whether a tag is of a model that proposes tokens for another one."""
+    """Return whether a tag names a model that proposes tokens for another one."""
     return tag is not None and tag.startswith(_DRAFTERS)
 
 

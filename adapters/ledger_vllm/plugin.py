@@ -2,14 +2,14 @@
 
 vLLM calls `register` as an entry point of the group `vllm.general_plugins`: in the front end before it has a
 configuration, in the engine core before the executor, in each worker before its class, and in the subprocess
-that looks a model up. An exception out of it would stop vLLM's start.
+that looks a model up. An exception would stop vLLM's start.
 """
 
 import os
 
 
 def register() -> None:
-    """Listen to vLLM where `COMPILE_LEDGER` is set; return at once where it is not."""
+    """Record vLLM if `COMPILE_LEDGER` is set; otherwise return at once."""
     if "COMPILE_LEDGER" not in os.environ:
         return
     try:

@@ -327,7 +327,7 @@ BREAK = "raise ZeroDivisionError('ours')"
 class TestBrokenWatches:
     @pytest.mark.parametrize("is_before", [True, False], ids=["before", "after"])
     @pytest.mark.parametrize("fails", [False, True], ids=["vllm goes well", "vllm fails"])
-    def test_a_watch_that_raises_is_a_gap_and_no_more(
+    def test_a_hook_that_raises_is_a_gap_and_no_more(
         self, tmp_path: Path, is_before: bool, fails: bool
     ) -> None:
         parts = {"before": BREAK, "after": "pass"} if is_before else {"before": "pass", "after": BREAK}
@@ -352,7 +352,7 @@ class TestBrokenWatches:
         assert [gap.what for gap in start.gaps] == ["hook_failed"] * 2
         assert len([line for line in start.logged if "a stage of vLLM is not recorded" in line]) == 1
 
-    def test_a_broken_watch_of_the_monitor_leaves_the_rest(self, tmp_path: Path) -> None:
+    def test_a_broken_hook_of_the_monitor_leaves_the_rest(self, tmp_path: Path) -> None:
         body = BROKEN.format(name="x", before=BREAK, after="pass").replace("backend", "monitor")
         body = body.replace("Backend.x", "Monitor.torch_compile").replace(
             "monitor.Backend", "monitor.Monitor"
@@ -364,7 +364,7 @@ class TestBrokenWatches:
             line for line in start.logged if STATES_TIME.fullmatch(line)
         ]
 
-    def test_a_stage_whose_watch_broke_gives_its_part_to_nothing_after_it(self, tmp_path: Path) -> None:
+    def test_a_stage_whose_hook_broke_gives_its_part_to_nothing_after_it(self, tmp_path: Path) -> None:
         before = "begun = self._stages.begin('graph_split', 'backend')"
         body = BROKEN.format(name="graph_split", before=before, after=BREAK) + "LLM(VllmConfig())\n"
         start = record(tmp_path, body, is_clean=False)
@@ -385,7 +385,7 @@ class TestRegistering:
         assert done.stdout == "['ledger_vllm', 'ledger_vllm.plugin']\nFalse\n"
         assert not list(tmp_path.glob("*.db*"))
 
-    def test_registering_twice_watches_once(self, tmp_path: Path) -> None:
+    def test_registering_twice_hooks_once(self, tmp_path: Path) -> None:
         body = (
             "from ledger_vllm.plugin import register\nregister()\nLLM(VllmConfig())\nregister()\n"
             "from vllm.v1.worker.gpu_worker import Worker\n"

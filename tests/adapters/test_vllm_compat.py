@@ -32,7 +32,7 @@ ABSENT = {
     "vllm.v1.worker.cpu.model_runner": (0, 23),
     "vllm.v1.worker.mm_encoder_model_runner": (0, 29),
 }
-"""Modules that are watched, and the first version that has them."""
+"""Modules with hooks, and the first version that has them."""
 
 
 def number(version: str) -> tuple[int, ...]:
@@ -55,7 +55,7 @@ def test_every_release_from_the_oldest_to_the_newest_is_kept() -> None:
     assert (RELEASES[0], RELEASES[-1]) == (TABLE.oldest, TABLE.newest)
 
 
-# Functions that are watched
+# Functions that are hooked
 
 
 def test_every_target_is_there_with_the_parameters_that_are_read(facts: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ def test_every_target_is_there_with_the_parameters_that_are_read(facts: dict[str
 
 
 def test_what_is_decorated_keeps_its_parameters_where_they_are_read(facts: dict[str, Any]) -> None:
-    # Of all these only the busy loop's forgets what it wraps. A static or class method could not be watched.
+    # Of all these only the busy loop's forgets what it wraps. A static or class method could not be hooked.
     keep_names = {"dynamo_timed", "instrument", "torch.inference_mode"}
     assert set(facts["decorators"]) <= {*keep_names, "fault_tolerant_wrapper"}
     forgetting = words(facts["decorators"].get("fault_tolerant_wrapper", ""))
@@ -89,7 +89,7 @@ NOT_WATCHED = {
     "vllm.model_executor.model_loader.tensorizer_loader:TensorizerLoader.load_model",
     "vllm.model_executor.model_loader.weight_cache.ipc_loader:IpcModelLoader.load_model",
 }
-"""What takes a watched method's place in a derived class without calling it, and is not recorded."""
+"""Overrides of hooked methods that do not call them, and so are not recorded."""
 
 
 def test_derived_classes_with_methods_of_their_own_are_known(facts: dict[str, Any]) -> None:
@@ -235,7 +235,7 @@ def test_workers_hand_over_what_they_added_up(facts: dict[str, Any]) -> None:
 
 
 def test_the_monitor_is_entered_where_a_local_tells_the_model(facts: dict[str, Any]) -> None:
-    # A load is timed by a monitor too: the watch of `_try_load_aot_compiled_fn` tells it from a compile.
+    # A load is timed by a monitor too: the hook of `_try_load_aot_compiled_fn` tells it from a compile.
     assert facts["monitors"] == [
         *["__call__(self): with monitor_profiling_run()"] * 2,
         *["__call__(self): with monitor_torch_compile(self.vllm_config)"] * 2,
