@@ -65,7 +65,7 @@ def why_left_out(timeline: Timeline, *, may_run: bool = False) -> str | None:
     if outcome == "running" and (may_run or all(process.host is None for process in timeline.processes)):
         return None
     how = "failed" if outcome == "failed" else f"is {outcome}"
-    return f"{how}, and did not reach {ENGINE_READY}"
+    return f"{how}, and has not reached {ENGINE_READY}"
 
 
 def place_of(text: str, ledger: Path) -> Place:

@@ -178,7 +178,7 @@ def test_what_nobody_reads_is_said_in_one_line_and_nothing_is_written(
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name, said in (
-        ("pipe", "write it to a file first"),
+        ("pipe", "save it to a file first"),
         ("missing.log", "No such file"),
         ("", "neither "),  # an empty folder
     ):
