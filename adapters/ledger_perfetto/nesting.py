@@ -18,7 +18,8 @@ def spread(intervals: Sequence[Interval]) -> list[_Track]:
     Open intervals get the last track to themselves: elsewhere, another interval's end would end them.
     """
     tracks: list[tuple[_Track, list[int]]] = []  # each with the stops of its open slices, innermost last
-    for interval, stop_ns in _by_enclosure(intervals):
+    for interval in sorted((one for one in intervals if one.stop_ns is not None), key=by_enclosure):
+        stop_ns = interval.stop_ns or 0
         track, stops = _free(tracks, interval.start_ns, stop_ns)
         track.append(interval)
         stops.append(stop_ns)

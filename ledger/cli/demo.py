@@ -1,4 +1,4 @@
-"""The command `demo`: compiles two small models, with a cold and then a warm cache, and compares."""
+"""The command `demo`: torch compiles two small models, cold and then warm, and compares the times."""
 
 import importlib.util
 import sys
@@ -28,7 +28,7 @@ def demo(
         "demo.db"
     ),
 ) -> None:
-    """Compile two small models, with a cold and then a warm cache, and compare.
+    """Compile a small vision encoder and a small language model, cold and then warm, and compare.
 
     Example: compile-ledger demo -o demo.db
     """
@@ -38,9 +38,8 @@ def demo(
     sessions: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="compile-ledger-demo-") as cache:
         for run in _RUNS:
-            console.print(
-                Text(f"{run}: compiling with {'an empty' if run == 'cold' else 'the filled'} cache")
-            )
+            cache_state = "an empty cache" if run == "cold" else "the cache of the first run"
+            console.print(Text(f"{run}: compiling, with {cache_state}"))
             recorded = run_recorded(
                 [sys.executable, "-m", _PROGRAM], output, f"demo {run}", live=console.is_terminal,
                 environment={"TORCHINDUCTOR_CACHE_DIR": cache},
@@ -54,7 +53,7 @@ def demo(
 
 
 def print_comparison(ledger: Ledger, sessions: dict[str, str], console: Console) -> None:
-    """Print each role's compile time in each session; `sessions` maps the name of a run to its session id."""
+    """Print what compiling took, per role, in each of some sessions, by the name of its run."""
     columns = ["role"]
     rows: dict[str | None, list[object]] = {}
     for run, session in sessions.items():
@@ -66,5 +65,19 @@ def print_comparison(ledger: Ledger, sessions: dict[str, str], console: Console)
             row = rows.setdefault(role, [role, *[None] * (len(columns) - 3)])
             row += [seconds(totals[role]), seconds(sums.get(role))]
     console.print()
-    cells = [line + [None] * (len(columns) - len(line)) for line in totals.values()]
-    console.print(table(columns, cells, "Compile time on the clock, and the sum of all intervals"))
+    cells = [row + [None] * (len(columns) - len(row)) for row in rows.values()]
+    console.print(
+        table(columns, cells, "Compiling: what passed on the clock, and what adding all intervals up gives")
+    )
+
+
+def _compiles(total: RoleTotal | SourceTotal) -> bool:
+    return total.activity == "compile"
+
+
+def _by_role(totals: Iterable[tuple[str | None, int]]) -> Counter[str | None]:
+    """Add durations up by role."""
+    sums: Counter[str | None] = Counter()
+    for role, ns in totals:
+        sums[role] += ns
+    return sums

@@ -197,17 +197,6 @@ def _elapsed(process: str, intervals: Sequence[Interval]) -> Measured | None:
     )
 
 
-def _outermost(intervals: Iterable[Interval]) -> Iterator[Interval]:
-    """Yield the intervals of a process that are not inside another one of those given."""
-    reached_ns: int | None = None
-    ended = [(interval.start_ns, -interval.stop_ns, interval) for interval in intervals if interval.stop_ns]
-    for _, _, interval in sorted(ended, key=lambda one: one[:2]):
-        stop_ns = interval.stop_ns or 0
-        if reached_ns is None or stop_ns > reached_ns:
-            reached_ns = stop_ns
-            yield interval
-
-
 def _gaps(interval: Interval, by_start: Sequence[Interval]) -> Iterator[Span]:
     """Yield the parts of an interval that no interval inside it covers; `by_start`: all in its process."""
     start_ns, stop_ns = interval.start_ns, interval.stop_ns or interval.start_ns
@@ -221,13 +210,6 @@ def _gaps(interval: Interval, by_start: Sequence[Interval]) -> Iterator[Span]:
         reached_ns = max(reached_ns, span.stop_ns)
     if stop_ns > reached_ns:
         yield Span(reached_ns, stop_ns)
-
-
-def _encloses(outer: Interval, inner: Interval) -> bool:
-    """Follow the reducer's rule for ended intervals of one process: of equal spans, the first is outer."""
-    if (outer.start_ns, outer.stop_ns) == (inner.start_ns, inner.stop_ns):
-        return outer.start_seq < inner.start_seq
-    return outer.start_ns <= inner.start_ns and (inner.stop_ns or 0) <= (outer.stop_ns or 0)
 
 
 def _selected(limit: Limit, keys: Iterable[str], rows: Iterable[_Row]) -> list[_Row]:
