@@ -9,8 +9,6 @@ from typing import Final, NamedTuple
 monotonic_ns: Final = time.perf_counter_ns
 """The clock of `at_ns`: on Linux CLOCK_MONOTONIC, the same for all processes of a clock domain."""
 
-CLOCK_STEPPED: Final = "clock_stepped"
-"""The `what` of the gap that records a step; its detail begins with the size: "+5000000000 ns"."""
 _READINGS: Final = 3
 _STEP_NS: Final = 10_000_000
 """Smaller differences can come from reading the two clocks one after the other on a busy machine."""

@@ -1,35 +1,13 @@
-"""Formats numbers and names, alike on a terminal and on a page."""
+"""Formats names and counts, alike on a terminal and on a page."""
 
 from collections.abc import Iterable
 from typing import Final
-
-NS_PER_S: Final = 1e9
 
 NO_ROLE: Final = "(whole process)"
 """Shown instead of a role if there is none."""
 
 _CUT: Final = "…"
 _OWN_NAME: Final = "compile_ledger"
-
-
-def three_places(number: float) -> str:
-    """Return a number to three decimal places; never "-0.000"."""
-    return f"{_rounded(number):.3f}"
-
-
-def seconds(ns: object) -> str:
-    """Return nanoseconds, possibly from an SQL row, as seconds to the millisecond; empty for None."""
-    return "" if ns is None else three_places(float(str(ns)) / NS_PER_S)
-
-
-def signed(ns: int | None) -> str:
-    """Return a difference in nanoseconds as seconds with a sign; empty for None."""
-    return "" if ns is None else f"{_rounded(ns / NS_PER_S):+.3f}"
-
-
-def _rounded(number: float) -> float:
-    # Python rounds -0.0004 to -0.0, and would print the sign.
-    return round(number, 3) or 0.0
 
 
 def cut(text: str, length: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ledger import Recorder
 from ledger_engine.hook_targets import Activity
-from ledger_engine.parts import WHOLE, Part
+from ledger_engine.model_parts import WHOLE, Part
 from ledger_engine.patching import Call, Ended, HookPoint
 
 

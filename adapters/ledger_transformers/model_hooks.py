@@ -12,7 +12,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
 from ledger_engine.hook_targets import HookTarget
-from ledger_engine.parts import Part
+from ledger_engine.model_parts import Part
 from ledger_engine.patching import Call, Ended, HookPoint, Patcher, Replacement
 from ledger_engine.stages import OpenStage, Stages
 

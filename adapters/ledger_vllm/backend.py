@@ -8,8 +8,8 @@ from typing import Any, Final, cast
 
 from ledger_engine.patching import Call, Ended
 from ledger_engine.stages import OpenStage, Stages
+from ledger_vllm.model_parts import part_of
 from ledger_vllm.monitor import Monitor
-from ledger_vllm.parts import part_of
 
 _FACTORS: Final = "cache_key_factors.json"
 """What vLLM writes into a component's cache directory about the hash that names it."""

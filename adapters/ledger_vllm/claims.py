@@ -4,11 +4,11 @@ import logging
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from ledger_engine.parts import WHOLE, Part
+from ledger_engine.model_parts import WHOLE, Part
 from ledger_engine.patching import Call, Ended
 from ledger_engine.stages import OpenStage, Stages
 from ledger_vllm.messages import Stated, stated
-from ledger_vllm.parts import part_of
+from ledger_vllm.model_parts import part_of
 
 _LOGGER: Final = "vllm"
 """All of vLLM's loggers are below this one, which does not propagate."""

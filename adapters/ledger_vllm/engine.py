@@ -4,11 +4,11 @@ import multiprocessing
 from collections.abc import Generator
 from typing import Any, Final
 
-from ledger_engine.parts import Part
+from ledger_engine.model_parts import Part
 from ledger_engine.patching import Call, Ended, HookPoint, Patcher
 from ledger_engine.stages import OpenStage, Stages
 from ledger_vllm.claims import claim_accumulated, claim_total
-from ledger_vllm.parts import current_tag, is_drafter
+from ledger_vllm.model_parts import current_tag, is_drafter
 
 _WORKER: Final = "VllmWorker"
 """Prefix of the names of processes in which vLLM runs only a worker."""

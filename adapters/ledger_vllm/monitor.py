@@ -11,11 +11,11 @@ from collections.abc import Generator, Mapping
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ledger_engine.parts import Part
+from ledger_engine.model_parts import Part
 from ledger_engine.patching import Call, Ended
 from ledger_engine.stages import OpenStage, Stages
 from ledger_vllm.claims import Accumulators, accumulated
-from ledger_vllm.parts import current_tag, part_of
+from ledger_vllm.model_parts import current_tag, part_of
 
 OWN_MODE: Final = "VLLM_COMPILE"
 """The CompilationMode in which vLLM's own backend compiles, and its monitor adds up and logs."""

@@ -18,10 +18,10 @@ from ledger import (
     StageStopped,
     TotalClaimed,
 )
-from ledger_engine.parts import WHOLE, Part
+from ledger_engine.model_parts import WHOLE, Part
 from ledger_vllm.message_patterns import LOGGED_STAGES
 from ledger_vllm.messages import Durations, Occurrence, Stated
-from ledger_vllm.parts import part_of
+from ledger_vllm.model_parts import part_of
 from ledger_vllm_log.interval_placement import Group, Placed, SoFar, put_all
 from ledger_vllm_log.records import Record, Speaker
 

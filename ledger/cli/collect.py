@@ -46,6 +46,6 @@ def collect(
     if total.is_waiting:
         typer.echo("another process is already collecting; some journals may still be waiting")
     typer.echo(
-        f"{total.events} new events, {total.duplicates} already in the ledger, {total.rejected} rejected; "
-        f"{total.removed} journals finished, {total.left} left"
+        f"{total.events} new events, {total.duplicates} already in the ledger, "
+        f"{total.rejected} rejected lines; {total.removed} journals finished, {total.left} left"
     )

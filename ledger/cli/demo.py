@@ -14,8 +14,8 @@ from rich.text import Text
 
 from ledger.cli.console.printing import printer, table
 from ledger.cli.record import run_recorded
+from ledger.durations import seconds
 from ledger.errors import LedgerError
-from ledger.formatting import seconds
 from ledger.storage.ledger import Ledger
 from ledger.timeline.records import RoleTotal, SourceTotal
 

@@ -25,7 +25,8 @@ from ledger.analysis.comparison import (
 from ledger.analysis.comparison import Side as Times
 from ledger.analysis.significance import ALPHA
 from ledger.cli.console.printing import print_warning, printer, table
-from ledger.formatting import NO_ROLE, in_shown_order, seconds, signed
+from ledger.durations import seconds, signed
+from ledger.formatting import NO_ROLE, in_shown_order
 
 _ROLES_NAMED: Final = 3
 _STAGES_SHOWN: Final = 15

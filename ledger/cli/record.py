@@ -22,7 +22,7 @@ from rich.text import Text
 from ledger.cli.console.live_view import LiveView
 from ledger.cli.console.printing import printer
 from ledger.cli.console.screen import Screen, is_drawable, keep_standard_descriptors
-from ledger.cli.unrecorded import why_unrecorded
+from ledger.cli.nothing_recorded import why_unrecorded
 from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events.rows import EventRow
 from ledger.recording.journal import journal_folder
@@ -376,7 +376,7 @@ def _probe(folder: Path) -> None:
 
 def _report(ledger_file: Path, recorded: Recorded) -> None:
     from ledger.cli.console.printing import print_warning
-    from ledger.reports.reading import read_report
+    from ledger.reports.from_ledger import read_report
     from ledger.reports.text import print_report
 
     try:

@@ -19,11 +19,11 @@ from rich.live import Live
 
 from ledger.cli.console.live_view import ProcessNames, StageRow, line, open_stages, printable
 from ledger.cli.console.printing import print_warning, printer, table
+from ledger.durations import seconds
 from ledger.errors import LedgerError
 from ledger.events.jsonl import read_events
 from ledger.events.models import Event
 from ledger.events.rows import to_row
-from ledger.formatting import seconds
 from ledger.storage.ledger import Ledger
 from ledger.storage.record_rows import TABLES
 from ledger.timeline.replay import Moment, Replay

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from ledger.cli.console.printing import print_warning, printer
 from ledger.errors import LedgerError
+from ledger.reports.from_ledger import read_report
 from ledger.reports.json_renderer import to_json
-from ledger.reports.reading import read_report
 from ledger.reports.text import print_report
 from ledger.storage.ledger import Ledger
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from ledger.formatting import NS_PER_S
+from ledger.durations import NS_PER_S
 from ledger.reports.model import Report
 from ledger.storage.record_rows import TABLES, rows_of
 from ledger.storage.schema_docs import schema

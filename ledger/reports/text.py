@@ -6,7 +6,8 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from ledger.formatting import NO_ROLE, seconds, signed
+from ledger.durations import seconds, signed
+from ledger.formatting import NO_ROLE
 from ledger.reports.model import (
     ROUNDING,
     Heading,

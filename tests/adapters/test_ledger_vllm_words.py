@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from ledger.adapters import DoctorCheck
 from ledger_engine.hook_targets import HookTarget
-from ledger_engine.parts import Part
+from ledger_engine.model_parts import Part
 from ledger_engine.signature_check import parameters
 from ledger_vllm import doctor, plugin
 from ledger_vllm.hook_targets import TABLE
 from ledger_vllm.messages import Stated, stated
-from ledger_vllm.parts import current_tag, part_of
+from ledger_vllm.model_parts import current_tag, part_of
 from tests.fake_vllm.driver import FAKE
 
 MONITOR, BACKEND, ENGINE = "monitor", "backend", "engine"

@@ -16,7 +16,7 @@ import pytest
 from ledger_vllm import backend, claims, engine, monitor
 from ledger_vllm.hook_targets import TABLE
 from ledger_vllm.messages import stated
-from ledger_vllm.parts import is_drafter, part_of
+from ledger_vllm.model_parts import is_drafter, part_of
 from tests.support.paths import TESTS
 
 FOLDER = TESTS / "vllm_compat"

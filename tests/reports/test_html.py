@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 from ledger import Ledger, parse_event
 from ledger.cli import app
+from ledger.durations import seconds
 from ledger.events.models import Event
 from ledger.events.rows import to_row
-from ledger.formatting import seconds
 from ledger.reports.html import page, subject_of
 from ledger.reports.html.lanes import picture
 from ledger.reports.html.linked_claims import linked_claims

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from ledger.reports.from_ledger import read_report
 from ledger.reports.json_renderer import to_json
-from ledger.reports.reading import read_report
 from ledger.testing import MemoryLedger
 from tests.reports.test_html import HOSTILE, SESSIONS, hostile_events, kept
 

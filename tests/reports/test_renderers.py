@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from ledger import Ledger
-from ledger.formatting import seconds, signed
+from ledger.durations import seconds, signed
+from ledger.reports.from_ledger import read_report
 from ledger.reports.html import page, subject_of
 from ledger.reports.json_renderer import to_json
 from ledger.reports.model import ROUNDING, Report
-from ledger.reports.reading import read_report
 from ledger.reports.text import print_report
 from tests.reports.test_html import SESSIONS, Read, kept
 

@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from ledger.formatting import seconds, signed, three_places
-from ledger.reports.reading import read_report
+from ledger.durations import seconds, signed, three_places
+from ledger.reports.from_ledger import read_report
 from ledger.reports.terminal_table import table
 from ledger.reports.text import print_report
 from ledger.testing import MemoryLedger, SessionBuilder

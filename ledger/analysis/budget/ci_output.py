@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from ledger.analysis.budget import Verdict, Verdicts
 from ledger.analysis.budget.verdicts import SESSION, plain
-from ledger.formatting import NS_PER_S
+from ledger.durations import NS_PER_S
 
 _MESSAGE_ESCAPES: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY_ESCAPES: Final = {**_MESSAGE_ESCAPES, ":": "%3A", ",": "%2C"}

@@ -8,15 +8,15 @@ from rich.table import Table
 from rich.text import Text
 
 from ledger.clock import ClockDomain, monotonic_ns
+from ledger.durations import duration
 from ledger.events.rows import EventRow
-from ledger.formatting import NO_ROLE, NS_PER_S
+from ledger.formatting import NO_ROLE
 from ledger.recording.process_identity import this_process
 from ledger.timeline.incremental import Group, IncrementalReducer, RunningTotals, body_of
 
 ROWS_SHOWN: Final = 12
 LINES_AROUND: Final = 3
 """The table header above the processes; below them the count of hidden ones, and the totals."""
-_S_PER_MINUTE: Final = 60
 _ELSEWHERE: Final = "other clock"
 _INTO: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 _UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
@@ -179,15 +179,6 @@ def compiled(totals_ns: Mapping[Group, int]) -> str:
     totals = ", ".join(f"{printable(role)} {duration(max(times[role]))}" for role in sorted(times))
     several = any(len(of_processes) > 1 for of_processes in times.values())
     return f"compiled so far: {totals}" + (" (in the slowest process)" if several else "")
-
-
-def duration(ns: int) -> str:
-    """Return a duration for reading at a glance: "12.3 s", "2 min 05 s"."""
-    seconds = ns / NS_PER_S
-    if seconds < _S_PER_MINUTE:
-        return f"{seconds:.1f} s"
-    minutes, seconds = divmod(int(seconds), _S_PER_MINUTE)
-    return f"{minutes} min {seconds:02} s"
 
 
 def line(text: str, style: str = "") -> Text:

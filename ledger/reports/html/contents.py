@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from ledger.analysis.comparison import compare
-from ledger.formatting import NO_ROLE, NS_PER_S, counted, cut, seconds
+from ledger.durations import NS_PER_S, seconds
+from ledger.formatting import NO_ROLE, counted, cut
 from ledger.reports import model
 from ledger.reports.html import drawing, tables
 from ledger.reports.html.bars import bars

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ledger.formatting import NO_ROLE, NS_PER_S, counted, cut, seconds, signed
+from ledger.durations import NS_PER_S, seconds, signed
+from ledger.formatting import NO_ROLE, counted, cut
 from ledger.reports.html import charts
 from ledger.reports.html.bars import Bar
 from ledger.reports.html.charts import Row

@@ -5,8 +5,8 @@ from functools import cached_property
 from typing import Final
 
 from ledger.formatting import cut
+from ledger.reports.from_ledger import facts_of
 from ledger.reports.model import Report
-from ledger.reports.reading import facts_of
 from ledger.reports.sections import Key, process_namer, report_of
 from ledger.storage.ledger import Ledger
 from ledger.timeline.records import Interval, Process

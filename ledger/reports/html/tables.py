@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ledger.formatting import NO_ROLE, counted, cut, seconds, signed
+from ledger.durations import seconds, signed
+from ledger.formatting import NO_ROLE, counted, cut
 from ledger.reports.html.lanes import Drawn, Picture
 from ledger.reports.html.linked_claims import keys_of_cause
 from ledger.reports.html.subject import Subject

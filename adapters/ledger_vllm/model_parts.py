@@ -3,7 +3,7 @@
 import sys
 from typing import Final
 
-from ledger_engine.parts import Part
+from ledger_engine.model_parts import Part
 
 _DRAFTERS: Final = (
     "eagle",

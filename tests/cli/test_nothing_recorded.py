@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.cli.unrecorded import python_of, why_unrecorded
+from ledger.cli.nothing_recorded import python_of, why_unrecorded
 from tests.support.paths import ROOT
 
 START = "the command recorded nothing: "
