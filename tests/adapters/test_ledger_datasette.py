@@ -244,7 +244,7 @@ def test_a_saved_query_answers_as_it_does_to_us(served: Served, ledger_file: Pat
     shown = TableDisplay(page.text)
     assert shown.errors == []
     assert shown.headings == [saved_queries()[name].splitlines()[0].removeprefix("-- ")]
-    assert f"--query {name} " in shown.descriptions[0]
+    assert f"--query {name}." in shown.descriptions[0]
     assert [
         name for name in shown.inputs if name not in ("", "_hide_sql", "_show_sql")
     ] == []  # it asks nothing
@@ -284,7 +284,7 @@ def test_a_ledger_may_be_called_anything(served: Served, tmp_path: Path, name: s
 
 @pytest.mark.parametrize("name", NOT_OPENED)
 def test_a_name_that_datasette_can_not_open_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
-    with pytest.raises(LedgerError, match=r"give it another name$") as refused:
+    with pytest.raises(LedgerError, match=r"rename it$") as refused:
         exported(keep(tmp_path / name, hostile_events("plain")))
     assert str(refused.value).count("\n") == 0
     datasette = Datasette([str(tmp_path / name)])

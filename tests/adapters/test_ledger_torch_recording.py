@@ -20,7 +20,7 @@ def funnel(monkeypatch: pytest.MonkeyPatch) -> Any:
     module = make_funnel()
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(recording, "UTILS", module.__name__)
-    monkeypatch.setattr(recording, "_is_told_of_import", False)
+    monkeypatch.setattr(recording, "_has_import_hook", False)
     return module
 
 
@@ -153,7 +153,7 @@ def test_torch_may_be_imported_in_the_body(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "late_funnel.py").write_text(FUNNEL)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(recording, "UTILS", "late_funnel")
-    monkeypatch.setattr(recording, "_is_told_of_import", False)
+    monkeypatch.setattr(recording, "_has_import_hook", False)
     too_early, recorded = Recorded(), Recorded()
     with to(too_early):
         pass

@@ -515,11 +515,11 @@ def test_what_a_link_points_to_is_written(ledger_file: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--html", "{folder}"], "a folder; name the file"),
+        (["--html", "{folder}"], "is a folder; name a file to write"),
         (["--html", "{folder}/none/x.html"], "no such folder"),
-        (["--html", "{folder}/startup.db"], "a ledger, or another database"),
+        (["--html", "{folder}/startup.db"], "is a ledger or another database"),
         (["--html", "x.html", "--json"], "--json and --html were both given"),
-        (["--against", "demo warm"], "--against is for --html"),
+        (["--against", "demo warm"], "--against needs --html"),
         (["--html", "{folder}/x.html", "-s", "demo warm", "--against", "demo warm"], "on both sides"),
         (["--html", "{folder}/x.html", "--against", "nothing"], "no session 'nothing'"),
     ],

@@ -387,11 +387,11 @@ class TestReport:
         [
             (["--flame", "x.json", "--json"], "--json and --flame were both given"),
             (["--flame", "x.json", "--html", "./x.json"], "--html and --flame both name"),
-            (["--flame", "."], "a folder; name the file"),
+            (["--flame", "."], "is a folder; name a file to write"),
             (["--flame", "none/x.json"], "no such folder"),
-            (["--flame", "startup.db"], "a ledger, or another database"),
+            (["--flame", "startup.db"], "is a ledger or another database"),
             (["--flame", "x.json", "--session", "nothing"], "no session 'nothing'"),
-            (["--flame", "x.json", "--against", "demo cold"], "--against is for --html"),
+            (["--flame", "x.json", "--against", "demo cold"], "--against needs --html"),
         ],
     )
     def test_wrong_use_is_one_line_and_writes_nothing(
@@ -410,7 +410,7 @@ class TestReport:
         keep(tmp_path / "startup.db", builder.events)
         code, out, err = run("--flame", "x.json", "--session", "empty")
         assert (code, out) == (2, "")
-        assert err == "compile-ledger: empty: no stage of this session has a time yet; name another one\n"
+        assert err == "compile-ledger: empty: no stage of this session has a time yet; name another session\n"
         assert not (tmp_path / "x.json").exists()
 
     def test_it_needs_no_extra(self, run: Any, tmp_path: Path) -> None:
