@@ -6,6 +6,9 @@ INSTALLED := $(VENV)/.installed
 # The pins need Python 3.11; `make test-wheel CONSTRAINTS=` takes what an older one can have.
 CONSTRAINTS ?= --constraint constraints.txt
 
+# mkdocs-material speaks of its successor at each build otherwise.
+export NO_MKDOCS_2_WARNING := 1
+
 WHEEL := build/wheel
 # Tests start programs that compile: more of them at once than this need more memory than they save time.
 PARALLEL := -n auto --maxprocesses 4 --dist loadgroup

@@ -130,8 +130,8 @@ class Stages:
         """Return the innermost open stage of a name in this thread."""
         return next((begun for begun in reversed(self._thread.open) if begun.stage == stage), None)
 
-    def spoken_of(self, stage: str) -> OpenStage | None:
-        """Return the stage of a name that a line speaks of now: the innermost open one, else the last.
+    def latest(self, stage: str) -> OpenStage | None:
+        """Return the stage of a name that a log line is about now: the innermost open one, else the last.
 
         What ended before the compile that goes on now began is of another part of the model.
         """

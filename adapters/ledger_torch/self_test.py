@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from ledger_torch.hook_targets import EVENT_HOOK, METRICS_HOOK, UTILS
 from ledger_torch.hooks import missing
 
-_SPAN: Final = "ledger.selftest"
+_SPAN: Final = "ledger.self_test"
 _ENTRY_POINT: Final = "ledger_torch.autoload:activate"
 
 

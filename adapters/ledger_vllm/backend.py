@@ -49,7 +49,7 @@ class Backend:
         """Note that the cache key is made, and Dynamo's time logged and, up to 0.19.1, added up."""
         self._end_key(None)
         accumulators = self._monitor.accumulators
-        dynamo = self._stages.spoken_of("dynamo") or self._stages.spoken_of("aot_read")
+        dynamo = self._stages.latest("dynamo") or self._stages.latest("aot_read")
         if accumulators is not None and dynamo is not None:
             accumulators.claim_added("backend", dynamo)
         yield

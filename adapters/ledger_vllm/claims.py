@@ -91,12 +91,12 @@ class LogClaims(logging.Handler):
             return _Subject(
                 duration.stage, compiling.part, _recorded(*compiling.graphs.get(duration.range, []))
             )
-        about = self._stages.spoken_of(duration.stage)
+        about = self._stages.latest(duration.stage)
         if duration.stage == "graph_capture":
             # The probe captures with the same function, and logs the same line.
             about = self._stages.innermost("graph_capture_probe") or about
         elif duration.stage == "dynamo":
-            about = about or self._stages.spoken_of("aot_read")
+            about = about or self._stages.latest("aot_read")
         if about is not None:
             return _Subject(about.stage, about.part, _recorded(about.interval, *about.also))
         return _Subject(

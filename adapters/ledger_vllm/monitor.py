@@ -141,7 +141,7 @@ class Monitor:
 
     def first_run(self, call: Call) -> Generator[None, Ended, None]:
         """Record the first run of what was just compiled or loaded."""
-        last = self._stages.spoken_of("torch_compile")
+        last = self._stages.latest("torch_compile")
         part = self._part_of_caller(call) or (last.part if last else None)
         begun = self._stages.begin("first_run", "monitor", part)
         yield

@@ -103,7 +103,7 @@ class _Log:
             if self._start.is_before(meaning, record.speaker):
                 yield from self._start.end(is_followed=True)
                 self._starts += 1
-                self._start = StartUp(f"{self._session}-{self._starts}", self._start.ahead_ns)
+                self._start = StartUp(f"{self._session}-{self._starts}", self._start.offset_ns)
             yield from self._start.take(record, record.at_ns, Place(line, record.place), meaning)
 
     def _reject(self, number: int, reason: str, text: str) -> Iterator[UnreadLine]:

@@ -241,10 +241,10 @@ class Process:
             last_seq=self._seq - 1,
         )
 
-    def joined(self, seen_ns: int, ahead_ns: int | None) -> Event:
+    def joined(self, seen_ns: int, offset_ns: int | None) -> Event:
         """Return how the process joined, which is known only at the end.
 
-        `ahead_ns` is by how much the wall clock is ahead of the stamps.
+        `offset_ns` is by how much the wall clock is ahead of the stamps.
         """
         at_ns = seen_ns if self._began_ns is None else self._began_ns
         return ProcessJoined(
@@ -258,7 +258,7 @@ class Process:
             host=self._speaker.host,
             # The boot is unknown, but all processes of a host were stamped by one clock.
             boot_id=self._session,
-            wall_ns=None if ahead_ns is None else max(0, at_ns + ahead_ns),
+            wall_ns=None if offset_ns is None else max(0, at_ns + offset_ns),
         )
 
     def _part_of(self, stage: str, tag: str | None) -> Part:

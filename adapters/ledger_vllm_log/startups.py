@@ -47,9 +47,9 @@ class _Entry(NamedTuple):
 class StartUp:
     """One start-up of a program, over all its processes: one session."""
 
-    def __init__(self, session: str, ahead_ns: int | None) -> None:
-        """`ahead_ns` is by how much the wall clock was ahead of the stamps, if the log has shown that yet."""
-        self.ahead_ns = ahead_ns
+    def __init__(self, session: str, offset_ns: int | None) -> None:
+        """`offset_ns` makes wall clock times of stamps; None if the log has no anchor for them."""
+        self.offset_ns = offset_ns
         self._has_own_offset = False
         self._session: Final = session
         self._processes: dict[str, _SeenProcess] = {}
@@ -89,7 +89,7 @@ class StartUp:
     def take(self, record: Record, at_ns: int, place: Place, meaning: Meaning) -> Iterator[Event]:
         """Yield the events of a record."""
         if record.wall_ns is not None and not self._has_own_offset:
-            self.ahead_ns, self._has_own_offset = record.wall_ns - at_ns, True
+            self.offset_ns, self._has_own_offset = record.wall_ns - at_ns, True
         if isinstance(meaning, Notice):
             yield from self._take_notice(meaning, record.speaker, at_ns)
             return
@@ -117,7 +117,7 @@ class StartUp:
         if self._last is None:
             return
         if self._first is not None:
-            wall_ns = None if self.ahead_ns is None else max(0, self._first.at_ns + self.ahead_ns)
+            wall_ns = None if self.offset_ns is None else max(0, self._first.at_ns + self.offset_ns)
             yield self._first.process.session_started(self._version, self._first.at_ns, wall_ns)
         for seen in self._processes.values():
             yield from seen.process.end()
@@ -139,7 +139,7 @@ class StartUp:
                 yield process.lost()
             elif self._failed is None:
                 yield process.gap("log_ends", self._latest_ns, _ENDS)
-            yield process.joined(first_seen_ns, self.ahead_ns)
+            yield process.joined(first_seen_ns, self.offset_ns)
 
     def _take_notice(self, notice: Notice, speaker: Speaker, at_ns: int) -> Iterator[Event]:
         if notice.name == "raised":

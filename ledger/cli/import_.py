@@ -61,7 +61,7 @@ def import_files(
 
 
 def _summary(file: Path, done: importers.Imported) -> str:
-    parts = [f"{done.events} new events", f"{done.known} already in the ledger"]
+    parts = [f"{done.events} new events", f"{done.duplicates} already in the ledger"]
     if done.conflicting:
         parts.append(
             f"{done.conflicting} left out (another version read them differently: import into a new ledger)"

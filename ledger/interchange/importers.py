@@ -126,7 +126,7 @@ class Imported(NamedTuple):
     importer: str
     sessions: tuple[str, ...] = ()
     events: int = 0
-    known: int = 0
+    duplicates: int = 0
     """Events that the ledger already had."""
     conflicting: int = 0
     """Events left out because another version of the importer read them differently."""
@@ -188,7 +188,7 @@ def import_into(store: Store, path: Path, importer: Importer, progress: Progress
             unread = [item for item in batch if isinstance(item, UnreadLine)]
             sessions.update(dict.fromkeys(event.session for event in events))
             with gc_paused(), nullcontext() if is_atomic else store.transaction():
-                new, known, conflicting = store.append([_row(event, anchors) for event in events])
+                new, duplicates, conflicting = store.append([_row(event, anchors) for event in events])
                 if lines is not None:
                     unread += lines.conflicts(path, conflicting)
                     conflicting = []
@@ -196,7 +196,7 @@ def import_into(store: Store, path: Path, importer: Importer, progress: Progress
                     store.reject(str(path), item.line, item.reason, item.text)
             done = done._replace(
                 events=done.events + new,
-                known=done.known + known,
+                duplicates=done.duplicates + duplicates,
                 conflicting=done.conflicting + len(conflicting),
                 unread=done.unread + len(unread),
             )

@@ -29,7 +29,7 @@ from ledger.events.models import (
 )
 from ledger.recording.journal import SUFFIX, JournalWriter, journal_folder
 from ledger.recording.line_encoding import data_field, interval_id, json_text, well_formed
-from ledger.recording.process_info import Introduction
+from ledger.recording.process_info import ProcessInfo
 from ledger.recording.settings import Settings, describe_program
 from ledger.vocabulary import CLOCK_STEPPED, EVENTS_NOT_WRITTEN, Outcome
 
@@ -48,7 +48,7 @@ Description = tuple[str, str, str | None, str | None, str | None]
 """What a start says of its stage: stage, source, activity, role, component."""
 
 
-class ProcessWriter:
+class EventWriter:
     """One process's part of a session. Nothing is opened before the first event.
 
     A lock holds numbering and writing together, so that a process killed between two threads' writes leaves
@@ -59,7 +59,7 @@ class ProcessWriter:
         self,
         settings: Settings,
         clock: Callable[[], int] = monotonic_ns,
-        introduction: Introduction | None = None,
+        introduction: ProcessInfo | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -77,7 +77,7 @@ class ProcessWriter:
         self._not_written = 0
         self._reported: set[str] = set()
         self._warnings: list[str] = []
-        self.introduction: Final = introduction or Introduction()
+        self.introduction: Final = introduction or ProcessInfo()
         self._failed = False
         self._described: dict[Description, bytes] = {}
         key = b'"session":%b,"process":%b,"seq":' % (json_text(settings.session), json_text(self.process))
@@ -222,14 +222,14 @@ class ProcessWriter:
             lines += self._line(SessionEnded, {"outcome": session_outcome})
         return lines + self._line(ProcessLeft, {"outcome": outcome}, numbered="event_count")
 
-    def forked(self) -> "ProcessWriter":
+    def forked(self) -> "EventWriter":
         """In a forked child: return its own writer, and shut this one, which is the parent's."""
         # Without the lock, which a thread of the parent may have held at the fork, for ever.
         journal, self._journal, self._left = self._journal, None, True
         if journal is not None:
             journal.close()
         settings = self.settings._replace(begins_session=False)
-        return ProcessWriter(settings, self.clock, self.introduction.of_forked_child())
+        return EventWriter(settings, self.clock, self.introduction.of_forked_child())
 
     def _open(self) -> JournalWriter | None:
         """With the lock held: open the journal; return None where that fails, or failed a moment ago."""

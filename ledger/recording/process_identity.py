@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,11 +62,11 @@ def is_gone(
     if pid is None or (host, boot, pid_ns) != (socket.gethostname(), boot_id(), namespace("pid")):
         return False
     try:
-        os.kill(pid, 0)
+        # Under another user it lives as well: its start time tells whether it is still the same.
+        with suppress(PermissionError):
+            os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except PermissionError:
-        pass  # it lives, under another user: its start time tells whether it is still the same
     fields = _stat(pid)
     if fields is None:
         return False  # it may have ended just now; the next to ask will see

@@ -9,7 +9,7 @@ from ledger.recording.settings import process_name, rank
 _MAX_RANK: Final = 1 << 31
 
 
-class Introduction:
+class ProcessInfo:
     """Gathered until the process's first event, with which it goes out as `process_joined`."""
 
     def __init__(self) -> None:
@@ -38,9 +38,9 @@ class Introduction:
         self.missing[name] = str(reason)
         return True
 
-    def of_forked_child(self) -> "Introduction":
+    def of_forked_child(self) -> "ProcessInfo":
         """Return a child's introduction: it has its parent's hooks, but is another process."""
-        child = Introduction()
+        child = ProcessInfo()
         child.hooks, child.missing = list(self.hooks), dict(self.missing)
         return child
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from ledger.clock import monotonic_ns
 from ledger.events.models import warm_up_models
 from ledger.recording import process_exit
-from ledger.recording.event_writer import NOT_RECORDED, ProcessWriter
+from ledger.recording.event_writer import NOT_RECORDED, EventWriter
 from ledger.recording.settings import Settings, new_session_id, settings_from_environment
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ INNERMOST: Final = _Innermost()
 
 # Both are context variables, so that each thread and each asyncio task has its own.
 _role: ContextVar[str | None] = ContextVar("ledger_role", default=None)
-_innermost: ContextVar[tuple[ProcessWriter, int] | None] = ContextVar("ledger_innermost", default=None)
+_innermost: ContextVar[tuple[EventWriter, int] | None] = ContextVar("ledger_innermost", default=None)
 
 
 class Recorder:
@@ -57,14 +57,14 @@ class Recorder:
     the ledger as a gap once that is possible, and logged once as a warning of the logger `ledger`.
     """
 
-    __slots__ = ("_before_close", "_settings", "_writer", "enabled")
+    __slots__ = ("_on_close", "_settings", "_writer", "enabled")
 
     def __init__(self, settings: Settings | None, clock: Callable[[], int] = monotonic_ns) -> None:
         if settings:
             warm_up_models()
         self._settings = settings
-        self._writer = ProcessWriter(settings, clock) if settings else None
-        self._before_close: list[Callable[[], object]] = []
+        self._writer = EventWriter(settings, clock) if settings else None
+        self._on_close: list[Callable[[], object]] = []
         self.enabled: Final = settings is not None
         if settings:
             process_exit.watch(self)
@@ -238,7 +238,7 @@ class Recorder:
         forked child, a process of its own, calls what its parent gave. In it no role and no stage is around.
         """
         if self._writer is not None:
-            self._before_close.append(callback)
+            self._on_close.append(callback)
 
     def close(self, outcome: Outcome = "completed", *, session: Outcome | None = None) -> None:
         """Say that this process left, and how; and where the session began here, that it ended.
@@ -264,9 +264,9 @@ class Recorder:
         except Exception as error:
             _LOG.debug("compile-ledger leaves its journal to the next collector: %s", error)
 
-    def _call_back(self, writer: ProcessWriter) -> None:
+    def _call_back(self, writer: EventWriter) -> None:
         # Taken out first: a callback may close the recorder itself.
-        callbacks, self._before_close = self._before_close, []
+        callbacks, self._on_close = self._on_close, []
         for callback in callbacks:
             try:
                 Context().run(callback)
@@ -291,7 +291,7 @@ class Recorder:
             self._writer = self._writer.forked()
 
 
-def _innermost_of(writer: ProcessWriter) -> int | None:
+def _innermost_of(writer: EventWriter) -> int | None:
     innermost = _innermost.get()
     # An interval of another recorder, or of the process that this one was forked from, is no parent.
     return innermost[1] if innermost is not None and innermost[0] is writer else None

@@ -27,7 +27,7 @@ class Relation(NamedTuple):
 
 def schema() -> Mapping[str, Relation]:
     """Return every table and view of a ledger by name; units are stated, and are nanoseconds in `…_ns`."""
-    return _CATALOGUE
+    return _SCHEMA
 
 
 def _one_of(names: Any) -> str:
@@ -84,7 +84,7 @@ _STORED_INTERVAL: Final = {
     "stop_seq": "The seq of the event that ended it; NULL where none did.",
 }
 
-_CATALOGUE: Final[Mapping[str, Relation]] = {
+_SCHEMA: Final[Mapping[str, Relation]] = {
     "sessions": Relation(
         "The start-ups that are in this ledger.",
         {

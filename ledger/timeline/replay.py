@@ -107,8 +107,8 @@ class Replay:
             self.rows: Final = [row for *_, row in ordered]
             """The events in their order, as rows."""
             self._at_ns: Final = [at_ns - first_ns for at_ns, *_ in ordered]
-            folding = IncrementalReducer()
-            self._changes: Final = [folding.take(row) for row in self.rows]
+            reducer = IncrementalReducer()
+            self._changes: Final = [reducer.take(row) for row in self.rows]
             self._checkpoints: Final = list(_checkpoints(self._changes))
         self.session: Final = distinct[0].session if distinct else ""
         self.unplaced: Final = clock.unplaced
@@ -247,13 +247,13 @@ class _Clock:
             domain = self._domain(row.process)
             first_ns[domain] = min(first_ns.get(domain, row.at_ns), row.at_ns)
         # Read once for a domain, so that its own times keep their distances.
-        self._ahead_ns = {
+        self._offset_ns = {
             domain: min(of).wall_ns - min(of).at_ns for domain, of in anchors.items() if domain in first_ns
         }
-        began_ns = min((first_ns[domain] + ahead for domain, ahead in self._ahead_ns.items()), default=None)
-        unplaced = first_ns.keys() - self._ahead_ns.keys()
+        began_ns = min((first_ns[domain] + ahead for domain, ahead in self._offset_ns.items()), default=None)
+        unplaced = first_ns.keys() - self._offset_ns.keys()
         for domain in unplaced:
-            self._ahead_ns[domain] = (0 if began_ns is None else began_ns) - first_ns[domain]
+            self._offset_ns[domain] = (0 if began_ns is None else began_ns) - first_ns[domain]
         is_alone = len(first_ns) <= 1
         processes = {self._about.get(row.process, row.process) for row in rows}
         self.unplaced = tuple(
@@ -263,7 +263,7 @@ class _Clock:
     @property
     def domains(self) -> int:
         """How many clocks there are."""
-        return len(self._ahead_ns)
+        return len(self._offset_ns)
 
     def of(self, row: EventRow) -> int:
         """Return an event's time on the one clock."""
@@ -271,7 +271,7 @@ class _Clock:
 
     def on_one(self, process: str, at_ns: int) -> int:
         """Return a time of a process on the one clock."""
-        return at_ns + self._ahead_ns[self._domain(process)]
+        return at_ns + self._offset_ns[self._domain(process)]
 
     def _domain(self, process: str) -> Domain:
         process = self._about.get(process, process)

@@ -22,13 +22,10 @@ def protect_events(db: Database) -> None:
     INSERT OR REPLACE deletes without firing a DELETE trigger, hence the guard on insert. (New rows come with
     an id of -1 here, unless the statement names one.)
     """
-    db.conn.execute("""
-        CREATE TRIGGER events_no_update BEFORE UPDATE ON events
-        BEGIN SELECT RAISE(ABORT, 'events are append-only: no UPDATE'); END
-    """)
-    db.conn.execute("""
-        CREATE TRIGGER events_no_delete BEFORE DELETE ON events
-        BEGIN SELECT RAISE(ABORT, 'events are append-only: no DELETE'); END
+    for change in ("UPDATE", "DELETE"):
+        db.conn.execute(f"""
+        CREATE TRIGGER events_no_{change.lower()} BEFORE {change} ON events
+        BEGIN SELECT RAISE(ABORT, 'events are append-only: no {change}'); END
     """)
     db.conn.execute("""
         CREATE TRIGGER events_no_replace BEFORE INSERT ON events
@@ -208,7 +205,6 @@ def _create_projections(db: Database) -> None:
             open_s REAL GENERATED ALWAYS AS (open_ns / 1e9) VIRTUAL
         ) STRICT
     """)
-    db.conn.execute("CREATE INDEX role_totals_by_session ON role_totals (session)")
     db.conn.execute("""
         CREATE TABLE source_totals (
             session TEXT NOT NULL,
@@ -224,7 +220,6 @@ def _create_projections(db: Database) -> None:
             double_counted_s REAL GENERATED ALWAYS AS (double_counted_ns / 1e9) VIRTUAL
         ) STRICT
     """)
-    db.conn.execute("CREATE INDEX source_totals_by_session ON source_totals (session)")
     db.conn.execute("""
         CREATE TABLE session_totals (
             session TEXT NOT NULL,
@@ -240,7 +235,6 @@ def _create_projections(db: Database) -> None:
             sum_s REAL GENERATED ALWAYS AS (sum_ns / 1e9) VIRTUAL
         ) STRICT
     """)
-    db.conn.execute("CREATE INDEX session_totals_by_session ON session_totals (session)")
     db.conn.execute("""
         CREATE TABLE claims (
             session TEXT NOT NULL,
@@ -259,7 +253,6 @@ def _create_projections(db: Database) -> None:
             claimed_s REAL GENERATED ALWAYS AS (claimed_ns / 1e9) VIRTUAL
         ) STRICT
     """)
-    db.conn.execute("CREATE INDEX claims_by_session ON claims (session)")
     db.conn.execute("""
         CREATE TABLE reconciliation (
             session TEXT NOT NULL,
@@ -279,7 +272,6 @@ def _create_projections(db: Database) -> None:
             difference_s REAL GENERATED ALWAYS AS (difference_ns / 1e9) VIRTUAL
         ) STRICT
     """)
-    db.conn.execute("CREATE INDEX reconciliation_by_session ON reconciliation (session)")
     db.conn.execute("""
         CREATE TABLE causes (
             session TEXT NOT NULL,
@@ -292,7 +284,6 @@ def _create_projections(db: Database) -> None:
             s REAL GENERATED ALWAYS AS (ns / 1e9) VIRTUAL
         ) STRICT
     """)
-    db.conn.execute("CREATE INDEX causes_by_session ON causes (session)")
     db.conn.execute("""
         CREATE TABLE anomalies (
             session TEXT NOT NULL,
@@ -305,7 +296,6 @@ def _create_projections(db: Database) -> None:
             s REAL GENERATED ALWAYS AS (ns / 1e9) VIRTUAL
         ) STRICT
     """)
-    db.conn.execute("CREATE INDEX anomalies_by_session ON anomalies (session)")
     db.conn.execute("""
         CREATE TABLE milestones (
             session TEXT NOT NULL,
@@ -314,7 +304,6 @@ def _create_projections(db: Database) -> None:
             name TEXT NOT NULL
         ) STRICT
     """)
-    db.conn.execute("CREATE INDEX milestones_by_session ON milestones (session)")
     db.conn.execute("""
         CREATE TABLE gaps (
             session TEXT NOT NULL,
@@ -325,7 +314,6 @@ def _create_projections(db: Database) -> None:
             detail TEXT
         ) STRICT
     """)
-    db.conn.execute("CREATE INDEX gaps_by_session ON gaps (session)")
     db.conn.execute("""
         CREATE TABLE versions (
             event_format INTEGER NOT NULL,
@@ -346,6 +334,9 @@ def _create_projections(db: Database) -> None:
             ), 0) AS events_not_projected
         FROM versions v
     """)
+    tables = "role_totals source_totals session_totals claims reconciliation causes anomalies milestones gaps"
+    for table in tables.split():
+        db.conn.execute(f"CREATE INDEX {table}_by_session ON {table} (session)")
 
 
 @ledger_schema()
@@ -400,8 +391,7 @@ def _versions_of_sessions(db: Database) -> defaultdict[str, dict[str, str]]:
     """Return the versions that each session's events give; of one name the earliest process's counts."""
     versions: defaultdict[str, dict[str, str]] = defaultdict(dict)
     started = db.conn.execute("""
-        SELECT session, json_extract(body, '$.versions')
-        FROM events
+        SELECT session, json_extract(body, '$.versions') FROM events
         WHERE kind = 'session_started' AND json_valid(body)
         ORDER BY wall_ns IS NULL, wall_ns, process, seq
     """)

@@ -463,7 +463,7 @@ def test_a_folder_is_one_session_with_a_process_for_each_rank(path: Path) -> Non
     second = import_into(store, RANKS, TorchTraceImporter(), lambda _: None)
     store.close()
     assert (first.events, first.unread) == (len(found), 0)
-    assert (second.events, second.known, second.sessions) == (0, len(found), first.sessions)
+    assert (second.events, second.duplicates, second.sessions) == (0, len(found), first.sessions)
     with Ledger.open(path) as ledger:
         assert [row["process_count"] for row in ledger.sql("SELECT * FROM sessions")] == [2]
         totals = ledger.sql("SELECT rank, total_ns FROM role_totals JOIN processes USING (process)")

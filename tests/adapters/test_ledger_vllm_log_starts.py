@@ -210,8 +210,8 @@ class TestWhereOneBegins:
         store = Store.open(path)
         first, second = (import_into(store, file, importer(), lambda _: None) for _ in range(2))
         store.close()
-        assert (len(first.sessions), first.known, second.events) == (10, 0, 0)
-        assert (second.known, second.sessions) == (first.events, first.sessions)
+        assert (len(first.sessions), first.duplicates, second.events) == (10, 0, 0)
+        assert (second.duplicates, second.sessions) == (first.events, first.sessions)
         with Ledger.open(path) as ledger:
             assert ledger.sessions() == list(first.sessions)
 

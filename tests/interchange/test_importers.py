@@ -116,7 +116,7 @@ class TestContract:
                 import_into(store, SAMPLES[name][0], installed()[name], lambda read: None) for _ in range(2)
             )
         assert first.events > 0
-        assert (second.events, second.known, second.conflicting) == (0, first.events, 0)
+        assert (second.events, second.duplicates, second.conflicting) == (0, first.events, 0)
 
 
 def test_logs_and_traces_come_into_one_ledger(run: Run, path: Path) -> None:
@@ -214,7 +214,7 @@ def test_what_another_version_read_otherwise_is_left_out_and_counted(path: Path)
     import_into(store, path, Made(first), lambda _: None)
     done = import_into(store, path, Made(other), lambda _: None)
     store.close()
-    assert (done.events, done.known, done.conflicting) == (0, 0, 1)
+    assert (done.events, done.duplicates, done.conflicting) == (0, 0, 1)
 
 
 def test_on_a_terminal_a_bar_shows_how_far_it_has_come(tmp_path: Path, path: Path) -> None:

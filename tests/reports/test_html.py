@@ -403,16 +403,14 @@ def deep_session(number: int, seed: int = 3) -> SessionBuilder:
     return builder
 
 
-def thin(intervals: Iterable[Interval], limit: int, spoken_of: Iterable[int] = ()) -> Thinned:
+def thin(intervals: Iterable[Interval], limit: int, claimed: Iterable[int] = ()) -> Thinned:
     given = tuple(intervals)
     spans: dict[str | None, list[Span]] = {}
     for place, one in enumerate(given):
         assert one.stop_ns is not None
         spans.setdefault(one.thread, []).append(Span(one.start_ns, one.stop_ns, place))
     length_ns = max(one.stop_ns or 0 for one in given)
-    return thinned(
-        [nested(of_thread) for of_thread in spans.values()], given, set(spoken_of), length_ns, limit
-    )
+    return thinned([nested(of_thread) for of_thread in spans.values()], given, set(claimed), length_ns, limit)
 
 
 def test_a_session_that_is_not_too_large_is_drawn_whole() -> None:
@@ -447,7 +445,7 @@ def test_each_interval_is_drawn_or_counted_in_one_block(seed: int) -> None:
 def test_what_somebody_may_look_for_is_drawn_before_what_is_long() -> None:
     intervals = intervals_of(deep_session(1_500))
     shortest = min(range(len(intervals)), key=lambda place: intervals[place].duration_ns or 0)
-    thin_one = thin(intervals, limit=200, spoken_of=[shortest])
+    thin_one = thin(intervals, limit=200, claimed=[shortest])
     drawn = {one.span.place for thread in thin_one.drawn for one in thread}
     special = {place for place, one in enumerate(intervals) if is_looked_for(one)}
     assert len(special) < 200

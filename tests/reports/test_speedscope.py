@@ -410,7 +410,7 @@ class TestReport:
         keep(tmp_path / "startup.db", builder.events)
         code, out, err = run("--flame", "x.json", "--session", "empty")
         assert (code, out) == (2, "")
-        assert err == "compile-ledger: empty: no stage of this session has a time yet; name another session\n"
+        assert err == "compile-ledger: empty: no stage of this session has ended yet; name another session\n"
         assert not (tmp_path / "x.json").exists()
 
     def test_it_needs_no_extra(self, run: Any, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ class Accumulator:
         self.held_ns = 0
         self.numbers = 0
         """How many were added, each of them rounded."""
-        self.spoken_of: dict[tuple[str, int], None] = {}
+        self.claimed: dict[tuple[str, int], None] = {}
         self.took: dict[str, list[Node]] = {}
         """By role, what was compiled: the drafter's compiles are another role's."""
         self.of_role, self.of_all = Shares(), Shares()
@@ -152,7 +152,7 @@ class Accumulator:
         if not made_late:
             self.held_ns += ns
             self.numbers += 1
-            self.spoken_of.update((node.key, None) for node in nodes)
+            self.claimed.update((node.key, None) for node in nodes)
         return self.claims.setdefault((self.worker.process, claim), Shares())
 
     def expect(self, cause: str, stage: str, ns: int, *shown_by: Node) -> None:
@@ -370,7 +370,7 @@ class Said:
         shares = Shares(*(one.of_all if self.role is None else one.of_role for one in self.slowest))
         mixed_ns = sum(one.held_ns for one in self.most) - sum(one.held_ns for one in self.slowest)
         assume(mixed_ns == 0 or mixed_ns > S)
-        shown_by = [key for one in self.most for key in one.spoken_of]
+        shown_by = [key for one in self.most for key in one.claimed]
         shares.add("mixed_ranks", "torch_compile", mixed_ns, shown_by)
         made_up_ns = self.made_up_ns + sum(one.made_up_ns for one in self.slowest)
         assume(made_up_ns == 0 or abs(made_up_ns) > S)

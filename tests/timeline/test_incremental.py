@@ -11,9 +11,9 @@ from tests.support.random_sessions import sessions
 
 
 def folded(events: list[Event]) -> RunningTotals:
-    folding, state = IncrementalReducer(), RunningTotals()
+    reducer, state = IncrementalReducer(), RunningTotals()
     for event in events:
-        for change in folding.take(to_row(event)):
+        for change in reducer.take(to_row(event)):
             state.apply(change)
     return state
 
@@ -30,9 +30,9 @@ def assert_agrees(state: RunningTotals, events: list[Event]) -> None:
 @given(sessions())
 def test_after_each_event_it_is_what_the_reducer_makes_of_the_events_so_far(events: list[Event]) -> None:
     in_order = sorted(events, key=lambda event: (event.at_ns, event.process, event.seq))
-    folding, state = IncrementalReducer(), RunningTotals()
+    reducer, state = IncrementalReducer(), RunningTotals()
     for number, event in enumerate(in_order, 1):
-        for change in folding.take(to_row(event)):
+        for change in reducer.take(to_row(event)):
             state.apply(change)
         assert_agrees(state, in_order[:number])
 
@@ -53,8 +53,8 @@ def test_a_copy_goes_its_own_way() -> None:
     state = folded(builder.events)
     copied = state.copy()
     builder.stop(7, interval)
-    folding = IncrementalReducer()
-    changes = [folding.take(to_row(event)) for event in builder.events]
+    reducer = IncrementalReducer()
+    changes = [reducer.take(to_row(event)) for event in builder.events]
     for change in changes[-1]:
         copied.apply(change)
     assert (len(state.open), state.totals_ns()) == (1, {})

@@ -119,7 +119,7 @@ def _(limit: Disagreement, timeline: Timeline) -> Mapping[Group, Measured]:
         }
         trace = tuple(Trace(process, ns=ns, what=f"by the {source}") for source, ns in totals_ns.items())
         apart.append(Measured(abs(totals_ns[first] - totals_ns[second]), process=process, trace=trace))
-    return {(): max(apart, key=_value)._replace(unknown=_still_open(intervals))}
+    return {(): max(apart, key=value_of)._replace(unknown=_still_open(intervals))}
 
 
 @_measure.register
@@ -181,7 +181,9 @@ def _by_group(
         for interval in intervals:
             by_process[interval.process].append(interval)
         found = [one for process, its in by_process.items() if (one := of_process(process, its)) is not None]
-        measured[group] = max(found, key=_value, default=Measured())._replace(unknown=_still_open(intervals))
+        measured[group] = max(found, key=value_of, default=Measured())._replace(
+            unknown=_still_open(intervals)
+        )
     return measured
 
 
@@ -261,5 +263,6 @@ def _sorted(trace: Iterable[Trace]) -> tuple[Trace, ...]:
     return tuple(sorted(trace, key=lambda one: -(one.ns or 0)))
 
 
-def _value(measured: Measured) -> int:
+def value_of(measured: Measured) -> int:
+    """Return the value, below every other one if there is none."""
     return -1 if measured.value is None else measured.value

@@ -185,7 +185,7 @@ class Anomalies(Limit):
 
 
 class Budget(_Written):
-    """What a session may take. `read` and `of` raise InvalidBudget, with a line for each mistake."""
+    """What a session may take. `read` and `from_mapping` raise InvalidBudget: a line per mistake."""
 
     baseline: Name | None = None
     """The label of the sessions that limits over a baseline compare with."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ledger.analysis.budget.amounts import Ratio, rounded_text
-from ledger.analysis.budget.measures import Group, Measured, Trace, measure
+from ledger.analysis.budget.measures import Group, Measured, Trace, measure, value_of
 from ledger.analysis.budget.model import Budget, Difference, Limit, Unit, allowance_text
 from ledger.analysis.cohorts import LeftOut, why_left_out
 from ledger.timeline.records import Process
@@ -166,7 +166,7 @@ class _Several(NamedTuple):
         """The session nearest to the median, not below it."""
         measured = sorted(
             ((name, one) for name, one in self.of.items() if one.value is not None),
-            key=lambda item: _value(item[1]),
+            key=lambda item: value_of(item[1]),
         )
         return measured[len(measured) // 2]
 
@@ -258,13 +258,13 @@ def _ended(process: Process) -> str:
 
 
 def _absolute(limit: Limit, allowed: int, group: Group, several: _Several) -> Verdict:
-    session, measured = max(several.of.items(), key=lambda item: _value(item[1]))
-    if _value(measured) <= allowed:
+    session, measured = max(several.of.items(), key=lambda item: value_of(item[1]))
+    if value_of(measured) <= allowed:
         session, measured = _faulty(limit, several) or (session, measured)
     number = len(several.of)
     return _verdict(
         limit, group, f"at most {allowance_text(limit, allowed)}", allowed, measured.value, session, measured,
-        basis=f"the highest of {number} sessions" if number > 1 and _value(measured) > allowed else None,
+        basis=f"the highest of {number} sessions" if number > 1 and value_of(measured) > allowed else None,
     )  # fmt: skip
 
 
@@ -356,10 +356,6 @@ def _faulty(limit: Limit, several: _Several) -> tuple[str, Measured] | None:
         if one.unknown is not None or (one.value is None and not limit.may_be_missing):
             return name, one
     return None
-
-
-def _value(measured: Measured) -> int:
-    return -1 if measured.value is None else measured.value
 
 
 def _sessions(number: int) -> str:

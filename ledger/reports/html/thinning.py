@@ -45,16 +45,16 @@ class Thinned(NamedTuple):
 def thinned(
     threads: Sequence[Sequence[Nested]],
     intervals: Sequence[Interval],
-    spoken_of: Collection[int],
+    claimed: Collection[int],
     length_ns: int,
     limit: int = DRAWN,
 ) -> Thinned:
     """Choose what is drawn of the nested intervals of each thread.
 
-    `spoken_of` are the places of those that a claim speaks of; `length_ns` is the length of the session.
+    `claimed` are the places of those that a claim speaks of; `length_ns` is the length of the session.
     """
     everything = {one.span.place: one for thread in threads for one in thread}
-    kept = _kept(everything, intervals, spoken_of, limit)
+    kept = _kept(everything, intervals, claimed, limit)
     gap_ns = length_ns // _EYE
     blocks = [_blocks(thread, kept, gap_ns) for thread in threads]
     while sum(map(len, blocks)) > max(_BLOCKS, len(kept)) and gap_ns < length_ns:
@@ -70,7 +70,7 @@ def is_looked_for(interval: Interval) -> bool:
 
 
 def _kept(
-    everything: Mapping[int, Nested], intervals: Sequence[Interval], spoken_of: Collection[int], limit: int
+    everything: Mapping[int, Nested], intervals: Sequence[Interval], claimed: Collection[int], limit: int
 ) -> set[int]:
     able = [one for one in everything.values() if one.row < DEEPEST]
     if len(able) <= limit:
@@ -79,7 +79,7 @@ def _kept(
     def by_worth(one: Nested) -> tuple[bool, bool, int, int]:
         span = one.span
         is_special = is_looked_for(intervals[span.place])
-        return span.place not in spoken_of, not is_special, span.start_ns - span.stop_ns, span.place
+        return span.place not in claimed, not is_special, span.start_ns - span.stop_ns, span.place
 
     kept: set[int] = set()
     for one in sorted(able, key=by_worth):

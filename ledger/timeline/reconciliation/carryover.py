@@ -59,18 +59,18 @@ def numbers_before(evidence: Evidence, against: Mapping[Claim, Match]) -> Mappin
     return before
 
 
-class Reaching(NamedTuple):
+class CarriedOver(NamedTuple):
     """What a claimant counted of its own, and the numbers that it counted once more."""
 
     pieces: list[CoveredSpan]
     again: list[Number]
 
 
-def reaching(
+def carried_over(
     evidence: Evidence, claim: Claim, measured: Match, pieces: Sequence[CoveredSpan], before: Sequence[Number]
-) -> Reaching:
+) -> CarriedOver:
     """Cut off what reaches back too far; `before` are the numbers of its kind that came before a claim."""
-    found = Reaching([], [])
+    found = CarriedOver([], [])
     clocks = _Clocks(evidence, measured, pieces)
     is_accumulator = claim.counts in ("total", "ranks")
     last: dict[str | None, Number] = {}

@@ -161,9 +161,9 @@ def role_lumping(stretch: Stretch) -> Interval | None:
     return next((interval for interval in inside if interval.role not in (None, role)), None)
 
 
-def cumulative(reach: Carryover) -> bool:
+def cumulative(carryover: Carryover) -> bool:
     """The claimant's number has the one before it inside: 5.71 and then 6.25."""
-    return reach.before_ns > 0 and abs(reach.ns - reach.before_ns) <= reach.tolerance_ns
+    return carryover.before_ns > 0 and abs(carryover.ns - carryover.before_ns) <= carryover.tolerance_ns
 
 
 @_rule_for("lost_on_failure", _span_rules)

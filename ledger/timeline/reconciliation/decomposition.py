@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from ledger.timeline.enclosure import by_enclosure
-from ledger.timeline.reconciliation.carryover import Number, reaching
+from ledger.timeline.reconciliation.carryover import Number, carried_over
 from ledger.timeline.reconciliation.causes import (
     OF_REMAINDERS,
     OF_SPANS,
@@ -70,7 +70,7 @@ def decompose(evidence: Evidence, claim: Claim, measured: Match, before: Sequenc
     if pieces is None:
         pieces = _taken_as_measured(evidence, claim, measured)
     if measured.spans and pieces is not None and _is_apart(claim, measured, pieces):
-        pieces, again = reaching(evidence, claim, measured, pieces, before)
+        pieces, again = carried_over(evidence, claim, measured, pieces, before)
         for number in again:
             parts.add("cumulative", number.intervals[-1].stage, number.ns, number.intervals)
         _add_stretches(parts, evidence, claim, measured, pieces)
