@@ -6,6 +6,7 @@ from types import ModuleType
 import pytest
 
 import ledger
+import ledger.adapters
 import ledger.testing
 from tests.support.handbook import DOCS, matches, table
 
@@ -13,6 +14,7 @@ TESTING = ("FakeClock", "MemoryLedger", "SessionBuilder")
 WORDS = {
     "Event": "Any event: the union of the event models.",
     "__version__": "The version of this package.",
+    "by_enclosure": "Return the key that sorts a process's intervals, each after all that enclose it.",
 }
 
 
@@ -31,8 +33,12 @@ def row(module: ModuleType, name: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("module", "names"),
-    [(ledger, tuple(ledger.__all__)), (ledger.testing, TESTING)],
-    ids=["ledger", "ledger.testing"],
+    [
+        (ledger, tuple(ledger.__all__)),
+        (ledger.adapters, tuple(ledger.adapters.__all__)),
+        (ledger.testing, TESTING),
+    ],
+    ids=["ledger", "ledger.adapters", "ledger.testing"],
 )
 def test_every_public_name_is_there(module: ModuleType, names: tuple[str, ...]) -> None:
     rows = [row(module, name) for name in sorted(names, key=str.lower)]
