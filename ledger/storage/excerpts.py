@@ -6,7 +6,7 @@ takes ten times as long as everything else that `report` prints.
 
 from typing import cast
 
-from ledger.storage.projections import projected_rows
+from ledger.storage.projections import is_current, projected_rows, reduced_timeline
 from ledger.storage.record_rows import TABLES, Details, EventKey, Row, timeline_of
 from ledger.storage.store import Store
 from ledger.timeline.timeline import Timeline
@@ -16,8 +16,17 @@ def timeline_excerpt(store: Store, session: str, unattributed: int) -> Timeline:
     """Return a session as it is projected, of the intervals only those that somebody may ask for by name.
 
     These are all that did not complete, and those with the most unattributed time: `unattributed` of them,
-    the earlier ones of equals. Everything else is complete.
+    the earlier ones of equals. Everything else is complete. Where the projections are not current, it is the
+    whole session.
     """
+    # What another process projects meanwhile must not come between two tables.
+    with store.snapshot():
+        if not is_current(store, session):
+            return reduced_timeline(store, session)
+        return _excerpt(store, session, unattributed)
+
+
+def _excerpt(store: Store, session: str, unattributed: int) -> Timeline:
     intervals: list[Row] = store.select(
         f"""
         SELECT {", ".join(TABLES["projected_intervals"])} FROM projected_intervals

@@ -35,12 +35,12 @@ def current_timeline(store: Store, session: str) -> Timeline:
     Both ways give the same. Raises LedgerError where the ledger can't be read.
     """
     with gc_paused(), store.snapshot():
-        if not _is_current(store, session):
+        if not is_current(store, session):
             return reduced_timeline(store, session)
         return timeline_of(partial(projected_rows, store, session), _details(store, session))
 
 
-def _is_current(store: Store, session: str) -> bool:
+def is_current(store: Store, session: str) -> bool:
     """Tell whether this reducer made a session's projections, out of all of its events.
 
     They are brought up to date all together: what is newer than the newest projected event is projected of

@@ -5,8 +5,11 @@ from dataclasses import fields
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger import reduce
 from ledger.events.models import Event
+from ledger.interchange.importers import store_of
 from ledger.reports.sections import LedgerFacts, report_of
+from ledger.storage.excerpts import timeline_excerpt
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.timeline.timeline import Timeline
 from tests.support.random_sessions import sessions
@@ -38,3 +41,15 @@ def test_an_excerpt_leaves_out_what_completed_with_less_unattributed_time() -> N
     builder.end(2_000)
     ledger = MemoryLedger(builder.events)
     assert [one.start_ns for one in ledger.timeline_excerpt("session", 3).intervals] == [700, 800, 900]
+
+
+def test_where_the_projections_are_not_current_the_excerpt_is_of_the_events() -> None:
+    builder = SessionBuilder()
+    builder.begin()
+    builder.stop(20, builder.start(10, "dynamo", role="encoder"))
+    builder.end(30)
+    store = store_of(builder.events)
+    store.connection.execute("UPDATE projected_sessions SET reducer_version = 0")
+    store.connection.execute("DELETE FROM reconciliation")
+    store.connection.execute("DELETE FROM processes")
+    assert timeline_excerpt(store, "session", 1) == reduce(builder.events)
