@@ -5,11 +5,9 @@ that Dynamo traces, or that runs for each token, is hooked.
 """
 
 import inspect
-import threading
-from typing import Final
 
 from ledger import Recorder
-from ledger.adapters import register_engine
+from ledger_engine.activation import activate_once
 from ledger_engine.hooks import install_on_import as install_table_on_import
 from ledger_engine.patching import HookPoint, Patcher
 from ledger_engine.process_start import process_start, record_process_start
@@ -21,21 +19,12 @@ from ledger_vllm.engine import Engine
 from ledger_vllm.hook_targets import TABLE
 from ledger_vllm.monitor import Monitor
 
-_lock: Final = threading.Lock()
-_is_installed = False
-
 
 def install_on_import(recorder: Recorder | None = None) -> None:
     """Install each hook when its module is imported, or now if it already is."""
-    global _is_installed
-    recorder = recorder or Recorder.from_environment()
-    if not recorder.enabled:
+    recorder = activate_once(VLLM, recorder)
+    if recorder is None:
         return
-    with _lock:
-        if _is_installed:
-            return
-        _is_installed = True
-    register_engine(VLLM)
     start, patcher = process_start(programs=("vllm",)), Patcher(recorder, TABLE.engine)
 
     def before_first() -> None:

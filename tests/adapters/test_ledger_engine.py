@@ -17,6 +17,7 @@ from ledger import Recorder
 from ledger.adapters import EngineDescription, register_engine
 from ledger.engines import installed_engines, registered_engines
 from ledger.vocabulary import ACTIVITY_OF
+from ledger_engine.activation import activate_once
 from ledger_engine.hook_targets import HookTable, HookTarget
 from ledger_engine.patching import Call, Ended, Patcher, Replacement
 from ledger_engine.stages import Stages
@@ -292,3 +293,18 @@ class TestImports:
             "import importlib, later\nimportlib.invalidate_caches()\nimport broken\n"
         )
         assert self.run(tmp_path, main) == "waiting\nbroken\nbroken 22\n"
+
+
+def test_an_engine_is_activated_once_and_only_where_recording_is_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.engines._registered", {})
+    monkeypatch.setattr("ledger_engine.activation._activated", set())
+    engine = EngineDescription("engine_x")
+    assert activate_once(engine) is None
+    assert registered_engines() == ()
+    with Recorder.open(path) as recorder:
+        assert activate_once(engine, recorder) is recorder
+        assert registered_engines() == (engine,)
+        assert activate_once(engine, recorder) is None
+        assert activate_once(EngineDescription("engine_y"), recorder) is recorder
