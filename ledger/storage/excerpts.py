@@ -4,12 +4,22 @@ A session of torch's has a hundred thousand intervals, and a terminal shows some
 takes ten times as long as everything else that `report` prints.
 """
 
-from typing import cast
+from typing import Final, cast
 
 from ledger.storage.projections import is_current, projected_rows, reduced_timeline
 from ledger.storage.record_rows import TABLES, Details, EventKey, Row, timeline_of
 from ledger.storage.store import Store
 from ledger.timeline.timeline import Timeline
+
+_CHOSEN: Final = """
+    SELECT rowid FROM projected_intervals WHERE session = ?1 AND outcome <> 'completed'
+    UNION
+    SELECT rowid FROM (
+        SELECT rowid FROM projected_intervals WHERE session = ?1 AND unattributed_ns > 0
+        ORDER BY unattributed_ns DESC, rowid LIMIT ?2
+    )
+"""
+"""The rows of a session's intervals that are in its excerpt."""
 
 
 def timeline_excerpt(store: Store, session: str, unattributed: int) -> Timeline:
@@ -27,40 +37,27 @@ def timeline_excerpt(store: Store, session: str, unattributed: int) -> Timeline:
 
 
 def _excerpt(store: Store, session: str, unattributed: int) -> Timeline:
+    chosen = [session, unattributed]
+    columns = ", ".join(TABLES["projected_intervals"])
     intervals: list[Row] = store.select(
-        f"""
-        SELECT {", ".join(TABLES["projected_intervals"])} FROM projected_intervals
-        WHERE rowid IN (
-            SELECT rowid FROM projected_intervals WHERE session = ?1 AND outcome <> 'completed'
-            UNION
-            SELECT rowid FROM (
-                SELECT rowid FROM projected_intervals WHERE session = ?1 AND unattributed_ns > 0
-                ORDER BY unattributed_ns DESC, rowid LIMIT ?2
-            )
-        )
-        ORDER BY rowid
-        """,
-        [session, unattributed],
+        f"SELECT {columns} FROM projected_intervals WHERE rowid IN ({_CHOSEN}) ORDER BY rowid", chosen
     )
+    # CROSS JOIN keeps SQLite to this order: each interval's two events by the unique key.
+    events = store.select(
+        f"""
+        SELECT e.process, e.seq, e.error, e.data
+        FROM projected_intervals i
+        CROSS JOIN events e
+            ON e.session = i.session AND e.process = i.process AND e.seq IN (i.start_seq, i.stop_seq)
+        WHERE i.rowid IN ({_CHOSEN})
+        """,
+        chosen,
+    )
+    details: dict[EventKey, Details] = {
+        (process, seq): (error, data) for process, seq, error, data in cast("list[Row]", events)
+    }
 
     def rows(table: str) -> list[Row]:
         return intervals if table == "projected_intervals" else projected_rows(store, session, table)
 
-    return timeline_of(rows, _details(store, intervals))
-
-
-def _details(store: Store, intervals: list[Row]) -> dict[EventKey, Details]:
-    """Return what the starts and stops of some intervals say beyond the columns of their rows."""
-    found: dict[EventKey, Details] = {}
-    for row in intervals:
-        session, process, *_, start_seq, stop_seq = row
-        events = store.select(
-            """
-            SELECT seq, error, data FROM events
-            WHERE session = ? AND process = ? AND seq IN (?, ?)
-            """,
-            [session, process, start_seq, stop_seq],
-        )
-        for seq, error, data in cast("list[Row]", events):
-            found[process, seq] = (error, data)
-    return found
+    return timeline_of(rows, details)
