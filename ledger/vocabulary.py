@@ -3,7 +3,7 @@
 from typing import Final, Literal
 
 Activity = Literal["compile", "warmup", "load", "capture", "startup"]
-Source = Literal["monitor", "backend", "engine", "torch", "log", "user"]
+Source = Literal["monitor", "backend", "engine", "torch", "python", "log", "user"]
 Outcome = Literal["completed", "failed"]
 IntervalOutcome = Literal["completed", "failed", "abandoned", "open"]
 ProcessOutcome = Literal["completed", "failed", "lost", "running"]
@@ -21,11 +21,23 @@ STAGES: Final[dict[Activity, tuple[str, ...]]] = {
         "aot_load",
         "aot_save",
         "cache_save",
+        "triton_compile",
     ),
     "warmup": ("first_run", "warmup", "kernel_warmup"),
     "load": ("model_load", "model_init", "weights_load"),
     "capture": ("graph_capture", "graph_capture_probe"),
-    "startup": ("engine_init", "profile_run", "kv_cache_init", "process_start"),
+    "startup": (
+        "engine_init",
+        "profile_run",
+        "kv_cache_init",
+        "process_start",
+        "interpreter_start",
+        "import",
+        "waiting",
+        "configuration",
+        "tokenizer_load",
+        "server_start",
+    ),
 }
 
 ACTIVITY_OF: Final[dict[str, Activity]] = {
@@ -80,8 +92,23 @@ AnomalyName = Literal[
     "outside_parent",
 ]
 
+WAITING: Final = "waiting"
+"""The stage of a process that does nothing but wait for another one."""
+
+COMMAND_STARTED: Final = "command_started"
+"""The milestone at which a recorded command was started."""
+
+COMMAND_ENDED: Final = "command_ended"
+"""The milestone at which a recorded command had ended."""
+
 ENGINE_READY: Final = "engine_ready"
 """The milestone at which an engine's start is over: what compiles later is late."""
+
+SERVER_READY: Final = "server_ready"
+"""The milestone at which the first request could be served."""
+
+FIRST_TOKEN: Final = "first_token"
+"""The milestone at which an engine had made its first token."""
 
 EVENTS_NOT_WRITTEN: Final = "events_not_written"
 """The gap that a recorder notes of its own events."""

@@ -49,7 +49,7 @@ json_values = st.recursive(
     max_leaves=8,
 )
 data = st.none() | st.dictionaries(texts, json_values, max_size=3)
-sources = st.sampled_from(["monitor", "backend", "engine", "torch", "log", "user"])
+sources = st.sampled_from(["monitor", "backend", "engine", "torch", "python", "log", "user"])
 outcomes = st.sampled_from(["completed", "failed"])
 FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "session_started": {
