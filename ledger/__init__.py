@@ -65,6 +65,8 @@ if TYPE_CHECKING:
         Session,
         SessionTotal,
         SourceTotal,
+        StartupPiece,
+        StartupWindow,
     )
     from ledger.timeline.replay import Moment, Replay
     from ledger.timeline.timeline import Timeline, reduce
@@ -87,6 +89,8 @@ _ON_DEMAND = {
     "Session": "ledger.timeline.records",
     "SessionTotal": "ledger.timeline.records",
     "SourceTotal": "ledger.timeline.records",
+    "StartupPiece": "ledger.timeline.records",
+    "StartupWindow": "ledger.timeline.records",
     "Timeline": "ledger.timeline.timeline",
     "Verdict": "ledger.analysis.budget",
     "Verdicts": "ledger.analysis.budget",
@@ -141,6 +145,8 @@ __all__ = [
     "SourceTotal",
     "StageStarted",
     "StageStopped",
+    "StartupPiece",
+    "StartupWindow",
     "Timeline",
     "TotalClaimed",
     "UnknownSession",

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from ledger.storage.queries import query_title, saved_queries
     from ledger.storage.schema_docs import Relation, schema
     from ledger.timeline.claim_intervals import claim_intervals
+    from ledger.timeline.clocks import ClockAlignment
     from ledger.timeline.enclosure import by_enclosure
     from ledger.timeline.process_names import process_names
     from ledger.timeline.records import IntervalKey
-    from ledger.timeline.replay import ClockAlignment
 
 _ON_DEMAND = {
-    "ClockAlignment": "ledger.timeline.replay",
+    "ClockAlignment": "ledger.timeline.clocks",
     "DoctorCheck": "ledger.doctor",
     "EngineDescription": "ledger.engines",
     "Exporter": "ledger.interchange.exporters",

@@ -8,6 +8,9 @@ Outcome = Literal["completed", "failed"]
 IntervalOutcome = Literal["completed", "failed", "abandoned", "open"]
 ProcessOutcome = Literal["completed", "failed", "lost", "running"]
 Counts = Literal["interval", "addition", "total", "ranks"]
+Readiness = Literal["server_ready", "engine_ready"]
+WindowStart = Literal["command_started", "creation", "event", Readiness]
+WindowEnd = Literal[Readiness, "command_ended", "session_ended", "event"]
 
 STAGES: Final[dict[Activity, tuple[str, ...]]] = {
     "compile": (

@@ -4,7 +4,7 @@ from ledger.reports.model import Report
 from ledger.reports.sections import LedgerFacts, report_of
 from ledger.reports.text import UNATTRIBUTED_SHOWN
 from ledger.storage.ledger import Ledger
-from ledger.timeline.replay import ClockAlignment
+from ledger.timeline.clocks import ClockAlignment
 
 
 def read_report(ledger: Ledger, session: str) -> Report:

@@ -20,9 +20,9 @@ from ledger.reports.model import (
     SourceRow,
     TotalRow,
 )
+from ledger.timeline.clocks import ClockAlignment
 from ledger.timeline.process_names import process_names
 from ledger.timeline.records import Cause, Interval, Session
-from ledger.timeline.replay import ClockAlignment
 from ledger.timeline.timeline import Timeline
 
 Key = tuple[str, int]

@@ -28,7 +28,8 @@ from ledger.storage.collector import Collected, collect
 from ledger.storage.excerpts import timeline_excerpt
 from ledger.storage.projections import bring_up_to_date, current_timeline
 from ledger.storage.store import Store, translate_sqlite_error
-from ledger.timeline.replay import ClockAlignment, Replay, clock_alignment
+from ledger.timeline.clocks import ClockAlignment
+from ledger.timeline.replay import Replay, clock_alignment
 from ledger.timeline.timeline import Timeline
 
 if TYPE_CHECKING:

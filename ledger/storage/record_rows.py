@@ -19,6 +19,8 @@ from ledger.timeline.records import (
     Session,
     SessionTotal,
     SourceTotal,
+    StartupPiece,
+    StartupWindow,
 )
 from ledger.timeline.stage_data import merged
 from ledger.timeline.timeline import Timeline
@@ -45,6 +47,8 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "anomalies": Anomaly._fields,
     "milestones": Milestone._fields,
     "gaps": Gap._fields,
+    "startup_windows": StartupWindow._fields,
+    "startup_breakdown": StartupPiece._fields,
 }
 """Every table that is derived from events, with its columns, besides the note of what is projected."""
 
@@ -79,6 +83,8 @@ def timeline_of(rows: Callable[[str], Iterable[Row]], details: Mapping[EventKey,
         anomalies=tuple(map(Anomaly._make, rows("anomalies"))),
         milestones=tuple(map(Milestone._make, rows("milestones"))),
         gaps=tuple(map(Gap._make, rows("gaps"))),
+        startup_windows=tuple(map(StartupWindow._make, rows("startup_windows"))),
+        startup_breakdown=tuple(map(StartupPiece._make, rows("startup_breakdown"))),
         reconciliation=tuple(map(Reconciliation._make, rows("reconciliation"))),
         causes=tuple(_cause(row) for row in rows("causes")),
     )

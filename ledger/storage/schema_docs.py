@@ -1,28 +1,32 @@
 """Describes every table, view and column of a ledger, for those who write SQL and for tools that show it."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, get_args
+from typing import Final
 
-from ledger.vocabulary import (
-    ENGINE_READY,
-    ROLE_OF_TORCH,
-    Activity,
-    Counts,
-    IntervalOutcome,
-    Outcome,
-    ProcessOutcome,
-    Source,
+from ledger.storage.schema_startup import STARTUP
+from ledger.storage.schema_terms import (
+    ACTIVITY,
+    AT_NS,
+    CLAIM,
+    CLAIMED_NS,
+    CLOCK,
+    COMPONENT,
+    IN_SECONDS,
+    INTERVAL,
+    PROCESS,
+    PROCESS_OUTCOME,
+    ROLE,
+    SESSION,
+    SOURCE,
+    SOURCE_OF_CLAIM,
+    STAGE,
+    STAGE_OF_CLAIM,
+    THREAD,
+    TOP_LEVEL,
+    Relation,
+    one_of,
 )
-
-
-class Relation(NamedTuple):
-    """A table or a view, described."""
-
-    description: str
-    columns: Mapping[str, str]
-    """The description of each column, in the table's order."""
-    is_internal: bool = False
-    """Whether it only serves the ledger's own upkeep: its columns are not promised."""
+from ledger.vocabulary import ENGINE_READY, Counts, IntervalOutcome, Outcome
 
 
 def schema() -> Mapping[str, Relation]:
@@ -30,56 +34,27 @@ def schema() -> Mapping[str, Relation]:
     return _SCHEMA
 
 
-def _one_of(names: Any) -> str:
-    *others, last = get_args(names)
-    return f"{', '.join(others)} or {last}"
-
-
-_IN_SECONDS: Final = "The same, in seconds."
-_SESSION: Final = "The session: one start-up of a program, over all its processes."
-_PROCESS: Final = "The process, by its id in the session; its name is in processes."
-_ROLE: Final = (
-    "The part of the model that the time is charged to: language_model, encoder, drafter or another name; "
-    f"{ROLE_OF_TORCH} for torch.compile outside any role; NULL for what serves the whole process."
-)
-_ACTIVITY: Final = f"What kind of work the stage is: {_one_of(Activity)}."
-_STAGE: Final = "The named phase, as torch_compile, dynamo or weights_load."
-_STAGE_OF_CLAIM: Final = "The stage that the claim speaks of; NULL where it speaks of none."
-_COMPONENT: Final = (
-    "The piece inside the role, by the host's own tag: backbone, Qwen2_5_VisionBlock, eagle_head."
-)
-_SOURCE: Final = f"Whose clock it is: {_one_of(Source)}."
-_SOURCE_OF_CLAIM: Final = f"Who claims it: {_one_of(Source)}."
-_THREAD: Final = "The thread, by its name and id."
-_INTERVAL: Final = "The interval's id, unique in its process."
-_CLAIM: Final = "The claim's id, unique in its process."
-_CLAIMED_NS: Final = "The duration that was claimed, in nanoseconds."
-_CLOCK: Final = "in nanoseconds of the host's monotonic clock, which no other host and no other boot shares"
-_AT_NS: Final = f"When, {_CLOCK}."
-_PROCESS_OUTCOME: Final = f"{_one_of(ProcessOutcome)}: lost is one that ended without saying so."
-_TOP_LEVEL: Final = "that no other interval of the same process, role and activity encloses"
-
 _STORED_INTERVAL: Final = {
-    "session": _SESSION,
-    "process": _PROCESS,
-    "interval": _INTERVAL,
+    "session": SESSION,
+    "process": PROCESS,
+    "interval": INTERVAL,
     "enclosing": "The innermost interval, over all threads, that encloses it in time, by its id.",
     "parent": "The parent that the emitter named, by its id.",
     "depth": "How many intervals enclose it, one around the other.",
-    "is_top_level": f"1 for an interval {_TOP_LEVEL}: only these are added up to totals.",
-    "activity": _ACTIVITY,
-    "stage": _STAGE,
-    "role": _ROLE,
-    "component": _COMPONENT,
-    "source": _SOURCE,
-    "thread": _THREAD,
-    "start_ns": f"When it began, {_CLOCK}.",
+    "is_top_level": f"1 for an interval {TOP_LEVEL}: only these are added up to totals.",
+    "activity": ACTIVITY,
+    "stage": STAGE,
+    "role": ROLE,
+    "component": COMPONENT,
+    "source": SOURCE,
+    "thread": THREAD,
+    "start_ns": f"When it began, {CLOCK}.",
     "stop_ns": "When it ended, in nanoseconds of the same clock; NULL while it is open.",
     "duration_ns": "How long it took, in nanoseconds; of an abandoned one at least so long. NULL while open.",
     "self_ns": "Its duration less what it encloses in its own thread or by parent, in nanoseconds.",
     "unattributed_ns": "Its duration less all that it encloses, in nanoseconds; NULL where that is nothing.",
     "open_ns": "Of an open interval, nanoseconds from its start to the last event of its process.",
-    "outcome": f"{_one_of(IntervalOutcome)}: abandoned is what never ended, though its process is over.",
+    "outcome": f"{one_of(IntervalOutcome)}: abandoned is what never ended, though its process is over.",
     "start_seq": "The seq of the event that began it.",
     "stop_seq": "The seq of the event that ended it; NULL where none did.",
 }
@@ -88,12 +63,12 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
     "sessions": Relation(
         "The start-ups that are in this ledger.",
         {
-            "session": _SESSION,
+            "session": SESSION,
             "label": "What whoever recorded it called it; several sessions may share a label.",
             "command": "The command that was run, as a JSON array.",
             "started_at": "When it began: ISO 8601, UTC.",
             "ended_at": "When it ended, likewise; NULL while it runs.",
-            "outcome": _PROCESS_OUTCOME,
+            "outcome": PROCESS_OUTCOME,
             "process_count": "How many processes took part.",
             "event_count": "How many events it has.",
             "python_version": "Python's version.",
@@ -105,7 +80,7 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
     "processes": Relation(
         "The operating-system processes of each session.",
         {
-            "session": _SESSION,
+            "session": SESSION,
             "process": "Its id in the session.",
             "name": "Its name, as EngineCore or Worker_TP0.",
             "rank": "Its rank, where it has one.",
@@ -113,7 +88,7 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
             "parent_pid": "That of its parent.",
             "host": "The host that it ran on.",
             "started_at": "When it joined the session: ISO 8601, UTC.",
-            "outcome": _PROCESS_OUTCOME,
+            "outcome": PROCESS_OUTCOME,
             "event_count": "How many events of it are here.",
             "lost_events": "How many more were numbered and are missing here.",
             "hooks": "What recorded it: a JSON array of names.",
@@ -123,9 +98,9 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
     "session_totals": Relation(
         "The time of each role and activity over the processes of a session: three numbers that differ.",
         {
-            "session": _SESSION,
-            "role": _ROLE,
-            "activity": _ACTIVITY,
+            "session": SESSION,
+            "role": ROLE,
+            "activity": ACTIVITY,
             "max_ns": "The time in the slowest process, in nanoseconds: what a start waits for.",
             "union_ns": "How long any process was at it, in nanoseconds; NULL without a common clock.",
             "sum_ns": "The times of all processes added up, in nanoseconds.",
@@ -140,14 +115,14 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
         "The time that passed on the clock for each role and activity in one process, nothing counted twice. "
         "Totals of two roles may overlap in time and are never added up.",
         {
-            "session": _SESSION,
-            "process": _PROCESS,
-            "role": _ROLE,
-            "activity": _ACTIVITY,
+            "session": SESSION,
+            "process": PROCESS,
+            "role": ROLE,
+            "activity": ACTIVITY,
             "total_ns": "The length of the union of the top-level intervals, in nanoseconds.",
             "crossing_ns": "By how much their sum is more than that, in nanoseconds: threads at once.",
             "open_ns": "The longest time that one of them has been open so far, in nanoseconds; in no total.",
-            "top_level_count": f"How many of the intervals are top-level: those {_TOP_LEVEL}.",
+            "top_level_count": f"How many of the intervals are top-level: those {TOP_LEVEL}.",
             "interval_count": "How many intervals there are, with those that are enclosed.",
             "open_count": "How many are still open.",
             "total_s": "total_ns in seconds.",
@@ -158,11 +133,11 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
     "source_totals": Relation(
         "The same among the intervals of one source alone, beside what adding all of them up would give.",
         {
-            "session": _SESSION,
-            "process": _PROCESS,
-            "role": _ROLE,
-            "activity": _ACTIVITY,
-            "source": _SOURCE,
+            "session": SESSION,
+            "process": PROCESS,
+            "role": ROLE,
+            "activity": ACTIVITY,
+            "source": SOURCE,
             "total_ns": "The length of the union of its intervals, in nanoseconds.",
             "naive_sum_ns": "The sum of all its intervals, in nanoseconds: nested ones count again.",
             "double_counted_ns": "By how much that sum is more than the total, in nanoseconds.",
@@ -187,35 +162,35 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
         "Durations that somebody reported: a log line, an accumulator, a metrics record. "
         "None is an interval, and none is added to one.",
         {
-            "session": _SESSION,
+            "session": SESSION,
             "process": "The process that reported it, by its id; its name is in processes.",
-            "claim": _CLAIM,
-            "counts": f"What it counts: {_one_of(Counts)}. interval is one stage's time, addition a piece "
+            "claim": CLAIM,
+            "counts": f"What it counts: {one_of(Counts)}. interval is one stage's time, addition a piece "
             "that is added to an accumulator, total an accumulator, ranks a maximum over processes.",
-            "source": _SOURCE_OF_CLAIM,
-            "role": _ROLE,
-            "component": _COMPONENT,
-            "stage": _STAGE_OF_CLAIM,
-            "claimed_ns": _CLAIMED_NS,
+            "source": SOURCE_OF_CLAIM,
+            "role": ROLE,
+            "component": COMPONENT,
+            "stage": STAGE_OF_CLAIM,
+            "claimed_ns": CLAIMED_NS,
             "resolution_ns": "What it was rounded to, in nanoseconds: 10,000,000 for 16.77 s.",
             "text": "The text that it was read from.",
-            "at_ns": _AT_NS,
+            "at_ns": AT_NS,
             "interval": "The interval that it names, by its id.",
-            "claimed_s": _IN_SECONDS,
+            "claimed_s": IN_SECONDS,
             "data": "Further details, as a JSON object.",
         },
     ),
     "reconciliation": Relation(
         "Each claim, compared with what was measured.",
         {
-            "session": _SESSION,
+            "session": SESSION,
             "process": "The process that made the claim, by its id.",
-            "claim": _CLAIM,
-            "source": _SOURCE_OF_CLAIM,
-            "role": _ROLE,
-            "component": _COMPONENT,
-            "stage": _STAGE_OF_CLAIM,
-            "claimed_ns": _CLAIMED_NS,
+            "claim": CLAIM,
+            "source": SOURCE_OF_CLAIM,
+            "role": ROLE,
+            "component": COMPONENT,
+            "stage": STAGE_OF_CLAIM,
+            "claimed_ns": CLAIMED_NS,
             "measured_ns": "What was measured of it, in nanoseconds; NULL where nothing matches.",
             "measured_uncertainty_ns": "By how much that may be wrong, in nanoseconds.",
             "difference_ns": "claimed_ns less measured_ns, in nanoseconds.",
@@ -228,44 +203,45 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
     "causes": Relation(
         "Each claim's difference, taken apart: the parts of a claim add up to its difference exactly.",
         {
-            "session": _SESSION,
+            "session": SESSION,
             "process": "The process that made the claim, by its id.",
-            "claim": _CLAIM,
+            "claim": CLAIM,
             "cause": "Why this part differs, as double_counted, lost_on_failure, late or rounding.",
             "stage": "The stage that was left out, for the cause omitted_stage.",
             "ns": "The part, in nanoseconds: positive where too much was claimed.",
             "intervals": "The intervals that show it: a JSON array of objects with process and interval.",
-            "s": _IN_SECONDS,
+            "s": IN_SECONDS,
         },
     ),
     "anomalies": Relation(
         "What should not be so: kept and shown, never repaired by a guess.",
         {
-            "session": _SESSION,
-            "process": _PROCESS,
+            "session": SESSION,
+            "process": PROCESS,
             "what": "What is odd, as orphan_stop, parent_does_not_enclose or repeated_load.",
             "interval": "The interval that it is about, by its id.",
             "claim": "The claim that it is about, by its id.",
             "ns": "How much time it is about, in nanoseconds.",
             "detail": "What a person should know.",
-            "s": _IN_SECONDS,
+            "s": IN_SECONDS,
         },
     ),
     "milestones": Relation(
         "Named moments.",
         {
-            "session": _SESSION,
-            "process": _PROCESS,
-            "at_ns": _AT_NS,
+            "session": SESSION,
+            "process": PROCESS,
+            "at_ns": AT_NS,
             "name": f"The moment's name: {ENGINE_READY} is when the engine takes requests.",
         },
     ),
+    **STARTUP,
     "gaps": Relation(
         "What a recorder knows that it did not see.",
         {
-            "session": _SESSION,
-            "process": _PROCESS,
-            "at_ns": _AT_NS,
+            "session": SESSION,
+            "process": PROCESS,
+            "at_ns": AT_NS,
             "what": "What is missing: a hook, events that could not be written, a clock that stepped.",
             "count": "How many of it.",
             "detail": "What a person should know.",
@@ -275,21 +251,21 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
         "What was recorded, event by event, append-only: all else is derived from it.",
         {
             "id": "The order in which events came into the ledger.",
-            "session": _SESSION,
-            "process": _PROCESS,
+            "session": SESSION,
+            "process": PROCESS,
             "seq": "Its number in its process: 0, 1, 2, … without a hole.",
             "kind": "What happened, as stage_started, stage_stopped or total_claimed.",
-            "at_ns": _AT_NS,
+            "at_ns": AT_NS,
             "wall_ns": "The same on the wall clock: nanoseconds since 1970, UTC; NULL where unknown.",
-            "interval": _INTERVAL,
-            "stage": _STAGE,
-            "activity": _ACTIVITY,
+            "interval": INTERVAL,
+            "stage": STAGE,
+            "activity": ACTIVITY,
             "role": "The role that the emitter named; intervals has the one that the time is charged to.",
-            "component": _COMPONENT,
-            "source": _SOURCE,
-            "thread": _THREAD,
+            "component": COMPONENT,
+            "source": SOURCE,
+            "thread": THREAD,
             "parent": "The parent that the emitter named, by its interval id.",
-            "outcome": f"How a stage, a process or a session ended: {_one_of(Outcome)}.",
+            "outcome": f"How a stage, a process or a session ended: {one_of(Outcome)}.",
             "error": "The class of the exception that left a stage.",
             "data": "What else belongs to it, as a JSON object.",
             "body": "The fields that have no column of their own, as a JSON object.",
@@ -320,7 +296,7 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
     "projected_sessions": Relation(
         "How far each session's events are in the derived tables.",
         {
-            "session": _SESSION,
+            "session": SESSION,
             "last_event_id": "The id of its newest event that is.",
             "event_count": "How many of its events are.",
             "reducer_version": "By which version of the rules.",
@@ -334,8 +310,8 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
             "head": "What its first line hashes to: another file of that name is another journal.",
             "read_bytes": "How many bytes were read.",
             "read_lines": "How many lines were read.",
-            "session": _SESSION,
-            "process": _PROCESS,
+            "session": SESSION,
+            "process": PROCESS,
             "last_seq": "The seq of the last event that was read.",
             "last_ns": "Its at_ns, in nanoseconds.",
             "has_left": "1 once the process has left.",

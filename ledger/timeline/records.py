@@ -18,6 +18,8 @@ from ledger.vocabulary import (
     IntervalOutcome,
     ProcessOutcome,
     Source,
+    WindowEnd,
+    WindowStart,
 )
 
 
@@ -218,6 +220,59 @@ class Gap(NamedTuple):
     what: str
     count: int  # pyright: ignore[reportIncompatibleMethodOverride]
     detail: str | None
+
+
+class StartupWindow(NamedTuple):
+    """The time from the command until something was ready: `ledger.timeline.breakdown` cuts it into pieces.
+
+    Its times, and those of its pieces, are on the clock of the session's first process.
+    """
+
+    session: str
+    window: int
+    """0, 1, …: a session that became ready again has a window for each time."""
+    began_by: WindowStart
+    ended_by: WindowEnd
+    start_ns: int
+    stop_ns: int
+    duration_ns: int
+    uncertainty_ns: int
+    """By how much its bounds, and where pieces of other clocks lie in it, may be wrong."""
+    unattributed_ns: int
+    """How much of it belongs to no interval."""
+
+    @property
+    def duration_s(self) -> float:
+        """`duration_ns` in seconds."""
+        return self.duration_ns / 1e9
+
+
+class StartupPiece(NamedTuple):
+    """A piece of a window, charged to one interval, or to none. Pieces neither overlap nor leave a hole."""
+
+    session: str
+    window: int
+    piece: int
+    start_ns: int
+    stop_ns: int
+    duration_ns: int
+    process: str | None
+    """None where no process was there, or all of them waited."""
+    interval: int | None
+    activity: Activity | None
+    stage: str | None
+    role: str | None
+    component: str | None
+    source: Source | None
+    after_stage: str | None
+    """Of a piece without an interval: the stage of its process that had ended last, …"""
+    before_stage: str | None
+    """… and the one that began next."""
+
+    @property
+    def duration_s(self) -> float:
+        """`duration_ns` in seconds."""
+        return self.duration_ns / 1e9
 
 
 class Reconciliation(NamedTuple):

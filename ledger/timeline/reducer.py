@@ -6,21 +6,16 @@ domains (rule 9) and their outcomes (rule 10).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from ledger.clock import Anchor, ClockDomain
 from ledger.errors import ConflictingEvents
 from ledger.events.models import (
     Event,
     GapNoted,
     MilestoneReached,
-    ProcessJoined,
-    ProcessLeft,
-    ProcessLost,
     SessionEnded,
     SessionStarted,
     StageStarted,
@@ -28,7 +23,9 @@ from ledger.events.models import (
     TotalClaimed,
 )
 from ledger.events.rows import json_of
-from ledger.timeline.intervals import Start, Stop, intervals_of, start_of, stop_of
+from ledger.timeline.breakdown import startup_breakdown
+from ledger.timeline.intervals import intervals_of, start_of, stop_of
+from ledger.timeline.process_events import ProcessEvents, SessionEvents, StageEvents, by_process
 from ledger.timeline.records import (
     Anomaly,
     Claim,
@@ -40,29 +37,17 @@ from ledger.timeline.records import (
     Session,
     SessionTotal,
     SourceTotal,
+    StartupPiece,
+    StartupWindow,
 )
 from ledger.timeline.totals import role_totals, session_totals, source_totals
 from ledger.vocabulary import ProcessOutcome
 
-REDUCER_VERSION: Final = 6
+REDUCER_VERSION: Final = 7
 """Raised when the same events reduce to something else, so that projections are derived anew."""
 
 _claim_fields: Final = attrgetter(*Claim._fields[:-1])
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
-class StageEvents(NamedTuple):
-    """The starts and stops of one process, in any order, each once: bare tuples, for they are many."""
-
-    starts: list[Start]
-    stops: list[Stop]
-
-
-class SessionEvents(NamedTuple):
-    """A session's events: those of stages by process, and all others, in any order, each once."""
-
-    stages: Mapping[str, StageEvents]
-    others: Sequence[Event]
 
 
 class Reduced(NamedTuple):
@@ -79,6 +64,8 @@ class Reduced(NamedTuple):
     anomalies: tuple[Anomaly, ...]
     milestones: tuple[Milestone, ...]
     gaps: tuple[Gap, ...]
+    startup_windows: tuple[StartupWindow, ...]
+    startup_breakdown: tuple[StartupPiece, ...]
 
 
 def reduce_session(events: Iterable[Event]) -> Reduced:
@@ -111,8 +98,9 @@ def reduce_session(events: Iterable[Event]) -> Reduced:
 
 def reduce_stored(session: str, events: SessionEvents) -> Reduced:
     """Reduce a session's events as a ledger holds them: each once, those of stages as bare tuples."""
-    parts = _by_process(events)
+    parts = by_process(events)
     is_ended = any(isinstance(event, SessionEnded) for event in events.others)
+    intervals_by_process: dict[str, list[Interval]] = {}
     intervals, anomalies = list[Interval](), list[Anomaly]()
     of_roles, of_sources = list[RoleTotal](), list[SourceTotal]()
     for process, part in sorted(parts.items()):
@@ -124,6 +112,7 @@ def reduce_stored(session: str, events: SessionEvents) -> Reduced:
             is_over=is_ended or part.is_over,
             last_ns=part.last_ns,
         )
+        intervals_by_process[process] = found
         intervals += found
         anomalies += odd
         of_roles += role_totals(found)
@@ -131,8 +120,9 @@ def reduce_stored(session: str, events: SessionEvents) -> Reduced:
     domain_of = {process: part.clock_domain or process for process, part in parts.items()}
     others = sorted(events.others, key=attrgetter("process", "seq"))
     processes = tuple(
-        part.record(session, process) for process, part in sorted(parts.items()) if part.is_process
+        _process_record(session, process, part) for process, part in sorted(parts.items()) if part.is_process
     )
+    windows, pieces = startup_breakdown(session, parts, intervals_by_process)
     return Reduced(
         _session_record(session, others, parts, processes),
         processes,
@@ -152,102 +142,37 @@ def reduce_stored(session: str, events: SessionEvents) -> Reduced:
             for event in others
             if isinstance(event, GapNoted)
         ),
+        tuple(windows),
+        tuple(pieces),
     )
 
 
-@dataclass(slots=True)
-class _Part:
-    """What a session knows of one process."""
-
-    starts: list[Start] = field(default_factory=list[Start])
-    stops: list[Stop] = field(default_factory=list[Stop])
-    joined: ProcessJoined | None = None
-    left: ProcessLeft | None = None
-    lost: ProcessLost | None = None
-    others: list[Event] = field(default_factory=list[Event])
-    last_seq: int = -1
-
-    @property
-    def is_process(self) -> bool:
-        """Whether it says anything itself, and is not only the collector's note about another."""
-        return bool(self.starts or self.stops) or not all(isinstance(e, ProcessLost) for e in self.others)
-
-    @property
-    def event_count(self) -> int:
-        return len(self.starts) + len(self.stops) + len(self.others)
-
-    @property
-    def last_ns(self) -> int:
-        return max(events[-1].at_ns for events in (self.starts, self.stops, self.others) if events)
-
-    @property
-    def is_over(self) -> bool:
-        return self.left is not None or self.lost is not None
-
-    @property
-    def anchor(self) -> Anchor | None:
-        return self.joined.anchor if self.joined else None
-
-    @property
-    def clock_domain(self) -> ClockDomain | None:
-        """Rule 9: only times of one host, boot and time namespace can be compared; None where unknown."""
-        return self.joined.clock_domain if self.joined else None
-
-    @property
-    def outcome(self) -> ProcessOutcome:
-        if self.left is not None:
-            return self.left.outcome
-        return "running" if self.lost is None else "lost"
-
-    def record(self, session: str, process: str) -> Process:
-        joined = self.joined
-        if self.left is not None:
-            expected = self.left.event_count
-        elif self.lost is not None:
-            expected = self.lost.last_seq + 1
-        else:
-            expected = self.last_seq + 1
-        return Process(
-            session, process,
-            name=joined.name if joined else None,
-            rank=joined.rank if joined else None,
-            pid=joined.pid if joined else None,
-            parent_pid=joined.parent_pid if joined else None,
-            host=joined.host if joined else None,
-            started_at=_iso(joined.wall_ns if joined else None),
-            outcome=self.outcome,
-            event_count=self.event_count,
-            lost_events=max(0, expected - self.event_count),
-            hooks=joined.hooks if joined else (),
-            missing_hooks=joined.missing_hooks if joined else (),
-        )  # fmt: skip
-
-
-def _by_process(events: SessionEvents) -> dict[str, _Part]:
-    """Separate the processes; each one's starts and stops come out sorted by (at_ns, seq)."""
-    parts: defaultdict[str, _Part] = defaultdict(_Part)
-    for process, (starts, stops) in events.stages.items():
-        parts[process] = _Part(list(starts), list(stops))
-    for event in events.others:
-        parts[event.process].others.append(event)
-    by_seq, by_time = attrgetter("seq"), attrgetter("at_ns")
-    for part in parts.values():
-        # Twice by one number is faster than once by a pair, and sorting keeps the order of what is equal.
-        for of_kind in (part.starts, part.stops, part.others):
-            if of_kind:
-                of_kind.sort(key=by_seq)
-                part.last_seq = max(part.last_seq, of_kind[-1].seq)
-                of_kind.sort(key=by_time)
-        part.joined = min((e for e in part.others if isinstance(e, ProcessJoined)), key=by_seq, default=None)
-        part.left = min((e for e in part.others if isinstance(e, ProcessLeft)), key=by_seq, default=None)
-    for event in sorted((e for e in events.others if isinstance(e, ProcessLost)), key=attrgetter("process")):
-        if (part := parts.get(event.lost)) is not None:
-            part.lost = part.lost or event
-    return parts
+def _process_record(session: str, process: str, part: ProcessEvents) -> Process:
+    joined = part.joined
+    if part.left is not None:
+        expected = part.left.event_count
+    elif part.lost is not None:
+        expected = part.lost.last_seq + 1
+    else:
+        expected = part.last_seq + 1
+    return Process(
+        session, process,
+        name=joined.name if joined else None,
+        rank=joined.rank if joined else None,
+        pid=joined.pid if joined else None,
+        parent_pid=joined.parent_pid if joined else None,
+        host=joined.host if joined else None,
+        started_at=_iso(joined.wall_ns if joined else None),
+        outcome=part.outcome,
+        event_count=part.event_count,
+        lost_events=max(0, expected - part.event_count),
+        hooks=joined.hooks if joined else (),
+        missing_hooks=joined.missing_hooks if joined else (),
+    )  # fmt: skip
 
 
 def _session_record(
-    session: str, others: list[Event], parts: dict[str, _Part], processes: tuple[Process, ...]
+    session: str, others: list[Event], parts: dict[str, ProcessEvents], processes: tuple[Process, ...]
 ) -> Session | None:
     """Return the session's row. Of several processes that say how it started, the earliest counts."""
     if not parts:
@@ -284,7 +209,7 @@ def _session_outcome(ended: SessionEnded | None, processes: tuple[Process, ...])
     return next(outcome for outcome in order if outcome in outcomes or outcome == "completed")
 
 
-def _ended_ns(ended: SessionEnded | None, parts: dict[str, _Part]) -> int | None:
+def _ended_ns(ended: SessionEnded | None, parts: dict[str, ProcessEvents]) -> int | None:
     if ended is not None:
         anchor = parts[ended.process].anchor
         return anchor.wall_of(ended.at_ns) if anchor else None

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from ledger.clock import Anchor
 from ledger.durations import ns_of
 from ledger.errors import ConflictingEvents, NoSuchMoment
 from ledger.events.models import Event, MilestoneReached, ProcessJoined, TotalClaimed
 from ledger.events.rows import EventRow, from_row
 from ledger.gc_pause import gc_paused
+from ledger.timeline.clocks import ClockAlignment, SharedClock
 from ledger.timeline.incremental import Change, IncrementalReducer, RunningTotals, StartedInterval, body_of
 from ledger.timeline.intervals import start_of_row, stop_of_row
 from ledger.timeline.records import Claim
@@ -101,8 +101,10 @@ class Replay:
         """
         with gc_paused():
             distinct = _distinct(rows)
-            clock = _Clock(distinct)
-            ordered = sorted((clock.of(row), row.process, row.seq, row) for row in distinct)
+            clock = _shared_clock(distinct)
+            ordered = sorted(
+                (row.at_ns + clock.offset_ns(row.process), row.process, row.seq, row) for row in distinct
+            )
             first_ns = ordered[0][0] if ordered else 0
             self.rows: Final = [row for *_, row in ordered]
             """The events in their order, as rows."""
@@ -196,7 +198,7 @@ class Replay:
     def open_stage(self, begun: StartedInterval, at_ns: int) -> OpenStage:
         """Return an open interval as it was at a time since the first event."""
         start = begun.start
-        began_ns = self._clock.on_one(begun.process, start.at_ns) - self._first_ns
+        began_ns = start.at_ns + self._clock.offset_ns(begun.process) - self._first_ns
         return OpenStage(
             begun.process,
             start.interval,
@@ -224,69 +226,18 @@ class Replay:
         return ((position, row) for position, row in enumerate(self.rows, 1) if row.kind == kind)
 
 
-Domain = tuple[str | None, ...]
-
-
-class _Clock:
-    """Lays the clocks of a session's processes on one: nanoseconds since the epoch, where that is known."""
-
-    def __init__(self, rows: Sequence[EventRow]) -> None:
-        joined = [from_row(row) for row in rows if row.kind == "process_joined"]
-        self._domain_of: dict[str, Domain] = {}
-        anchors: defaultdict[Domain, list[Anchor]] = defaultdict(list)
-        for event in sorted((e for e in joined if isinstance(e, ProcessJoined)), key=lambda e: e.seq):
-            if event.clock_domain is None:
-                continue
-            domain = self._domain_of.setdefault(event.process, event.clock_domain)
-            if event.anchor is not None:
-                anchors[domain].append(event.anchor)
-        # Of what a collector says about a process, the time is that process's own.
-        self._about = {row.process: str(body_of(row)["lost"]) for row in rows if row.kind == "process_lost"}
-        first_ns: dict[Domain, int] = {}
-        for row in rows:
-            domain = self._domain(row.process)
-            first_ns[domain] = min(first_ns.get(domain, row.at_ns), row.at_ns)
-        # Read once for a domain, so that its own times keep their distances.
-        self._offset_ns = {
-            domain: min(of).wall_ns - min(of).at_ns for domain, of in anchors.items() if domain in first_ns
-        }
-        began_ns = min((first_ns[domain] + ahead for domain, ahead in self._offset_ns.items()), default=None)
-        unplaced = first_ns.keys() - self._offset_ns.keys()
-        for domain in unplaced:
-            self._offset_ns[domain] = (0 if began_ns is None else began_ns) - first_ns[domain]
-        is_alone = len(first_ns) <= 1
-        processes = {self._about.get(row.process, row.process) for row in rows}
-        self.unplaced = tuple(
-            sorted(process for process in processes if not is_alone and self._domain(process) in unplaced)
-        )
-
-    @property
-    def domains(self) -> int:
-        """How many clocks there are."""
-        return len(self._offset_ns)
-
-    def of(self, row: EventRow) -> int:
-        """Return an event's time on the one clock."""
-        return self.on_one(row.process, row.at_ns)
-
-    def on_one(self, process: str, at_ns: int) -> int:
-        """Return a time of a process on the one clock."""
-        return at_ns + self._offset_ns[self._domain(process)]
-
-    def _domain(self, process: str) -> Domain:
-        process = self._about.get(process, process)
-        return self._domain_of.get(process, (process,))
-
-
-class ClockAlignment(NamedTuple):
-    """The clocks of a session's processes, laid on one."""
-
-    offset_ns: Mapping[str, int]
-    """By process: what makes of its times those since the session's first event."""
-    unplaced: tuple[str, ...]
-    """The processes whose times can't be placed beside those of the others."""
-    domains: int
-    """How many clocks those are. Of several, times are as well aligned as their hosts' wall clocks agree."""
+def _shared_clock(rows: Iterable[EventRow]) -> SharedClock:
+    """Return the clock on which a session's events have one order."""
+    first_ns: dict[str, int] = {}
+    joined: list[ProcessJoined] = []
+    about: dict[str, str] = {}
+    for row in rows:
+        first_ns[row.process] = min(first_ns.get(row.process, row.at_ns), row.at_ns)
+        if row.kind == "process_joined" and isinstance(event := from_row(row), ProcessJoined):
+            joined.append(event)
+        elif row.kind == "process_lost":
+            about[row.process] = str(body_of(row)["lost"])
+    return SharedClock(joined, first_ns, about)
 
 
 def clock_alignment(rows: Sequence[EventRow]) -> ClockAlignment:
@@ -294,9 +245,9 @@ def clock_alignment(rows: Sequence[EventRow]) -> ClockAlignment:
 
     Each process's first event and all that say when and where one joined, or was lost, are enough.
     """
-    clock = _Clock(rows)
-    first_ns = min(map(clock.of, rows), default=0)
-    offset_ns = {row.process: clock.on_one(row.process, 0) - first_ns for row in rows}
+    clock = _shared_clock(rows)
+    first_ns = min((row.at_ns + clock.offset_ns(row.process) for row in rows), default=0)
+    offset_ns = {row.process: clock.offset_ns(row.process) - first_ns for row in rows}
     return ClockAlignment(offset_ns, clock.unplaced, clock.domains)
 
 

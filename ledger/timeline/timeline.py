@@ -20,6 +20,8 @@ from ledger.timeline.records import (
     Session,
     SessionTotal,
     SourceTotal,
+    StartupPiece,
+    StartupWindow,
 )
 from ledger.timeline.reducer import Reduced, SessionEvents, reduce_session, reduce_stored
 
@@ -38,6 +40,8 @@ class Timeline:
     anomalies: tuple[Anomaly, ...]
     milestones: tuple[Milestone, ...]
     gaps: tuple[Gap, ...]
+    startup_windows: tuple[StartupWindow, ...]
+    startup_breakdown: tuple[StartupPiece, ...]
     reconciliation: tuple[Reconciliation, ...]
     causes: tuple[Cause, ...]
 

@@ -1,12 +1,16 @@
 """The schema, one function a version. sqlite-utils runs this file alone, so it imports nothing of ours.
 
+Tables and views that a version adds stand in a file of SQL beside it.
+
 The next version is one more function at the end, which sets `user_version` to its number. A `transform()`
 drops a table's triggers: a migration that transforms `events` creates those of `protect_events` again.
 `python -m tests.take.golden_ledger` then keeps a ledger of the new schema; all later versions must open it.
 """
 
 import json
+import sqlite3
 from collections import defaultdict
+from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
@@ -36,6 +40,16 @@ def protect_events(db: Database) -> None:
         OR EXISTS (SELECT 1 FROM events e WHERE e.id = NEW.id)
         BEGIN SELECT RAISE(ABORT, 'events are append-only: this one is there already'); END
     """)
+
+
+def _run(db: Database, name: str) -> None:
+    """Run the statements of a file, one by one: `executescript` would commit the transaction around it."""
+    statement = ""
+    for line in (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            db.conn.execute(statement)
+            statement = ""
 
 
 @ledger_schema()
@@ -91,252 +105,8 @@ def v1(db: Database) -> None:
             has_left INTEGER NOT NULL
         ) STRICT
     """)
-    _create_projections(db)
+    _run(db, "v1.sql")
     db.conn.execute("PRAGMA user_version = 1")
-
-
-def _create_projections(db: Database) -> None:
-    db.conn.execute("""
-        CREATE TABLE projected_sessions (
-            session TEXT PRIMARY KEY,
-            last_event_id INTEGER NOT NULL,
-            event_count INTEGER NOT NULL,
-            reducer_version INTEGER NOT NULL
-        ) STRICT
-    """)
-    db.conn.execute("""
-        CREATE TABLE sessions (
-            session TEXT PRIMARY KEY,
-            label TEXT,
-            command TEXT,
-            started_at TEXT,
-            ended_at TEXT,
-            outcome TEXT NOT NULL,
-            process_count INTEGER NOT NULL,
-            event_count INTEGER NOT NULL,
-            python_version TEXT,
-            vllm_version TEXT,
-            torch_version TEXT
-        ) STRICT
-    """)
-    db.conn.execute("""
-        CREATE TABLE processes (
-            session TEXT NOT NULL,
-            process TEXT NOT NULL,
-            name TEXT,
-            rank INTEGER,
-            pid INTEGER,
-            parent_pid INTEGER,
-            host TEXT,
-            started_at TEXT,
-            outcome TEXT NOT NULL,
-            event_count INTEGER NOT NULL,
-            lost_events INTEGER NOT NULL,
-            hooks TEXT NOT NULL,
-            missing_hooks TEXT NOT NULL,
-            PRIMARY KEY (session, process)
-        ) STRICT
-    """)
-    db.conn.execute("""
-        CREATE TABLE projected_intervals (
-            session TEXT NOT NULL,
-            process TEXT NOT NULL,
-            interval INTEGER NOT NULL,
-            enclosing INTEGER,
-            parent INTEGER,
-            depth INTEGER NOT NULL,
-            is_top_level INTEGER NOT NULL,
-            activity TEXT NOT NULL,
-            stage TEXT NOT NULL,
-            role TEXT,
-            component TEXT,
-            source TEXT NOT NULL,
-            thread TEXT,
-            start_ns INTEGER NOT NULL,
-            stop_ns INTEGER,
-            duration_ns INTEGER,
-            self_ns INTEGER,
-            unattributed_ns INTEGER,
-            open_ns INTEGER,
-            outcome TEXT NOT NULL,
-            start_seq INTEGER NOT NULL,
-            stop_seq INTEGER
-        ) STRICT
-    """)
-    # An interval with its seconds, and with what its two events say beyond that.
-    db.conn.execute("""
-        CREATE VIEW intervals AS
-        SELECT
-            i.*,
-            i.duration_ns / 1e9 AS duration_s,
-            i.self_ns / 1e9 AS self_s,
-            i.unattributed_ns / 1e9 AS unattributed_s,
-            i.open_ns / 1e9 AS open_s,
-            (
-                SELECT e.error FROM events e
-                WHERE e.session = i.session AND e.process = i.process AND e.seq = i.stop_seq
-            ) AS error,
-            json_patch(
-                coalesce((
-                    SELECT e.data FROM events e
-                    WHERE e.session = i.session AND e.process = i.process AND e.seq = i.start_seq
-                ), '{}'),
-                coalesce((
-                    SELECT e.data FROM events e
-                    WHERE e.session = i.session AND e.process = i.process AND e.seq = i.stop_seq
-                ), '{}')
-            ) AS data
-        FROM projected_intervals i
-    """)
-    db.conn.execute("""
-        CREATE TABLE role_totals (
-            session TEXT NOT NULL,
-            process TEXT NOT NULL,
-            role TEXT,
-            activity TEXT NOT NULL,
-            total_ns INTEGER NOT NULL,
-            crossing_ns INTEGER NOT NULL,
-            open_ns INTEGER NOT NULL,
-            top_level_count INTEGER NOT NULL,
-            interval_count INTEGER NOT NULL,
-            open_count INTEGER NOT NULL,
-            total_s REAL GENERATED ALWAYS AS (total_ns / 1e9) VIRTUAL,
-            crossing_s REAL GENERATED ALWAYS AS (crossing_ns / 1e9) VIRTUAL,
-            open_s REAL GENERATED ALWAYS AS (open_ns / 1e9) VIRTUAL
-        ) STRICT
-    """)
-    db.conn.execute("""
-        CREATE TABLE source_totals (
-            session TEXT NOT NULL,
-            process TEXT NOT NULL,
-            role TEXT,
-            activity TEXT NOT NULL,
-            source TEXT NOT NULL,
-            total_ns INTEGER NOT NULL,
-            naive_sum_ns INTEGER NOT NULL,
-            double_counted_ns INTEGER NOT NULL,
-            total_s REAL GENERATED ALWAYS AS (total_ns / 1e9) VIRTUAL,
-            naive_sum_s REAL GENERATED ALWAYS AS (naive_sum_ns / 1e9) VIRTUAL,
-            double_counted_s REAL GENERATED ALWAYS AS (double_counted_ns / 1e9) VIRTUAL
-        ) STRICT
-    """)
-    db.conn.execute("""
-        CREATE TABLE session_totals (
-            session TEXT NOT NULL,
-            role TEXT,
-            activity TEXT NOT NULL,
-            max_ns INTEGER NOT NULL,
-            union_ns INTEGER,
-            sum_ns INTEGER NOT NULL,
-            slowest_process TEXT NOT NULL,
-            process_count INTEGER NOT NULL,
-            max_s REAL GENERATED ALWAYS AS (max_ns / 1e9) VIRTUAL,
-            union_s REAL GENERATED ALWAYS AS (union_ns / 1e9) VIRTUAL,
-            sum_s REAL GENERATED ALWAYS AS (sum_ns / 1e9) VIRTUAL
-        ) STRICT
-    """)
-    db.conn.execute("""
-        CREATE TABLE claims (
-            session TEXT NOT NULL,
-            process TEXT NOT NULL,
-            claim INTEGER NOT NULL,
-            counts TEXT NOT NULL,
-            source TEXT NOT NULL,
-            role TEXT,
-            component TEXT,
-            stage TEXT,
-            claimed_ns INTEGER NOT NULL,
-            resolution_ns INTEGER,
-            text TEXT,
-            at_ns INTEGER NOT NULL,
-            interval INTEGER,
-            claimed_s REAL GENERATED ALWAYS AS (claimed_ns / 1e9) VIRTUAL
-        ) STRICT
-    """)
-    db.conn.execute("""
-        CREATE TABLE reconciliation (
-            session TEXT NOT NULL,
-            process TEXT NOT NULL,
-            claim INTEGER NOT NULL,
-            source TEXT NOT NULL,
-            role TEXT,
-            component TEXT,
-            stage TEXT,
-            claimed_ns INTEGER NOT NULL,
-            measured_ns INTEGER,
-            measured_uncertainty_ns INTEGER,
-            difference_ns INTEGER,
-            main_cause TEXT,
-            claimed_s REAL GENERATED ALWAYS AS (claimed_ns / 1e9) VIRTUAL,
-            measured_s REAL GENERATED ALWAYS AS (measured_ns / 1e9) VIRTUAL,
-            difference_s REAL GENERATED ALWAYS AS (difference_ns / 1e9) VIRTUAL
-        ) STRICT
-    """)
-    db.conn.execute("""
-        CREATE TABLE causes (
-            session TEXT NOT NULL,
-            process TEXT NOT NULL,
-            claim INTEGER NOT NULL,
-            cause TEXT NOT NULL,
-            stage TEXT,
-            ns INTEGER NOT NULL,
-            intervals TEXT NOT NULL,
-            s REAL GENERATED ALWAYS AS (ns / 1e9) VIRTUAL
-        ) STRICT
-    """)
-    db.conn.execute("""
-        CREATE TABLE anomalies (
-            session TEXT NOT NULL,
-            process TEXT NOT NULL,
-            what TEXT NOT NULL,
-            interval INTEGER,
-            claim INTEGER,
-            ns INTEGER,
-            detail TEXT,
-            s REAL GENERATED ALWAYS AS (ns / 1e9) VIRTUAL
-        ) STRICT
-    """)
-    db.conn.execute("""
-        CREATE TABLE milestones (
-            session TEXT NOT NULL,
-            process TEXT NOT NULL,
-            at_ns INTEGER NOT NULL,
-            name TEXT NOT NULL
-        ) STRICT
-    """)
-    db.conn.execute("""
-        CREATE TABLE gaps (
-            session TEXT NOT NULL,
-            process TEXT NOT NULL,
-            at_ns INTEGER NOT NULL,
-            what TEXT NOT NULL,
-            count INTEGER NOT NULL,
-            detail TEXT
-        ) STRICT
-    """)
-    db.conn.execute("""
-        CREATE TABLE versions (
-            event_format INTEGER NOT NULL,
-            reducer_version INTEGER NOT NULL
-        ) STRICT
-    """)
-    db.conn.execute("INSERT INTO versions VALUES (1, 1)")
-    db.conn.execute("""
-        CREATE VIEW ledger_info AS
-        SELECT
-            (SELECT user_version FROM pragma_user_version) AS schema_version,
-            v.event_format,
-            v.reducer_version,
-            (SELECT count(*) FROM events) - coalesce((
-                SELECT sum(p.event_count)
-                FROM projected_sessions p
-                WHERE p.reducer_version = v.reducer_version
-            ), 0) AS events_not_projected
-        FROM versions v
-    """)
-    tables = "role_totals source_totals session_totals claims reconciliation causes anomalies milestones gaps"
-    for table in tables.split():
-        db.conn.execute(f"CREATE INDEX {table}_by_session ON {table} (session)")
 
 
 @ledger_schema()
@@ -398,3 +168,10 @@ def _versions_of_sessions(db: Database) -> defaultdict[str, dict[str, str]]:
     for session, text in started:
         versions[session] = {**json.loads(text or "{}"), **versions[session]}
     return versions
+
+
+@ledger_schema()
+def v5(db: Database) -> None:
+    """The time from command to ready, cut into pieces."""
+    _run(db, "v5.sql")
+    db.conn.execute("PRAGMA user_version = 5")

@@ -9,8 +9,8 @@ from ledger.reports.from_ledger import facts_of
 from ledger.reports.model import Report
 from ledger.reports.sections import Key, process_namer, report_of
 from ledger.storage.ledger import Ledger
+from ledger.timeline.clocks import ClockAlignment
 from ledger.timeline.records import Interval, Process
-from ledger.timeline.replay import ClockAlignment
 from ledger.timeline.timeline import Timeline
 
 _NAME: Final = 80

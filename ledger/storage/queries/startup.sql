@@ -1,0 +1,16 @@
+-- Where did the time from the command to ready go, stage by stage?
+SELECT
+    coalesce(s.label, s.session) AS label,
+    b.window,
+    coalesce(p.name, b.process) AS process,
+    coalesce(b.stage, '(in no stage)') AS stage,
+    b.component,
+    sum(b.duration_s) AS seconds,
+    round(100.0 * sum(b.duration_ns) / w.duration_ns, 1) AS percent
+FROM startup_breakdown b
+JOIN startup_windows w USING (session, window)
+JOIN sessions s USING (session)
+LEFT JOIN processes p USING (session, process)
+GROUP BY b.session, b.window, b.process, b.stage, b.component
+ORDER BY s.started_at, b.session, b.window, sum(b.duration_ns) DESC, b.process, b.stage, b.component
+LIMIT 20

@@ -1,0 +1,257 @@
+"""From command to ready: cuts the time until something was ready into pieces, each charged to one interval.
+
+A pure function, as the reducer is. Rule 1 is in `startup_windows`. The time is first shared out among the
+processes (rules 2 and 3), for which their outermost intervals are enough; then each process's share is cut up
+among all its intervals.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from heapq import heappop, heappush
+from itertools import chain, groupby, pairwise, takewhile
+from math import inf
+from operator import attrgetter, itemgetter
+from typing import Final, NamedTuple
+
+from ledger.timeline.process_events import ProcessEvents
+from ledger.timeline.process_lives import TICK_NS, ProcessLife, distances, lives_of
+from ledger.timeline.records import Interval, StartupPiece, StartupWindow
+from ledger.timeline.spans import merged
+from ledger.timeline.startup_windows import windows_of
+from ledger.vocabulary import WAITING
+
+_NONE: Final = -1
+"""In place of an interval's index: none is open."""
+_NEVER: Final = 1 << 72
+"""After every time that an event may have."""
+_Steps = list[tuple[int, int]]
+"""Moments in order, each with the index of the interval that is innermost from then on."""
+
+
+class Standing(NamedTuple):
+    """How a process that exists stands against the others. The greatest of all standings has the moment."""
+
+    level: int
+    """2: an interval is open that is not `waiting`, so it may be charged; 1: it is idle; 0: it waits."""
+    distance: int
+    last_stop_ns: int
+    """Of several equally far that may be charged, the straggler: whose open intervals stop last."""
+    rank: float
+    """Less the rank, since the lower one has it."""
+    order: int
+    """Less its place in the order of the processes' ids."""
+
+
+class _Lane:
+    """One process: when it stands how, and which of its intervals is the innermost one when."""
+
+    def __init__(
+        self, life: ProcessLife, intervals: Sequence[Interval], offset_ns: int, distance: int, order: int
+    ) -> None:
+        self.process: Final = life.process
+        self.intervals: Final = intervals
+        """By start, on the process's own clock."""
+        self._offset_ns: Final = offset_ns
+        self._life: Final = life
+        self._standing: Final = Standing(1, distance, 0, -inf if life.rank is None else -life.rank, -order)
+
+    def standings(self) -> Iterator[tuple[int, Standing | None]]:
+        """Yield the moments at which its standing changes, each with the new one; None where it is gone."""
+        offset_ns, life = self._offset_ns, self._life
+        if life.ended_ns is not None and life.ended_ns <= life.began_ns:
+            return
+        working, waiting = list[tuple[int, int]](), list[tuple[int, int]]()
+        changes: list[tuple[int, str, int]] = [(life.began_ns, "exists", True)]
+        last_stop_ns = -_NEVER
+        for interval in self.intervals:
+            start_ns = interval.start_ns + offset_ns
+            stop_ns = _NEVER if interval.stop_ns is None else interval.stop_ns + offset_ns
+            if start_ns < stop_ns:
+                (waiting if interval.stage == WAITING else working).append((start_ns, stop_ns))
+                # What stops last of all that have begun is what stops last of all that are open.
+                if stop_ns > last_stop_ns:
+                    last_stop_ns = stop_ns
+                    changes.append((start_ns, "last_stop_ns", stop_ns))
+        for name, spans in (("works", working), ("waits", waiting)):
+            for span in merged(spans):
+                changes += [(span.start_ns, name, True), (span.stop_ns, name, False)]
+        if life.ended_ns is not None:
+            changes.append((life.ended_ns, "exists", False))
+        changes.sort(key=itemgetter(0))
+        now = {"exists": 0, "works": 0, "waits": 0, "last_stop_ns": 0}
+        for at_ns, together in groupby(changes, itemgetter(0)):
+            now.update((name, value) for _, name, value in together)
+            if not now["exists"]:
+                yield at_ns, None
+            elif now["works"]:
+                yield at_ns, self._standing._replace(level=2, last_stop_ns=now["last_stop_ns"])
+            else:
+                yield at_ns, self._standing._replace(level=0 if now["waits"] else 1)
+
+    def steps(self, start_ns: int, stop_ns: int) -> Iterator[tuple[int, Interval]]:
+        """Yield the moments of a time, in all of which some are open, each with the innermost one then."""
+        start_ns, stop_ns = start_ns - self._offset_ns, stop_ns - self._offset_ns
+        steps = self._innermost
+        for at in range(bisect_right(steps, start_ns, key=itemgetter(0)) - 1, len(steps)):
+            at_ns, index = steps[at]
+            if at_ns >= stop_ns:
+                return
+            yield max(at_ns, start_ns) + self._offset_ns, self.intervals[index]
+
+    @cached_property
+    def _innermost(self) -> _Steps:
+        """Which interval is innermost: greatest depth, then latest start, then latest seq."""
+        steps: _Steps = []
+        # Those that began and may still be open, the innermost first: less its depth and its index, its stop.
+        began: list[tuple[int, int, int]] = []
+        for index, interval in enumerate(self.intervals):
+            stop_ns = _NEVER if interval.stop_ns is None else interval.stop_ns
+            if stop_ns > interval.start_ns:
+                _drop_stopped(began, interval.start_ns, steps)
+                heappush(began, (-interval.depth, -index, stop_ns))
+                if began[0][1] == -index:
+                    if steps and steps[-1][0] == interval.start_ns:
+                        steps.pop()
+                    steps.append((interval.start_ns, index))
+        _drop_stopped(began, _NEVER - 1, steps)
+        return steps
+
+    def stage_before(self, at_ns: int) -> str | None:
+        """Return the stage of the interval that had stopped last by a moment."""
+        stopped = self._by_stop
+        at = bisect_right(stopped, at_ns - self._offset_ns, key=attrgetter("stop_ns"))
+        return stopped[at - 1].stage if at else None
+
+    def stage_after(self, at_ns: int) -> str | None:
+        """Return the stage of the interval that starts first from a moment on; of several the outermost."""
+        at = bisect_left(self.intervals, at_ns - self._offset_ns, key=attrgetter("start_ns"))
+        following = self.intervals[at:]
+        first = takewhile(lambda interval: interval.start_ns == following[0].start_ns, following)
+        return min(first, key=attrgetter("depth", "start_seq")).stage if following else None
+
+    @cached_property
+    def _by_stop(self) -> list[Interval]:
+        stopped = [interval for interval in self.intervals if interval.stop_ns is not None]
+        return sorted(stopped, key=attrgetter("stop_ns", "start_ns", "start_seq"))
+
+
+def _drop_stopped(began: list[tuple[int, int, int]], until_ns: int, steps: _Steps) -> None:
+    """Remove what stops until a moment from the front; note what is innermost after each that did."""
+    while began and (stopped_ns := began[0][2]) <= until_ns:
+        while began and began[0][2] <= stopped_ns:
+            heappop(began)
+        steps.append((stopped_ns, -began[0][1] if began else _NONE))
+
+
+class _Share(NamedTuple):
+    """A time that one process has: charged to its intervals, or else to none."""
+
+    start_ns: int
+    lane: _Lane | None
+    """None while there is no process."""
+    is_charged: bool
+
+
+class _Piece(NamedTuple):
+    start_ns: int
+    lane: _Lane | None
+    interval: Interval | None
+
+
+def startup_breakdown(
+    session: str, parts: Mapping[str, ProcessEvents], intervals: Mapping[str, Sequence[Interval]]
+) -> tuple[list[StartupWindow], list[StartupPiece]]:
+    """Return a session's windows and their pieces, whose durations add up to the windows' exactly.
+
+    `intervals` has those of each process by start.
+    """
+    windows: list[StartupWindow] = []
+    pieces: list[StartupPiece] = []
+    lives = lives_of(parts)
+    if not lives.processes:
+        return windows, pieces
+    steps = distances(lives.processes)
+    lanes = [
+        _Lane(
+            life, intervals.get(life.process, ()), lives.offset_ns[life.process], steps[life.process], order
+        )
+        for order, life in enumerate(sorted(lives.processes, key=attrgetter("process")))
+    ]
+    shares = list(_shares(lanes))
+    for number, (began_by, ended_by, start_ns, stop_ns) in enumerate(windows_of(parts, lives)):
+        found = list(_records(session, number, _pieces(shares, start_ns, stop_ns), stop_ns))
+        unattributed_ns = sum(piece.duration_ns for piece in found if piece.interval is None)
+        uncertainty_ns = lives.uncertainty_ns + (TICK_NS if began_by == "creation" else 0)
+        windows.append(
+            StartupWindow(
+                session, number, began_by, ended_by, start_ns, stop_ns, stop_ns - start_ns, uncertainty_ns,
+                unattributed_ns,
+            )
+        )  # fmt: skip
+        pieces += found
+    return windows, pieces
+
+
+def _shares(lanes: Sequence[_Lane]) -> Iterator[_Share]:
+    """Yield the time's shares, one after the other: each lasts until the next one."""
+    changes = [
+        (at_ns, order, standing)
+        for order, lane in enumerate(lanes)
+        for at_ns, standing in lane.standings()
+        if at_ns < _NEVER
+    ]
+    changes.sort(key=itemgetter(0))
+    yield _Share(-_NEVER, None, False)
+    now: dict[int, Standing] = {}
+    for at_ns, together in groupby(changes, itemgetter(0)):
+        for _, order, standing in together:
+            if standing is None:
+                now.pop(order, None)
+            else:
+                now[order] = standing
+        has_it = max(now, key=now.__getitem__, default=None)
+        if has_it is None:
+            yield _Share(at_ns, None, False)
+        else:
+            yield _Share(at_ns, lanes[has_it], now[has_it].level == 2)
+
+
+def _pieces(shares: Sequence[_Share], start_ns: int, stop_ns: int) -> Iterator[_Piece]:
+    """Yield the pieces of a time, those that are charged alike as one: each lasts until the next one."""
+    last = None
+    for piece in _elementary(shares, start_ns, stop_ns):
+        if last is None or piece.lane is not last.lane or piece.interval is not last.interval:
+            yield piece
+            last = piece
+
+
+def _elementary(shares: Sequence[_Share], start_ns: int, stop_ns: int) -> Iterator[_Piece]:
+    for at in range(bisect_right(shares, start_ns, key=attrgetter("start_ns")) - 1, len(shares)):
+        share = shares[at]
+        if max(share.start_ns, start_ns) >= stop_ns:
+            return
+        begin_ns = max(share.start_ns, start_ns)
+        if share.lane is None or not share.is_charged:
+            yield _Piece(begin_ns, share.lane, None)
+            continue
+        end_ns = min(stop_ns, shares[at + 1].start_ns) if at + 1 < len(shares) else stop_ns
+        for at_ns, interval in share.lane.steps(begin_ns, end_ns):
+            yield _Piece(at_ns, share.lane, interval)
+
+
+def _records(session: str, window: int, pieces: Iterator[_Piece], stop_ns: int) -> Iterator[StartupPiece]:
+    """Yield a window's pieces as records."""
+    for number, (piece, following) in enumerate(pairwise(chain(pieces, [_Piece(stop_ns, None, None)]))):
+        start_ns, lane, interval = piece
+        end_ns = following.start_ns
+        where = (session, window, number, start_ns, end_ns, end_ns - start_ns, lane and lane.process)
+        if interval is not None:
+            yield StartupPiece(
+                *where, interval.interval, interval.activity, interval.stage, interval.role,
+                interval.component, interval.source, None, None,
+            )  # fmt: skip
+        else:
+            before = lane and lane.stage_before(start_ns)
+            after = lane and lane.stage_after(end_ns)
+            yield StartupPiece(*where, None, None, None, None, None, None, before, after)

@@ -1,0 +1,124 @@
+"""When each process of a session existed, on one clock, and how far it is from the session's first one."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from ledger.events.models import ProcessJoined, ProcessLost
+from ledger.timeline.clocks import SharedClock
+from ledger.timeline.process_events import ProcessEvents
+
+TICK_NS: Final = 10_000_000
+"""The kernel counts when a process was created in these: the 100 ticks a second of every Linux."""
+
+
+class ProcessLife(NamedTuple):
+    """A process of a session: its times are on the session's one clock."""
+
+    process: str
+    rank: int | None
+    identity: tuple[object, ...] | None
+    """Host, boot, pid namespace and pid; None where it has no pid."""
+    parent: tuple[object, ...] | None
+    """The same of its parent."""
+    is_creation_known: bool
+    began_ns: int
+    """Its creation by the kernel; its first event where that is not known."""
+    ended_ns: int | None
+    """When it left or was lost; None where it had not."""
+
+
+class Lives(NamedTuple):
+    """The processes of a session, on its one clock: that of the process that began first."""
+
+    processes: tuple[ProcessLife, ...]
+    """In the order of their beginning."""
+    offset_ns: Mapping[str, int]
+    """By process, those that only say something of another included: what lays its times on that clock."""
+    uncertainty_ns: int
+    """How well the clocks are aligned; 0 where there is only one."""
+
+
+def lives_of(parts: Mapping[str, ProcessEvents]) -> Lives:
+    """Return when the processes of a session existed. There is at least one."""
+    clock = SharedClock(
+        [event for part in parts.values() for event in part.others if isinstance(event, ProcessJoined)],
+        {process: part.first_ns for process, part in parts.items()},
+        {
+            process: event.lost
+            for process, part in parts.items()
+            for event in part.others
+            if isinstance(event, ProcessLost)
+        },
+    )
+    lives = [
+        _life(process, part, clock.offset_ns(process)) for process, part in parts.items() if part.is_process
+    ]
+    lives.sort(key=attrgetter("began_ns", "process"))
+    of_first_ns = clock.offset_ns(lives[0].process) if lives else 0
+    return Lives(
+        tuple(
+            life._replace(
+                began_ns=life.began_ns - of_first_ns,
+                ended_ns=None if life.ended_ns is None else life.ended_ns - of_first_ns,
+            )
+            for life in lives
+        ),
+        {process: clock.offset_ns(process) - of_first_ns for process in parts},
+        clock.spread_ns if clock.domains > 1 else 0,
+    )
+
+
+def _life(process: str, part: ProcessEvents, offset_ns: int) -> ProcessLife:
+    joined, ticks = part.joined, part.creation_ticks
+    identity = parent = created_ns = None
+    if joined is not None:
+        place = (joined.host, joined.boot_id, joined.pid_namespace)
+        identity = None if joined.pid is None else (*place, joined.pid)
+        parent = None if joined.parent_pid is None else (*place, joined.parent_pid)
+    # The kernel counts from the boot, and so does the clock of events, but for the time that the machine was
+    # suspended: a creation that seems to lie after the first event says nothing.
+    if ticks is not None and ticks * TICK_NS <= part.first_ns:
+        created_ns = ticks * TICK_NS
+    began_ns = part.first_ns if created_ns is None else created_ns
+    end = part.left or part.lost
+    return ProcessLife(
+        process,
+        joined.rank if joined else None,
+        identity,
+        parent,
+        created_ns is not None,
+        began_ns + offset_ns,
+        None if end is None else end.at_ns + offset_ns,
+    )
+
+
+def distances(lives: Sequence[ProcessLife]) -> dict[str, int]:
+    """Return how many steps each process is from the first one, down the tree of processes.
+
+    `lives` are in the order of their beginning. A process whose parent does not record stands right under the
+    first.
+    """
+    of_identity: defaultdict[tuple[object, ...] | None, list[ProcessLife]] = defaultdict(list)
+    for life in lives:
+        of_identity[life.identity].append(life)
+    parent_of: dict[str, str] = {}
+    for life in lives[1:]:
+        # A pid may have been another process's before.
+        older = [
+            other
+            for other in of_identity[life.parent or ()]
+            if other is not life and other.began_ns <= life.began_ns
+        ]
+        if older:
+            parent_of[life.process] = max(older, key=attrgetter("began_ns")).process
+    return {life.process: _steps_up(life.process, parent_of, lives[0].process) for life in lives}
+
+
+def _steps_up(process: str, parent_of: Mapping[str, str], first: str) -> int:
+    path = [process]
+    # Of processes that began at one time, each may seem the other's parent: such a circle is cut.
+    while (parent := parent_of.get(path[-1])) is not None and parent not in path:
+        path.append(parent)
+    return len(path) - (path[-1] == first)
