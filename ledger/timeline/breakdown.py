@@ -5,10 +5,9 @@ processes (rules 2 and 3), for which their outermost intervals are enough; then 
 among all its intervals.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from heapq import heappop, heappush
 from itertools import chain, groupby, pairwise, takewhile
 from math import inf
 from operator import attrgetter, itemgetter
@@ -63,12 +62,20 @@ class _Lane:
             return
         working, waiting = list[tuple[int, int]](), list[tuple[int, int]]()
         changes: list[tuple[int, str, int]] = [(life.began_ns, "exists", True)]
-        last_stop_ns = -_NEVER
+        last_stop_ns = works_until_ns = -_NEVER
         for interval in self.intervals:
-            start_ns = interval.start_ns + offset_ns
             stop_ns = _NEVER if interval.stop_ns is None else interval.stop_ns + offset_ns
+            is_waiting = interval.stage == WAITING
+            # Most lie within another one, and change nothing.
+            if stop_ns <= works_until_ns and not is_waiting:
+                continue
+            start_ns = interval.start_ns + offset_ns
             if start_ns < stop_ns:
-                (waiting if interval.stage == WAITING else working).append((start_ns, stop_ns))
+                if is_waiting:
+                    waiting.append((start_ns, stop_ns))
+                else:
+                    working.append((start_ns, stop_ns))
+                    works_until_ns = stop_ns
                 # What stops last of all that have begun is what stops last of all that are open.
                 if stop_ns > last_stop_ns:
                     last_stop_ns = stop_ns
@@ -103,17 +110,23 @@ class _Lane:
     def _innermost(self) -> _Steps:
         """Which interval is innermost: greatest depth, then latest start, then latest seq."""
         steps: _Steps = []
-        # Those that began and may still be open, the innermost first: less its depth and its index, its stop.
+        # Those that began and may still be open, the innermost last: depth, index, stop.
         began: list[tuple[int, int, int]] = []
         for index, interval in enumerate(self.intervals):
-            stop_ns = _NEVER if interval.stop_ns is None else interval.stop_ns
-            if stop_ns > interval.start_ns:
-                _drop_stopped(began, interval.start_ns, steps)
-                heappush(began, (-interval.depth, -index, stop_ns))
-                if began[0][1] == -index:
-                    if steps and steps[-1][0] == interval.start_ns:
-                        steps.pop()
-                    steps.append((interval.start_ns, index))
+            start_ns, stop_ns = interval.start_ns, interval.stop_ns
+            if stop_ns is None:
+                stop_ns = _NEVER
+            if stop_ns > start_ns:
+                if began and began[-1][2] <= start_ns:
+                    _drop_stopped(began, start_ns, steps)
+                this = (interval.depth, index, stop_ns)
+                if began and this < began[-1]:
+                    insort(began, this)
+                    continue
+                began.append(this)
+                if steps and steps[-1][0] == start_ns:
+                    steps.pop()
+                steps.append((start_ns, index))
         _drop_stopped(began, _NEVER - 1, steps)
         return steps
 
@@ -137,11 +150,11 @@ class _Lane:
 
 
 def _drop_stopped(began: list[tuple[int, int, int]], until_ns: int, steps: _Steps) -> None:
-    """Remove what stops until a moment from the front; note what is innermost after each that did."""
-    while began and (stopped_ns := began[0][2]) <= until_ns:
-        while began and began[0][2] <= stopped_ns:
-            heappop(began)
-        steps.append((stopped_ns, -began[0][1] if began else _NONE))
+    """Remove what stops until a moment from the end; note what is innermost after each that did."""
+    while began and (stopped_ns := began[-1][2]) <= until_ns:
+        while began and began[-1][2] <= stopped_ns:
+            began.pop()
+        steps.append((stopped_ns, began[-1][1] if began else _NONE))
 
 
 class _Share(NamedTuple):
