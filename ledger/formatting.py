@@ -6,6 +6,9 @@ from typing import Final
 NO_ROLE: Final = "(whole process)"
 """Shown instead of a role if there is none."""
 
+NO_STAGE: Final = "(in no stage)"
+"""Shown instead of a stage for time that is in none."""
+
 _CUT: Final = "…"
 _OWN_NAME: Final = "compile_ledger"
 

@@ -12,6 +12,8 @@ from ledger.timeline.timeline import Timeline
 
 _SECONDS: Final[Mapping[str, Mapping[str, str]]] = {
     "processes": {},
+    "startup_windows": {"duration_ns": "duration_s", "unattributed_ns": "unattributed_s"},
+    "startup_breakdown": {"duration_ns": "duration_s"},
     "role_totals": {"total_ns": "total_s", "crossing_ns": "crossing_s", "open_ns": "open_s"},
     "source_totals": {
         "total_ns": "total_s", "naive_sum_ns": "naive_sum_s", "double_counted_ns": "double_counted_s",

@@ -7,6 +7,8 @@ round them to milliseconds. A renderer may show fewer rows than a section has, n
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from ledger.durations import seconds
+from ledger.formatting import NO_STAGE
 from ledger.timeline.records import (
     Anomaly,
     Cause,
@@ -17,9 +19,10 @@ from ledger.timeline.records import (
     Reconciliation,
     SessionTotal,
     SourceTotal,
+    StartupWindow,
 )
 from ledger.timeline.timeline import Timeline
-from ledger.vocabulary import UNMATCHED, CauseName
+from ledger.vocabulary import UNMATCHED, CauseName, WindowEnd, WindowStart
 
 ROUNDING: Final[CauseName] = "rounding"
 _AGREE: Final = (None, ROUNDING)
@@ -50,6 +53,29 @@ class TotalRow(NamedTuple):
     """The name of the process with the maximum."""
     open_count: int
     """Intervals of the role and activity that have no stop yet."""
+
+
+class StartupRow(NamedTuple):
+    """The time of a window that is charged to one process's intervals of one stage."""
+
+    window: StartupWindow
+    process: str | None
+    """None where no process was there."""
+    stage: str | None
+    """None for time in no interval."""
+    package: str | None
+    """Of imports: whose modules they are."""
+    duration_ns: int
+
+    @property
+    def stage_name(self) -> str:
+        """The stage, of imports with the package."""
+        return NO_STAGE if self.stage is None else " ".join(filter(None, (self.stage, self.package)))
+
+    @property
+    def share(self) -> float:
+        """Which part of the window that is, from 0 to 1."""
+        return self.duration_ns / self.window.duration_ns
 
 
 class SourceRow(NamedTuple):
@@ -170,12 +196,45 @@ class KindSection(Section[Row]):
 
 
 @dataclass(frozen=True, slots=True)
+class StartupSection(Section[StartupRow]):
+    """Where the time from the command to ready went: the rows of each window add up to it."""
+
+    windows: tuple[StartupWindow, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """How long each window was, in a sentence."""
+        return "; ".join(
+            f"{seconds(window.duration_ns)} s from {_BEGAN[window.began_by]} to {_ENDED[window.ended_by]}, "
+            f"of which {seconds(window.unattributed_ns)} s are in no stage"
+            for window in self.windows
+        )
+
+
+_BEGAN: Final[dict[WindowStart, str]] = {
+    "command_started": "the command",
+    "creation": "the first process",
+    "event": "the first event",
+    "server_ready": "the last server_ready",
+    "engine_ready": "the last engine_ready",
+}
+_ENDED: Final[dict[WindowEnd, str]] = {
+    "server_ready": "server_ready",
+    "engine_ready": "engine_ready",
+    "command_ended": "the command's end",
+    "session_ended": "the session's end",
+    "event": "the last event",
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that a report says of a session."""
 
     timeline: Timeline
     """The records that all of it is derived from."""
     heading: Heading
+    startup: StartupSection
     totals: Section[TotalRow]
     claims: ClaimSection
     unattributed: Section[IntervalRow]

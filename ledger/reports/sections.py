@@ -20,6 +20,7 @@ from ledger.reports.model import (
     SourceRow,
     TotalRow,
 )
+from ledger.reports.startup import startup_section
 from ledger.timeline.clocks import ClockAlignment
 from ledger.timeline.process_names import process_names
 from ledger.timeline.records import Cause, Interval, Session
@@ -53,6 +54,7 @@ def report_of(timeline: Timeline, facts: LedgerFacts) -> Report:
     return Report(
         timeline,
         _heading(timeline.session, facts),
+        startup_section(timeline, names),
         Section("Time by role", _totals(timeline, names), "No interval was recorded."),
         ClaimSection("Claims that disagree with the measurement", _claims(timeline, names), "No claims."),
         Section("Unattributed time", rows(_unattributed(timeline))),

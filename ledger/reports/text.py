@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ledger.durations import seconds, signed
-from ledger.formatting import NO_ROLE
+from ledger.formatting import NO_ROLE, counted
 from ledger.reports.model import (
     ROUNDING,
     Heading,
@@ -18,11 +18,13 @@ from ledger.reports.model import (
     Report,
     Section,
     SourceRow,
+    StartupSection,
     TotalRow,
 )
 from ledger.reports.terminal_table import table
 
 UNATTRIBUTED_SHOWN: Final = 5
+_STARTUP_SHOWN: Final = 10
 _CLAIMS_SHOWN: Final = 10
 _CAUSES_SHOWN: Final = 3
 _TEXT_SHOWN: Final = 50
@@ -33,6 +35,7 @@ _FAILED_SHOWN: Final = 10
 def print_report(report: Report, console: Console) -> None:
     """Print a report. Empty sections are left out."""
     _print_heading(report.heading, console)
+    _print_startup(report.startup, console)
     _print_totals(report.totals, console)
     _print_claims(report, console)
     _print_unattributed(report.unattributed, console)
@@ -56,6 +59,22 @@ def _print_heading(heading: Heading, console: Console) -> None:
         others = ", ".join(heading.other_sessions)
         console.print(Text(f"  one of {heading.session_count} sessions; others: {others}"), soft_wrap=True)
     console.print()
+
+
+def _print_startup(section: StartupSection, console: Console) -> None:
+    for window in section.windows:
+        rows = [row for row in section.rows if row.window == window]
+        cells: list[list[object]] = [
+            [row.process or "nobody", row.stage_name, seconds(row.duration_ns), f"{row.share:.1%}"]
+            for row in rows[:_STARTUP_SHOWN]
+        ]
+        if others := rows[_STARTUP_SHOWN:]:
+            rest_ns = sum(row.duration_ns for row in others)
+            share = f"{rest_ns / window.duration_ns:.1%}"
+            cells.append([counted(len(others), "more row"), None, seconds(rest_ns), share])
+        _print_table(["process", "stage", "seconds", "share"], cells, section.title, console)
+    if section.windows:
+        console.print(Text(f"{section.summary}\n"))
 
 
 def _print_totals(section: Section[TotalRow], console: Console) -> None:

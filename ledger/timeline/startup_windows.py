@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ledger.events.models import MilestoneReached, SessionEnded
 from ledger.timeline.process_events import ProcessEvents
-from ledger.timeline.process_lives import Lives, ProcessLife
+from ledger.timeline.process_lives import Lives
 from ledger.vocabulary import (
     COMMAND_ENDED,
     COMMAND_STARTED,
@@ -41,7 +41,7 @@ def windows_of(parts: Mapping[str, ProcessEvents], lives: Lives) -> list[Bounds]
     """
     milestones = _milestones(parts, lives)
     commands = [moment.at_ns for moment in milestones if moment.name == COMMAND_STARTED]
-    began_by, start_ns = _beginning(commands, lives.processes)
+    began_by, start_ns = _beginning(commands, parts, lives)
     since = [moment for moment in milestones if moment.at_ns >= start_ns]
     found: list[Bounds] = []
     for ready_by, ready_ns in _readies(since):
@@ -67,13 +67,15 @@ def _milestones(parts: Mapping[str, ProcessEvents], lives: Lives) -> list[_Momen
     return sorted(moments, key=lambda moment: (moment.at_ns, moment.name != COMMAND_STARTED, moment.process))
 
 
-def _beginning(commands: Sequence[int], lives: Sequence[ProcessLife]) -> tuple[WindowStart, int]:
+def _beginning(
+    commands: Sequence[int], parts: Mapping[str, ProcessEvents], lives: Lives
+) -> tuple[WindowStart, int]:
     if commands:
         return "command_started", commands[0]
-    created = [life.began_ns for life in lives if life.is_creation_known]
+    created = [life.began_ns for life in lives.processes if life.is_creation_known]
     if created:
         return "creation", min(created)
-    return "event", min(life.began_ns for life in lives)
+    return "event", min(part.first_ns + lives.offset_ns[process] for process, part in parts.items())
 
 
 def _readies(milestones: Sequence[_Moment]) -> list[tuple[Readiness, int]]:

@@ -10,8 +10,8 @@ from ledger.testing import MemoryLedger
 from tests.reports.test_html import HOSTILE, SESSIONS, hostile_events, kept
 
 TABLES = (
-    "processes", "role_totals", "source_totals", "session_totals", "claims", "reconciliation", "causes",
-    "anomalies", "milestones", "gaps",
+    "processes", "startup_windows", "startup_breakdown", "role_totals", "source_totals", "session_totals",
+    "claims", "reconciliation", "causes", "anomalies", "milestones", "gaps",
 )  # fmt: skip
 
 

@@ -55,6 +55,14 @@ def shown(*values: int | None) -> list[str]:
 def test_every_number_in_the_text_is_the_reports(ledgers: dict[str, Ledger], name: str, session: str) -> None:
     report = read_report(ledgers[name], session)
     text = text_of(report)
+    (window,) = report.startup.windows
+    assert sum(row.duration_ns for row in report.startup.rows) == window.duration_ns
+    in_table = numbers_in(text, report.startup.title)
+    assert [numbers[0] for numbers in in_table[:10]] == [
+        seconds(row.duration_ns) for row in report.startup.rows[:10]
+    ]
+    rest_ns = sum(row.duration_ns for row in report.startup.rows[10:])
+    assert [numbers[-1] for numbers in in_table[10:]] == ([seconds(rest_ns)] if rest_ns else [])
     has_several = any(row.total.process_count > 1 for row in report.totals.rows)
     assert numbers_in(text, report.totals.title) == [
         shown(total.max_ns, *((total.union_ns, total.sum_ns) if has_several else ()))
@@ -94,6 +102,7 @@ def test_every_number_in_the_tables_of_the_page_is_the_reports(
 ) -> None:
     subject = subject_of(ledgers[name], session)
     report, read = subject.report, Read(page([subject]))
+    exact([(row.duration_ns,) for row in report.startup.rows], "startup", read, 3)
     exact([(row.total.max_ns,) for row in report.totals.rows], "totals", read, 2)
     exact(
         [(one.duration_ns, one.unattributed_ns) for _, one in report.unattributed.rows[:300]],

@@ -116,7 +116,7 @@ def contents(subjects: Sequence[Subject]) -> Contents:
                 side.subject, side.drawn, roles, length_ns
             )
     sections = [
-        _totals(sides, specifications), _claims(sides), _unattributed(sides),
+        _startup(sides), _totals(sides, specifications), _claims(sides), _unattributed(sides),
         _timeline(sides, specifications), _sources(sides), _processes(sides), _failed(sides),
         _anomalies(sides),
     ]  # fmt: skip
@@ -153,6 +153,18 @@ def _head(side: _Side) -> Head:
         f"started {heading.started_at or 'at an unknown time'}, {versions or 'versions unknown'}",
         "; ".join(times),
     )  # fmt: skip
+
+
+def _startup(sides: Sequence[_Side]) -> Section:
+    parts: list[Part] = []
+    for side in sides:
+        section = side.subject.report.startup
+        part = Part(side.letter, notes=[section.summary] if section.windows else [])
+        if section.rows:
+            part.tables.append(("By process and stage", tables.startup(section)))
+        parts.append(part)
+    lead = "Each moment counts once: in the innermost stage of the process that was farthest down the tree."
+    return Section("startup", sides[0].subject.report.startup.title, lead, parts)
 
 
 def _totals(sides: Sequence[_Side], specifications: dict[str, dict[str, Any]]) -> Section:

@@ -18,6 +18,7 @@ from ledger.reports.model import (
     ReconciledClaim,
     Section,
     SourceRow,
+    StartupSection,
     TotalRow,
 )
 from ledger.reports.sections import Key
@@ -109,6 +110,22 @@ def totals(section: Section[TotalRow]) -> Table:
             row.append(of_text(open_count or None))
         rows.append(tuple(row))
     return Table("totals", tuple(columns), tuple(rows), len(rows))
+
+
+def startup(section: StartupSection) -> Table:
+    """Return where the time from the command to ready went, by process and stage."""
+    columns = (
+        Column("window", True), Column("process"), Column("stage"), Column("seconds", True),
+        Column("share", True),
+    )  # fmt: skip
+    rows = tuple(
+        (
+            of_text(row.window.window), of_text(row.process or "nobody"), of_text(row.stage_name),
+            of_ns(row.duration_ns), of_text(f"{row.share:.1%}"),
+        )
+        for row in section.rows
+    )  # fmt: skip
+    return Table("startup", columns, rows, 12)
 
 
 def claims(subject: Subject, section: ClaimSection, anchors: Anchors) -> Table:
