@@ -19,6 +19,7 @@ PACKAGES = {
     "ledger_torch": "adapters/ledger_torch",
     "ledger_torch_trace": "adapters/ledger_torch_trace",
     "ledger_transformers": "adapters/ledger_transformers",
+    "ledger_triton": "adapters/ledger_triton",
     "ledger_vllm": "adapters/ledger_vllm",
     "ledger_vllm_log": "adapters/ledger_vllm_log",
     "ledger_migrations": "migrations/ledger_migrations",

@@ -13,9 +13,11 @@ def register() -> None:
     if "COMPILE_LEDGER" not in os.environ:
         return
     try:
+        from ledger_triton.autoload import activate
         from ledger_vllm.hooks import install_on_import
 
         install_on_import()
+        activate()  # for where TORCH_DEVICE_BACKEND_AUTOLOAD=0 keeps torch from it
     except Exception as error:
         import logging
 

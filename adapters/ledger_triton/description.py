@@ -1,0 +1,17 @@
+"""The description of Triton for the core."""
+
+from typing import Final
+
+from ledger.adapters import EngineDescription
+
+TRITON: Final = EngineDescription(
+    package="triton",
+    environment=(
+        "TRITON_ALWAYS_COMPILE",
+        "TRITON_CACHE_AUTOTUNING",
+        "TRITON_CACHE_DIR",
+        "TRITON_HOME",
+        "TRITON_INTERPRET",
+        "TRITON_STORE_BINARY_ONLY",
+    ),
+)
