@@ -47,8 +47,10 @@ def _parameters(module: str, name: str, read: Read) -> list[str] | None:
         return list(_names(functions[-1].args))
     for node in body:
         if isinstance(node, ast.ImportFrom) and any(alias.name == last for alias in node.names):
-            return _parameters(_imported_from(node, module), last, read)
-    return None
+            return _parameters(_imported_from(node, module, read), last, read)
+    stars = (node for node in body if isinstance(node, ast.ImportFrom) and node.names[0].name == "*")
+    found = (_parameters(_imported_from(node, module, read), last, read) for node in stars)
+    return next((names for names in found if names is not None), None)
 
 
 def _names(arguments: ast.arguments) -> Iterator[str]:
@@ -62,8 +64,11 @@ def _names(arguments: ast.arguments) -> Iterator[str]:
         yield arguments.kwarg.arg
 
 
-def _imported_from(node: ast.ImportFrom, module: str) -> str:
+def _imported_from(node: ast.ImportFrom, module: str, read: Read) -> str:
     if not node.level:
         return node.module or ""
-    package = module.rsplit(".", node.level)[0]
+    # A package's own level is itself.
+    is_package = read(f"{module}.__init__") is not None
+    package = f"{module}.__init__" if is_package else module
+    package = package.rsplit(".", node.level)[0]
     return f"{package}.{node.module}" if node.module else package

@@ -10,6 +10,7 @@ looks them up at each call.
 from typing import Final
 
 from ledger_engine.hook_targets import Activity, HookTable, HookTarget
+from ledger_vllm.gpu_hook_targets import GPU_STAGES, GPU_TARGETS
 
 OLDEST: Final = "0.19.1"
 NEWEST: Final = "0.33.0"
@@ -90,6 +91,8 @@ _TARGETS: Final = (
     # What "Initializing model took" times; before, there is only the call inside it, and no such line.
     HookTarget(_LOADER, "BaseModelLoader.create_model", stage="model_init", since="0.30.0"),
     HookTarget(_LOADER, "initialize_model", stage="model_init"),
+    # What a GPU's start does besides
+    *GPU_TARGETS,
 )
 
 _STAGES: Final[dict[str, Activity]] = {
@@ -99,6 +102,7 @@ _STAGES: Final[dict[str, Activity]] = {
     "engine_start": "startup",
     "executor_init": "startup",
     "memory_profile": "startup",
+    **GPU_STAGES,
 }
 
 TABLE: Final = HookTable("vLLM", "vllm", OLDEST, NEWEST, _TARGETS, _STAGES)

@@ -149,6 +149,10 @@ class TestColdStart:
             ("engine_start", None),
             ("executor_init", "engine_start"),
             ("device_init", "executor_init"),
+            ("distributed_init", "device_init"),
+            ("process_group_init", "distributed_init"),
+            ("model_parallel_init", "distributed_init"),
+            ("runner_init", "device_init"),
             ("model_load", "executor_init"),
             ("model_init", "model_load"),
             ("weights_load", "model_load"),
@@ -159,7 +163,10 @@ class TestColdStart:
             ("kv_cache_init", "engine_init"),
             ("warmup", "engine_init"),
             ("kernel_warmup", "warmup"),
+            ("deep_gemm_warmup", "kernel_warmup"),
+            ("flashinfer_autotune", "kernel_warmup"),
             ("graph_capture", "warmup"),
+            ("sampler_warmup", "warmup"),
         ]
         assert [row["name"] for row in cold.milestones] == ["engine_ready"]
 

@@ -6,7 +6,9 @@ from fake_work import work
 
 from vllm import is_at_least
 from vllm.config import VllmConfig
+from vllm.distributed import ensure_model_parallel_initialized, init_distributed_environment
 from vllm.model_executor.warmup.kernel_warmup import kernel_warmup
+from vllm.v1.worker.gpu.warmup import warmup_kernels
 from vllm.v1.worker.worker_base import CompilationTimes
 
 
@@ -25,6 +27,7 @@ class Worker:
         from vllm.v1.worker.gpu.model_runner import GPUModelRunner as GPUModelRunnerV2
         from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 
+        init_worker_distributed_environment(self.vllm_config, self.rank)
         work("init_device")
         kind = GPUModelRunnerV2 if self.vllm_config.use_v2_model_runner else GPUModelRunner
         self.model_runner: Any = kind(self.vllm_config)
@@ -43,6 +46,10 @@ class Worker:
     def compile_or_warm_up_model(self) -> Any:
         kernel_warmup(self)
         self.model_runner.capture_model()
+        if self.vllm_config.use_v2_model_runner:
+            warmup_kernels(self.model_runner, None, None)
+        else:
+            self.model_runner._dummy_sampler_run(hidden_states=None)
         return self._times()
 
     def _times(self) -> Any:
@@ -50,3 +57,8 @@ class Worker:
         if not is_at_least("0.20.0"):
             return config.compilation_time
         return CompilationTimes(config.compilation_time, config.encoder_compilation_time)
+
+
+def init_worker_distributed_environment(vllm_config: VllmConfig, rank: int) -> None:
+    init_distributed_environment(vllm_config.parallel_config.world_size, rank)
+    ensure_model_parallel_initialized(vllm_config.parallel_config.tensor_parallel_size, 1)

@@ -1,0 +1,3 @@
+"""As in vLLM."""
+
+from .parallel_state import *  # noqa: F403

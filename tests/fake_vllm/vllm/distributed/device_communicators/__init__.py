@@ -1,0 +1,1 @@
+"""As in vLLM; see the docstring of `vllm`."""
