@@ -53,12 +53,13 @@ lint: install
 bench: install
 	$(BIN)/python tests/benchmarks/run.py
 
-# Takes what the hooks rest on from the sources of torch, transformers and each vLLM again (24 wheels, 1 GB).
+# Takes what the hooks rest on from the sources of torch, transformers, Triton and each vLLM again (32 wheels, 3 GB).
 compat: install
 	$(BIN)/python tests/torch_compat/take.py
 	$(BIN)/python tests/vllm_compat/take.py
 	$(BIN)/python tests/transformers_compat/take.py
-	$(BIN)/python -m pytest tests/adapters/test_torch_compat.py tests/adapters/test_vllm_compat.py tests/adapters/test_ledger_transformers.py
+	$(BIN)/python tests/triton_compat/take.py
+	$(BIN)/python -m pytest tests/adapters/test_torch_compat.py tests/adapters/test_vllm_compat.py tests/adapters/test_ledger_transformers.py tests/adapters/test_ledger_triton.py
 
 # The handbook, into site/. It needs no network, and a broken link fails.
 docs: install

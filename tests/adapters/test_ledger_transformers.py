@@ -174,6 +174,8 @@ class TestActivation:
             "ledger_torch.autoload",
             "ledger_transformers",
             "ledger_transformers.autoload",
+            "ledger_triton",
+            "ledger_triton.autoload",
         ]
         assert run(models, code=code) == f"True\nFalse\n{names}\n"
 
