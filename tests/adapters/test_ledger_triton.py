@@ -26,7 +26,7 @@ PHASES = ["ir", "ttir", "ttgir", "llir", "ptx", "cubin", "store"]
 def run(folder: Path, *what: str, ledger: Path | None = None, **more: str) -> str:
     environment = {
         **os.environ,
-        "PYTHONPATH": str(folder),
+        "PYTHONPATH": f"{folder}:{PROGRAM.parent}",
         "TRITON_CACHE_DIR": str(ledger.parent / "triton") if ledger else "/nonexistent",
         **({"COMPILE_LEDGER": str(ledger)} if ledger else {}),
         **more,
@@ -162,6 +162,16 @@ class TestKernels:
         assert "BLOCK: 128" in tried[0]["data"]["config"]
         assert "BLOCK: 256" in tried[1]["data"]["config"]
         assert {i["inside"] for i in recording.of("triton_compile")} == {"triton_autotune"}
+
+    def test_a_process_of_inductors_pool_records_what_it_compiles(self, record: Any) -> None:
+        printed, recording = record("workers")
+        assert printed == "add_kernel\n"
+        (kernel,) = recording.of("triton_compile")
+        assert (kernel["component"], kernel["data"]["cache"]) == ("add_kernel", "miss")
+        # The pool is ended without a word to its processes.
+        outcomes = {p["process"]: p["outcome"] for p in recording.processes}
+        assert sorted(outcomes.values()) == ["completed", "lost"]
+        assert outcomes[kernel["process"]] == "lost"
 
     def test_what_was_imported_before_the_hooks_is_recorded_by_the_listener(self, record: Any) -> None:
         _, recording = record("late")

@@ -79,3 +79,11 @@ def test_a_name_that_a_package_has_by_a_star_is_found(tmp_path: Path) -> None:
     (worker / "gpu_worker.py").write_text("from vllm.distributed import init_distributed_environment\n")
     (target,) = (t for t in GPU_TARGETS if t.name == "init_distributed_environment")
     assert parameters(target, reader(tmp_path)) == ["size", "rank"]
+
+
+def test_vllms_plugin_has_triton_recorded_too(tmp_path: Path) -> None:
+    body = (
+        "load_general_plugins()\nfrom ledger_engine import activation\nprint(sorted(activation._activated))\n"
+        "LLM(VllmConfig())\n"
+    )
+    assert record(tmp_path, body).printed == "['triton', 'vllm']\n"

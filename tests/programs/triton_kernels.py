@@ -137,6 +137,20 @@ def late() -> None:
         compiled(128, by)
 
 
+def in_a_worker() -> str:
+    return str(compiled(64).metadata.name)
+
+
+def workers() -> None:
+    """A compile in the pool of processes in which Inductor compiles kernels."""
+    import triton_kernels
+    from torch._inductor.compile_worker.subproc_pool import SubprocPool
+
+    pool = SubprocPool(1)
+    print(pool.submit(triton_kernels.in_a_worker).result())
+    pool.shutdown()
+
+
 if __name__ == "__main__":
     for what in sys.argv[1:]:
         globals()[what]()
