@@ -34,3 +34,6 @@ KNOBS: Final = "triton.knobs"
 
 ALIASES: Final = ("triton.compiler", "triton")
 """Packages that have `compile` under the same name, and may have imported it before it is hooked."""
+
+POOL: Final = ("torch", "_inductor", "compile_worker", "__main__.py")
+"""The program whose forked children are Inductor's pool. They end without leaving: they are killed."""

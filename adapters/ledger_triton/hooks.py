@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from ledger_engine.imports import when_imported
 from ledger_engine.patching import HookPoint, Patcher
 from ledger_engine.stages import Stages
 from ledger_triton.description import TRITON
-from ledger_triton.hook_targets import ALIASES, COMPILER, KNOBS, TABLE
+from ledger_triton.hook_targets import ALIASES, COMPILER, KNOBS, POOL, TABLE
 from ledger_triton.kernels import KernelHooks
 
 _LOAD: Final = next(target for target in TABLE.targets if target.hook == "triton_load")
@@ -25,7 +26,8 @@ def install_on_import(recorder: Recorder | None = None) -> None:
     recorder = activate_once(TRITON, recorder)
     if recorder is None:
         return
-    patcher, stages = Patcher(recorder, TABLE.engine), Stages(recorder, TABLE.stages)
+    patcher = Patcher(recorder, TABLE.engine)
+    stages = Stages(recorder, TABLE.stages, lambda: _name_pool_process(recorder))
     kernels = KernelHooks(stages)
     hooks: dict[str, HookPoint] = dict(inspect.getmembers(kernels, inspect.isgeneratorfunction))
     others = tuple(target for target in TABLE.targets if target is not _LOAD)
@@ -50,6 +52,13 @@ def install_on_import(recorder: Recorder | None = None) -> None:
 
     when_imported(COMPILER, on_compiler)
     when_imported(KNOBS, on_knobs)
+
+
+def _name_pool_process(recorder: Recorder) -> None:
+    """Name a process of the pool in which Inductor compiles kernels, of which this is the first event."""
+    program = getattr(sys.modules.get("__main__"), "__file__", None)
+    if program is not None and Path(program).parts[-len(POOL) :] == POOL:
+        recorder.name_process("CompileWorker")
 
 
 def _replace_aliases(compiler: Any) -> None:

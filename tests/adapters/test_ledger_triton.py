@@ -169,9 +169,10 @@ class TestKernels:
         (kernel,) = recording.of("triton_compile")
         assert (kernel["component"], kernel["data"]["cache"]) == ("add_kernel", "miss")
         # The pool is ended without a word to its processes.
-        outcomes = {p["process"]: p["outcome"] for p in recording.processes}
-        assert sorted(outcomes.values()) == ["completed", "lost"]
-        assert outcomes[kernel["process"]] == "lost"
+        outcomes = {p["name"]: p["outcome"] for p in recording.processes}
+        assert outcomes == {"triton_kernels.py": "completed", "CompileWorker": "lost"}
+        (process,) = (p for p in recording.processes if p["name"] == "CompileWorker")
+        assert kernel["process"] == process["process"]
 
     def test_what_was_imported_before_the_hooks_is_recorded_by_the_listener(self, record: Any) -> None:
         _, recording = record("late")
