@@ -116,7 +116,9 @@ class OccurrencePattern(MessagePattern):
     """What is always true of such an interval, for its `data`."""
 
 
-NoticeName = Literal["version", "arguments", "engine", "ready", "fails", "raised", "shuts_down"]
+NoticeName = Literal[
+    "version", "arguments", "engine", "engine_answers", "ready", "serves", "fails", "raised", "shuts_down"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,10 @@ class NoticePattern(MessagePattern):
     `version` and `arguments` are what a front end begins with, `engine` is an engine's first line. `raised`
     names an exception: the last one after a failure is the one that left the process. The group `detail`, if
     there is one, holds the version or the exception.
+
+    `ready` is what a front end cannot log before its engines have answered it; `engine_answers`, what it logs
+    of each of them; `serves` means that requests are taken. "init engine … took" is none of these: the engine
+    goes on with its start after that, and the front end still waits for it.
     """
 
     name: NoticeName
@@ -295,6 +301,11 @@ NOTICES: Final = (
         "Initializing a V1 LLM engine (v0.24.0) with config: model='m/llama'",
         "engine",
     ),
+    NoticePattern(  # before 0.19
+        r"Core engine process \d+ ready\.", "engine process", "Core engine process 0 ready.", "engine_answers"
+    ),
+    # Asked of the engines by a server, and by `LLM` before 0.19.
+    NoticePattern(r"Supported[ _]tasks: .*", "tasks: ", "Supported tasks: ('generate',)", "ready"),
     NoticePattern(
         r"Starting vLLM (?:API )?server .*",
         "LLM ",
@@ -331,17 +342,38 @@ NOTICES: Final = (
         r"(?P<detail>[A-Za-z_][\w.]*Exception)(?:: .*)?", "Exception", "zmq.SomeException: no route", "raised"
     ),
     NoticePattern(
-        r".*Application startup complete\.", "startup complete", "Application startup complete.", "ready"
+        r".*Application startup complete\.", "startup complete", "Application startup complete.", "serves"
     ),
 )
 
-ENGINE_NEVER_CAME: Final = NoticePattern(
-    r"(?:|.* )RuntimeError: Engine core initialization failed\..*",
-    "Error",
-    "RuntimeError: Engine core initialization failed. See root cause above.",
-    "fails",
+UNSTAMPED_NOTICES: Final = (
+    NoticePattern(  # the end of a front end whose engine did not start
+        r"(?:|.* )RuntimeError: Engine core initialization failed\..*",
+        "Error",
+        "RuntimeError: Engine core initialization failed. See root cause above.",
+        "fails",
+    ),
+    NoticePattern(  # uvicorn's own logger
+        r"(?:|.* )INFO: +Application startup complete\.",
+        "startup complete",
+        "INFO:     Application startup complete.",
+        "serves",
+    ),
+    # The bars of `LLM.generate`, which there is only after `LLM` was made.
+    NoticePattern(
+        r"(?:|.* )(?:Rendering|Processed) prompts: +\d+%.*",
+        "prompts: ",
+        "Rendering prompts:   0%|          | 0/1 [00:00<?, ?it/s]",
+        "ready",
+    ),
+    NoticePattern(
+        r"(?:|.* )Adding requests: +\d+%.*",
+        "Adding requests",
+        "Adding requests:   0%|          | 0/1 [00:00<?, ?it/s]",
+        "ready",
+    ),
 )
-"""The end of a front end whose engine did not start: the one line that matters without the logger's stamp."""
+"""The messages that matter without the logger's stamp: they came after the last line that has one."""
 
 LOGGED_STAGES: Final[Mapping[str, LoggedStage]] = {
     row.stage.name: row.stage for row in (*DURATIONS, *OCCURRENCES) if row.stage is not None
@@ -349,6 +381,6 @@ LOGGED_STAGES: Final[Mapping[str, LoggedStage]] = {
 """The stages that messages report, by name."""
 
 KEYWORDS: Final[Sequence[str]] = tuple(
-    dict.fromkeys(row.keyword for row in (*DURATIONS, *OCCURRENCES, *NOTICES, ENGINE_NEVER_CAME))
+    dict.fromkeys(row.keyword for row in (*DURATIONS, *OCCURRENCES, *NOTICES, *UNSTAMPED_NOTICES))
 )
 """What to search a log for: a line without any of these matches no row."""

@@ -1,18 +1,20 @@
 """Imports a vLLM log: reads it twice, for its hash and for its lines, and passes the lines to start-ups."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from ledger import Event
 from ledger.adapters import Importer, UnreadLine
-from ledger_vllm_log.line_filter import LONGEST, Line, lines
-from ledger_vllm_log.message_meaning import is_missing_engine, meaning_of, mentions_duration
+from ledger_vllm_log.line_filter import LONGEST, Line, last_stamped, lines
+from ledger_vllm_log.message_meaning import meaning_of, mentions_duration, unstamped_notice_in
 from ledger_vllm_log.processes import Place
-from ledger_vllm_log.records import Record, has_record, plain, records, speaker_of
+from ledger_vllm_log.records import Record, before_records, has_record, plain, records, speaker_of
 from ledger_vllm_log.stamps import Calendar
 from ledger_vllm_log.startups import StartUp
+from ledger_vllm_log.wall_clock import FileClock, WallClock
 
 _CHUNK: Final = 1 << 20
 _HASHED_AT_ONCE: Final = 8
@@ -44,8 +46,9 @@ class LogImporter:
         """Yield the log's events; a file that grows meanwhile is read up to its size at the start."""
         with path.open("rb") as file:
             digest, size = _hashed(file, progress)
+            file_clock = FileClock(os.fstat(file.fileno()).st_mtime_ns, _last_stamp(file, size))
             file.seek(0)
-            log = _Log(f"log-{digest[:16]}")
+            log = _Log(f"log-{digest[:16]}", file_clock)
             for line in lines(file, size, progress):
                 yield from log.take(line)
             yield from log.end()
@@ -59,11 +62,11 @@ def importer() -> Importer:
 class _Log:
     """A log that is being read."""
 
-    def __init__(self, session: str) -> None:
+    def __init__(self, session: str, file_clock: FileClock) -> None:
         self._session = session
         self._calendar = Calendar()
         self._starts = 1
-        self._start = StartUp(session, None)
+        self._start = StartUp(session, WallClock(file_clock))
         self._unread, self._last_unread = 0, 0
 
     def take(self, line: Line) -> Iterator[Event | UnreadLine]:
@@ -72,15 +75,14 @@ class _Log:
         if line.is_too_long:
             yield from self._reject(line.number, f"a line of more than {LONGEST:,} bytes: not read", text)
             return
-        is_record = False
+        # A progress bar, and the record that was logged meanwhile, share a line.
+        unstamped = before_records(text)
+        notice = unstamped_notice_in(unstamped)
+        if notice is not None:
+            yield from self._start.take_unstamped(notice, speaker_of(unstamped))
         for record in records(text, self._calendar):
-            is_record = True
             yield from self._take_record(record, line.number)
-        if is_record:
-            return
-        if is_missing_engine(text):
-            self._start.fail(speaker_of(text))
-        elif mentions_duration(text):
+        if unstamped == text and notice is None and mentions_duration(text):
             yield from self._reject(line.number, "mentions a duration, but has no vLLM logger's stamp", text)
 
     def end(self) -> Iterator[Event | UnreadLine]:
@@ -94,7 +96,8 @@ class _Log:
         message = record.message
         meaning = meaning_of(message)
         if meaning is None:
-            self._start.extend(record.at_ns or 0)
+            if record.at_ns is not None:
+                self._start.extend(record, record.at_ns)
             if mentions_duration(message):
                 yield from self._reject(line, "mentions a duration in an unknown wording", message)
         elif record.at_ns is None:
@@ -103,7 +106,7 @@ class _Log:
             if self._start.is_before(meaning, record.speaker):
                 yield from self._start.end(is_followed=True)
                 self._starts += 1
-                self._start = StartUp(f"{self._session}-{self._starts}", self._start.offset_ns)
+                self._start = StartUp(f"{self._session}-{self._starts}", self._start.wall.for_next())
             yield from self._start.take(record, record.at_ns, Place(line, record.place), meaning)
 
     def _reject(self, number: int, reason: str, text: str) -> Iterator[UnreadLine]:
@@ -119,6 +122,15 @@ def _hashed(file: BinaryIO, progress: Callable[[int], None]) -> tuple[str, int]:
         size += len(chunk)
         progress(len(chunk) // _HASHED_AT_ONCE)
     return digest.hexdigest(), size
+
+
+def _last_stamp(file: BinaryIO, size: int) -> str | None:
+    """Return the last stamp of a file; None where its end, the length of a longest line, has none."""
+    file.seek(max(0, size - LONGEST))
+    end = file.read(min(size, LONGEST))
+    start = last_stamped(end, 0, len(end))
+    found = () if start is None else tuple(records(plain(_decoded(end[start:])), Calendar()))
+    return found[-1].stamp if found else None
 
 
 def _decoded(text: bytes) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from ledger_vllm.message_patterns import DURATIONS, ENGINE_NEVER_CAME, KEYWORDS, NOTICES, OCCURRENCES
+from ledger_vllm.message_patterns import DURATIONS, KEYWORDS, NOTICES, OCCURRENCES, UNSTAMPED_NOTICES
 from ledger_vllm.messages import Durations, Notice, Occurrence, durations_in, notice_in, occurrence_in
 
 _MAX_S: Final = 30_000_000
@@ -41,9 +41,12 @@ def meaning_of(message: str) -> Meaning | None:
     return occurrence_in(message) or notice_in(message)
 
 
-def is_missing_engine(text: str) -> bool:
-    """Whether a line without a stamp is the end of a front end whose engine did not start."""
-    return re.fullmatch(ENGINE_NEVER_CAME.pattern, text, re.DOTALL) is not None
+def unstamped_notice_in(text: str) -> Notice | None:
+    """Return what a text without the logger's stamp says about the start-up; mostly None."""
+    for row in UNSTAMPED_NOTICES:
+        if row.keyword in text and re.fullmatch(row.pattern, text, re.DOTALL) is not None:
+            return Notice(row.name)
+    return None
 
 
 def mentions_duration(text: str) -> bool:

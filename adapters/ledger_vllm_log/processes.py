@@ -24,6 +24,7 @@ from ledger_vllm.messages import Durations, Occurrence, Stated
 from ledger_vllm.model_parts import part_of
 from ledger_vllm_log.interval_placement import Group, Placed, SoFar, put_all
 from ledger_vllm_log.records import Record, Speaker
+from ledger_vllm_log.wall_clock import WallClock
 
 UNCERTAINTY_NS: Final = 1_000_000_000
 _CONTAINING_STAGES: Final = frozenset(
@@ -223,7 +224,7 @@ class Process:
         return GapNoted(**self._next(at_ns), what=what, detail=detail)
 
     def session_ended(self, outcome: Literal["completed", "failed"], at_ns: int) -> Event:
-        """Return the session's end: this process logged how the start-up went."""
+        """Return the session's end: the log's last stamp."""
         return SessionEnded(**self._next(at_ns), outcome=outcome)
 
     def left(self, outcome: Literal["completed", "failed"]) -> Event:
@@ -241,11 +242,8 @@ class Process:
             last_seq=self._seq - 1,
         )
 
-    def joined(self, seen_ns: int, offset_ns: int | None) -> Event:
-        """Return how the process joined, which is known only at the end.
-
-        `offset_ns` is by how much the wall clock is ahead of the stamps.
-        """
+    def joined(self, seen_ns: int, wall: WallClock) -> Event:
+        """Return how the process joined, which is known only at the end."""
         at_ns = seen_ns if self._began_ns is None else self._began_ns
         return ProcessJoined(
             session=self._session,
@@ -258,7 +256,7 @@ class Process:
             host=self._speaker.host,
             # The boot is unknown, but all processes of a host were stamped by one clock.
             boot_id=self._session,
-            wall_ns=None if offset_ns is None else max(0, at_ns + offset_ns),
+            wall_ns=wall.wall_ns(at_ns),
         )
 
     def _part_of(self, stage: str, tag: str | None) -> Part:

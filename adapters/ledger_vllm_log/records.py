@@ -71,6 +71,14 @@ def has_record(text: str) -> bool:
     return _HEAD.search(text) is not None or _of_json(text) is not None
 
 
+def before_records(text: str) -> str:
+    """Return what stands before the first record of a plain line: all of it where there is none."""
+    head = _HEAD.search(text)
+    if head is not None:
+        return text[: head.start()]
+    return text if _of_json(text) is None else ""
+
+
 def records(text: str, calendar: Calendar) -> Iterator[Record]:
     """Yield the records in a plain line: mostly one or none; more where processes wrote at once."""
     heads = list(_HEAD.finditer(text))

@@ -17,7 +17,7 @@ nothing says which engine belongs to which.
 
 import re
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from ledger import Event
 from ledger_vllm.message_patterns import NoticeName
@@ -25,10 +25,12 @@ from ledger_vllm.messages import Durations, Notice, Occurrence
 from ledger_vllm_log.message_meaning import Meaning
 from ledger_vllm_log.processes import Place, Process
 from ledger_vllm_log.records import Record, Speaker
+from ledger_vllm_log.wall_clock import ASSUMED, WallClock
 
 _OF_MANY: Final = re.compile(r".*Actor")
 """Ray's names for processes are those of their class."""
 _BEGINS_INSIDE: Final = "the log begins inside a start-up: what happened before its first line is unknown"
+_GOES_ON: Final = "the log goes on with another start-up: how this one ended is unknown"
 _ENDS: Final = "the log ends here: whether and how this process went on is unknown"
 
 
@@ -47,10 +49,8 @@ class _Entry(NamedTuple):
 class StartUp:
     """One start-up of a program, over all its processes: one session."""
 
-    def __init__(self, session: str, offset_ns: int | None) -> None:
-        """`offset_ns` makes wall clock times of stamps; None if the log has no anchor for them."""
-        self.offset_ns = offset_ns
-        self._has_own_offset = False
+    def __init__(self, session: str, wall: WallClock) -> None:
+        self.wall: Final = wall
         self._session: Final = session
         self._processes: dict[str, _SeenProcess] = {}
         self._introduced: set[tuple[NoticeName, str]] = set()
@@ -60,13 +60,14 @@ class StartUp:
         self._engines: set[str] = set()
         self._only_introduced = True
         """Nothing has been logged but introductions."""
-        self._is_ready = False
+        self._is_ready, self._serves = False, False
         self._initialized: set[str] = set()
         """Processes whose engine has been initialized."""
         self._completed: _Entry | None = None
         self._failed: _Entry | None = None
         self._shut_down: _Entry | None = None
         self._last: _Entry | None = None
+        self._earliest_ns: int | None = None
         self._latest_ns = 0
 
     def is_before(self, meaning: Meaning, speaker: Speaker) -> bool:
@@ -82,14 +83,15 @@ class StartUp:
             return not self._introduced and (is_done or not self._speakers.isdisjoint(names))
         return is_done or (not self._introduced and self._last is not None)
 
-    def extend(self, at_ns: int) -> None:
-        """Take the time of a line that says nothing else: the log goes on at least until then."""
+    def extend(self, record: Record, at_ns: int) -> None:
+        """Take the time of a line, whatever it says: the log reaches from the first stamp to the last."""
+        self.wall.take(record, at_ns)
+        self._earliest_ns = at_ns if self._earliest_ns is None else min(self._earliest_ns, at_ns)
         self._latest_ns = max(self._latest_ns, at_ns)
 
     def take(self, record: Record, at_ns: int, place: Place, meaning: Meaning) -> Iterator[Event]:
         """Yield the events of a record."""
-        if record.wall_ns is not None and not self._has_own_offset:
-            self.offset_ns, self._has_own_offset = record.wall_ns - at_ns, True
+        self.extend(record, at_ns)
         if isinstance(meaning, Notice):
             yield from self._take_notice(meaning, record.speaker, at_ns)
             return
@@ -107,29 +109,35 @@ class StartUp:
             if not self._is_ready and self._engines <= self._initialized:
                 self._completed = entry
 
-    def fail(self, speaker: Speaker) -> None:
-        """Take a failure without a stamp: it came after the last line that had one."""
-        if self._last is not None:
-            self._fail(self._entry(speaker, self._last.at_ns))
+    def take_unstamped(self, notice: Notice, speaker: Speaker) -> Iterator[Event]:
+        """Yield the events of a line without a stamp: it came after the last line that had one."""
+        if self._last is None:
+            return
+        if notice.name == "fails":
+            self._fail(self._entry(speaker, self._latest_ns))
+        # Other programs have servers and bars of that kind too.
+        elif self._completed is not None:
+            is_of_process = notice.name == "serves" and _id_of(speaker) in self._processes
+            process = self._entry(speaker, self._latest_ns).process if is_of_process else self._speaks_for_all
+            yield from self._take_ready(notice, _Entry(process, self._latest_ns))
 
     def end(self, *, is_followed: bool) -> Iterator[Event]:
         """Yield the events that had to wait; `is_followed` is whether the log has a later start-up."""
         if self._last is None:
             return
-        if self._first is not None:
-            wall_ns = None if self.offset_ns is None else max(0, self._first.at_ns + self.offset_ns)
-            yield self._first.process.session_started(self._version, self._first.at_ns, wall_ns)
+        earliest_ns = self._latest_ns if self._earliest_ns is None else self._earliest_ns
+        first = self._speaks_for_all
+        yield first.session_started(self._version, earliest_ns, self.wall.wall_ns(earliest_ns))
         for seen in self._processes.values():
             yield from seen.process.end()
         if self._first is None:
-            process, first_seen_ns = next(iter(self._processes.values()))
-            yield process.gap("log_begins", first_seen_ns, _BEGINS_INSIDE)
-        if self._failed is not None:
-            yield self._failed.process.session_ended("failed", self._failed.at_ns)
-        elif self._completed is not None:
-            yield self._completed.process.session_ended("completed", self._completed.at_ns)
-        elif self._shut_down is not None:  # before it was ready
-            yield self._shut_down.process.session_ended("failed", self._shut_down.at_ns)
+            yield first.gap("log_begins", earliest_ns, _BEGINS_INSIDE)
+        if not self.wall.is_stated:
+            yield first.gap("wall_clock", earliest_ns, ASSUMED)
+        if (outcome := self._outcome) is not None:
+            yield first.session_ended(outcome, self._latest_ns)
+        elif is_followed:
+            yield first.gap("next_start", self._latest_ns, _GOES_ON)
         for process, first_seen_ns in self._processes.values():
             if process.has_failed:
                 yield process.left("failed")
@@ -139,7 +147,21 @@ class StartUp:
                 yield process.lost()
             elif self._failed is None:
                 yield process.gap("log_ends", self._latest_ns, _ENDS)
-            yield process.joined(first_seen_ns, self.offset_ns)
+            yield process.joined(first_seen_ns, self.wall)
+
+    @property
+    def _speaks_for_all(self) -> Process:
+        """The process that was the first to introduce itself or, where none did, to log what matters."""
+        return next(iter(self._processes.values())).process if self._first is None else self._first.process
+
+    @property
+    def _outcome(self) -> Literal["completed", "failed"] | None:
+        """How the start-up went; None where the log ends before it says so."""
+        if self._failed is not None:
+            return "failed"
+        if self._completed is not None:
+            return "completed"
+        return None if self._shut_down is None else "failed"  # shut down before it was ready
 
     def _take_notice(self, notice: Notice, speaker: Speaker, at_ns: int) -> Iterator[Event]:
         if notice.name == "raised":
@@ -155,13 +177,22 @@ class StartUp:
                 self._engines.add(_id_of(speaker))
             return
         self._only_introduced = False
-        if notice.name == "ready" and not self._is_ready:
-            self._is_ready, self._completed = True, entry
-            yield entry.process.milestone("engine_ready", at_ns)
-        elif notice.name == "fails":
+        if notice.name == "fails":
             self._fail(entry)
         elif notice.name == "shuts_down":
             self._shut_down = self._shut_down or entry
+        elif notice.name != "engine_answers" or self._engines <= self._initialized:
+            yield from self._take_ready(notice, entry)
+
+    def _take_ready(self, notice: Notice, entry: _Entry) -> Iterator[Event]:
+        """Take a line that there is only where the engines are ready, and perhaps where the server is."""
+        self._completed = self._completed or entry
+        if not self._is_ready:
+            self._is_ready = True
+            yield entry.process.milestone("engine_ready", entry.at_ns)
+        if notice.name == "serves" and not self._serves:
+            self._serves = True
+            yield entry.process.milestone("server_ready", entry.at_ns)
 
     def _fail(self, entry: _Entry) -> None:
         self._failed = self._failed or entry
@@ -176,7 +207,6 @@ class StartUp:
         process = self._processes[name].process
         process.update(speaker, at_ns)
         self._last = _Entry(process, at_ns)
-        self.extend(at_ns)
         return self._last
 
 

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 
 from ledger import (
     Event,
-    MilestoneReached,
     ProcessJoined,
     SessionStarted,
     StageStarted,
@@ -32,10 +31,10 @@ from ledger.adapters import UnreadLine
 from ledger.testing import MemoryLedger
 from ledger_vllm.message_patterns import (
     DURATIONS,
-    ENGINE_NEVER_CAME,
     LOGGED_STAGES,
     NOTICES,
     OCCURRENCES,
+    UNSTAMPED_NOTICES,
     DurationPattern,
     MessagePattern,
     NoticePattern,
@@ -342,7 +341,7 @@ ROWS: Final[Sequence[MessagePattern]] = (*DURATIONS, *OCCURRENCES, *NOTICES)
 class TestTable:
     """Every row of the table of messages can be reached, and comes out as it says."""
 
-    @pytest.mark.parametrize("row", [*ROWS, ENGINE_NEVER_CAME], ids=lambda row: row.example)
+    @pytest.mark.parametrize("row", [*ROWS, *UNSTAMPED_NOTICES], ids=lambda row: row.example)
     @settings(max_examples=40)
     @given(data=st.data())
     def test_whatever_a_row_matches_gets_through_the_line_filter(
@@ -354,7 +353,7 @@ class TestTable:
         assert row.keyword.encode() in LINE_KEYWORDS
         for text in (message, f"[backbone] {message}") if not isinstance(row, NoticePattern) else (message,):
             if not isinstance(row, DurationPattern) or stated_at_most(text, 10**6):
-                assert row is ENGINE_NEVER_CAME or meaning_of(text) is not None
+                assert row in UNSTAMPED_NOTICES or meaning_of(text) is not None
 
     @pytest.mark.parametrize("row", DURATIONS, ids=lambda row: row.example)
     def test_a_duration_comes_out_as_its_interval_and_its_claims(
@@ -475,6 +474,10 @@ class TestWordings:
             ("Initializing an LLM engine (v0.6.1.post1) with config: x", "engine", "0.6.1.post1"),
             ("Starting vLLM API server 0 on http://0.0.0.0:8000", "ready", None),
             ("Starting vLLM server on http://0.0.0.0:8000", "ready", None),
+            ("Supported tasks: ('generate',)", "ready", None),
+            ("Supported_tasks: ['generate']", "ready", None),
+            ("Core engine process 0 ready.", "engine_answers", None),
+            ("Application startup complete.", "serves", None),
         ],
     )
     def test_what_is_about_the_start_up_is_a_notice(
@@ -563,15 +566,6 @@ class TestWordings:
     def test_a_role_that_the_log_does_not_say_is_not_made_up(self, log: Callable[..., Imported]) -> None:
         found = log(line("torch.compile took 2.00 s in total")).stage("torch_compile")
         assert (found.role, found.component) == (None, None)
-
-    @pytest.mark.parametrize(
-        "message", ["Starting vLLM API server 0 on http://0.0.0.0:8000", "Application startup complete."]
-    )
-    def test_the_engine_is_ready_once(self, log: Callable[..., Imported], message: str) -> None:
-        imported = log(line(message), line(message, "09:18:03"))
-        [ready] = [event for event in imported.events if isinstance(event, MilestoneReached)]
-        assert ready.name == "engine_ready"
-        assert second("09:18:02", ready.at_ns) == 0
 
 
 COMPILED = "torch.compile took 2.00 s in total"

@@ -1,5 +1,6 @@
 """The start-ups of a log: each is a session, where the next one begins, and how each ended."""
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from ledger import (
     Ledger,
     MilestoneReached,
     ProcessJoined,
+    SessionEnded,
     SessionStarted,
     StageStopped,
     Timeline,
@@ -20,8 +22,8 @@ from ledger import (
 from ledger.interchange.importers import import_into
 from ledger.storage.store import Store
 from ledger_vllm_log.importer import importer
-from ledger_vllm_log.stamps import iso_wall_ns
-from tests.support.reading_logs import LOGS, Imported, S, import_content, line
+from ledger_vllm_log.stamps import Calendar, iso_wall_ns
+from tests.support.reading_logs import LOGS, Imported, S, import_content, line, read
 
 API, ENGINE, WORKER = "(APIServer pid=1) ", "(EngineCore pid=5) ", "(Worker pid=7) "
 ARGUMENTS = "non-default args: {'model_tag': 'm'}"
@@ -65,6 +67,11 @@ def timelines(imported: Imported) -> list[Timeline]:
 
 def outcomes(imported: Imported) -> list[str]:
     return [timeline.session.outcome for timeline in timelines(imported) if timeline.session]
+
+
+def gaps(timeline: Timeline) -> list[tuple[str, str]]:
+    """What a session's log does not contain, besides year and zone."""
+    return [(gap.what, gap.process) for gap in timeline.gaps if gap.what != "wall_clock"]
 
 
 def processes(events: Sequence[Event]) -> set[str]:
@@ -216,6 +223,138 @@ class TestWhereOneBegins:
             assert ledger.sessions() == list(first.sessions)
 
 
+class TestHowFarOneReaches:
+    """From the first stamp to the last one, whatever the lines say."""
+
+    def test_a_real_log_is_a_session_from_its_first_stamp_to_its_last(self) -> None:
+        for file in LOGS.glob("*.log"):
+            stamps = re.findall(r"(?:INFO|WARNING|ERROR) (\d\d-\d\d [\d:]{8}) ", file.read_text())
+            first_ns, last_ns = (Calendar().at_ns(stamp) for stamp in (stamps[0], stamps[-1]))
+            events = read(file).events
+            assert (min(event.at_ns for event in events), max(event.at_ns for event in events)) == (
+                first_ns,
+                last_ns,
+            )
+            assert [event.at_ns for event in events if isinstance(event, SessionStarted)] == [first_ns]
+            assert [event.at_ns for event in events if isinstance(event, SessionEnded)] == [last_ns]
+
+    @pytest.mark.parametrize("number", [1, 100_000])
+    def test_lines_that_mean_nothing_count_as_far_as_the_next_start(
+        self, log: Callable[..., Imported], number: int
+    ) -> None:
+        before, after = line("Using max model len 256", "08:59:00", API), line("Bye", "09:30:00", API)
+        other = "2026-11-22 23:00:00,123 INFO x: y"
+        unstamped = ["Traceback (most recent call last):"] * number
+        lines = [
+            other,
+            before,
+            *whole(),
+            after,
+            other,
+            *unstamped,
+            *whole("10:00"),
+            after.replace("09:", "10:"),
+        ]
+        first, second = log(*lines, *unstamped, other).sessions
+        for events, minutes in ((first, 31), (second, 30)):
+            start, end = min(event.at_ns for event in events), max(event.at_ns for event in events)
+            assert end - start == minutes * 60 * S
+            [ended] = [event.at_ns for event in events if isinstance(event, SessionEnded)]
+            assert ended == end
+
+    def test_so_they_do_where_a_start_is_lost(self, log: Callable[..., Imported]) -> None:
+        lost, _ = log(*begins(), line("Using x", "09:20:00", API), *whole("10:00")).sessions
+        assert max(event.at_ns for event in lost) - min(event.at_ns for event in lost) == 20 * 60 * S
+
+
+SERVES = API + "\x1b[32mINFO\x1b[0m:     Application startup complete."
+BAR = "Processed prompts:   0%|          | 0/1 [00:00<?, ?it/s, est. speed input: 0.00 toks/s]"
+
+
+class TestWhenOneIsReady:
+    def milestones(self, imported: Imported) -> list[tuple[str, str, int]]:
+        """Name, process, and seconds after the session's start."""
+        [start] = [event.at_ns for event in imported.events if isinstance(event, SessionStarted)]
+        found = [event for event in imported.events if isinstance(event, MilestoneReached)]
+        return [(one.name, one.process, (one.at_ns - start) // S) for one in found]
+
+    def test_an_engine_that_is_initialized_is_not(self, log: Callable[..., Imported]) -> None:
+        assert self.milestones(log(*whole()[:-1])) == []
+
+    @pytest.mark.parametrize(
+        ("message", "names"),
+        [
+            ("Core engine process 0 ready.", ["engine_ready"]),
+            ("Supported tasks: ('generate',)", ["engine_ready"]),
+            (READY, ["engine_ready"]),
+            ("Starting vLLM server on unix:/tmp/x", ["engine_ready"]),
+            ("Application startup complete.", ["engine_ready", "server_ready"]),
+        ],
+    )
+    def test_the_first_line_that_shows_it_counts(
+        self, log: Callable[..., Imported], message: str, names: list[str]
+    ) -> None:
+        lines = [*whole()[:-1], line(message, "09:00:28", API), line(message, "09:00:29", API), whole()[-1]]
+        assert self.milestones(log(*lines)) == [(name, "pid-1", 28) for name in names]
+
+    def test_a_server_is_when_uvicorn_says_so_at_the_last_stamp_before(
+        self, log: Callable[..., Imported]
+    ) -> None:
+        route = line("Route: /health, Methods: GET", "09:00:31", API)
+        imported = log(*whole(), route, SERVES, line("x", "09:00:50", API), SERVES)
+        assert self.milestones(imported) == [("engine_ready", "pid-1", 30), ("server_ready", "pid-1", 31)]
+
+    def test_another_programs_server_is_none(self, log: Callable[..., Imported]) -> None:
+        assert self.milestones(log(SERVES, *begins(), SERVES, BAR, whole()[3])) == []
+
+    @pytest.mark.parametrize(
+        "text", [BAR, "Rendering prompts: 100%|██| 1/1", "Adding requests:   0%|  | 0/1"]
+    )
+    def test_a_program_that_generates_is(self, log: Callable[..., Imported], text: str) -> None:
+        script = [
+            line(ARGUMENTS, "09:00:00", ""),
+            line(BEGINS, "09:00:10", ENGINE),
+            line(INIT, "09:00:25", ENGINE),
+        ]
+        later = line("Final IR op priority", "09:00:27", ENGINE)
+        warning = line("Triton kernel JIT compilation during inference: x", "09:00:29", ENGINE)
+        expected = [("engine_ready", "unnamed", 27)]
+        assert self.milestones(log(*script, later, text, warning, text)) == expected
+        # What is logged meanwhile follows on the same line.
+        assert self.milestones(log(*script, later, text + warning)) == expected
+
+    def test_of_several_engines_all_are(self, log: Callable[..., Imported]) -> None:
+        engines = [f"(EngineCore_DP{n} pid={n + 5}) " for n in (0, 1)]
+        answers = [line(f"Core engine process {n} ready.", f"09:00:3{n}", API) for n in (0, 1)]
+        lines = [line(ARGUMENTS, "09:00:00", API), *(line(BEGINS, "09:00:01", engine) for engine in engines)]
+        lines += [
+            line(INIT, "09:00:29", engines[0]),
+            answers[0],
+            line(INIT, "09:00:31", engines[1]),
+            answers[1],
+        ]
+        assert self.milestones(log(*lines)) == [("engine_ready", "pid-1", 31)]
+
+    @pytest.mark.parametrize(
+        ("name", "process", "after_s", "init_s"),
+        [
+            ("vllm-0.24.0-h200-llama-cold.log", "unnamed", 53, 52),
+            ("vllm-0.24.0-h200-vl-cold.log", "unnamed", 58, 56),
+            ("vllm-0.32.0-cpu-llama-cold.log", "pid-20985", 51, 50),
+            # It printed itself that making `LLM` took 97.2 s.
+            ("vllm-0.32.0-cpu-llama-stock-mode.log", "pid-9777", 97, 97),
+            ("vllm-0.32.0-cpu-vl-cold.log", "pid-20194", 79, 78),
+        ],
+    )
+    def test_a_real_script_is_where_it_generates(
+        self, name: str, process: str, after_s: int, init_s: int
+    ) -> None:
+        imported = read(LOGS / name)
+        assert self.milestones(imported) == [("engine_ready", process, after_s)]
+        [start] = [event.at_ns for event in imported.events if isinstance(event, SessionStarted)]
+        assert ((imported.stage("engine_init").stop_ns or 0) - start) // S == init_s
+
+
 class TestHowOneEnded:
     def test_one_that_was_ready_is_completed_and_what_came_of_it_is_not_known(
         self, log: Callable[..., Imported]
@@ -224,9 +363,7 @@ class TestHowOneEnded:
         assert timeline.session is not None
         assert timeline.session.outcome == "completed"
         assert {process.outcome for process in timeline.processes} == {"running"}
-        assert [(gap.what, gap.process) for gap in timeline.gaps] == [
-            ("log_ends", process) for process in ("pid-1", "pid-5", "pid-7")
-        ]
+        assert gaps(timeline) == [("log_ends", process) for process in ("pid-1", "pid-5", "pid-7")]
 
     def test_so_is_one_whose_engines_were_all_made(self, log: Callable[..., Imported]) -> None:
         engines = [f"(EngineCore_DP{n} pid={n}) " for n in (0, 1)]
@@ -240,7 +377,7 @@ class TestHowOneEnded:
             assert timeline.session.outcome == "completed"
             # All of them shut down in the end.
             assert {process.outcome for process in timeline.processes} == {"completed"}
-            assert timeline.gaps == ()
+            assert gaps(timeline) == []
 
     def test_one_that_failed_says_in_which_stage_and_with_what(self, log: Callable[..., Imported]) -> None:
         found = log(
@@ -259,7 +396,7 @@ class TestHowOneEnded:
         assert timeline.session is not None
         assert timeline.session.outcome == "failed"
         assert {process.outcome for process in timeline.processes} == {"failed"}
-        assert timeline.gaps == ()
+        assert gaps(timeline) == []
         assert [(one.stage, one.outcome, one.duration_ns) for one in timeline.intervals] == [
             ("warmup", "failed", 10 * S),
             ("torch_compile", "abandoned", 0),
@@ -306,7 +443,8 @@ class TestHowOneEnded:
         assert {process.process for process in lost.processes} == {"pid-1", "pid-5", "pid-7"}
         assert [one.outcome for one in lost.intervals] == ["abandoned"]
         assert {process.outcome for process in completed.processes} == {"lost"}
-        assert (lost.gaps, completed.gaps, {gap.what for gap in last.gaps}) == ((), (), {"log_ends"})
+        assert (gaps(lost), gaps(completed)) == ([("next_start", "pid-1")], [])
+        assert {what for what, _ in gaps(last)} == {"log_ends"}
 
     def test_of_one_in_whose_middle_the_log_ends_the_rest_is_not_known(
         self, log: Callable[..., Imported]
@@ -317,7 +455,7 @@ class TestHowOneEnded:
         )
         assert timeline.session is not None
         assert timeline.session.outcome == "running"
-        assert {gap.what for gap in timeline.gaps} == {"log_ends"}
+        assert {what for what, _ in gaps(timeline)} == {"log_ends"}
         # The log went on for eight minutes more.
         [compiling] = timeline.intervals
         assert (compiling.outcome, compiling.open_ns) == ("open", 480 * S)
@@ -331,4 +469,4 @@ class TestHowOneEnded:
             assert timeline.session is not None
             assert timeline.session.outcome == outcome
             assert {process.outcome for process in timeline.processes} == {"completed"}
-            assert timeline.gaps == ()
+            assert gaps(timeline) == []
