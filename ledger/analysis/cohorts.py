@@ -8,7 +8,7 @@ ledger; FILE is the longest prefix that is a file. A session counts if its times
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.analysis.cache_origins import Origins, origins
 from ledger.errors import LedgerError, UnknownSession
@@ -26,6 +26,10 @@ class LeftOut(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.session} {self.why}"
+
+
+_SQLITE: Final = b"SQLite format 3\0"
+"""What each SQLite file begins with."""
 
 
 class Place(NamedTuple):
@@ -69,7 +73,12 @@ def why_left_out(timeline: Timeline, *, may_run: bool = False) -> str | None:
 
 
 def place_of(text: str, ledger: Path) -> Place:
-    """Return the place that FILE, FILE:NAME or NAME refers to; a NAME is looked up in `ledger`."""
+    """Return the place that FILE, FILE:NAME or NAME refers to; a NAME is looked up in `ledger`.
+
+    An imported log's file is a NAME too, as its sessions' label.
+    """
+    if _is_ledger(ledger) and _is_other_file(Path(text)):
+        return Place(ledger, text)
     ends = [len(text), *(at for at in reversed(range(len(text))) if text[at] == ":")]
     for end in filter(None, ends):
         if _is_ledger(Path(text[:end])):
@@ -137,6 +146,14 @@ def side_of(name: str, ledger: Ledger, sessions: Sequence[str]) -> Side:
     compared = [timeline.session.session for timeline in timelines if timeline.session]
     found = tuple(origins(ledger, session) for session in compared)
     return Side(name, ledger.path, tuple(timelines), found, tuple(left_out))
+
+
+def _is_other_file(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(_SQLITE)) not in (b"", _SQLITE)
+    except OSError:
+        return False
 
 
 def _is_ledger(file: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 from ledger.clock import Anchor
 from ledger.errors import ConflictingEvents, UnrecognisedFile
 from ledger.events.jsonl import Bad, Line, checked_lines, looks_like_lines, unchecked_lines
-from ledger.events.models import Event, EventBase, ProcessJoined, ProcessLost, to_line
+from ledger.events.models import Event, EventBase, ProcessJoined, ProcessLost, SessionStarted, to_line
 from ledger.events.rows import EventRow, from_row, to_row
 from ledger.gc_pause import gc_paused
 from ledger.storage.projections import bring_up_to_date
@@ -131,6 +131,8 @@ class Imported(NamedTuple):
     conflicting: int = 0
     """Events left out because another version of the importer read them differently."""
     unread: int = 0
+    kept_labels: tuple[str | None, ...] = ()
+    """Labels that sessions have in the ledger already, instead of the one that was given."""
 
 
 def importers(*, is_checked: bool = True) -> list[Importer]:
@@ -159,7 +161,8 @@ def importer_of(path: Path, *, is_checked: bool = True) -> Importer:
 def _head(path: Path) -> bytes:
     if path.exists() and not path.is_file():
         raise UnrecognisedFile(
-            f"{path}: not a regular file; it must be read twice, so save it to a file first"
+            f"{path}: not a regular file; it must be read twice, so save it to a file first, or pipe it into "
+            "`compile-ledger import -`"
         )
     try:
         with path.open("rb") as file:
@@ -171,20 +174,37 @@ def _head(path: Path) -> bytes:
     return head
 
 
-def import_into(store: Store, path: Path, importer: Importer, progress: Progress) -> Imported:
+def import_into(
+    store: Store,
+    path: Path,
+    importer: Importer,
+    progress: Progress,
+    *,
+    name: str | None = None,
+    label: str | None = None,
+) -> Imported:
     """Append the events of a file, a few thousand at a time. Importing it again changes nothing.
+
+    `name` is what `rejected_lines` calls the file, by default its path. `label` becomes that of sessions that
+    have none and are new to the ledger; exported sessions are never labelled.
 
     A checked session is imported in one transaction: all of it or, on an error, nothing. Raises LedgerError,
     including ConflictingEvents.
     """
     done = Imported(importer.name)
     sessions: dict[str, None] = {}
+    kept: dict[str | None, None] = {}
     anchors: dict[tuple[str, str], Anchor] = {}
     lines = importer if isinstance(importer, LinesImporter) else None
     is_atomic = lines is not None and lines.is_checked
     with store.transaction() if is_atomic else nullcontext():
         for batch in _batches(importer.read(path, progress)):
             events = [item for item in batch if not isinstance(item, UnreadLine)]
+            if lines is None:
+                events = [_labelled(store, event, label) for event in events]
+                kept.update(
+                    (e.label, None) for e in events if isinstance(e, SessionStarted) and e.label != label
+                )
             unread = [item for item in batch if isinstance(item, UnreadLine)]
             sessions.update(dict.fromkeys(event.session for event in events))
             with gc_paused(), nullcontext() if is_atomic else store.transaction():
@@ -193,14 +213,25 @@ def import_into(store: Store, path: Path, importer: Importer, progress: Progress
                     unread += lines.conflicts(path, conflicting)
                     conflicting = []
                 for item in unread:
-                    store.reject(str(path), item.line, item.reason, item.text)
+                    store.reject(name or str(path), item.line, item.reason, item.text)
             done = done._replace(
                 events=done.events + new,
                 duplicates=done.duplicates + duplicates,
                 conflicting=done.conflicting + len(conflicting),
                 unread=done.unread + len(unread),
             )
-    return done._replace(sessions=tuple(sessions))
+    return done._replace(sessions=tuple(sessions), kept_labels=tuple(kept))
+
+
+def _labelled(store: Store, event: Event, label: str | None) -> Event:
+    """Return an event that starts a session with the label that it has in the ledger, else the given one."""
+    if not isinstance(event, SessionStarted) or event.label is not None:
+        return event
+    for row in store.rows(event.session, "kind = 'session_started'"):
+        if (row.process, row.seq) == (event.process, event.seq):
+            there = from_row(row)
+            label = there.label if isinstance(there, SessionStarted) else None
+    return event.model_copy(update={"label": label})
 
 
 def _row(event: Event, anchors: dict[tuple[str, str], Anchor]) -> EventRow:

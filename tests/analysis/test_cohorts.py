@@ -152,6 +152,18 @@ def test_diff_and_check_read_a_name_alike(tmp_path: Path, monkeypatch: pytest.Mo
         assert of_a.name == verdicts.baseline == name
 
 
+def test_a_file_that_is_no_ledger_is_the_label_of_the_log_that_was_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("cold.log", "warm.log"):
+        Path(name).write_text("INFO 11-22 09:18:02 [x.py:1] Using x\n")
+    assert place_of("cold.log", HERE) == Place(Path("cold.log"), None)
+    write(HERE, [*session("a", "cold.log"), *session("b", "warm.log")])
+    of_a, of_b = sides("cold.log", "warm.log", HERE, on_open=lambda _: None)
+    assert (of_a.sessions, of_b.sessions) == (("a",), ("b",))
+
+
 def test_what_stands_for_nothing_is_refused_by_both(path: Path) -> None:
     write(path, session("new", "new"))
     with pytest.raises(

@@ -23,14 +23,15 @@ from tests.support.terminals import terminal
 
 LOG = LOGS / "vllm-0.24.0-h200-vl-cold.log"
 TRACES = DATA / "traces"
+DEMO = DATA / "demo.jsonl"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "ledger.cli", "import", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=tmp_path, check=False)
 
     return run
 
@@ -54,7 +55,7 @@ class Made:
 
 
 SAMPLES: dict[str, list[Path]] = {
-    "jsonl": [DATA / "demo.jsonl"],
+    "jsonl": [DEMO],
     "vllm_log": sorted(LOGS.glob("*.log")),
     "torch_trace": [TRACES / "ranks", TRACES / "block"],
 }
@@ -122,12 +123,9 @@ class TestContract:
 def test_logs_and_traces_come_into_one_ledger(run: Run, path: Path) -> None:
     shown = run(LOG, TRACES / "ranks", TRACES / "block", "-o", path)
     assert (shown.returncode, shown.stderr) == (0, "")
-    log, ranks, block = shown.stdout.splitlines()
-    assert re.fullmatch(
-        rf"{re.escape(str(LOG))}: a log of vLLM's: log-[0-9a-f]{{16}}: \d+ new events, "
-        "0 already in the ledger, 0 unreadable lines",
-        log,
-    )
+    log, counts, ranks, _, block, _ = shown.stdout.splitlines()
+    assert re.fullmatch(rf"{re.escape(str(LOG))}: a log of vLLM's: log-[0-9a-f]{{16}}", log)
+    assert re.fullmatch(r"  \d+ new events, 0 already in the ledger, 0 unreadable lines", counts)
     assert "a TORCH_TRACE log or folder: trace-" in ranks
     assert "trace-" in block
     with Ledger.open(path) as ledger:
@@ -144,11 +142,84 @@ def test_the_same_files_twice_change_nothing(run: Run, path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def labels(path: Path) -> dict[str, str | None]:
+    """The label of each session, by how its id begins."""
+    with Ledger.open(path) as ledger:
+        rows = ledger.sql("SELECT session, label FROM sessions")
+    return {
+        str(row["session"]).partition("-")[0]: str(row["label"]) if row["label"] else None for row in rows
+    }
+
+
+def test_a_sessions_label_is_the_files_name_or_a_given_one(run: Run, tmp_path: Path) -> None:
+    shutil.copy(LOG, tmp_path / "cold.log")
+    run("cold.log", TRACES / "ranks", DEMO, "--unchecked", "-o", "a.db")
+    run("cold.log", TRACES / "ranks", DEMO, "--unchecked", "-o", "b.db", "--label", "nightly")
+    # A session as text keeps what it has.
+    recorded = {
+        "20261122-163103-3e6b3444": "demo cold",
+        "20261122-163132-11baf2d3": "demo warm",
+        "20261122-163141-073eb202": "killed",
+    }
+    assert labels(tmp_path / "a.db") == {"log": "cold.log", "trace": "ranks", **recorded}
+    assert labels(tmp_path / "b.db") == {"log": "nightly", "trace": "nightly", **recorded}
+    with Ledger.open(tmp_path / "a.db") as a, Ledger.open(tmp_path / "b.db") as b:
+        assert a.sessions() == b.sessions()
+
+
+def test_a_label_stays_and_a_session_keeps_its_id(run: Run, tmp_path: Path) -> None:
+    shutil.copy(LOG, tmp_path / "cold.log")
+    shutil.copy(LOG, tmp_path / "copy.log")
+    run("cold.log")
+    before = (tmp_path / "startup.db").read_bytes()
+    for arguments, said in (
+        (["copy.log"], []),
+        (["cold.log", "--label", "cold.log"], []),
+        (["copy.log", "--label", "nightly"], ["  in the ledger already, and keeps its label: “cold.log”"]),
+    ):
+        _, counts, *more = run(*arguments).stdout.splitlines()
+        assert counts.startswith("  0 new events, ")
+        assert "left out" not in counts
+        assert more == said
+    assert (tmp_path / "startup.db").read_bytes() == before
+
+
+def test_standard_input_is_read_like_a_file_and_has_no_name(run: Run, tmp_path: Path) -> None:
+    unread = line("GC took 3.100ms to complete.")
+    from_file, piped = run(LOG, "-o", "a.db"), run("-", "-o", "b.db", stdin=LOG.read_text() + unread)
+    assert from_file.returncode == piped.returncode == 0
+    assert piped.stdout.startswith("standard input: a log of vLLM's: log-")
+    assert labels(tmp_path / "b.db") == {"log": None}
+    assert run("-", "-o", "b.db", "--label", "x", stdin=LOG.read_text()).stdout.count("left out") == 0
+    with Ledger.open(tmp_path / "b.db") as ledger:
+        [row] = ledger.sql("SELECT DISTINCT file FROM rejected_lines")
+        assert row == {"file": "standard input"}
+        assert len(ledger.sessions()) == 2
+    exported = run("-", "--unchecked", "-o", "c.db", stdin=DEMO.read_text())
+    assert exported.stdout.startswith("standard input: a session as text: 20261122-")
+    unfinished = run("-", "-o", "d.db", stdin=DEMO.read_text())
+    assert (unfinished.returncode, unfinished.stderr.count("\n")) == (2, 1)
+    assert re.match(r"compile-ledger: standard input: cut off after line \d+", unfinished.stderr)
+    empty = run("-", "-o", "d.db")
+    assert (empty.returncode, empty.stderr) == (
+        2, "compile-ledger: standard input: an empty file; nothing to import\n",
+    )  # fmt: skip
+    assert not (tmp_path / "d.db").exists()
+
+
+def test_a_log_in_which_nothing_is_known_says_so(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.log").write_text(line("Using max model len 256"))
+    shown = run("x.log")
+    assert (shown.returncode, shown.stdout.splitlines()[0]) == (
+        0, "x.log: a log of vLLM's: no session: none of its lines is known to be about a start-up",
+    )  # fmt: skip
+
+
 def test_many_sessions_are_named_by_the_first_and_the_last(run: Run, tmp_path: Path) -> None:
     begins = line("Initializing a V1 LLM engine (v0.24.0) with config: x")
     loads = line("Loading weights took 3.00 seconds")
     (tmp_path / "vllm.log").write_text(f"{begins}\n{loads}\n" * 4)
-    assert re.search(r": 4 sessions, log-(\w{16}) to log-\1-4: \d+ new events", run("vllm.log").stdout)
+    assert re.search(r": 4 sessions, log-(\w{16}) to log-\1-4\n  \d+ new events", run("vllm.log").stdout)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +249,7 @@ def test_what_nobody_reads_is_said_in_one_line_and_nothing_is_written(
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name, said in (
-        ("pipe", "save it to a file first"),
+        ("pipe", "save it to a file first, or pipe it into `compile-ledger import -`"),
         ("missing.log", "No such file"),
         ("", "neither "),  # an empty folder
     ):
