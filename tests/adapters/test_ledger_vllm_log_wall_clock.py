@@ -29,7 +29,11 @@ def ns(text: str) -> int:
 def wall(changed: str, first: str, last: str | None = None) -> str | None:
     """The wall clock at a first stamp, in UTC."""
     found = FileClock(ns(changed), last).wall_ns(first)
-    return found and datetime.fromtimestamp(found / S, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    return (
+        None
+        if found is None
+        else datetime.fromtimestamp(found / S, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    )
 
 
 class TestYear:
@@ -87,7 +91,7 @@ def changed(path: Path, at: str) -> None:
 class TestSession:
     """What a session says of it."""
 
-    def sessions(self, *paths: Path) -> list[tuple[str | None, str | None]]:
+    def sessions(self, *paths: Path) -> list[tuple[object, object]]:
         ledger_path = paths[0].parent / "startup.db"
         ledger_path.unlink(missing_ok=True)
         store = Store.open(ledger_path)

@@ -142,13 +142,11 @@ def test_the_same_files_twice_change_nothing(run: Run, path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def labels(path: Path) -> dict[str, str | None]:
-    """The label of each session, by how its id begins."""
+def labels(path: Path) -> dict[str, object]:
+    """The label of each session, by its id, of which what comes from the content is left out."""
     with Ledger.open(path) as ledger:
         rows = ledger.sql("SELECT session, label FROM sessions")
-    return {
-        str(row["session"]).partition("-")[0]: str(row["label"]) if row["label"] else None for row in rows
-    }
+    return {re.sub(r"^(log|trace)-\w+", r"\1", str(row["session"])): row["label"] for row in rows}
 
 
 def test_a_sessions_label_is_the_files_name_or_a_given_one(run: Run, tmp_path: Path) -> None:
