@@ -9,6 +9,7 @@ from ledger import (
     Event,
     GapNoted,
     ProcessJoined,
+    ProcessLeft,
     SessionStarted,
     StageStarted,
     StageStopped,
@@ -26,7 +27,9 @@ _WALL_CLOCK: Final = (
     "times are the wall clock's, in steps of 250 ns; of ranks on several hosts they differ by what those "
     "clocks do, and nothing shows where a clock was set"
 )
-_ENDS: Final = "a trace does not say whether its process ended, nor how"
+_ENDS: Final = (
+    "a trace does not say whether its process ended, nor how: it has completed where all has ended that began"
+)
 _AMBIGUOUS: Final = "their ends can belong to another begin of that name: `data.ambiguous`, for example in "
 _CONTROL: Final = frozenset(name for _, name in CONTROL_FLOW)
 _MAYBE_EAGER: Final = frozenset(name for _, name in SOFT_ERRORS)
@@ -48,6 +51,7 @@ class TracedProcess:
         self._traced = traced
         self._seq = 0
         self._interval = 0
+        self._ended = 0
         self._claim = 0
         self._lanes = Lanes()
         self._latest_ns = 0
@@ -77,6 +81,9 @@ class TracedProcess:
                 count=self._ambiguous,
                 detail=_AMBIGUOUS + self._ambiguous_stage,
             )
+        if self._seq and self._ended == self._interval:
+            key = self._key(self._latest_ns)
+            yield ProcessLeft(**key, outcome="completed", event_count=key["seq"] + 1)
 
     def _joined(self, at_ns: int) -> Iterator[Event]:
         traced = self._traced
@@ -106,6 +113,7 @@ class TracedProcess:
         taken = lane.end(observation.stage, observation.at_ns)
         if taken is None:
             return GapNoted(**self._key(observation.at_ns), what="unmatched_end", detail=observation.stage)
+        self._ended += 1
         begin = taken.begin
         data = {name: value for name, value in observation.data.items() if begin.data.get(name) != value}
         # Only the outermost span of a compile says so, by what torch adds to it of the compile's record.

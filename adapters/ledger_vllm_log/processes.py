@@ -105,6 +105,11 @@ class Process:
         self._seq, self._intervals, self._claims = 1, 0, 0
 
     @property
+    def speaker(self) -> Speaker:
+        """The process, by its current name."""
+        return self._speaker
+
+    @property
     def has_failed(self) -> bool:
         """Whether it logged that it failed."""
         return self._failed is not None
@@ -242,9 +247,10 @@ class Process:
             last_seq=self._seq - 1,
         )
 
-    def joined(self, seen_ns: int, wall: WallClock) -> Event:
+    def joined(self, seen_ns: int, wall: WallClock, parent_pid: int | None) -> Event:
         """Return how the process joined, which is known only at the end."""
-        at_ns = seen_ns if self._began_ns is None else self._began_ns
+        # It was there when it logged its first line, and when what it timed began.
+        at_ns = seen_ns if self._began_ns is None else min(seen_ns, self._began_ns)
         return ProcessJoined(
             session=self._session,
             process=self._process,
@@ -253,6 +259,7 @@ class Process:
             name=self._speaker.name or "unnamed",
             rank=self._rank,
             pid=self._speaker.pid,
+            parent_pid=parent_pid,
             host=self._speaker.host,
             # The boot is unknown, but all processes of a host were stamped by one clock.
             boot_id=self._session,

@@ -29,6 +29,7 @@ from ledger_vllm_log.wall_clock import ASSUMED, WallClock
 
 _OF_MANY: Final = re.compile(r".*Actor")
 """Ray's names for processes are those of their class."""
+_WORKER: Final = re.compile(r"(?:Vllm)?Worker(?P<number>_DP\d+)?(?:_.*)?")
 _BEGINS_INSIDE: Final = "the log begins inside a start-up: what happened before its first line is unknown"
 _GOES_ON: Final = "the log goes on with another start-up: how this one ended is unknown"
 _ENDS: Final = "the log ends here: whether and how this process went on is unknown"
@@ -147,7 +148,17 @@ class StartUp:
                 yield process.lost()
             elif self._failed is None:
                 yield process.gap("log_ends", self._latest_ns, _ENDS)
-            yield process.joined(first_seen_ns, self.wall)
+            yield process.joined(first_seen_ns, self.wall, self._parent_pid(process.speaker))
+
+    def _parent_pid(self, speaker: Speaker) -> int | None:
+        """Return the engine that a worker was started by: the only one, or the one of its number."""
+        worker = None if speaker.name is None or speaker.host is not None else _WORKER.fullmatch(speaker.name)
+        if worker is None:
+            return None
+        engine = re.compile(rf"EngineCore{worker['number'] or '.*'}")
+        others = (seen.process.speaker for seen in self._processes.values())
+        pids = {other.pid for other in others if other.name is not None and engine.fullmatch(other.name)}
+        return pids.pop() if len(pids) == 1 else None
 
     @property
     def _speaks_for_all(self) -> Process:

@@ -508,13 +508,29 @@ def test_progress_tells_of_both_readings(tmp_path: Path) -> None:
         assert sum(sizes) < sum(told) < 2 * sum(sizes)
 
 
-def test_a_trace_does_not_say_how_its_process_ended() -> None:
+def test_a_trace_in_which_all_has_ended_is_completed_and_notes_that_it_cannot_know() -> None:
     timeline = reduce(events(RANKS))
     assert timeline.session is not None
-    assert timeline.session.outcome == "running"
+    assert timeline.session.outcome == "completed"
+    assert timeline.session.ended_at is not None
+    assert {process.outcome for process in timeline.processes} == {"completed"}
+    assert {process.lost_events for process in timeline.processes} == {0}
     assert [gap.process for gap in timeline.gaps if gap.what == "trace_ends"] == sorted(
         process.process for process in timeline.processes
     )
+
+
+def test_one_that_ends_inside_a_compile_may_be_going_on(tmp_path: Path) -> None:
+    path = tmp_path / NAME.format("")
+    path.write_bytes(span("B", "_compile.compile_inner", T0) + span("B", "inner", T0 + 1))
+    timeline = reduce(events(path))
+    assert timeline.session is not None
+    assert timeline.session.outcome == "running"
+    with path.open("ab") as file:
+        file.write(span("E", "inner", T0 + 2) + span("E", "_compile.compile_inner", T0 + 3))
+    timeline = reduce(events(path))
+    assert timeline.session is not None
+    assert timeline.session.outcome == "completed"
 
 
 def test_traces_and_folders_of_them_are_recognised_and_nothing_else(tmp_path: Path) -> None:

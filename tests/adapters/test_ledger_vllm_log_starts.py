@@ -355,6 +355,27 @@ class TestWhenOneIsReady:
         assert ((imported.stage("engine_init").stop_ns or 0) - start) // S == init_s
 
 
+class TestWhoStartedWhom:
+    def parents(self, imported: Imported) -> dict[str, int | None]:
+        return {one.name: one.parent_pid for one in imported.joined.values()}
+
+    def test_an_engine_starts_its_workers(self, log: Callable[..., Imported]) -> None:
+        workers = [line(COMPILED, who=f"(Worker_TP{n} pid={n}) ") for n in (8, 9)]
+        others = [line(COMPILED, who=f"({name} pid=99) ") for name in ("Registry",)]
+        ray = line(COMPILED, who="(RayWorkerWrapper pid=77, ip=192.0.2.4) ")
+        assert self.parents(log(*begins(), *workers, *others, ray)) == {
+            "APIServer": None, "EngineCore": None, "Worker_TP8": 5, "Worker_TP9": 5, "Registry": None,
+            "RayWorkerWrapper": None,
+        }  # fmt: skip
+
+    def test_of_several_engines_the_one_of_its_number(self, log: Callable[..., Imported]) -> None:
+        engines = [line(BEGINS, who=f"(EngineCore_DP{n} pid={n}) ") for n in (1, 2, 11)]
+        names = ("Worker_DP1_TP0", "Worker_DP2_TP0", "Worker")
+        workers = [line(COMPILED, who=f"({name} pid={n}) ") for n, name in enumerate(names, 50)]
+        parents = self.parents(log(*engines, *workers))
+        assert [parents[name] for name in names] == [1, 2, None]
+
+
 class TestHowOneEnded:
     def test_one_that_was_ready_is_completed_and_what_came_of_it_is_not_known(
         self, log: Callable[..., Imported]
