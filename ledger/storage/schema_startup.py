@@ -51,8 +51,10 @@ STARTUP: Final[Mapping[str, Relation]] = {
             "role": ROLE,
             "component": COMPONENT,
             "source": SOURCE,
-            "after_stage": "Of time in no interval: the stage of the process that had ended last.",
-            "before_stage": "Of time in no interval: the stage of the process that began next.",
+            "after_stage": "Of time in no interval: the stage of the process that had ended last. Of time "
+            "between the parts of a log's interval: the part that had ended last.",
+            "before_stage": "Of time in no interval: the stage of the process that began next. Of time "
+            "between the parts of a log's interval: the part that began next, or else that interval itself.",
             "duration_s": "duration_ns in seconds.",
         },
     ),

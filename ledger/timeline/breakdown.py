@@ -13,6 +13,7 @@ from math import inf
 from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple
 
+from ledger.timeline.log_neighbours import LOG, LogNeighbours, Placed
 from ledger.timeline.process_events import ProcessEvents
 from ledger.timeline.process_lives import TICK_NS, ProcessLife, distances, lives_of
 from ledger.timeline.records import Interval, StartupPiece, StartupWindow
@@ -130,6 +131,13 @@ class _Lane:
         _drop_stopped(began, _NEVER - 1, steps)
         return steps
 
+    def of_log(self) -> Iterator[Placed]:
+        """Yield what was read from a log and has ended."""
+        for interval in self.intervals:
+            if interval.source == LOG and interval.stop_ns is not None:
+                bounds = (interval.start_ns + self._offset_ns, interval.stop_ns + self._offset_ns)
+                yield Placed(*bounds, self._standing.distance, self.process, interval)
+
     def stage_before(self, at_ns: int) -> str | None:
         """Return the stage of the interval that had stopped last by a moment."""
         stopped = self._by_stop
@@ -192,8 +200,9 @@ def startup_breakdown(
         for order, life in enumerate(sorted(lives.processes, key=attrgetter("process")))
     ]
     shares = list(_shares(lanes))
+    of_log = LogNeighbours(placed for lane in lanes for placed in lane.of_log())
     for number, (began_by, ended_by, start_ns, stop_ns) in enumerate(windows_of(parts, lives)):
-        found = list(_records(session, number, _pieces(shares, start_ns, stop_ns), stop_ns))
+        found = list(_records(session, number, _pieces(shares, start_ns, stop_ns), stop_ns, of_log))
         unattributed_ns = sum(piece.duration_ns for piece in found if piece.interval is None)
         uncertainty_ns = lives.uncertainty_ns + (TICK_NS if began_by == "creation" else 0)
         windows.append(
@@ -253,16 +262,21 @@ def _elementary(shares: Sequence[_Share], start_ns: int, stop_ns: int) -> Iterat
             yield _Piece(at_ns, share.lane, interval)
 
 
-def _records(session: str, window: int, pieces: Iterator[_Piece], stop_ns: int) -> Iterator[StartupPiece]:
+def _records(
+    session: str, window: int, pieces: Iterator[_Piece], stop_ns: int, of_log: LogNeighbours
+) -> Iterator[StartupPiece]:
     """Yield a window's pieces as records."""
     for number, (piece, following) in enumerate(pairwise(chain(pieces, [_Piece(stop_ns, None, None)]))):
         start_ns, lane, interval = piece
         end_ns = following.start_ns
         where = (session, window, number, start_ns, end_ns, end_ns - start_ns, lane and lane.process)
-        if interval is not None:
+        if lane is not None and interval is not None:
+            between = (None, None)
+            if interval.source == LOG:
+                between = of_log.of_piece(lane.process, interval, start_ns, end_ns)
             yield StartupPiece(
                 *where, interval.interval, interval.activity, interval.stage, interval.role,
-                interval.component, interval.source, None, None,
+                interval.component, interval.source, *between,
             )  # fmt: skip
         else:
             before = lane and lane.stage_before(start_ns)

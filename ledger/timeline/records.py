@@ -265,7 +265,10 @@ class StartupPiece(NamedTuple):
     component: str | None
     source: Source | None
     after_stage: str | None
-    """Of a piece without an interval: the stage of its process that had ended last, …"""
+    """Of a piece without an interval: the stage of its process that had ended last, …
+
+    Also of a piece between two parts of a log's interval.
+    """
     before_stage: str | None
     """… and the one that began next."""
 
