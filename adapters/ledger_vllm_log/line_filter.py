@@ -21,8 +21,9 @@ LONGEST: Final = 1 << 16
 LOOKED_AT: Final = 1 << 13
 """How much of a line is read: vLLM's lines that matter have a few hundred bytes, or 4,000 where they print
 the engine's whole configuration."""
-_STAMP: Final = re.compile(rb"\d\d-\d\d \d\d:\d\d:\d\d")
-"""What each stamp of vLLM's logger contains, and those of other programs may."""
+_MARKS: Final = (b"INFO ", b"INFO\x1b", b"WARNING", b"ERROR", b"DEBUG", b"CRITICAL", b'"asctime"')
+"""Each line of vLLM's logger contains one of these, right before its stamp."""
+_STAMP: Final = re.compile(rb"""[A-Z]+(?:\x1b\[[\d;]*m|[ *])+\d\d-\d\d \d\d:|"asctime" ?: ?"\d""")
 
 
 class Line(NamedTuple):
@@ -36,7 +37,7 @@ class Line(NamedTuple):
 
 def lines(file: BinaryIO, size: int, progress: Callable[[int], None]) -> Iterator[Line]:
     """Yield the lines of the file's first `size` bytes that may matter, in their order."""
-    number, rest, is_skipping, has_begun = 1, b"", False, False
+    number, rest, is_skipping, is_first = 1, b"", False, True
     while True:
         chunk = file.read(min(_CHUNK, size))
         size -= len(chunk)
@@ -47,9 +48,8 @@ def lines(file: BinaryIO, size: int, progress: Callable[[int], None]) -> Iterato
             begin = _end_of_line(buffer, 0)
             is_skipping = begin == len(buffer) and not buffer.endswith((b"\n", b"\r"))
         end = len(buffer) if is_last else _begin_of_line(buffer, begin, len(buffer))
-        for line in _in(buffer, begin, end, number, is_first=not has_begun):
-            has_begun = has_begun or is_stamped(line.text)
-            yield line
+        yield from _in(buffer, begin, end, number, is_first=is_first)
+        is_first = is_first and _first_stamped(buffer, begin, end) is None
         number += buffer.count(b"\n", 0, end)
         rest = buffer[end:]
         if is_last:
@@ -58,11 +58,6 @@ def lines(file: BinaryIO, size: int, progress: Callable[[int], None]) -> Iterato
             if not is_skipping:
                 yield Line(number, rest[:LOOKED_AT], is_too_long=True)
             is_skipping, rest = True, b""
-
-
-def is_stamped(text: bytes) -> bool:
-    """Tell whether a line is of vLLM's logger."""
-    return _STAMP.search(text) is not None and has_record(plain(text.decode(errors="replace")))
 
 
 def _in(buffer: bytes, begin: int, end: int, number: int, *, is_first: bool) -> Iterator[Line]:
@@ -86,24 +81,33 @@ def _in(buffer: bytes, begin: int, end: int, number: int, *, is_first: bool) -> 
 
 def _first_stamped(buffer: bytes, begin: int, end: int) -> int | None:
     """Return where the first line begins that is of vLLM's logger."""
-    while (found := _STAMP.search(buffer, begin, end)) is not None:
-        start = _begin_of_line(buffer, begin, found.start())
-        begin = _end_of_line(buffer, start)
-        if is_stamped(buffer[start : min(begin, start + LOOKED_AT)]):
-            return start
-    return None
+    first = end
+    for mark in _MARKS:
+        place = buffer.find(mark, begin, first)
+        while place >= 0 and not _is_stamped(buffer, begin, place):
+            place = buffer.find(mark, place + 1, first)
+        first = first if place < 0 else place
+    return None if first == end else _begin_of_line(buffer, begin, first)
 
 
 def last_stamped(buffer: bytes, begin: int, end: int) -> int | None:
     """Return where the last line begins that is of vLLM's logger."""
-    # Searched forwards first: to go back line by line through lines without any stamp is slow.
-    first = _STAMP.search(buffer, begin, end)
-    while first is not None and end > first.start():
-        start = _begin_of_line(buffer, begin, end - 1)
-        if is_stamped(buffer[start : min(end, start + LOOKED_AT)]):
-            return start
-        end = start
-    return None
+    last = begin - 1
+    for mark in _MARKS:
+        place = buffer.rfind(mark, last + 1, end)
+        while place >= 0 and not _is_stamped(buffer, begin, place):
+            place = buffer.rfind(mark, last + 1, place + len(mark) - 1)
+        last = max(last, place)
+    return None if last < begin else _begin_of_line(buffer, begin, last)
+
+
+def _is_stamped(buffer: bytes, begin: int, place: int) -> bool:
+    """Whether there is a stamp at a mark, in a line of vLLM's logger."""
+    if _STAMP.match(buffer, place) is None:
+        return False
+    start = _begin_of_line(buffer, begin, place)
+    text = buffer[start : min(_end_of_line(buffer, place), start + LOOKED_AT)]
+    return has_record(plain(text.decode(errors="replace")))
 
 
 def _lines_with(keyword: bytes, buffer: bytes, begin: int, end: int) -> Iterator[int]:

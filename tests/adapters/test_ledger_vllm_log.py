@@ -975,6 +975,12 @@ class TestRecognises:
         assert importer().name == "a log of vLLM's"
 
 
+JSON_LINE = (
+    '{"asctime": "2026-11-22 09:18:02,250", "levelname": "INFO", "message": "x", "name": "vllm.v1", '
+    '"processName": "EngineCore", "process": 5}'
+)
+
+
 class Rendered(NamedTuple):
     """A line that was written, and what it is to be read as."""
 
@@ -1087,6 +1093,48 @@ class TestProperties:
         ]
         for one, (_, piece, _) in zip(found, expected, strict=True):
             assert piece.startswith(one.text) if one.is_too_long else piece == one.text
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                [
+                    "", "INFO", "it took 5 s", line("Using x"), JSON_LINE,
+                    f"\x1b[32mINFO\x1b[0m \x1b[90m{line('y', who='')[5:]}",
+                    "2026-11-22 09:18:02,123 INFO x: y", "2026-11-22 09:18:02,123 INFO 11-22 09:18:02 x: y",
+                    "(W pid=1) WARNING 11-22 09:18:02 [x.py:1] z INFO INFO ", "11-22 09:18:02 INFO",
+                ]
+            ),
+            max_size=12,
+        ),
+        st.sampled_from(["\n", "\r\n", "\r"]),
+        st.sampled_from([1, 40, 1 << 18]),
+    )  # fmt: skip
+    def test_so_are_those_that_tell_how_far_a_log_reaches(
+        self, texts: list[str], newline: str, chunk: int
+    ) -> None:
+        content = "".join(text + newline for text in texts).encode()
+        with mock.patch("ledger_vllm_log.line_filter._CHUNK", chunk):
+            found = [
+                one.text.decode().rstrip()
+                for one in lines(io.BytesIO(content), len(content), lambda read: None)
+            ]
+        stamped = [has_record(plain(text)) for text in texts]
+        # The first one with a stamp, and the last one before each keyword and before the end.
+        expected, latest, has_begun = list[str](), "", False
+        for text, is_stamped in zip(texts, stamped, strict=True):
+            if "took" in text:
+                expected += [latest, text] if latest else [text]
+                latest = ""
+            elif is_stamped:
+                expected += [] if has_begun else [text]
+                latest = text if has_begun else ""
+                has_begun = True
+        expected += [latest] if latest else []
+        # Where a small chunk ends, the last one before is found too.
+        rest = iter(found)
+        assert all(text.rstrip() in rest for text in expected)
+        if chunk > len(content):
+            assert found == [text.rstrip() for text in expected]
 
     def test_plain_takes_off_what_it_should_and_no_more(self) -> None:
         text = "(W pid=1) INFO 11-22 09:18:02 [a_b.py:1] x_y * z — **5.0** s"
