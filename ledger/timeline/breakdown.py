@@ -204,7 +204,9 @@ def startup_breakdown(
     for number, (began_by, ended_by, start_ns, stop_ns) in enumerate(windows_of(parts, lives)):
         found = list(_records(session, number, _pieces(shares, start_ns, stop_ns), stop_ns, of_log))
         unattributed_ns = sum(piece.duration_ns for piece in found if piece.interval is None)
-        uncertainty_ns = lives.uncertainty_ns + (TICK_NS if began_by == "creation" else 0)
+        uncertainty_ns = (
+            lives.uncertainty_ns + of_log.uncertainty_ns + (TICK_NS if began_by == "creation" else 0)
+        )
         windows.append(
             StartupWindow(
                 session, number, began_by, ended_by, start_ns, stop_ns, stop_ns - start_ns, uncertainty_ns,

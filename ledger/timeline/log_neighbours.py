@@ -42,6 +42,10 @@ class LogNeighbours:
     def __init__(self, placed: Iterable[Placed]) -> None:
         self._by_start: Final = sorted(placed, key=itemgetter(0, 1))
         self._by_stop: Final = sorted(self._by_start, key=itemgetter(1, 0))
+        data = (one.interval.data or {} for one in self._by_start)
+        stamps = (stamp for one in data if isinstance(stamp := one.get("uncertainty_ns"), int))
+        self.uncertainty_ns: Final = max(stamps, default=0)
+        """How exact the log's stamps are, at both ends of a window too; 0 where there is no log."""
         self._of: Final = {(one.process, one.interval.interval): one for one in self._by_start}
 
     def of_piece(

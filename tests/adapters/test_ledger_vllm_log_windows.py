@@ -31,6 +31,8 @@ def test_a_kept_logs_window_reaches_from_its_first_stamp_to_ready(name: str) -> 
     [window] = timeline.startup_windows
     assert (window.began_by, window.ended_by) == ("event", "engine_ready")
     assert window.duration_ns == ready.at_ns - min(event.at_ns for event in events)
+    # Stamps are cut to whole seconds.
+    assert window.uncertainty_ns == S
     assert window.duration_ns == sum(piece.duration_ns for piece in timeline.startup_breakdown)
 
 
