@@ -1,3 +1,5 @@
-"""The version of this distribution."""
+"""The version, which lies where it can be read without importing this package."""
 
-__version__ = "0.1.0"
+from ledger_birth import __version__
+
+__all__ = ["__version__"]

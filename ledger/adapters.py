@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ledger.engines import EngineDescription, register_engine
     from ledger.interchange.exporters import Exporter
     from ledger.interchange.importers import Importer, UnreadLine
+    from ledger.recording.process_identity import ProcessCreated, process_created
     from ledger.storage.queries import query_title, saved_queries
     from ledger.storage.schema_docs import Relation, schema
     from ledger.timeline.claim_intervals import claim_intervals
@@ -26,10 +27,12 @@ _ON_DEMAND = {
     "Exporter": "ledger.interchange.exporters",
     "Importer": "ledger.interchange.importers",
     "IntervalKey": "ledger.timeline.records",
+    "ProcessCreated": "ledger.recording.process_identity",
     "Relation": "ledger.storage.schema_docs",
     "UnreadLine": "ledger.interchange.importers",
     "by_enclosure": "ledger.timeline.enclosure",
     "claim_intervals": "ledger.timeline.claim_intervals",
+    "process_created": "ledger.recording.process_identity",
     "process_names": "ledger.timeline.process_names",
     "query_title": "ledger.storage.queries",
     "register_engine": "ledger.engines",
@@ -44,10 +47,12 @@ __all__ = [
     "Exporter",
     "Importer",
     "IntervalKey",
+    "ProcessCreated",
     "Relation",
     "UnreadLine",
     "by_enclosure",
     "claim_intervals",
+    "process_created",
     "process_names",
     "query_title",
     "register_engine",

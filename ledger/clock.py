@@ -1,9 +1,7 @@
 """The host's clocks: the monotonic clock of all events, its anchor on the wall clock, and clock domains."""
 
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, NamedTuple
 
 monotonic_ns: Final = time.perf_counter_ns
@@ -57,19 +55,3 @@ class WallWatch:
         stepped_ns = min(apart, key=abs)
         drifted_ns = _STEP_NS + (readings[-1].at_ns - since.at_ns) // _DRIFT
         return stepped_ns if abs(stepped_ns) > drifted_ns else None
-
-
-def boot_id() -> str | None:
-    """Return the kernel's id of this boot: monotonic times of different boots can't be compared."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None  # not Linux, or /proc is not mounted
-
-
-def namespace(kind: str) -> str | None:
-    """Return the id of this process's namespace of a kind (`time`, `pid`); None if there is none."""
-    try:
-        return os.readlink(f"/proc/self/ns/{kind}")
-    except OSError:
-        return None

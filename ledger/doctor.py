@@ -7,7 +7,7 @@ import sys
 from typing import Final, NamedTuple
 
 from ledger._version import __version__
-from ledger.recording.settings import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
+from ledger_birth.environment import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
 
 ENTRY_POINTS: Final = "compile_ledger.doctor"
 """Entry point group. An adapter registers a function without arguments that returns DoctorChecks."""

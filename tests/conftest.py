@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 import ledger
 from ledger import Recorder
-from ledger.recording.settings import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
+from ledger_birth.environment import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
 from tests.support.processes import Spawn
 
 # Examples that write files take as long as the disk lets them.

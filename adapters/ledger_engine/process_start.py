@@ -6,12 +6,10 @@ import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ledger import Recorder
-
-_START_TIME: Final = 19
-"""Which field of /proc/self/stat after the command is the start time, in ticks since boot: proc(5), (22)."""
+from ledger.adapters import process_created
 
 
 class ProcessStart(NamedTuple):
@@ -44,14 +42,11 @@ def process_start(programs: Collection[str]) -> ProcessStart | None:
     # A program that Python is embedded in may have no arguments, or not even the list of them.
     program = Path(*getattr(sys, "argv", [])[:1]).name
     is_of_engine = multiprocessing.parent_process() is not None or program in programs
-    if not is_of_engine or not hasattr(time, "CLOCK_BOOTTIME"):
+    if not is_of_engine:
         return None
-    try:
-        stat = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    tick_ns = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-    since_boot_ns = int(stat.rpartition(")")[2].split()[_START_TIME]) * tick_ns
-    # perf_counter does not go on while the machine is suspended, but no start-up is measured over that.
-    age_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - since_boot_ns
-    return ProcessStart(loaded_ns - age_ns, loaded_ns, tick_ns, os.getpid())
+    created = process_created()
+    return (
+        None
+        if created is None
+        else ProcessStart(created.at_ns, loaded_ns, created.resolution_ns, os.getpid())
+    )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ledger.recording.settings import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
+from ledger_birth.environment import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
 
 _PROBE_TIMEOUT_S: Final = 10.0
 _HEAD_BYTES: Final = 1024

@@ -27,11 +27,12 @@ from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events.rows import EventRow
 from ledger.recording.journal import journal_folder
 from ledger.recording.recorder import Recorder
-from ledger.recording.settings import Settings, environment_for, new_session_id
+from ledger.recording.settings import Settings, environment_for
 from ledger.storage.collector import collect
 from ledger.storage.ledger import Ledger
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
+from ledger_birth.environment import new_session_id
 
 REFUSED: Final = 125
 NOT_EXECUTABLE: Final = 126

@@ -51,7 +51,10 @@ class SessionStarted(EventBase):
 
 
 class ProcessJoined(EventBase):
-    """A process records for the first time; `wall_ns` was read together with `at_ns`."""
+    """A process records for the first time; `wall_ns` was read together with `at_ns`.
+
+    A later one of the same process says its name, rank and hooks anew; what identifies it is in the first.
+    """
 
     kind: Literal["process_joined"] = "process_joined"
     name: Name

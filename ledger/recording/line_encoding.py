@@ -7,16 +7,6 @@ from typing import cast
 from pydantic_core import from_json, to_json
 
 
-def json_text(value: str) -> bytes:
-    """Return a string as JSON; what UTF-8 can't say becomes a question mark.
-
-    Raises TypeError where it is no string.
-    """
-    if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"{type(value).__name__} where a text should be")
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-
-
 def data_field(data: Mapping[str, object]) -> bytes:
     """Return the `data` field as it stands in a line; what JSON doesn't know is written as its text.
 

@@ -3,10 +3,17 @@
 import os
 import socket
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
-from ledger.clock import boot_id, namespace
+from ledger_birth.kernel import (
+    boot_id,
+    created_ns,
+    identity,
+    namespace,
+    start_ticks,
+    stat_fields,
+    tick_ns,
+)
 
 
 class ProcessIdentity(NamedTuple):
@@ -22,34 +29,22 @@ class ProcessIdentity(NamedTuple):
     pid_namespace: str | None
 
 
-def _stat(pid: int) -> list[bytes] | None:
-    """Return the fields of /proc/PID/stat from the third on; None where there is no such process or file."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    # The second field, the command in parentheses, may hold spaces and parentheses itself.
-    return stat.rpartition(b")")[2].split()
+class ProcessCreated(NamedTuple):
+    """When the kernel created a process, on the recorder's clock, and how exactly that is known."""
+
+    at_ns: int
+    resolution_ns: int
 
 
-def pid_start(pid: int) -> int | None:
-    """Return a process's start time in clock ticks after boot; None where the kernel does not say."""
-    fields = _stat(pid)
-    return int(fields[19]) if fields else None
+def process_created() -> ProcessCreated | None:
+    """Return when the calling process was created; None where the kernel does not say."""
+    at_ns = created_ns()
+    return None if at_ns is None else ProcessCreated(at_ns, tick_ns())
 
 
 def this_process() -> ProcessIdentity:
     """Return the identity of the calling process."""
-    pid = os.getpid()
-    return ProcessIdentity(
-        pid=pid,
-        pid_start=pid_start(pid),
-        parent_pid=os.getppid(),
-        host=socket.gethostname(),
-        boot_id=boot_id(),
-        time_namespace=namespace("time"),
-        pid_namespace=namespace("pid"),
-    )
+    return ProcessIdentity(**identity())  # pyright: ignore[reportArgumentType]
 
 
 def is_gone(
@@ -67,10 +62,10 @@ def is_gone(
             os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    fields = _stat(pid)
+    fields = stat_fields(pid)
     if fields is None:
         return False  # it may have ended just now; the next to ask will see
-    return _is_zombie(pid, fields) or (started is not None and int(fields[19]) != started)
+    return _is_zombie(pid, fields) or (started is not None and start_ticks(fields) != started)
 
 
 def _is_zombie(pid: int, fields: list[bytes]) -> bool:

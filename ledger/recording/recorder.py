@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from ledger.clock import monotonic_ns
 from ledger.events.models import warm_up_models
-from ledger.recording import process_exit
-from ledger.recording.event_writer import NOT_RECORDED, EventWriter
-from ledger.recording.settings import Settings, new_session_id, settings_from_environment
+from ledger.recording.event_writer import EventWriter
+from ledger.recording.settings import Settings, settings_from_environment
+from ledger_birth import birth, process_exit
+from ledger_birth.environment import new_session_id
+from ledger_birth.line_writer import NOT_RECORDED, LineWriter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -59,11 +61,17 @@ class Recorder:
 
     __slots__ = ("_on_close", "_settings", "_writer", "enabled")
 
-    def __init__(self, settings: Settings | None, clock: Callable[[], int] = monotonic_ns) -> None:
+    def __init__(
+        self,
+        settings: Settings | None,
+        clock: Callable[[], int] = monotonic_ns,
+        lines: LineWriter | None = None,
+    ) -> None:
+        """`lines` is what this process has recorded with since its birth."""
         if settings:
             warm_up_models()
         self._settings = settings
-        self._writer = EventWriter(settings, clock) if settings else None
+        self._writer = EventWriter(settings, clock, lines) if settings else None
         self._on_close: list[Callable[[], object]] = []
         self.enabled: Final = settings is not None
         if settings:
@@ -82,7 +90,9 @@ class Recorder:
             settings = None
         if settings is None:
             return DISABLED
-        _of_environment = cls(settings)
+        if (lines := birth.hand_over(settings.ledger, settings.session)) is not None:
+            settings = settings._replace(begins_session=lines.target.begins_session)
+        _of_environment = cls(settings, lines=lines)
         return _of_environment
 
     @classmethod
@@ -211,7 +221,7 @@ class Recorder:
     def add_hook(self, name: str) -> None:
         """Note that an adapter listens at a place of the host program."""
         if (writer := self._writer) is not None:
-            writer.introduction.add_hook(name)
+            writer.add_hook(name)
 
     def hook_missing(self, name: str, reason: str) -> None:
         """Note that an adapter could not listen at a place of the host program, and why."""
@@ -221,10 +231,10 @@ class Recorder:
     def name_process(self, name: str, rank: int | None = None) -> None:
         """Say what this process is called, and its rank, where its host program knows better.
 
-        Has no effect after the process's first event, which goes out with its name.
+        Of several names the last one counts.
         """
         if (writer := self._writer) is not None:
-            writer.introduction.name(name, rank)
+            writer.name_process(name, rank)
 
     def process_failed(self) -> None:
         """Say that this process has failed, for a host that catches what failed it and then exits with 0."""
@@ -282,7 +292,7 @@ class Recorder:
         self.close("completed" if error is None else "failed")
 
     def close_at_exit(self, outcome: Outcome) -> None:
-        """For `ledger.recording.process_exit`: as `close`, without waiting for anybody else."""
+        """For `ledger_birth.process_exit`: as `close`, without waiting for anybody else."""
         self._close(outcome, outcome, is_exiting=True)
 
     def after_fork(self) -> None:

@@ -1,43 +1,24 @@
 """Settings of recording from the environment, and the description of a program that a session starts with."""
 
+from __future__ import annotations
+
 import os
 import sys
-import time
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ledger._version import __version__
 from ledger.engines import installed_engines, registered_engines
-
-FILE_VARIABLE: Final = "COMPILE_LEDGER"
-SESSION_VARIABLE: Final = "COMPILE_LEDGER_SESSION"
-LABEL_VARIABLE: Final = "COMPILE_LEDGER_LABEL"
-
-ENVIRONMENT_ALLOWED: Final = (
-    "CUDA_VISIBLE_DEVICES",
-    "LOCAL_RANK",
-    "OMP_NUM_THREADS",
-    "PYTORCH_CUDA_ALLOC_CONF",
-    "RANK",
-    "TORCHDYNAMO_DISABLE",
-    "TORCHINDUCTOR_CACHE_DIR",
-    "TORCHINDUCTOR_COMPILE_THREADS",
-    "TORCHINDUCTOR_FORCE_DISABLE_CACHES",
-    "TORCHINDUCTOR_FX_GRAPH_CACHE",
-    "TORCHINDUCTOR_MAX_AUTOTUNE",
-    "TORCH_COMPILE_DEBUG",
-    "TORCH_COMPILE_DISABLE",
-    "TORCH_LOGS",
-    "TORCH_TRACE",
-    "TRITON_CACHE_DIR",
-    "WORLD_SIZE",
+from ledger_birth import __version__
+from ledger_birth.environment import (
+    FILE_VARIABLE,
+    LABEL_VARIABLE,
+    SESSION_VARIABLE,
+    allowed_environment,
+    new_session_id,
 )
-"""The variables that a session keeps, beside those of the engines that are registered.
 
-By whole name, since a prefix would take keys and tokens along.
-"""
-
-_RANK_DIGITS: Final = 10
+if TYPE_CHECKING:
+    from ledger_birth.json_text import Plain
 
 
 class Settings(NamedTuple):
@@ -50,11 +31,6 @@ class Settings(NamedTuple):
     """Whether this process made the session's id, and so says when it ends."""
     command: tuple[str, ...] | None = None
     """The command that the session is of, where that is not this process's own."""
-
-
-def new_session_id() -> str:
-    """Return an id that no other session has, and that sorts by time."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(4).hex()
 
 
 def settings_from_environment() -> Settings | None:
@@ -81,15 +57,15 @@ def environment_for(settings: Settings) -> dict[str, str]:
     return environment
 
 
-def describe_program(command: tuple[str, ...] | None) -> dict[str, object]:
+def describe_program(command: tuple[str, ...] | None) -> dict[str, Plain]:
     """Return the fields of `session_started`: the command, or this program's; versions; allowed variables."""
     # Whoever records a command is a process of ours, in which no adapter is active.
     engines = registered_engines() if command is None else installed_engines()
-    allowed = {*ENVIRONMENT_ALLOWED, *(name for engine in engines for name in engine.environment)}
+    allowed = (name for engine in engines for name in engine.environment)
     return {
         "command": tuple(sys.orig_argv) if command is None else command,
         "versions": versions(),
-        "environment": {name: os.environ[name] for name in sorted(allowed) if name in os.environ},
+        "environment": allowed_environment(*allowed),
     }
 
 
@@ -101,19 +77,3 @@ def versions() -> dict[str, str]:
         if (module := sys.modules.get(name)) is not None:
             found[name] = str(getattr(module, "__version__", "unknown"))
     return found
-
-
-def process_name() -> str:
-    """Return what a person would call this process: its multiprocessing name, or else its script's."""
-    if (process := sys.modules.get("multiprocessing.process")) is not None:
-        name = str(process.current_process().name)
-        if name != "MainProcess":
-            return name
-    script = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else ""
-    return script if script not in ("", "-c", "-m") else "python"
-
-
-def rank() -> int | None:
-    """Return this process's rank in a distributed program, as its launcher says it; None where it doesn't."""
-    value = os.environ.get("RANK", "")
-    return int(value) if value.isdecimal() and len(value) < _RANK_DIGITS else None

@@ -21,9 +21,10 @@ from ledger.errors import InvalidEvent, LedgerNotWritable
 from ledger.events.models import Event, ProcessJoined, ProcessLost, parse_event, to_line
 from ledger.events.rows import from_row, to_row
 from ledger.gc_pause import gc_paused
-from ledger.recording.journal import UNNAMED_SUFFIX, journals, read_lines
+from ledger.recording.journal import journals, read_lines
 from ledger.recording.process_identity import is_gone
 from ledger.storage.store import Appended, Store
+from ledger_birth.journal_writer import UNNAMED_SUFFIX
 
 _BATCH_LINES: Final = 20_000
 _OWN_BATCH_LINES: Final = 2_000

@@ -33,6 +33,8 @@ class ProcessEvents:
     starts: list[Start] = field(default_factory=list[Start])
     stops: list[Stop] = field(default_factory=list[Stop])
     joined: ProcessJoined | None = None
+    renamed: ProcessJoined | None = None
+    """Its last: what a process learns of itself after its first event is in another one."""
     left: ProcessLeft | None = None
     lost: ProcessLost | None = None
     others: list[Event] = field(default_factory=list[Event])
@@ -106,7 +108,8 @@ def by_process(events: SessionEvents) -> dict[str, ProcessEvents]:
                 of_kind.sort(key=by_seq)
                 part.last_seq = max(part.last_seq, of_kind[-1].seq)
                 of_kind.sort(key=by_time)
-        part.joined = min((e for e in part.others if isinstance(e, ProcessJoined)), key=by_seq, default=None)
+        joined = sorted((e for e in part.others if isinstance(e, ProcessJoined)), key=by_seq)
+        part.joined, part.renamed = (joined[0], joined[-1]) if joined else (None, None)
         part.left = min((e for e in part.others if isinstance(e, ProcessLeft)), key=by_seq, default=None)
     for event in sorted((e for e in events.others if isinstance(e, ProcessLost)), key=attrgetter("process")):
         if (part := parts.get(event.lost)) is not None:

@@ -148,7 +148,7 @@ def reduce_stored(session: str, events: SessionEvents) -> Reduced:
 
 
 def _process_record(session: str, process: str, part: ProcessEvents) -> Process:
-    joined = part.joined
+    joined, renamed = part.joined, part.renamed
     if part.left is not None:
         expected = part.left.event_count
     elif part.lost is not None:
@@ -157,8 +157,8 @@ def _process_record(session: str, process: str, part: ProcessEvents) -> Process:
         expected = part.last_seq + 1
     return Process(
         session, process,
-        name=joined.name if joined else None,
-        rank=joined.rank if joined else None,
+        name=renamed.name if renamed else None,
+        rank=renamed.rank if renamed else None,
         pid=joined.pid if joined else None,
         parent_pid=joined.parent_pid if joined else None,
         host=joined.host if joined else None,
@@ -166,8 +166,8 @@ def _process_record(session: str, process: str, part: ProcessEvents) -> Process:
         outcome=part.outcome,
         event_count=part.event_count,
         lost_events=max(0, expected - part.event_count),
-        hooks=joined.hooks if joined else (),
-        missing_hooks=joined.missing_hooks if joined else (),
+        hooks=renamed.hooks if renamed else (),
+        missing_hooks=renamed.missing_hooks if renamed else (),
     )  # fmt: skip
 
 

@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
-from ledger.recording.settings import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
 from ledger.vocabulary import STAGES, Activity, Source
+from ledger_birth.environment import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
 from tests.support.handbook import DOCS, matches, table
 
 PAGE = DOCS / "glossary.md"

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 
 from ledger import Ledger, Recorder
 from ledger.clock import monotonic_ns
-from ledger.recording import event_writer, journal
-from ledger.recording.journal import JournalWriter, journal_folder, journals, read_lines
+from ledger.recording import journal
+from ledger.recording.journal import journal_folder, journals, read_lines
 from ledger.storage.verification import verify
 from ledger.testing import FakeClock
+from ledger_birth import line_writer
+from ledger_birth.journal_writer import JournalWriter
 from tests.support.journals import one_journal
 from tests.support.processes import Spawn, exit_code
 
@@ -212,13 +214,13 @@ class TestFullDisk:
         recorder = Recorder.open(path)
         journal_folder(path).touch()
         now_ns = FakeClock(monotonic_ns())
-        with mock.patch.object(event_writer, "monotonic_ns", now_ns):
+        with mock.patch.object(line_writer, "monotonic_ns", now_ns):
             for number in range(4):
                 recorder.milestone(f"lost {number}")
             [warning] = caplog.records
             assert "events are not recorded" in warning.message
             journal_folder(path).unlink()
-            now_ns.advance(event_writer._OPEN_AGAIN_AFTER_NS - 1)
+            now_ns.advance(line_writer._OPEN_AGAIN_AFTER_NS - 1)
             recorder.milestone("too early to look again")
             now_ns.advance(1)
             recorder.milestone("after")

@@ -30,7 +30,7 @@ from ledger import (
     TotalClaimed,
 )
 from ledger.clock import monotonic_ns
-from ledger.recording.settings import FILE_VARIABLE, SESSION_VARIABLE
+from ledger_birth.environment import FILE_VARIABLE, SESSION_VARIABLE
 from tests.support.collecting import collected
 from tests.support.journals import events_in, intervals, recorded
 from tests.support.processes import Spawn, exit_code
@@ -139,15 +139,25 @@ class TestWhatIsWritten:
         recorder.start("process_start", at_ns="no time")  # type: ignore[arg-type]
         assert [event.what for event in events_in(path) if isinstance(event, GapNoted)] == ["event_not_valid"]
 
-    def test_a_host_may_name_its_process_before_the_first_event(self, path: Path, recorder: Recorder) -> None:
+    def test_a_host_may_name_its_process_and_the_last_name_counts(
+        self, path: Path, recorder: Recorder
+    ) -> None:
         recorder.name_process("Worker_TP1", rank=-1)
         recorder.name_process(17, rank="first")  # type: ignore[arg-type]
         recorder.name_process("Worker_TP1", rank=1)
         recorder.milestone("first")
-        recorder.name_process("too late")
+        recorder.milestone("no other name")
+        recorder.name_process("Worker_TP3", rank=3)
+        recorder.add_hook("dynamo")
         recorder.milestone("second")
-        [joined] = (event for event in events_in(path) if isinstance(event, ProcessJoined))
-        assert (joined.name, joined.rank) == ("Worker_TP1", 1)
+        first, last = (event for event in events_in(path) if isinstance(event, ProcessJoined))
+        assert (first.name, first.rank, first.hooks) == ("Worker_TP1", 1, ())
+        assert (last.name, last.rank, last.hooks) == ("Worker_TP3", 3, ("dynamo",))
+        assert (first.pid, last.pid, last.wall_ns) == (os.getpid(), None, None)
+        recorder.name_process("Worker_TP4", rank=4)
+        recorder.close()
+        [process] = collected(path).values()
+        assert (process["name"], process["rank"], process["pid"]) == ("Worker_TP4", 4, os.getpid())
 
     def test_a_process_that_its_host_calls_failed_has_failed(self, path: Path, recorder: Recorder) -> None:
         recorder.milestone("first")

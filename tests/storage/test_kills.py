@@ -22,9 +22,9 @@ import pytest
 
 from ledger import Ledger, Recorder
 from ledger.recording.journal import journal_folder, journals, read_lines
-from ledger.recording.settings import FILE_VARIABLE, SESSION_VARIABLE
 from ledger.storage import collector
 from ledger.storage.verification import verify
+from ledger_birth.environment import FILE_VARIABLE, SESSION_VARIABLE
 from tests.support.processes import Spawn, exit_code, has_ended
 from tests.support.shared_counters import SharedCounters
 from tests.support.waiting import wait_until

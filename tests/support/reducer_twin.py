@@ -127,6 +127,7 @@ class ProcessTwin:
         self.over = self.left is not None or self.lost is not None or session_ended
         joins = [event for event in self.events if isinstance(event, ProcessJoined)]
         self.joined = min(joins, key=lambda event: event.seq, default=None)
+        self.renamed = max(joins, key=lambda event: event.seq, default=None)
         # Each of these is a function of the interval's id, worked out once.
         ids = sorted({event.interval for event in self.events if isinstance(event, StageStarted)})
         self.starts = {i: self.first_start(i) for i in ids}
@@ -359,12 +360,12 @@ class ProcessTwin:
             outcome, expected = "lost", self.lost.last_seq + 1
         else:
             outcome, expected = "running", max(event.seq for event in self.events) + 1
-        joined = self.joined
+        joined, renamed = self.joined, self.renamed
         return Process(
             session=self.session,
             process=self.process,
-            name=None if joined is None else joined.name,
-            rank=None if joined is None else joined.rank,
+            name=None if renamed is None else renamed.name,
+            rank=None if renamed is None else renamed.rank,
             pid=None if joined is None else joined.pid,
             parent_pid=None if joined is None else joined.parent_pid,
             host=None if joined is None else joined.host,
@@ -372,8 +373,8 @@ class ProcessTwin:
             outcome=outcome,
             event_count=len(self.events),
             lost_events=max(0, expected - len(self.events)),
-            hooks=() if joined is None else joined.hooks,
-            missing_hooks=() if joined is None else joined.missing_hooks,
+            hooks=() if renamed is None else renamed.hooks,
+            missing_hooks=() if renamed is None else renamed.missing_hooks,
         )
 
     # Rule 9: what its times may be compared with.

@@ -775,10 +775,15 @@ class TestOutcomes:
         row = process_row(tape.reduce())
         assert (row.name, row.started_at, row.hooks) == (None, None, ())
 
-    def test_of_several_joins_the_first_by_seq_counts(self, tape: Tape) -> None:
-        tape.join(9, name="first")
-        tape.join(1, name="second")
-        assert process_row(tape.reduce()).name == "first"
+    def test_of_several_joins_the_first_identifies_and_the_last_names(self, tape: Tape) -> None:
+        tape.join(9, name="python", pid=7, host="h", wall_ns=5, hooks=["a"])
+        tape.join(1, name="Worker_TP1", rank=1, hooks=["a", "b"], missing_hooks=["c: gone"])
+        row = process_row(tape.reduce())
+        assert (row.name, row.rank, row.hooks, row.missing_hooks) == (
+            "Worker_TP1", 1, ("a", "b"), ("c: gone",)
+        )  # fmt: skip
+        assert (row.pid, row.host) == (7, "h")
+        assert row.started_at is not None
 
     def test_a_session_is_described_by_who_said_first_that_it_started(self, tape: Tape) -> None:
         wall_ns = 1_700_000_000 * SECOND

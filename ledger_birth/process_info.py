@@ -1,16 +1,19 @@
 """The fields of `process_joined`: a process's name and rank, and which hooks are in place."""
 
-from collections.abc import Mapping
-from typing import Final
+from ledger_birth.environment import process_name, rank
+from ledger_birth.kernel import identity
 
-from ledger.recording.process_identity import this_process
-from ledger.recording.settings import process_name, rank
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
-_MAX_RANK: Final = 1 << 31
+    from ledger_birth.json_text import Plain
+
+_MAX_RANK: "Final" = 1 << 31
 
 
 class ProcessInfo:
-    """Gathered until the process's first event, with which it goes out as `process_joined`."""
+    """Goes out with the process's first event as `process_joined`, and again where it changes later."""
 
     def __init__(self) -> None:
         self.hooks: list[str] = []
@@ -18,7 +21,7 @@ class ProcessInfo:
         """Why a hook is not in place, by its name."""
         self._named: tuple[str, int | None] | None = None
 
-    def name(self, name: str, rank: int | None) -> None:
+    def name(self, name: str, rank: "int | None") -> None:
         """Keep the name and rank that a host program gives, where it knows better.
 
         A rank that can be none is left out: an event that is not valid would cost the process all its others.
@@ -44,13 +47,16 @@ class ProcessInfo:
         child.hooks, child.missing = list(self.hooks), dict(self.missing)
         return child
 
-    def fields(self) -> Mapping[str, object]:
-        """Return the fields of `process_joined` that are the process's own."""
+    def changing_fields(self) -> "dict[str, Plain]":
+        """Return the fields that may be others later: of several events, the last one's count."""
         name, its_rank = self._named or (process_name(), rank())
         return {
             "name": name,
             "rank": its_rank,
-            **this_process()._asdict(),
             "hooks": tuple(self.hooks),
             "missing_hooks": tuple(f"{name}: {reason}" for name, reason in self.missing.items()),
         }
+
+    def fields(self) -> "dict[str, Plain]":
+        """Return all the fields of `process_joined` that are the process's own."""
+        return {**self.changing_fields(), **identity()}

@@ -1,0 +1,136 @@
+"""Records how a process begins: its interpreter's start, and then its imports. Called by a `.pth` file.
+
+A process of which nothing else is recorded leaves from here as well, without anything else of ours in it;
+where `ledger` is imported, its recorder goes on with the same journal, numbers and lock.
+"""
+
+import os
+import sys
+
+from ledger_birth import BEGAN_NS, __version__, process_exit
+from ledger_birth.environment import (
+    FILE_VARIABLE,
+    LABEL_VARIABLE,
+    SESSION_VARIABLE,
+    allowed_environment,
+    new_session_id,
+    process_name,
+    program,
+)
+from ledger_birth.import_timing import ImportTiming
+from ledger_birth.kernel import created_ns, tick_ns
+from ledger_birth.line_writer import LineWriter, PastInterval, Target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from ledger_birth.json_text import Plain
+
+_OWN_COMMANDS = ("compile-ledger", "ledger.cli")
+"""What reads ledgers is not recorded into the one that it reads, where recording is on for a whole shell."""
+
+
+class Birth:
+    """This process's recording from its birth on."""
+
+    def __init__(self, target: Target) -> None:
+        self.lines = LineWriter(target, describe_program)
+        self.is_handed_over = False
+        """Whether a recorder closes the journal."""
+        self._follows_multiprocessing = False
+        self.imports = ImportTiming(self.lines, self._after_outermost)
+        process_exit.watch(self)
+
+    def begin(self) -> None:
+        """Write that the process is here, and time its imports from now on."""
+        for hook, reason in self.imports.install().items():
+            self.lines.info.add_missing(hook, reason)
+        if (created := created_ns()) is None or created > BEGAN_NS:
+            self.lines.write([])
+            return
+        start = PastInterval(
+            b'"stage":"interpreter_start","source":"python","activity":"startup","data":{"resolution_ns":%d}'
+            % tick_ns(),
+            created,
+        )
+        start.stop_ns = BEGAN_NS
+        self.lines.write([start])
+
+    def _after_outermost(self) -> None:
+        if not self._follows_multiprocessing:
+            self._follows_multiprocessing = process_exit.follow_multiprocessing()
+
+    def close_at_exit(self, outcome: "Literal['completed', 'failed']") -> None:
+        """Say that the process left, where no recorder does."""
+        self.imports.uninstall()
+        if not self.is_handed_over:
+            process_exit.forget(self)
+            self.lines.leave(outcome, outcome)
+
+    def after_fork(self) -> None:
+        """In a forked child: it records as a process of its own, where there is something to record."""
+        if self.lines.is_closed and self.lines.child is None:
+            self.imports.uninstall()  # closed before the fork
+            return
+        self.lines = self.lines.forked()
+        self.imports.after_fork(self.lines)
+
+
+_birth: "Birth | None" = None
+
+
+def begin() -> bool:
+    """Begin to record this process. Raises nothing, and is done with at the first call."""
+    global _birth
+    try:
+        if _birth is None and (target := _target()) is not None:
+            _birth = Birth(target)
+            _birth.begin()
+    except Exception:
+        # Python must start as without us; that nothing was recorded from the birth on is to be seen there.
+        return True
+    return True
+
+
+def hand_over(ledger: "str | os.PathLike[str]", session: str) -> "LineWriter | None":
+    """Return this process's writer, for a recorder to go on with and to close; None where there is none.
+
+    Into another ledger or session a recorder has a writer of its own.
+    """
+    if _birth is None or _birth.lines.is_closed:
+        return None
+    target = _birth.lines.target
+    if (os.path.abspath(target.ledger), target.session) != (os.path.abspath(ledger), session):
+        return None
+    _birth.is_handed_over = True
+    return _birth.lines
+
+
+def describe_program() -> "dict[str, Plain]":
+    """Return the fields of `session_started`, as far as they are known at birth."""
+    return {
+        "command": tuple(sys.orig_argv),
+        "versions": {"compile_ledger": __version__, "python": sys.version.split()[0]},
+        "environment": allowed_environment(),
+    }
+
+
+def _target() -> "Target | None":
+    if not (file := os.environ.get(FILE_VARIABLE)) or not _is_recorded():
+        return None
+    ledger = os.path.join(os.getcwd(), file.rstrip("/"))
+    session = os.environ.get(SESSION_VARIABLE)
+    label = os.environ.get(LABEL_VARIABLE) or None
+    target = Target(ledger, session or new_session_id(), label, begins_session=not session)
+    # A child may have another working directory, and must join this session instead of making its own.
+    os.environ[FILE_VARIABLE] = ledger
+    os.environ[SESSION_VARIABLE] = target.session
+    return target
+
+
+def _is_recorded() -> bool:
+    """Return whether this process is the host's, and not one that only serves it, or us."""
+    _, text = program()
+    # multiprocessing's tracker does nothing but wait, from which its parent's time would look like its own.
+    return os.path.basename(text) not in _OWN_COMMANDS and process_name() != "resource_tracker"

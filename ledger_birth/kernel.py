@@ -1,0 +1,87 @@
+"""What the kernel knows of this process: when it was created, and what tells it from all others."""
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+_STARTED: "Final" = 19
+"""Which field of /proc/PID/stat after the command is the start time, in ticks since boot: proc(5), (22)."""
+
+
+def stat_fields(pid: "int | str") -> "list[bytes] | None":
+    """Return the fields of /proc/PID/stat from the third on; None where there is no such process or file."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except OSError:
+        return None
+    # The second field, the command in parentheses, may hold spaces and parentheses itself.
+    return stat.rpartition(b")")[2].split()
+
+
+def start_ticks(fields: "list[bytes]") -> int:
+    """Return a process's start time in clock ticks after boot, out of its `stat_fields`."""
+    return int(fields[_STARTED])
+
+
+def pid_start(pid: "int | str") -> "int | None":
+    """Return a process's start time in clock ticks after boot; None where the kernel does not say."""
+    fields = stat_fields(pid)
+    return start_ticks(fields) if fields else None
+
+
+def tick_ns() -> int:
+    """Return the length of a clock tick: the resolution of a process's start time."""
+    return 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+def created_ns() -> "int | None":
+    """Return when this process was created, on the clock of `time.perf_counter_ns`; None where unknown.
+
+    What replaces its program (`exec`) leaves its creation as it was. It is known to a tick.
+    """
+    if not hasattr(time, "CLOCK_BOOTTIME") or (ticks := pid_start("self")) is None:
+        return None
+    # perf_counter does not go on while the machine is suspended, but no start-up is measured over that.
+    age_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - ticks * tick_ns()
+    created = time.perf_counter_ns() - age_ns
+    return created if age_ns >= 0 and created >= 0 else None
+
+
+def boot_id() -> "str | None":
+    """Return the kernel's id of this boot: monotonic times of different boots can't be compared."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            return file.read().strip().decode()
+    except OSError:
+        return None  # not Linux, or /proc is not mounted
+
+
+def namespace(kind: str) -> "str | None":
+    """Return the id of this process's namespace of a kind (`time`, `pid`); None if there is none."""
+    try:
+        return os.readlink(f"/proc/self/ns/{kind}")
+    except OSError:
+        return None
+
+
+def hostname() -> str:
+    """Return the host's name, as `socket.gethostname` does."""
+    return os.uname().nodename
+
+
+def identity() -> "dict[str, str | int | None]":
+    """Return the fields of `process_joined` that name this process among all hosts, boots and namespaces."""
+    pid = os.getpid()
+    return {
+        "pid": pid,
+        "pid_start": pid_start(pid),
+        "parent_pid": os.getppid(),
+        "host": hostname(),
+        "boot_id": boot_id(),
+        "time_namespace": namespace("time"),
+        "pid_namespace": namespace("pid"),
+    }

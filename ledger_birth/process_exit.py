@@ -1,0 +1,89 @@
+"""Closes the recorders of a process when it exits, and gives those of a forked child a new start."""
+
+import atexit
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal, Protocol
+
+    class Closing(Protocol):
+        """What a recorder does here."""
+
+        def close_at_exit(self, outcome: Literal["completed", "failed"]) -> None:
+            """Say that the process left, and how."""
+            ...
+
+        def after_fork(self) -> None:
+            """Become the recorder of a child that was just forked."""
+            ...
+
+
+_live: "dict[Closing, None]" = {}
+
+
+def watch(recorder: "Closing") -> None:
+    """Have a recorder closed when the process exits, and before all that is to be done then already."""
+    _live[recorder] = None
+    atexit.unregister(_close_all)
+    atexit.register(_close_all)
+
+
+def forget(recorder: "Closing") -> None:
+    """Leave a recorder alone: it is closed already."""
+    _live.pop(recorder, None)
+
+
+def _close_all() -> None:
+    outcome = "failed" if _has_failed() else "completed"
+    for recorder in list(_live):
+        recorder.close_at_exit(outcome)
+
+
+def _has_failed() -> bool:
+    """Tell whether an exception ended this process: Python keeps it where no handler can have it any more."""
+    # A child of multiprocessing gets here while the exception is still on its way.
+    on_its_way = sys.exc_info()[1]
+    if isinstance(on_its_way, SystemExit):
+        return on_its_way.code not in (None, 0)
+    is_interactive = hasattr(sys, "ps1")
+    return on_its_way is not None or (getattr(sys, "last_value", None) is not None and not is_interactive)
+
+
+def _after_fork_in_child() -> None:
+    for recorder in list(_live):
+        recorder.after_fork()
+    # multiprocessing ends its forked children without exit handlers, but with its own finalizers. It
+    # forgets those made before its child runs, so ours is made when it tells the child about the fork.
+    if (util := sys.modules.get("multiprocessing.util")) is not None:
+        util.register_after_fork(_close_all, _close_with_multiprocessing)
+
+
+def _close_with_multiprocessing(_: object = None) -> None:
+    sys.modules["multiprocessing.util"].Finalize(None, _close_all, exitpriority=-1000)
+
+
+def follow_multiprocessing() -> bool:
+    """Have the recorders of a child of multiprocessing closed as it ends; return whether it is there already.
+
+    A process that records from its birth asks until multiprocessing is there. It is a spawned child by its
+    command line; where its main module imports this, it has no parent yet but is about to inherit. Versions
+    of Python that clear the finalizers when they make it a child tell us that they did.
+    """
+    if "multiprocessing.spawn" in sys.modules:
+        __import__("multiprocessing.util")
+    util = sys.modules.get("multiprocessing.util")
+    if util is None or not hasattr(util, "register_after_fork"):
+        return False
+    util.register_after_fork(_close_all, _close_with_multiprocessing)
+    process = sys.modules["multiprocessing.process"]
+    is_spawned = "--multiprocessing-fork" in sys.orig_argv
+    is_inheriting = getattr(process.current_process(), "_inheriting", False)
+    if is_spawned or is_inheriting or process.parent_process() is not None:
+        _close_with_multiprocessing()
+    return True
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+follow_multiprocessing()
