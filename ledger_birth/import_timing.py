@@ -11,7 +11,6 @@ and what took 50 ms is written when it ends. A module that imports nothing for l
 """
 
 import sys
-import time
 from _thread import get_ident
 
 from ledger_birth.json_text import json_text
@@ -95,9 +94,9 @@ class ImportTiming:
         """Begin; return what can't be timed, by its name, with the reason."""
         machinery = sys.modules.get("_frozen_importlib")
         missing: dict[str, str] = {}
-        makers = {"_find_and_load": ("python.import", self._timed_import)}
+        makers = {"_find_and_load": ("python.import", self.timed_import)}
         if _HIDES_FRAMES:
-            makers["_exec"] = ("python.reload", self._timed_reload)
+            makers["_exec"] = ("python.reload", self.timed_reload)
         for name, (hook, make) in makers.items():
             original = getattr(machinery, name, None)
             if original is None or getattr(getattr(original, "__code__", None), "co_argcount", 0) != 2:
@@ -129,12 +128,12 @@ class ImportTiming:
                 each = each.around
         self._innermost.clear()
 
-    def _timed_import(self, original: "Callable[..., Any]") -> "Callable[..., Any]":
+    def timed_import(self, original: "Callable[..., Any]") -> "Callable[..., Any]":
         """Return a function that times the original. Of each import that is short it makes little ado."""
-        now_ns, thread_of, innermost, ended = time.perf_counter_ns, get_ident, self._innermost, self._ended
+        now_ns, thread_of, innermost, ended = self.lines.clock, get_ident, self._innermost, self._ended
         going_on = self._going_on
 
-        def timed_import(name: str, import_: object) -> object:
+        def timed(name: str, import_: object) -> object:
             thread = thread_of()
             around = innermost.get(thread)
             outermost = None if around is None else around.outermost
@@ -160,17 +159,14 @@ class ImportTiming:
                 innermost[thread] = around
             return module
 
-        return timed_import
+        return timed
 
-    def _timed_reload(self, original: "Callable[..., Any]") -> "Callable[..., Any]":
-        now_ns, innermost, ended, going_on = (
-            time.perf_counter_ns,
-            self._innermost,
-            self._ended,
-            self._going_on,
-        )
+    def timed_reload(self, original: "Callable[..., Any]") -> "Callable[..., Any]":
+        """Return a function that times the original, in which `importlib.reload` executes a module again."""
+        now_ns, innermost, ended = self.lines.clock, self._innermost, self._ended
+        going_on = self._going_on
 
-        def timed_reload(spec: object, module: object) -> object:
+        def timed(spec: object, module: object) -> object:
             thread = get_ident()
             name = str(getattr(spec, "name", ""))
             if (around := going_on(innermost.get(thread))) is None:
@@ -188,7 +184,7 @@ class ImportTiming:
             ended(one, thread, now_ns(), None)
             return reloaded
 
-        return timed_reload
+        return timed
 
     @staticmethod
     def _going_on(one: "Import | None") -> "Import | None":

@@ -44,15 +44,10 @@ Description = tuple[str, str, str | None, str | None, str | None]
 class EventWriter:
     """One process's part of a session. Nothing is opened before the first event."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        clock: Callable[[], int] = monotonic_ns,
-        lines: LineWriter | None = None,
-    ) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], int] = monotonic_ns) -> None:
         self.settings = settings
         self.clock = clock
-        if lines is None:
+        if (lines := settings.lines) is None:
             target = Target(
                 str(settings.ledger),
                 settings.session,
@@ -215,9 +210,8 @@ class EventWriter:
 
     def forked(self) -> EventWriter:
         """In a forked child: return its own writer, and shut this one, which is the parent's."""
-        lines = self.lines.forked()
-        settings = self.settings._replace(begins_session=False)
-        return EventWriter(settings, self.clock, lines)
+        settings = self.settings._replace(begins_session=False, lines=self.lines.forked())
+        return EventWriter(settings, self.clock)
 
     def _line(
         self, model: type[EventBase], fields: Mapping[str, object], numbered: str | None = None

@@ -21,9 +21,9 @@ from ledger.clock import monotonic_ns
 from ledger.events.models import warm_up_models
 from ledger.recording.event_writer import EventWriter
 from ledger.recording.settings import Settings, settings_from_environment
-from ledger_birth import birth, process_exit
+from ledger_birth import process_exit
 from ledger_birth.environment import new_session_id
-from ledger_birth.line_writer import NOT_RECORDED, LineWriter
+from ledger_birth.line_writer import NOT_RECORDED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -61,17 +61,11 @@ class Recorder:
 
     __slots__ = ("_on_close", "_settings", "_writer", "enabled")
 
-    def __init__(
-        self,
-        settings: Settings | None,
-        clock: Callable[[], int] = monotonic_ns,
-        lines: LineWriter | None = None,
-    ) -> None:
-        """`lines` is what this process has recorded with since its birth."""
+    def __init__(self, settings: Settings | None, clock: Callable[[], int] = monotonic_ns) -> None:
         if settings:
             warm_up_models()
         self._settings = settings
-        self._writer = EventWriter(settings, clock, lines) if settings else None
+        self._writer = EventWriter(settings, clock) if settings else None
         self._on_close: list[Callable[[], object]] = []
         self.enabled: Final = settings is not None
         if settings:
@@ -90,9 +84,7 @@ class Recorder:
             settings = None
         if settings is None:
             return DISABLED
-        if (lines := birth.hand_over(settings.ledger, settings.session)) is not None:
-            settings = settings._replace(begins_session=lines.target.begins_session)
-        _of_environment = cls(settings, lines=lines)
+        _of_environment = cls(settings)
         return _of_environment
 
     @classmethod
@@ -229,10 +221,7 @@ class Recorder:
             writer.hook_missing(name, reason)
 
     def name_process(self, name: str, rank: int | None = None) -> None:
-        """Say what this process is called, and its rank, where its host program knows better.
-
-        Of several names the last one counts.
-        """
+        """Say what this process is called, and its rank, where its host program knows it; the last counts."""
         if (writer := self._writer) is not None:
             writer.name_process(name, rank)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ledger.engines import installed_engines, registered_engines
-from ledger_birth import __version__
+from ledger_birth import __version__, birth
 from ledger_birth.environment import (
     FILE_VARIABLE,
     LABEL_VARIABLE,
@@ -19,6 +19,7 @@ from ledger_birth.environment import (
 
 if TYPE_CHECKING:
     from ledger_birth.json_text import Plain
+    from ledger_birth.line_writer import LineWriter
 
 
 class Settings(NamedTuple):
@@ -31,6 +32,8 @@ class Settings(NamedTuple):
     """Whether this process made the session's id, and so says when it ends."""
     command: tuple[str, ...] | None = None
     """The command that the session is of, where that is not this process's own."""
+    lines: LineWriter | None = None
+    """What this process has recorded with since its birth, where it has."""
 
 
 def settings_from_environment() -> Settings | None:
@@ -42,6 +45,8 @@ def settings_from_environment() -> Settings | None:
     session = os.environ.get(SESSION_VARIABLE)
     label = os.environ.get(LABEL_VARIABLE) or None
     settings = Settings(ledger, session or new_session_id(), label, begins_session=not session)
+    if (lines := birth.hand_over(settings.ledger, settings.session)) is not None:
+        settings = settings._replace(begins_session=lines.target.begins_session, lines=lines)
     # A child may have another working directory, and must join this session instead of making its own.
     os.environ[FILE_VARIABLE] = str(ledger)
     os.environ[SESSION_VARIABLE] = settings.session
