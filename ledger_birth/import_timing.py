@@ -42,10 +42,6 @@ class Import:
 
     __slots__ = ("around", "begun", "is_reload", "name", "outermost", "start_ns")
 
-    begun: PastInterval
-    """Its interval, once that is worth writing."""
-    is_reload: bool
-
     def __init__(
         self, name: str, around: "Import | None", start_ns: int, outermost: "Outermost | None"
     ) -> None:
@@ -54,13 +50,16 @@ class Import:
         self.start_ns = start_ns
         self.outermost = outermost
         """None once it has ended; an outermost one's own is itself."""
+        self.begun: PastInterval | None = None
+        """Its interval, once that is worth writing."""
+        self.is_reload = False
 
     def interval(self) -> PastInterval:
         """Return its interval, which is a new one where nothing of it is written."""
-        if not hasattr(self, "begun"):
+        if self.begun is None:
             fields = b'"stage":"import","source":"python","activity":"startup","component":%b%b' % (
                 json_text(self.name),
-                b',"data":{"reload":true}' if hasattr(self, "is_reload") else b"",
+                b',"data":{"reload":true}' if self.is_reload else b"",
             )
             self.begun = PastInterval(fields, self.start_ns, self.around and self.around.interval())
         return self.begun

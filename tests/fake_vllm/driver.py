@@ -42,7 +42,8 @@ class Recording:
             collected(path)
         with Ledger.open(path) as ledger:
             self.processes = {str(row["name"]): row for row in ledger.sql("SELECT * FROM processes")}
-            rows = ledger.sql("SELECT * FROM intervals ORDER BY start_ns, start_seq")
+            # What Python does before and between is recorded as well, and tested in tests/birth.
+            rows = ledger.sql("SELECT * FROM intervals WHERE source <> 'python' ORDER BY start_ns, start_seq")
             self.role_totals = ledger.sql("SELECT * FROM role_totals")
             self.milestones = ledger.sql("SELECT * FROM milestones ORDER BY at_ns")
             self.anomalies = ledger.sql("SELECT * FROM anomalies")
