@@ -6,16 +6,28 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
+from ledger.storage.store import Store
+from ledger.vocabulary import COMMAND_ENDED, COMMAND_STARTED
 from ledger_birth.environment import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
 
+Extent: TypeAlias = Literal["nothing", "births", "stages"]
+"""What processes of a command recorded: births are how Python started and what it imported."""
+
+_STAGES: Final = f"""
+    SELECT 1 FROM events WHERE session = ?1 AND (
+        source <> 'python' OR (kind = 'milestone_reached' AND json_extract(body, '$.name') NOT IN
+        ('{COMMAND_STARTED}', '{COMMAND_ENDED}'))
+    ) LIMIT 1
+"""
 _PROBE_TIMEOUT_S: Final = 10.0
 _HEAD_BYTES: Final = 1024
 _PYTHON: Final = re.compile(r"(python|pypy)[0-9.]*")
 _EXEC: Final = re.compile(rb"'''exec' \"?([^\"\n]+?)\"? \"\$0\"")
 """The second line of a script that pip installs if the path of Python is too long for a #! line."""
-_PROBE: Final = """
+_NO_TORCH: Final = "has no torch"
+_PROBE: Final = f"""
 import sys
 sys.path = [folder for folder in sys.path if folder]
 for name in ("ledger", "pydantic", "wrapt"):
@@ -33,14 +45,34 @@ except importlib.metadata.PackageNotFoundError:
     print("finds the modules of compile-ledger, but compile-ledger is not installed there")
     sys.exit()
 if importlib.util.find_spec("torch") is None:
-    print("has no torch")
+    print({_NO_TORCH!r})
 """
 
 
-def why_unrecorded(command: Sequence[str]) -> str:
-    """Return a sentence about a command none of whose processes recorded anything."""
+def extent_of(store: Store, session: str) -> Extent:
+    """Return how much the processes of a recorded command have recorded."""
+    if store.select(_STAGES, [session]):
+        return "stages"
+    [(processes,)] = store.select("SELECT count(*) FROM processes WHERE session = ?", [session])
+    return "births" if int(str(processes)) > 1 else "nothing"
+
+
+def why_unrecorded(command: Sequence[str], extent: Extent = "nothing") -> str | None:
+    """Return a sentence about a command that recorded less than it could have; None where that is unlikely.
+
+    A program of which only births are recorded may well have had nothing else to record.
+    """
+    if extent == "stages":
+        return None
     python = python_of(command)
     missing = _missing_in(python) if python else None
+    if extent == "births":
+        if not missing or missing == _NO_TORCH:
+            return None
+        return (
+            f"the command recorded only Python's own start and imports: {python} {missing}; "
+            "run `compile-ledger doctor` there for details"
+        )
     if missing:
         return (
             f"the command recorded nothing: {python} {missing}; run `compile-ledger doctor` there for details"

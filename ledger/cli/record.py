@@ -22,7 +22,7 @@ from rich.text import Text
 from ledger.cli.console.live_view import LiveView
 from ledger.cli.console.printing import printer
 from ledger.cli.console.screen import Screen, is_drawable, keep_standard_descriptors
-from ledger.cli.nothing_recorded import why_unrecorded
+from ledger.cli.nothing_recorded import Extent, extent_of, why_unrecorded
 from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.events.rows import EventRow
 from ledger.recording.journal import journal_folder
@@ -32,6 +32,7 @@ from ledger.storage.collector import collect
 from ledger.storage.ledger import Ledger
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
+from ledger.vocabulary import COMMAND_ENDED, COMMAND_STARTED
 from ledger_birth.environment import new_session_id
 
 REFUSED: Final = 125
@@ -68,8 +69,8 @@ class Recorded(NamedTuple):
     is_started: bool
     still_running: int
     """Processes of the session that outlive the command; the next to read the ledger collects them."""
-    has_events: bool
-    """Whether any process but this one recorded anything; also True if that is unknown."""
+    extent: Extent
+    """How much the command's processes recorded; "stages" if that is unknown."""
 
 
 def record(
@@ -99,8 +100,8 @@ def record(
         raise typer.Exit(REFUSED) from None
     if recorded.is_started and not quiet:
         _report(output, recorded)
-        if not recorded.has_events:
-            _say(why_unrecorded(command))
+        if reason := why_unrecorded(command, recorded.extent):
+            _say(reason)
     raise typer.Exit(recorded.exit_code)
 
 
@@ -137,7 +138,7 @@ def _run(
     screen = _screen(view) if live else None
     collecting = _Collecting(store, settings, view if screen else None)
     with _signals_taken() as restore_signals:
-        recorder.milestone("command_started")
+        recorder.milestone(COMMAND_STARTED)
         try:
             child = subprocess.Popen(
                 command,
@@ -158,14 +159,13 @@ def _run(
                 screen.start()
             collecting.start()
             exit_code = _exit_code(child, screen)
-            recorder.milestone("command_ended")
+            recorder.milestone(COMMAND_ENDED)
         recorder.close(session="failed" if exit_code else "completed")
         if screen and not problem:
             _take_away(screen)
     if problem:
         _say(problem)
-    still_running, has_events = collecting.finish()
-    return Recorded(settings.session, exit_code, problem is None, still_running, has_events)
+    return Recorded(settings.session, exit_code, problem is None, *collecting.finish())
 
 
 def _exit_code(child: subprocess.Popen[bytes], screen: Screen | None) -> int:
@@ -272,8 +272,8 @@ class _Collecting:
         """Start the thread."""
         self._thread.start()
 
-    def finish(self) -> tuple[int, bool]:
-        """Collect the rest, report errors; return how many processes still run, and if any had events."""
+    def finish(self) -> tuple[int, Extent]:
+        """Collect the rest, report errors; return how many processes run on, and how much they recorded."""
         try:
             self._stopping.set()
             if self._thread.is_alive():
@@ -281,9 +281,9 @@ class _Collecting:
             self._store.connection.execute(f"PRAGMA busy_timeout = {_LAST_LOCK_WAIT_MS}")
             collect(self._store, self._folder)
             bring_up_to_date(self._store)
-            count = "SELECT coalesce(sum(outcome = 'running'), 0), count(*) FROM processes WHERE session = ?"
-            [(running, processes)] = self._store.select(count, [self._session])
-            return int(str(running)), int(str(processes)) > 1
+            running = "SELECT count(*) FROM processes WHERE session = ? AND outcome = 'running'"
+            [(number,)] = self._store.select(running, [self._session])
+            return int(str(number)), extent_of(self._store, self._session)
         except KeyboardInterrupt:
             self._report_trouble("interrupted; the next command that reads the ledger collects the rest")
         except Exception as error:  # an error in the ledger must not change the command's exit code
@@ -291,7 +291,7 @@ class _Collecting:
         finally:
             for trouble in self._troubles:
                 _say(trouble)
-        return 0, True
+        return 0, "stages"
 
     def _run(self) -> None:
         wait_s = _COLLECT_EVERY_S

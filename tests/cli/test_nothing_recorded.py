@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ledger.cli.nothing_recorded import python_of, why_unrecorded
+from tests.support.births import HOOK
 from tests.support.paths import ROOT
 
 START = "the command recorded nothing: "
@@ -26,10 +27,10 @@ def said(path: Path, *command: str) -> list[str]:
     done = subprocess.run(recording, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
-    return [line.removeprefix("compile-ledger: ") for line in lines if "recorded nothing" in line]
+    return [line.removeprefix("compile-ledger: ") for line in lines if "command recorded" in line]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def incomplete(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment that has our packages, and none of those that they need."""
     folder = tmp_path_factory.mktemp("incomplete")
@@ -66,8 +67,22 @@ def test_a_command_that_is_no_python_is_told_the_usual_reasons(path: Path) -> No
     assert said(path, "true") == [UNKNOWN]
 
 
-def test_a_python_that_has_all_is_said_to_have_compiled_nothing(path: Path) -> None:
-    [line] = said(path, sys.executable, "-c", "pass")
+def test_a_python_with_the_hook_and_without_what_else_we_need_is_named(path: Path, incomplete: Path) -> None:
+    [packages] = incomplete.parents[1].glob("lib/python*/site-packages")
+    (packages / HOOK.name).write_text(HOOK.read_text())
+    [line] = said(path, str(incomplete), "-c", "print('served')")
+    assert line == (
+        f"the command recorded only Python's own start and imports: {incomplete} can't import pydantic; "
+        "run `compile-ledger doctor` there for details"
+    )
+
+
+def test_nothing_is_said_of_a_plain_program(path: Path) -> None:
+    assert said(path, sys.executable, "-c", "pass") == []
+
+
+def test_a_python_that_has_all_and_no_hook_is_said_to_have_compiled_nothing(path: Path) -> None:
+    [line] = said(path, sys.executable, "-S", "-c", "pass")
     assert line.startswith(f"{START}{sys.executable} ")
     assert "so torch compiled nothing, or COMPILE_LEDGER was not passed on" in line
 
@@ -113,7 +128,7 @@ def test_the_python_is_found_in_the_first_lines_of_a_script(
 
 
 def test_the_look_at_a_python_records_nothing(path: Path) -> None:
-    assert said(path, sys.executable, "-c", "import os; print(os.environ['COMPILE_LEDGER'])") != []
+    assert said(path, sys.executable, "-S", "-c", "import os; print(os.environ['COMPILE_LEDGER'])") != []
     query = [sys.executable, "-m", "ledger.cli", "sql", str(path), "SELECT count(*) AS n FROM processes"]
     done = subprocess.run([*query, "-f", "json"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [{"n": 1}]
