@@ -227,6 +227,7 @@ from ledger import Recorder
 recorder = Recorder.from_environment()
 recorder.add_hook("dynamo")
 recorder.name_process("EngineCore", 2)
+recorder.on_close(lambda: recorder.milestone("closing"))
 with recorder.stage("engine_init"):
     import slow_module
 recorder.milestone("engine_ready")
@@ -237,8 +238,10 @@ recorder.add_hook("inductor")
         assert process["hooks"] == '["dynamo", "inductor"]'
         with Ledger.open(program.ledger) as ledger:
             timeline = ledger.timeline()
+            milestones = [row["name"] for row in ledger.sql("SELECT name FROM milestones ORDER BY at_ns")]
             [session] = ledger.sql("SELECT outcome, process_count FROM sessions")
         assert session == {"outcome": "completed", "process_count": 1}
+        assert milestones == ["engine_ready", "closing"]
         stages = [(one.stage, one.component) for one in timeline.intervals]
         assert stages[0] == ("interpreter_start", None)
         assert {("engine_init", None), ("import", "ledger"), ("import", "slow_module")} <= set(stages)
