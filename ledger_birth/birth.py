@@ -6,6 +6,7 @@ where `ledger` is imported, its recorder goes on with the same journal, numbers 
 
 import os
 import sys
+from _signal import set_wakeup_fd  # pyright: ignore
 
 from ledger_birth import BEGAN_NS, __version__, process_exit
 from ledger_birth.environment import (
@@ -131,6 +132,20 @@ def _target() -> "Target | None":
 
 def _is_recorded() -> bool:
     """Return whether this process is the host's, and not one that only serves it, or us."""
+    if not _is_main_interpreter():
+        return False
     _, text = program()
     # multiprocessing's tracker does nothing but wait, from which its parent's time would look like its own.
     return os.path.basename(text) not in _OWN_COMMANDS and process_name() != "resource_tracker"
+
+
+def _is_main_interpreter() -> bool:
+    """Return whether this is not a subinterpreter, in which `.pth` files run again, nor another thread."""
+    try:
+        # Sets none where there is none: only the main interpreter's main thread may.
+        descriptor: int = set_wakeup_fd(-1)
+        if descriptor != -1:
+            set_wakeup_fd(descriptor)
+    except ValueError:
+        return False
+    return True

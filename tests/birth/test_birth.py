@@ -212,6 +212,18 @@ subprocess.run([sys.executable, "-c", "pass"], cwd="elsewhere", check=True)
         [process] = program.processes().values()
         assert process["outcome"] == outcome
 
+    def test_a_subinterpreter_is_no_process(self, program: Program) -> None:
+        ran = program.run("-c", """
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+run = getattr(interpreters, "exec", None) or interpreters.run_string
+run(interpreters.create(), "import sys; print('ledger_birth.import_timing' in sys.modules, flush=True)")
+""")  # fmt: skip
+        assert ran.stdout == "True\n"  # the hook ran there
+        assert len(program.processes()) == 1
+
     def test_what_reads_ledgers_is_not_recorded_into_them(self, program: Program) -> None:
         program.run("-c", "pass")
         ran = program.run("-m", "ledger.cli", "sql", str(program.ledger), "SELECT count(*) FROM processes")

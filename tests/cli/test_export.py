@@ -135,7 +135,7 @@ def test_what_a_real_program_recorded_goes_out_and_comes_back_as_it_was(run: Run
 def test_redacted_nothing_of_the_machine_is_left_and_the_report_has_the_same_numbers(
     run: Run, tmp_path: Path
 ) -> None:
-    program = tmp_path / "my secret program.py"
+    program = tmp_path / "my clandestine program.py"
     program.write_text(PROGRAM)
     record(tmp_path, "--", sys.executable, program)
     out = run("export", "a.db", "--redact", "-o", "a.jsonl")
@@ -146,7 +146,7 @@ def test_redacted_nothing_of_the_machine_is_left_and_the_report_has_the_same_num
     joined = parse_event(run("export", "a.db").stdout.splitlines()[1])
     assert joined.kind == "process_joined"
     assert identity
-    for known in (str(tmp_path), sys.executable, "secret", "/srv", joined.host, joined.boot_id):
+    for known in (str(tmp_path), sys.executable, "clandestine", "/srv", joined.host, joined.boot_id):
         assert known is not None
         assert known not in text
     assert run("import", "a.jsonl", "-o", "b.db").returncode == 0
