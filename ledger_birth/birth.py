@@ -6,7 +6,6 @@ where `ledger` is imported, its recorder goes on with the same journal, numbers 
 
 import os
 import sys
-from _signal import set_wakeup_fd  # pyright: ignore
 
 from ledger_birth import BEGAN_NS, __version__, process_exit
 from ledger_birth.environment import (
@@ -24,6 +23,7 @@ from ledger_birth.line_writer import LineWriter, PastInterval, Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Literal
 
     from ledger_birth.json_text import Plain
@@ -141,10 +141,11 @@ def _is_recorded() -> bool:
 
 def _is_main_interpreter() -> bool:
     """Return whether this is not a subinterpreter, in which `.pth` files run again, nor another thread."""
+    # As `signal.set_wakeup_fd`, without importing what that module imports.
+    set_wakeup_fd: Callable[[int], int] = sys.modules["_signal"].set_wakeup_fd
     try:
         # Sets none where there is none: only the main interpreter's main thread may.
-        descriptor: int = set_wakeup_fd(-1)
-        if descriptor != -1:
+        if (descriptor := set_wakeup_fd(-1)) != -1:
             set_wakeup_fd(descriptor)
     except ValueError:
         return False

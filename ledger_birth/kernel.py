@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 _STARTED: "Final" = 19
 """Which field of /proc/PID/stat after the command is the start time, in ticks since boot: proc(5), (22)."""
 
+_READING_NS: "Final" = 1_000_000
+"""No more than this lies between two readings of clocks, as a rule."""
+
 
 def stat_fields(pid: "int | str") -> "list[bytes] | None":
     """Return the fields of /proc/PID/stat from the third on; None where there is no such process or file."""
@@ -45,10 +48,14 @@ def created_ns() -> "int | None":
     """
     if not hasattr(time, "CLOCK_BOOTTIME") or (ticks := pid_start("self")) is None:
         return None
-    # perf_counter does not go on while the machine is suspended, but no start-up is measured over that.
-    age_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - ticks * tick_ns()
-    created = time.perf_counter_ns() - age_ns
-    return created if age_ns >= 0 and created >= 0 else None
+    before = time.perf_counter_ns()
+    since_boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    now_ns = time.perf_counter_ns()
+    # perf_counter does not go on while the machine is suspended, but no start-up is measured over that. Where
+    # it never was, the two clocks differ by nothing but the moments at which they are read.
+    apart_ns = since_boot_ns - (before + now_ns) // 2
+    created = ticks * tick_ns() - (apart_ns if abs(apart_ns) > _READING_NS else 0)
+    return created if 0 <= created <= now_ns else None
 
 
 def boot_id() -> "str | None":

@@ -85,7 +85,7 @@ def _life(process: str, part: ProcessEvents, offset_ns: int) -> ProcessLife:
     end = part.left or part.lost
     return ProcessLife(
         process,
-        joined.rank if joined else None,
+        part.renamed.rank if part.renamed else None,
         identity,
         parent,
         created_ns is not None,

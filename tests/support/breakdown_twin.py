@@ -35,9 +35,9 @@ Conventions given, where the design is silent:
 
 Decided here, where the conventions were silent too:
 
-- D1 A process's host, boot_id, pid_namespace, pid, parent_pid and rank are those of its `process_joined` of
-  the smallest seq (as in `processes`), a lone exception being `pid_start`. None equals None when hosts,
-  boots or namespaces are compared; a `parent_pid` of None has no parent.
+- D1 A process's host, boot_id, pid_namespace, pid and parent_pid are those of its `process_joined` of the
+  smallest seq, its rank that of the largest (as in `processes`), a lone exception being `pid_start`. None
+  equals None when hosts, boots or namespaces are compared; a `parent_pid` of None has no parent.
 - D2 "Where it closes" is seen from each process: walk up from it; the walk ends at the first process, at an
   unknown parent or before a process met already. So each of two processes that are each other's parents has
   distance 2.
@@ -136,7 +136,7 @@ class ProcessTwin:
         own = by_seq(event for event in events if event.process == process)
         joins = [event for event in own if isinstance(event, ProcessJoined)]
         self.joined = joins[0] if joins else None
-        self.rank = self.joined.rank if self.joined else None
+        self.rank = joins[-1].rank if joins else None
 
         # Creation, and existence.
         first_event = min(event.at_ns for event in own)
