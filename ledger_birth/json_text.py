@@ -23,6 +23,8 @@ def json_text(value: str) -> bytes:
     """
     if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"{type(value).__name__} where a text should be")
+    if value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
+        return b'"%b"' % value.encode()  # as nearly all are
     return b'"%b"' % value.translate(_ESCAPES).encode("utf-8", "replace")
 
 

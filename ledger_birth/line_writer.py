@@ -28,6 +28,9 @@ EVENTS_NOT_WRITTEN: "Final" = "events_not_written"
 
 HOOK_MISSING: "Final" = "hook_missing"
 
+_COMPLETED: "Final" = b',"outcome":"completed"}\n'
+_FAILED: "Final" = b',"outcome":"failed","error":%b}\n'
+
 
 class PastInterval:
     """An interval of which only what was worth recording is written, after it began or after its end."""
@@ -141,10 +144,9 @@ class LineWriter:
                         )  # fmt: skip
                     if one.stop_ns is not None and one.interval >= 0:
                         number += 1
-                        lines += b'%b%d,"at_ns":%d,"interval":%d,%b}\n' % (
+                        lines += b'%b%d,"at_ns":%d,"interval":%d%b' % (
                             self.stop_prefix, next(self.seq), one.stop_ns, one.interval,
-                            b'"outcome":"completed"' if one.error is None
-                            else b'"outcome":"failed","error":' + json_text(one.error),
+                            _COMPLETED if one.error is None else _FAILED % json_text(one.error),
                         )  # fmt: skip
                 if not lines:
                     return
