@@ -18,7 +18,7 @@ from rich.console import Console
 from ledger.cli.console.live_view import LINES_AROUND, LiveState
 from ledger.cli.console.screen import Output
 from ledger.clock import ClockDomain
-from ledger.events.models import ProcessLeft, ProcessLost
+from ledger.events.models import ProcessJoined, ProcessLeft, ProcessLost
 from ledger.events.rows import to_row
 from ledger.storage.ledger import Ledger
 from ledger.testing import SessionBuilder
@@ -174,6 +174,16 @@ class TestLiveState:
         lines = Session(here, there, here=ClockDomain("host", "host", None)).lines(now=1)
         assert lines[1].split()[-2:] == ["1.0", "s"]
         assert lines[2].split()[-2:] == ["other", "clock"]
+
+    def test_a_process_that_is_named_later_keeps_its_clock(self) -> None:
+        worker = process("spawn", host="host")
+        worker.start(0, "dynamo", source="torch")
+        key = {"session": worker.events[0].session, "process": worker.events[0].process}
+        renamed = ProcessJoined(**key, seq=len(worker.events), at_ns=0, name="Worker_TP1", rank=1)
+        worker.events.append(renamed)
+        line = Session(worker, here=ClockDomain("host", "host", None)).lines(now=1)[1]
+        assert line.startswith("Worker_TP1 (rank 1)")
+        assert line.split()[-2:] == ["1.0", "s"]
 
 
 class TestHeldOutput:

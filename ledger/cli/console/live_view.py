@@ -55,10 +55,12 @@ class ProcessNames:
         name = printable(str(body.get("name")))
         rank = body.get("rank")
         domain = ClockDomain(*(body.get(part) for part in ClockDomain._fields))
+        before = self._by_process.get(row.process)
         self._by_process[row.process] = _ProcessName(
             name if rank is None else f"{name} (rank {rank})",
             -1 if rank is None else int(rank),
-            self._here is None or domain == self._here,
+            # Only the first such event of a process says where it runs; a later one has another name.
+            before.is_our_clock if before else self._here is None or domain == self._here,
         )
 
     def __getitem__(self, process: str) -> _ProcessName:
