@@ -11,6 +11,8 @@ Counts = Literal["interval", "addition", "total", "ranks"]
 Readiness = Literal["server_ready", "engine_ready"]
 WindowStart = Literal["command_started", "creation", "event", Readiness]
 WindowEnd = Literal[Readiness, "command_ended", "session_ended", "event"]
+CompilationKind = Literal["first", "recompile", "backward", "load"]
+CacheAnswer = Literal["miss", "bypass", "disabled", "hit"]
 
 STAGES: Final[dict[Activity, tuple[str, ...]]] = {
     "compile": (

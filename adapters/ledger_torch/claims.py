@@ -7,9 +7,11 @@ go between versions: durations are recognised by name and type.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from types import ModuleType
 from typing import Any, Final, NamedTuple, cast
 
 from ledger import Recorder
+from ledger_torch.compile_facts import record_of
 from ledger_torch.hook_targets import (
     BACKWARD,
     DURATIONS_END_IN,
@@ -71,14 +73,16 @@ def own_of(metrics: Any, spans: Spans) -> list[Ended]:
     return spans.take_ended(is_runtime=is_runtime, since_us=began_us)
 
 
-def claim(recorder: Recorder, metrics: Any, own: Sequence[Ended]) -> None:
+def claim(recorder: Recorder, metrics: Any, own: Sequence[Ended], utils: ModuleType | None = None) -> None:
     """Write a record's durations as claims; `own` are its spans, in the order in which they ended."""
+    values = {field.name: getattr(metrics, field.name) for field in fields(metrics)}
+    record = record_of(values, utils)
     about: dict[str, object] = {
         name: value
         for name in ("compile_id", "is_forward", "is_runtime", "fail_type")
-        if (value := getattr(metrics, name, None)) is not None
+        if (value := values.get(name)) is not None
     }
-    for duration in durations(metrics):
+    for duration in durations_of(values):
         stage, intervals = timed_by(duration.field, about, own)
         recorder.claim(
             duration.seconds,
@@ -88,15 +92,22 @@ def claim(recorder: Recorder, metrics: Any, own: Sequence[Ended]) -> None:
             resolution_ns=duration.resolution_ns,
             text=f"{duration.field}={duration.value}",
             interval=intervals[0] if len(intervals) == 1 else None,
-            data=claim_data(duration.field, about, intervals),
+            data=claim_data(duration.field, about, intervals, record),
         )
 
 
-def claim_data(field: str, about: Mapping[str, object], intervals: Sequence[int]) -> dict[str, object]:
-    """Return the `data` of a field's claim: what its record is about, its spans, and any special meaning."""
+def claim_data(
+    field: str, about: Mapping[str, object], intervals: Sequence[int], record: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the `data` of a field's claim: what its record is about, its spans, and any special meaning.
+
+    The claim of the whole compile also carries the rest of the record.
+    """
     means = {"means": MEANS[field]} if field in MEANS else {}
     spans = {"intervals": list(intervals)} if len(intervals) > 1 else {}
-    return {"field": field, **about, **spans, **means}
+    rest = {name: value for name, value in record.items() if name not in about} if field == _TOTAL else {}
+    whole = {"record": rest} if rest else {}
+    return {"field": field, **about, **spans, **means, **whole}
 
 
 def timed_by(field: str, about: Mapping[str, object], own: Sequence[Ended]) -> tuple[str, list[int]]:

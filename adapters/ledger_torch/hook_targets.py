@@ -93,6 +93,31 @@ MEANS: Final = {
 }
 """Duration fields without a span in this compile, and what they mean instead."""
 
+FRAME: Final = "dynamo"
+"""The stage around the whole compile of a frame."""
+
+GRAPH_BREAKS: Final = "graph_break_reasons"
+"""A list to which each graph break after which Dynamo goes on is added: its `reason`, and `user_stack`, whose
+last item is where. A reset clears it."""
+
+GUARD_FAILURES: Final = "guard_failures"
+"""Lists of texts by code object: at a recompile, why each of its cached versions does not fit, newest first.
+Torch before 2.7 says it nowhere else."""
+
+KERNELS: Final = ("torch._inductor.async_compile", "_triton_kernel_metrics")
+"""Triton's kernels that are being compiled, by name, each with AUTOTUNE_ANSWER where it was asked for."""
+AUTOTUNE_ANSWER: Final = "autotune_cache_state"
+KERNELS_READY: Final = frozenset(("async_compile.wait", "async_compile.precompile"))
+"""The stages at whose ends KERNELS has what they compiled."""
+
+NOT_FACTS: Final = frozenset(
+    (
+        *("stack_trace", "exception_stack_trace", "graph_node_shapes", "inductor_provenance"),
+        *("python_version", "pytorch_version", "cuda_version", "log_format_version", "start_time"),
+    )
+)
+"""Fields of a record that are left out: they are long, or the same in each record of a process."""
+
 FORWARD: Final = "entire_frame_compile"
 BACKWARD: Final = "entire_backward_compile"
 """The stages that `duration_us` of a forward and of a backward record measures."""

@@ -72,10 +72,10 @@ class Listener:
 
     def listen(self, utils: ModuleType) -> Spans:
         """Hook the stubs, and report to the recorder which ones torch calls."""
-        spans = Spans(self.recorder, _depth_by(utils))
+        spans = Spans(self.recorder, _depth_by(utils), utils)
 
         def observe_metrics(metrics: Any) -> None:
-            claim(self.recorder, metrics, own_of(metrics, spans))
+            claim(self.recorder, metrics, own_of(metrics, spans), utils)
 
         for name, observe in ((EVENT_HOOK, spans.observe), (METRICS_HOOK, observe_metrics)):
             if (reason := missing(utils, name)) is not None:

@@ -11,22 +11,14 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple, cast
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any, Final, NamedTuple
 
 from ledger import Recorder
-from ledger_torch.hook_targets import ACCUMULATED, COUNTED
+from ledger_torch.compile_facts import GraphBreaks, Kernels, simple
+from ledger_torch.hook_targets import ACCUMULATED, COUNTED, FRAME, KERNELS_READY
 from ledger_torch.outcome import control_flow
-
-MAX_TEXT: Final = 1_000
-"""Characters kept of a string: torch's reasons and stack traces can be very long."""
-_MAX_ITEMS: Final = 10
-_MAX_ITEM_TEXT: Final = 200
-
-_LEFT_OUT: Final = frozenset(
-    {"dynamo_config", "compiler_config", "inductor_config", "functorch_config", "components"}
-)
-"""Whole configurations, and whole graphs as the parts of a cache key, at the end of each compile."""
 
 _MAX_REMEMBERED: Final = 1_000
 _MAX_LOST: Final = 100
@@ -44,6 +36,8 @@ class _Open(NamedTuple):
     """How many were open below it, by torch's own count."""
     begin_us: float
     data: Mapping[str, object]
+    breaks_before: int
+    """Of a frame: a mark of where its graph breaks begin."""
 
 
 class Ended(NamedTuple):
@@ -58,7 +52,8 @@ class Ended(NamedTuple):
 
 
 class _Thread(threading.local):
-    def __init__(self) -> None:
+    def __init__(self, utils: ModuleType | None) -> None:
+        self.graph_breaks = GraphBreaks(utils)
         self.open: list[_Open] = []
         self.lost: deque[_Open] = deque(maxlen=_MAX_LOST)
         """Spans that vanished from torch's stack before their end."""
@@ -68,10 +63,17 @@ class _Thread(threading.local):
 class Spans:
     """The intervals of this process, from torch's events, each in the thread where it happens."""
 
-    def __init__(self, recorder: Recorder, depth: Callable[[], int] | None) -> None:
-        """`depth` counts torch's open spans in the calling thread; None if torch can't say."""
+    def __init__(
+        self, recorder: Recorder, depth: Callable[[], int] | None, utils: ModuleType | None = None
+    ) -> None:
+        """`depth` counts torch's open spans in the calling thread; None if torch can't say.
+
+        `utils` is torch's module that has the graph breaks.
+        """
         self._recorder = recorder
         self._depth = depth
+        self._utils = utils
+        self._kernels = Kernels()
         self.stage_of: dict[str, str] = {}
         """Stage names by function, for functions whose spans have another name."""
         self.forget()
@@ -109,7 +111,8 @@ class Spans:
         around = (self._recorder.innermost, stack[-1].interval if stack else None)
         parent = max((above for above in around if above is not None and above >= 0), default=None)
         interval = self._recorder.start(stage, source="torch", parent=parent, data=data)
-        stack.append(_Open(stage, interval, sys.exc_info()[1], depth, event["ts"], data))
+        breaks_before = self._thread.graph_breaks.begin() if stage == FRAME else 0
+        stack.append(_Open(stage, interval, sys.exc_info()[1], depth, event["ts"], data, breaks_before))
 
     def _end(self, event: Mapping[str, Any]) -> None:
         stage = event["name"]
@@ -120,6 +123,10 @@ class Spans:
         begin_data = began.data
         end_data = simple(event["args"] or {})
         data = {name: value for name, value in end_data.items() if begin_data.get(name) != value}
+        if stage == FRAME and (breaks := self._thread.graph_breaks.end(began.breaks_before)) is not None:
+            data["graph_breaks"] = breaks
+        elif stage in KERNELS_READY and (answers := self._kernels.take_answers()):
+            data["autotune_cache"] = answers
         error = sys.exc_info()[1]
         if error is not None and error is not began.handled:
             control = control_flow(error)
@@ -158,7 +165,7 @@ class Spans:
 
     def forget(self) -> None:
         """Reset, with nothing open and nothing ended: in a forked child."""
-        self._thread = _Thread()
+        self._thread = _Thread(self._utils)
         self.has_ended = False
         """Whether a span has ended in this process."""
         self.accumulated: deque[tuple[int, dict[str, float]]] = deque(maxlen=_MAX_ACCUMULATED)
@@ -176,24 +183,3 @@ def _forget_all() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_all)
-
-
-def simple(args: Mapping[str, object]) -> dict[str, object]:
-    """Return the small, plain JSON values of torch's metadata, with texts cut to MAX_TEXT."""
-    simple: dict[str, object] = {}
-    for name, value in args.items():
-        if name in _LEFT_OUT:
-            continue
-        kind = type(value)
-        if kind is str:
-            # torch writes the compile id of a span outside of any compile as the text "None".
-            if value != "None":
-                simple[name] = cast("str", value)[:MAX_TEXT]
-        elif kind is int or kind is bool or kind is float:
-            simple[name] = value
-        elif isinstance(value, (list, tuple, set, frozenset)):
-            items = cast("Iterable[object]", value)
-            texts = [item[:_MAX_ITEM_TEXT] for item in items if isinstance(item, str)]
-            if texts:
-                simple[name] = (sorted(texts) if isinstance(value, (set, frozenset)) else texts)[:_MAX_ITEMS]
-    return simple

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, cast
 
 from pydantic_core import from_json
 
-from ledger_torch.spans import simple
+from ledger_torch.compile_facts import simple
 from ledger_torch_trace.records import METRICS, SPAN, Record
 
 _MAX_NS: Final = 2**63 - 1

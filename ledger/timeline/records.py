@@ -14,6 +14,7 @@ from ledger.vocabulary import (
     Activity,
     AnomalyName,
     CauseName,
+    CompilationKind,
     Counts,
     IntervalOutcome,
     ProcessOutcome,
@@ -306,3 +307,65 @@ class Cause(NamedTuple):
     ns: int
     intervals: tuple[IntervalKey, ...]
     """The intervals that show it."""
+
+
+class Compilation(NamedTuple):
+    """One thing that torch compiled, or loaded."""
+
+    session: str
+    process: str
+    compile_id: str | None
+    ordinal: int
+    """Counts from 0 the compiles of one id in a process: backward has forward's, and a reset starts over."""
+    kind: CompilationKind
+    reason: str | None
+    """Why it was compiled again, as torch says it."""
+    role: str | None
+    function: str | None
+    file: str | None
+    line: int | None
+    outcome: IntervalOutcome
+    error: str | None
+    """The class of the exception that left it."""
+    start_ns: int
+    duration_ns: int | None
+    dynamo_ns: int | None
+    aot_ns: int | None
+    inductor_ns: int | None
+    codegen_ns: int | None
+    triton_ns: int | None
+    """Each moment belongs to one phase: these add up to what torch's stages cover of the duration."""
+    fx_graph_cache: str | None
+    aot_cache: str | None
+    autotune_cache: str | None
+    remote_cache: str | None
+    cache_bypass_reason: str | None
+    graph_breaks: int | None
+    guards: int | None
+    interval: int
+    """The interval that it is."""
+    component: str | None
+    error_text: str | None
+    """What that exception said, or the one with which Dynamo gave the frame up."""
+    has_code: bool | None
+    """Whether compiled code came out of it; where not, the frame runs eagerly."""
+
+    @property
+    def duration_s(self) -> float | None:
+        """`duration_ns` in seconds."""
+        return None if self.duration_ns is None else self.duration_ns / 1e9
+
+
+class GraphBreak(NamedTuple):
+    """A place where Dynamo could not go on, in one compile."""
+
+    session: str
+    process: str
+    compile_id: str | None
+    reason: str
+    file: str | None
+    line: int | None
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride]
+    """How often it was so in this compile."""
+    ordinal: int
+    """The compile's, among those of one id."""

@@ -19,7 +19,8 @@ import pytest
 from ledger import Ledger
 from ledger_torch import autoload, hooks
 from ledger_torch.claims import claim, durations
-from ledger_torch.spans import MAX_TEXT, Ended, Spans
+from ledger_torch.compile_facts import MAX_ITEMS, MAX_TEXT
+from ledger_torch.spans import Ended, Spans
 from tests.support.paths import TESTS
 
 EVENTS, METRICS = "record_chromium_event_internal", "log_compilation_event"
@@ -200,16 +201,24 @@ def test_a_stop_has_only_what_its_start_did_not_say(funnel: Any, recorded: Recor
     assert recorded.stops[0]["data"] == {"cache_size": 0, "is_backward": True}
 
 
-def test_data_is_plain_short_and_a_copy(funnel: Any, recorded: Recorded) -> None:
+def test_data_is_plain_and_a_copy_and_texts_are_whole(funnel: Any, recorded: Recorded) -> None:
     metadata: dict[str, Any] = {
-        "compile_id": "None", "fail_reason": "x" * 5_000, "key": object(), "restart_reasons": {"b", "a"},
-        "dynamo_config": "{}", "parts": ["y" * 5_000] * 50, "cache_size": None, "seconds": 0.5,
+        "compile_id": "None", "fail_reason": "why " * 5_000, "key": object(),
+        "restart_reasons": {"b " * 900, "a"},
+        "dynamo_config": "{}", "parts": ["y"] * 500, "cache_size": None, "seconds": 0.5,
     }  # fmt: skip
-    funnel.LOGGER.log_event_start("dynamo", 0, metadata)
+    funnel.LOGGER.log_event_start("compile_attempt_0", 0, metadata)
     metadata["seconds"] = 1.5
     data = recorded.starts[0]["data"]
-    assert data.pop("parts") == ["y" * 200] * 10
-    assert data == {"fail_reason": "x" * MAX_TEXT, "restart_reasons": ["a", "b"], "seconds": 0.5}
+    assert data.pop("parts") == ["y"] * MAX_ITEMS
+    assert data == {"fail_reason": "why " * 5_000, "restart_reasons": ["a", "b " * 900], "seconds": 0.5}
+
+
+def test_of_a_text_without_an_end_the_beginning_is_kept_and_it_says_so(
+    funnel: Any, recorded: Recorded
+) -> None:
+    funnel.LOGGER.log_event_start("dynamo", 0, {"fail_reason": "x" * (MAX_TEXT + 1_234)})
+    assert recorded.starts[0]["data"] == {"fail_reason": "x" * MAX_TEXT + " … and 1,234 more characters"}
 
 
 def test_an_exception_that_leaves_a_span_fails_it(funnel: Any, recorded: Recorded) -> None:
@@ -439,6 +448,7 @@ def test_a_claim_names_the_interval_that_torch_timed(recorded: Recorded) -> None
     assert total["text"] == "duration_us=900000"
     assert total["data"] == {
         "field": "duration_us", "compile_id": "0/0", "is_forward": True, "is_runtime": False,
+        "record": {"cache_size": 3, "triton_kernel_compile_times_us": "[1, 2]"},
     }  # fmt: skip
     passes = claims["post_grad_pass_time_us"]
     assert (passes["stage"], passes["interval"]) == ("_recursive_post_grad_passes", None)
