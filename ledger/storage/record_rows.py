@@ -9,7 +9,9 @@ from ledger.timeline.records import (
     Anomaly,
     Cause,
     Claim,
+    Compilation,
     Gap,
+    GraphBreak,
     Interval,
     IntervalKey,
     Milestone,
@@ -49,6 +51,8 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "gaps": Gap._fields,
     "startup_windows": StartupWindow._fields,
     "startup_breakdown": StartupPiece._fields,
+    "compilations": Compilation._fields,
+    "graph_breaks": GraphBreak._fields,
 }
 """Every table that is derived from events, with its columns, besides the note of what is projected."""
 
@@ -87,6 +91,8 @@ def timeline_of(rows: Callable[[str], Iterable[Row]], details: Mapping[EventKey,
         startup_breakdown=tuple(map(StartupPiece._make, rows("startup_breakdown"))),
         reconciliation=tuple(map(Reconciliation._make, rows("reconciliation"))),
         causes=tuple(_cause(row) for row in rows("causes")),
+        compilations=tuple(_compilation(row) for row in rows("compilations")),
+        graph_breaks=tuple(map(GraphBreak._make, rows("graph_breaks"))),
     )
 
 
@@ -130,3 +136,8 @@ def _cause(row: Row) -> Cause:
     *plain, intervals = row
     keys = cast("list[dict[str, Any]]", json.loads(intervals))
     return Cause._make((*plain, tuple(IntervalKey(**key) for key in keys)))
+
+
+def _compilation(row: Row) -> Compilation:
+    *plain, has_code = row
+    return Compilation._make((*plain, None if has_code is None else has_code == 1))

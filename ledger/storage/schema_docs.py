@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from ledger.storage.schema_compilations import COMPILATIONS
 from ledger.storage.schema_startup import STARTUP
 from ledger.storage.schema_terms import (
     ACTIVITY,
@@ -236,6 +237,7 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
         },
     ),
     **STARTUP,
+    **COMPILATIONS,
     "gaps": Relation(
         "What a recorder knows that it did not see.",
         {

@@ -23,6 +23,7 @@ from ledger.timeline.compile_phases import (
     JOINT_GRAPH,
     LOAD,
     PhaseSpans,
+    PhaseTimes,
     begins,
 )
 from ledger.timeline.records import Claim, Compilation, GraphBreak, Interval
@@ -191,7 +192,9 @@ def _compilation(
     if not aot_answers and compiled.has_load:
         aot_answers = {"hit"}
     has_triton = _text(facts, "triton_kernel_compile_times_us") is not None
-    times = (None,) * 5 if root.stop_ns is None else compiled.phases.times(has_triton)
+    times: Sequence[int | None] = (None,) * len(PhaseTimes._fields)
+    if root.stop_ns is not None:
+        times = compiled.phases.times(root.start_ns, root.stop_ns, has_triton)
     has_code = facts.get("has_guarded_code", False if facts.get("fallback") == "eager" else None)
     return Compilation(
         root.session,

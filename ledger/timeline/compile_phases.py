@@ -126,10 +126,11 @@ class PhaseSpans:
         elif stage.endswith(_TEMPLATES_END_IN):
             self._spans[_TRITON].append(span)
 
-    def times(self, has_triton: bool) -> PhaseTimes:
-        """Return each phase's time; `has_triton` is whether kernels of Triton's are known otherwise.
+    def times(self, start_ns: int, stop_ns: int, has_triton: bool) -> PhaseTimes:
+        """Return each phase's time between two moments.
 
-        Every moment belongs to one phase, so that together they are what the intervals cover.
+        `has_triton` is whether kernels of Triton's are known otherwise. Every moment belongs to one phase, so
+        that together they are what the intervals cover.
         """
         spans: list[Sequence[tuple[int, int]]] = list(self._spans)
         waited_for = _TRITON if has_triton or self._spans[_TRITON] else _CODEGEN
@@ -139,7 +140,8 @@ class PhaseSpans:
         covered_ns = 0
         for level in reversed(range(len(_PHASES))):
             if spans[level]:
-                inside = [*inside, *spans[level]]
+                cut = ((max(start, start_ns), min(stop, stop_ns)) for start, stop in spans[level])
+                inside += [(start, stop) for start, stop in cut if start < stop]
                 now_ns = union_ns(inside)
             else:
                 now_ns = covered_ns

@@ -1,4 +1,4 @@
-"""Everything derived from one session's events: what the reducer gives, and its claims reconciled."""
+"""Everything derived from one session's events: what the reducer gives, claims reconciled, compilations."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from ledger.events.models import Event
 from ledger.formatting import NO_ROLE, counted
 from ledger.notebook_tables import html_table
+from ledger.timeline.compilations import compilations_of
 from ledger.timeline.reconciliation import reconcile
 from ledger.timeline.records import (
     Anomaly,
     Cause,
     Claim,
+    Compilation,
     Gap,
+    GraphBreak,
     Interval,
     Milestone,
     Process,
@@ -44,6 +47,8 @@ class Timeline:
     startup_breakdown: tuple[StartupPiece, ...]
     reconciliation: tuple[Reconciliation, ...]
     causes: tuple[Cause, ...]
+    compilations: tuple[Compilation, ...]
+    graph_breaks: tuple[GraphBreak, ...]
 
     def __repr__(self) -> str:
         return f"<Timeline of {self._title()}>"
@@ -94,9 +99,12 @@ def timeline_of_stored(session: str, events: SessionEvents) -> Timeline:
 
 def _timeline(reduced: Reduced) -> Timeline:
     reconciled = reconcile(reduced)
+    compiled = compilations_of(reduced.intervals, reduced.claims)
     anomalies = (*reduced.anomalies, *reconciled.anomalies)
     return Timeline(
         *reduced._replace(anomalies=anomalies),
         reconciliation=reconciled.reconciliation,
         causes=reconciled.causes,
+        compilations=compiled.compilations,
+        graph_breaks=compiled.graph_breaks,
     )

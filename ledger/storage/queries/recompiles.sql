@@ -1,0 +1,19 @@
+-- What was compiled again, how often, and why?
+SELECT
+    coalesce(s.label, s.session) AS label,
+    c.function || ' (' || replace(c.file, rtrim(c.file, replace(c.file, '/', '')), '') || ':' || c.line || ')'
+        AS function,
+    count(*) AS times,
+    round(sum(c.duration_s), 2) AS seconds,
+    -- Without the version whose guard failed ("2/0: "), the source of the guard, and where it was asked for.
+    rtrim(substr(
+        substr(c.reason, 1, instr(c.reason || char(10), char(10)) - 1),
+        iif(instr(c.reason, ': ') BETWEEN 1 AND 12, instr(c.reason, ': ') + 2, 1),
+        iif(instr(c.reason, '  #') > 0, instr(c.reason, '  #') - instr(c.reason, ': ') - 2, 500)
+    )) AS why
+FROM compilations c
+JOIN sessions s USING (session)
+WHERE c.kind = 'recompile'
+GROUP BY c.session, c.function, c.file, c.line, why
+ORDER BY s.started_at, c.session, sum(c.duration_ns) DESC, function, why
+LIMIT 20
