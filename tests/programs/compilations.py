@@ -1,7 +1,7 @@
 """Compiles in many ways, and prints what torch itself says of it: `compilations.py [eager]`.
 
-With `eager` only what needs no Inductor, and so no C++ compiler. The last line is JSON: torch's records of its
-compiles, its counters, and what `torch._dynamo.explain` finds in the function that breaks.
+With `eager` only what needs no Inductor, and so no C++ compiler. The last line is JSON: torch's records of
+its compiles, its counters, and what `torch._dynamo.explain` finds in the function that breaks.
 """
 
 import json
@@ -13,11 +13,7 @@ import torch
 import torch._dynamo
 from torch._dynamo.utils import counters, get_compilation_metrics
 
-# Works in every version that is recorded; the cache of headers and the search for vector units take a minute.
-if hasattr(torch._dynamo.config, "recompile_limit"):
-    LIMIT = "recompile_limit"
-else:
-    LIMIT = "cache_size_limit"
+LIMIT = "recompile_limit" if hasattr(torch._dynamo.config, "recompile_limit") else "cache_size_limit"
 
 
 def broken(inputs):
@@ -84,10 +80,10 @@ def with_dynamo_alone():
         function = torch.compile(limited, backend="eager")
         for text in ("a", "bb", "ccc"):
             function(ones, text)
-    for backend, fullgraph, compiled in ((failing, False, scaled), ("eager", True, broken)):
+    for options in ({"backend": failing}, {"backend": "eager", "fullgraph": True}):
         torch._dynamo.reset()
         try:
-            torch.compile(compiled, backend=backend, fullgraph=fullgraph)(*(ones, 7)[: 1 + (compiled is scaled)])
+            torch.compile(broken, **options)(ones)
         except Exception as error:
             print(type(error).__name__)
 
@@ -96,6 +92,7 @@ def with_inductor():
     """Compile forward and backward, load both from the caches, and compile ahead of time."""
     import torch._inductor.config as inductor
 
+    # The search for the processor's vector units and the precompiled headers would take a minute.
     inductor.cpp.simdlen = 1
     if hasattr(inductor, "cpp_cache_precompile_headers"):
         inductor.cpp_cache_precompile_headers = False
@@ -121,7 +118,11 @@ def main():
         with_inductor()
     found["caches"] = {
         **{name: number for name, number in counters["inductor"].items() if name.startswith("fxgraph_cache")},
-        **{name: number for name, number in counters["aot_autograd"].items() if name.startswith("autograd_cache")},
+        **{
+            name: number
+            for name, number in counters["aot_autograd"].items()
+            if name.startswith("autograd_cache")
+        },
     }
     names = (
         "compile_id", "is_forward", "is_runtime", "co_name", "co_filename", "co_firstlineno", "guard_count",
