@@ -1,4 +1,4 @@
-"""Extracts from a record what it says about time: a begin, an end, or a compile's metrics.
+"""Extracts from a record what it says: a begin, an end, a compile's metrics, or facts of a compile.
 
 The time is the payload's, the wall clock in microseconds: the prefix has no year and lags behind.
 """
@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, cast
 from pydantic_core import from_json
 
 from ledger_torch.compile_facts import simple
+from ledger_torch_trace.artifacts import ARTIFACT, facts_of, is_of_compile
 from ledger_torch_trace.records import METRICS, SPAN, Record
 
 _MAX_NS: Final = 2**63 - 1
@@ -46,7 +47,16 @@ class Metrics(NamedTuple):
     fields: dict[str, object]
 
 
-Observation = Begin | End | Metrics
+class Facts(NamedTuple):
+    """What an artifact says of a compile, which goes on; it has no time of its own."""
+
+    at_ns: int
+    pid: int
+    compile_id: str | None
+    found: dict[str, object]
+
+
+Observation = Begin | End | Metrics | Facts
 
 
 class Fault(NamedTuple):
@@ -70,6 +80,10 @@ def observations(record: Record, latest_ns: int) -> Iterator[Observation | Fault
         yield from _span(record)
     elif record.kind in METRICS:
         yield from _metrics(record, latest_ns)
+    elif record.kind == ARTIFACT and latest_ns and is_of_compile(record.metadata):
+        metadata = mapping_of(record.metadata)
+        if metadata is not None and (found := facts_of(record.metadata, record.payload or b"")):
+            yield Facts(latest_ns, record.pid, _compile_id({}, metadata), found)
 
 
 def _span(record: Record) -> Iterator[Observation | Fault]:

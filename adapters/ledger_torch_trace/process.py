@@ -15,11 +15,11 @@ from ledger import (
     StageStopped,
     TotalClaimed,
 )
-from ledger_torch.hook_targets import CONTROL_FLOW, COUNTED, SOFT_ERRORS
+from ledger_torch.hook_targets import BACKWARD, CONTROL_FLOW, COUNTED, FRAME, SOFT_ERRORS
 from ledger_torch.spans import Ended
 from ledger_torch_trace.claims import claimed
 from ledger_torch_trace.lanes import Lanes, Open
-from ledger_torch_trace.observations import Begin, End, Metrics, Observation
+from ledger_torch_trace.observations import Begin, End, Facts, Metrics, Observation
 from ledger_torch_trace.survey import Survey
 
 _NO_THREADS: Final = "a trace does not say the thread: a lane is what has one compile id, or what has none"
@@ -55,6 +55,8 @@ class TracedProcess:
         self._claim = 0
         self._lanes = Lanes()
         self._latest_ns = 0
+        self._facts: dict[tuple[int, str | None], dict[str, object]] = {}
+        """What artifacts said of compiles that go on, by process and compile id."""
         self._ambiguous = 0
         self._ambiguous_stage = ""
 
@@ -67,6 +69,8 @@ class TracedProcess:
             yield self._begin(observation)
         elif isinstance(observation, End):
             yield self._end(observation)
+        elif isinstance(observation, Facts):
+            self._note(observation)
         else:
             yield from self._claims(observation)
 
@@ -108,6 +112,23 @@ class TracedProcess:
             data=_json(observation.data),
         )
 
+    def _note(self, observation: Facts) -> None:
+        facts = self._facts.setdefault((observation.pid, observation.compile_id), {})
+        for name, found in observation.found.items():
+            before = facts.get(name)
+            facts[name] = [*before, *found] if isinstance(before, list) and isinstance(found, list) else found
+
+    def _facts_at_end(self, observation: End) -> dict[str, object]:
+        """Return what was noted of a compile that ends."""
+        if observation.stage not in (FRAME, BACKWARD):
+            return {}
+        facts = self._facts.pop((observation.pid, observation.compile_id), {})
+        if observation.stage == FRAME:
+            # A break for which Dynamo gives the frame up is logged too, and is what the frame fails with.
+            has_given_up = observation.data.get("fail_type") in _MAYBE_EAGER
+            facts["graph_breaks"] = [] if has_given_up else facts.get("graph_breaks", [])
+        return facts
+
     def _end(self, observation: End) -> Event:
         lane = self._lanes.of(observation.pid, observation.compile_id)
         taken = lane.end(observation.stage, observation.at_ns)
@@ -116,6 +137,7 @@ class TracedProcess:
         self._ended += 1
         begin = taken.begin
         data = {name: value for name, value in observation.data.items() if begin.data.get(name) != value}
+        data.update(self._facts_at_end(observation))
         # Only the outermost span of a compile says so, by what torch adds to it of the compile's record.
         error: str | None = None
         failed = observation.data.get("fail_type")

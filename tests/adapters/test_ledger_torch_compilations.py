@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from ledger import Ledger
+from ledger.cli import app
 from tests.adapters.test_ledger_torch import PROGRAMS, python
 
 RECORD = {
@@ -57,8 +59,14 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def dynamos(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    return Ran(tmp_path_factory.mktemp("eager"), "eager")
+def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of torch's own trace of the same run."""
+    return tmp_path_factory.mktemp("trace")
+
+
+@pytest.fixture(scope="module")
+def dynamos(tmp_path_factory: pytest.TempPathFactory, trace: Path) -> Ran:
+    return Ran(tmp_path_factory.mktemp("eager"), "eager", TORCH_TRACE=str(trace))
 
 
 def test_each_record_of_torchs_is_a_row(dynamos: Ran) -> None:
@@ -126,6 +134,24 @@ def test_ids_that_a_reset_gives_again_are_told_apart(dynamos: Ran) -> None:
     again = [row["ordinal"] for row in dynamos.rows if row["compile_id"] == "0/0"]
     assert again == list(range(len(again)))
     assert len(again) > 2
+
+
+def test_an_imported_trace_of_the_same_run_has_the_same_rows(
+    dynamos: Ran, trace: Path, tmp_path: Path
+) -> None:
+    imported = CliRunner().invoke(app, ["import", str(trace), "-o", str(tmp_path / "x.db")])
+    assert imported.exit_code == 0, imported.output
+    same = ("compile_id", "ordinal", "kind", "reason", "function", "file", "line", "graph_breaks", "guards")
+    with Ledger.open(tmp_path / "x.db") as ledger:
+        rows = ledger.sql("SELECT * FROM compilations ORDER BY start_ns")
+        breaks = ledger.sql("SELECT * FROM graph_breaks")
+    assert [[row[name] for name in same] for row in rows] == [
+        [row[name] for name in same] for row in dynamos.rows
+    ]
+    place = ("compile_id", "ordinal", "reason", "file", "line", "count")
+    assert [[row[name] for name in place] for row in breaks] == [
+        [row[name] for name in place] for row in dynamos.breaks
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -156,7 +156,7 @@ def test_begins_and_ends_become_intervals_on_the_lane_of_their_compile(tmp_path:
     assert outer.at_ns == int(T0) * 1000 + 250
     assert inner.data == {"compile_id": "0/0", "fn_name": "call_user_compiler"}
     assert seen.stops[inner.interval].data == {"cache_state": "miss"}
-    assert seen.stops[outer.interval].data is None
+    assert seen.stops[outer.interval].data == {"graph_breaks": []}
     assert [length for _, length, _ in seen.lengths()] == [50, 30, 10, 5]
     assert set(seen.gaps) == {("thread_identity", None), ("monotonic_clock", None), ("trace_ends", None)}
 
@@ -224,10 +224,10 @@ def test_what_a_record_says_of_a_failure_is_the_outcome(tmp_path: Path) -> None:
     assert (failed.outcome, failed.error) == ("failed", "InductorError")
     assert (answered.outcome, answered.error) == ("completed", None)
     # Whether torch went on in eager mode or the user got it, the trace does not say.
-    assert answered.data == {"fail_type": "Unsupported"}
+    assert answered.data == {"fail_type": "Unsupported", "graph_breaks": []}
     assert (skipped.outcome, skipped.data) == (
         "completed",
-        {"fail_type": "SkipFrame", "control": "SkipFrame"},
+        {"fail_type": "SkipFrame", "control": "SkipFrame", "graph_breaks": []},
     )
 
 
