@@ -72,6 +72,7 @@ docs-update: install
 # Records the demo and a start of vLLM anew, takes the pictures, and shows them.
 docs-record: install browser
 	$(BIN)/python -m tests.take.demo
+	$(BIN)/python -m tests.take.compilations
 	$(BIN)/python -m tests.vllm.take
 	$(BIN)/python -m tests.take.screenshots
 	$(MAKE) docs-update

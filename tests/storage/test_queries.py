@@ -50,7 +50,9 @@ def kept_ledgers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A ledger of each kept recording."""
     folder = tmp_path_factory.mktemp("kept")
     starts = [event for label in ("cold", "warm") for start in kept(label) for event in start]
-    lines = {name: (DATA / f"{name}.jsonl").read_bytes().splitlines() for name in ("vllm", "demo")}
+    lines = {
+        name: (DATA / f"{name}.jsonl").read_bytes().splitlines() for name in ("vllm", "demo", "compilations")
+    }
     return [
         write(folder / "starts.db", starts),
         *(write(folder / f"{name}.db", [parse_event(line) for line in lines[name]]) for name in lines),

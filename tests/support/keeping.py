@@ -9,7 +9,7 @@ from ledger.events.models import to_line
 from ledger.events.redaction import redacted
 from tests.support.paths import DATA
 
-_PROGRAMS: Final = ("demo.py", "killed.py", "start.py")
+_PROGRAMS: Final = ("demo.py", "killed.py", "start.py", "compilations.py")
 """Ours: the README shows their processes by these names."""
 
 

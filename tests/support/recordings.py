@@ -14,7 +14,7 @@ from ledger.testing import MemoryLedger
 from tests.support import starts
 from tests.support.paths import DATA
 
-RECORDINGS: Final = ("demo", "vllm", "starts")
+RECORDINGS: Final = ("demo", "vllm", "starts", "compilations")
 
 
 @cache
