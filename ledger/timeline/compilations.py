@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, get_args
 
 from pydantic import JsonValue
 
-from ledger.timeline.claim_data import claim_data, names_of
+from ledger.timeline.claim_data import claim_data
 from ledger.timeline.compile_phases import (
     BACKWARD,
     BEGIN_ALWAYS,
@@ -37,7 +37,7 @@ _GIVES_UP: Final = frozenset(("Unsupported", "RecompileLimitExceeded"))
 
 _COMPILED_AGAIN: Final = re.compile(r"/(\d{1,18})$")
 
-_ANSWERS: Final[tuple[CacheAnswer, ...]] = get_args(CacheAnswer)
+_RANK_OF: Final[Mapping[str, int]] = {answer: rank for rank, answer in enumerate(get_args(CacheAnswer))}
 """Of several answers of one cache to one compile the first of these counts."""
 
 _AUTOTUNE_ANSWERS: Final[Mapping[str, CacheAnswer]] = {
@@ -133,18 +133,19 @@ def _compiles(intervals: Iterable[Interval], records: Iterable[Claim]) -> list[_
             components[each.interval] = component
         if begins(each, is_inside=owner is not None):
             owner = _Compile(each, component, facts=dict(each.data or {}))
+            owner.compile_id = _text(owner.facts, "compile_id")
             compiles.append(owner)
         if owner is not None:
             compile_of[each.interval] = owner
             _add(each, owner)
     compiles.sort(key=lambda compiled: (compiled.root.start_ns, compiled.root.start_seq))
     for claim in records:
-        record = (claim.data or {}).get("record")
-        owner = next((compile_of[it] for it in names_of(claim, claim_data(claim)) if it in compile_of), None)
+        data = claim.data or {}
+        record, failed = data.get("record"), data.get("fail_type")
+        named = (claim.interval,) if claim.interval is not None else claim_data(claim).intervals
+        owner = next((compile_of[interval] for interval in named if interval in compile_of), None)
         if owner is not None and isinstance(record, dict):
-            owner.facts.update(record)
-            if (failed := (claim.data or {}).get("fail_type")) is not None:
-                owner.facts["fail_type"] = failed
+            owner.facts.update(record if failed is None else {**record, "fail_type": failed})
     return compiles
 
 
@@ -172,16 +173,19 @@ def _add(interval: Interval, compiled: _Compile) -> None:
     if text is None:
         return
     if compiled.compile_id is None and '"compile_id"' in text:
-        compiled.compile_id = _text(interval.data, "compile_id")
+        compiled.compile_id = _text(interval.data or {}, "compile_id")
     if '"cache_state"' in text and interval.stage in (GRAPH, JOINT_GRAPH):
-        answer, reason = _text(interval.data, "cache_state"), _text(interval.data, "cache_bypass_reason")
+        data = interval.data or {}
         answers = compiled.fx_answers if interval.stage == GRAPH else compiled.aot_answers
-        answers.update([answer] if answer else [])
-        compiled.bypass_reasons.update({reason: None} if reason else {})
+        if (answer := _text(data, "cache_state")) is not None:
+            answers.add(answer)
+        if (reason := _text(data, "cache_bypass_reason")) is not None:
+            compiled.bypass_reasons[reason] = None
     if '"autotune_cache"' in text:
         states = (interval.data or {}).get("autotune_cache")
         for state in states if isinstance(states, dict) else ():
-            compiled.autotune_answers.update({_AUTOTUNE_ANSWERS[state]} if state in _AUTOTUNE_ANSWERS else {})
+            if state in _AUTOTUNE_ANSWERS:
+                compiled.autotune_answers.add(_AUTOTUNE_ANSWERS[state])
 
 
 def _compilation(
@@ -259,20 +263,16 @@ def _counted(facts: Mapping[str, JsonValue], cache: str, remote: str | None = No
     if remote is not None:
         remote_hits = _number(facts, f"{remote}_hit_count") or 0
         hits, misses = hits + remote_hits, misses - remote_hits
-    return {answer for answer, count in (("miss", misses), ("hit", hits)) if count > 0}
+    return {*(("miss",) if misses > 0 else ()), *(("hit",) if hits > 0 else ())}
 
 
 def _answer(answers: Iterable[str]) -> str | None:
     """Return the one of several answers that counts; None where the cache was not asked."""
-    return min(answers, key=lambda answer: (_rank(answer), answer), default=None)
+    return min(answers, key=lambda answer: (_RANK_OF.get(answer, -1), answer), default=None)
 
 
-def _rank(answer: str) -> int:
-    return next((rank for rank, known in enumerate(_ANSWERS) if known == answer), -1)
-
-
-def _text(facts: Mapping[str, JsonValue] | None, name: str) -> str | None:
-    value = (facts or {}).get(name)
+def _text(facts: Mapping[str, JsonValue], name: str) -> str | None:
+    value = facts.get(name)
     return value if isinstance(value, str) and value else None
 
 

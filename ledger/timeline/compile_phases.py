@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from ledger.timeline.records import Interval
-from ledger.timeline.spans import union_ns
+from ledger.timeline.spans import Span, merged
 
 Phase = Literal["dynamo", "aot", "inductor", "codegen", "triton"]
 
@@ -25,7 +25,7 @@ _BW_COMPILER: Final = "compile_fx.<locals>.bw_compiler"
 BEGIN_ALWAYS: Final = frozenset((FRAME, BACKWARD))
 """Stages that begin a compile of their own, inside another one too."""
 
-BEGIN_OUTSIDE: Final = frozenset(
+_BEGIN_OUTSIDE: Final = frozenset(
     (
         "entire_frame_compile",
         "fullgraph_capture",
@@ -39,6 +39,8 @@ BEGIN_OUTSIDE: Final = frozenset(
     )
 )
 """Stages that begin a compile where no other one is around them."""
+
+_BEGIN_ANYWHERE: Final = BEGIN_ALWAYS | _BEGIN_OUTSIDE
 
 _STAGES: Final[dict[Phase, tuple[str, ...]]] = {
     "dynamo": (FRAME, "entire_frame_compile", "fullgraph_capture"),
@@ -98,9 +100,9 @@ class PhaseTimes(NamedTuple):
 
 def begins(interval: Interval, is_inside: bool) -> bool:
     """Tell whether an interval begins a compile, `is_inside` being whether another one is around it."""
-    if interval.source != "torch":
+    if interval.stage not in (BEGIN_ALWAYS if is_inside else _BEGIN_ANYWHERE):
         return False
-    return interval.stage in BEGIN_ALWAYS or (not is_inside and interval.stage in BEGIN_OUTSIDE)
+    return interval.source == "torch"
 
 
 @dataclass(slots=True)
@@ -136,15 +138,13 @@ class PhaseSpans:
         waited_for = _TRITON if has_triton or self._spans[_TRITON] else _CODEGEN
         spans[waited_for] = [*spans[waited_for], *self._waits]
         times: list[int] = []
-        inside: list[tuple[int, int]] = []
+        inside: list[Span] = []
         covered_ns = 0
         for level in reversed(range(len(_PHASES))):
+            before_ns = covered_ns
             if spans[level]:
                 cut = ((max(start, start_ns), min(stop, stop_ns)) for start, stop in spans[level])
-                inside += [(start, stop) for start, stop in cut if start < stop]
-                now_ns = union_ns(inside)
-            else:
-                now_ns = covered_ns
-            times.append(now_ns - covered_ns)
-            covered_ns = now_ns
+                inside = merged([*inside, *((start, stop) for start, stop in cut if start < stop)])
+                covered_ns = sum(stop - start for start, stop in inside)
+            times.append(covered_ns - before_ns)
         return PhaseTimes(*reversed(times))
