@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ledger.timeline import compile_phases
 from ledger_torch import hook_targets
 from ledger_vllm.hook_targets import TABLE
 from tests.support.paths import TESTS
@@ -150,6 +151,30 @@ def test_no_field_that_ends_like_a_duration_is_something_else(facts: dict[str, A
     said = {name for name in numbers - hook_targets.NOT_DURATIONS if name not in hook_targets.TWINS}
     words = ("duration", "time", "timeout", "overhead", "latency")
     assert [name for name in said if not any(word in name for word in words)] == []
+
+
+def test_what_torch_keeps_of_a_compile_is_where_it_is_read(facts: dict[str, Any]) -> None:
+    if (found := facts.get("of_compiles")) is None:
+        pytest.skip("taken before these facts were: run make compat")
+    assert found["lists"] == [hook_targets.GRAPH_BREAKS, hook_targets.GUARD_FAILURES]
+    assert found["graph_break"][:2] == ["reason", "user_stack"]
+    assert found["cache_state_of"] == [compile_phases.JOINT_GRAPH, compile_phases.GRAPH]
+    # Kernels say what the autotune cache answered since 2.7, and then under this name.
+    assert found["kernels"] == found["autotune_answer"] == (facts["torch"] != "2.6.0")
+
+
+def test_the_facts_of_a_record_are_fields_of_it(facts: dict[str, Any]) -> None:
+    fields = set(facts["metrics_fields"])
+    wanted = {
+        "co_name",
+        "co_filename",
+        "co_firstlineno",
+        "guard_count",
+        "accumulated_cache_size",
+        "fail_type",
+    }
+    assert wanted | {"fail_reason", "fail_user_frame_filename", "has_guarded_code"} <= fields
+    assert ("recompile_reason" in fields) == (facts["torch"] != "2.6.0")
 
 
 def test_totals_are_what_their_claims_say_they_add_up(facts: dict[str, Any]) -> None:

@@ -19,6 +19,9 @@ OUTPUT_GRAPH = "torch/_dynamo/output_graph.py"
 AOT_COMPILE = "torch/_dynamo/aot_compile.py"
 PROBES = "torch/_inductor/cpu_vec_isa.py"
 INIT = "torch/__init__.py"
+ASYNC_COMPILE = "torch/_inductor/async_compile.py"
+AUTOTUNING = "torch/_inductor/runtime/triton_heuristics.py"
+ANSWERING = {"torch/_inductor/compile_fx.py", "torch/_functorch/_aot_autograd/autograd_cache.py"}
 HOOKS = ("record_chromium_event_internal", "log_compilation_event")
 TIMING_FOLDERS = ("torch/_dynamo/", "torch/_functorch/", "torch/_inductor/")
 
@@ -69,6 +72,7 @@ def facts(version: str, read: Read, names: Iterable[str]) -> dict[str, Any]:
         },
         "legacy_fields": _legacy_fields(utils),
         "timed_fields": _timed_fields(read, names),
+        "of_compiles": _of_compiles(read, names),
         "totals": _totals(utils, _parse(read, OUTPUT_GRAPH)),
         "entry_points": _entry_points(_parse(read, INIT)),
     }
@@ -206,6 +210,30 @@ def _timed_fields(read: Read, names: Iterable[str]) -> dict[str, list[str]]:
             known = isinstance(stage, ast.Constant) and isinstance(stage.value, str)
             found.setdefault(field.value, set()).add(stage.value if known else "…")
     return {field: sorted(stages) for field, stages in sorted(found.items())}
+
+
+def _of_compiles(read: Read, names: Iterable[str]) -> dict[str, Any]:
+    """Return what torch keeps of a compile: breaks, failed guards, stages with a cache's answer, kernels."""
+    reason = _class(_parse(read, OUTPUT_GRAPH), "GraphCompileReason")
+    lists = ("graph_break_reasons", "guard_failures")
+    answered: set[str] = set()
+    for name in ANSWERING & set(names):
+        for node in ast.walk(_parse(read, name)):
+            if isinstance(node, ast.Call) and any(keyword.arg == "cache_state" for keyword in node.keywords):
+                answered |= {text.value for text in node.args if isinstance(text, ast.Constant)}
+    return {
+        "lists": sorted(
+            node.target.id
+            for node in _parse(read, UTILS).body
+            if isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and node.target.id in lists
+        ),
+        "graph_break": [ast.unparse(node.target) for node in reason.body if isinstance(node, ast.AnnAssign)],
+        "cache_state_of": sorted(answered),
+        "kernels": "_triton_kernel_metrics" in read(ASYNC_COMPILE),
+        "autotune_answer": "autotune_cache_state" in read(AUTOTUNING),
+    }
 
 
 def _totals(utils: ast.Module, graph: ast.Module) -> dict[str, Any]:
