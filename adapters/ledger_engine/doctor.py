@@ -43,7 +43,9 @@ def check_hooks(table: HookTable, root: Path) -> list[DoctorCheck]:
     read = functools.cache(reader(root))
     # A version need not have every module: of two model runners, one may be missing.
     present = [
-        target for target in table.own_targets if target.since is None and read(target.module) is not None
+        target
+        for target in table.own_targets
+        if target.since is None and target.until is None and read(target.module) is not None
     ]
     faults = {target: _fault(target, read) for target in present}
     good = sum(reason is None for reason in faults.values())

@@ -24,8 +24,12 @@ class HookTarget:
     """Whether the function makes context managers."""
     is_once: bool = False
     """Whether the original function is put back after the first call: for what is called for each token."""
+    is_startup: bool = False
+    """Whether the original is put back when the engine is ready: for what a served request calls as well."""
     since: str | None = None
     """The first version that has it, where another target stands in for the versions before."""
+    until: str | None = None
+    """The first version that has it no more, where another target stands in for it from then on."""
 
     def __post_init__(self) -> None:
         if (self.stage is None) == (self.hook is None):

@@ -49,7 +49,7 @@ def _installer(
                 reason = f"{type(error).__name__}: {error}"
             if reason is None:
                 recorder.add_hook(target.where)
-            elif target.since is None:
+            elif target.since is None and target.until is None:
                 recorder.hook_missing(target.where, reason)
 
     return on_import

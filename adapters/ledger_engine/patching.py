@@ -2,6 +2,9 @@
 
 A hook is a generator. It runs up to its first `yield` before the hooked function, and goes on after it with
 what came of it. Its own exceptions are noted and stay inside; those of the hooked function go their way.
+
+Of a coroutine function, the hook goes on when the coroutine has ended. Of a function in `functools.lru_cache`
+only those calls are hooked that the cache has no answer to.
 """
 
 import functools
@@ -51,6 +54,16 @@ HookPoint = Callable[[Call], Generator[None, Ended, Replacement | None]]
 _RunningHook = Generator[None, Ended, Replacement | None] | None
 
 
+class _Installed(NamedTuple):
+    """A hooked function in its place."""
+
+    target: HookTarget
+    owner: Any
+    name: str
+    hooked: Any
+    original: Any
+
+
 class Patcher:
     """Makes hooked functions, and notes what goes wrong in a hook."""
 
@@ -64,6 +77,7 @@ class Patcher:
         self._recorder = recorder
         self._engine = engine
         self._is_compiling = is_compiling
+        self._installed: list[_Installed] = []
         self._warned = False
 
     def install(self, owner: Any, name: str, target: HookTarget, hook: HookPoint) -> str | None:
@@ -77,10 +91,25 @@ class Patcher:
             return reason
         if target.is_context:
             hooked = self.context(original, hook)
+        elif (cached := getattr(original, "cache_parameters", None)) is not None:
+            function: Callable[..., Any] = vars(original)["__wrapped__"]
+            hooked = functools.lru_cache(**cached())(self.function(function, hook))
         else:
             hooked = self.function(original, hook, (owner, name) if target.is_once else None)
-        setattr(owner, name, hooked if binding is None else binding(hooked))
+        placed = hooked if binding is None else binding(hooked)
+        setattr(owner, name, placed)
+        self._installed.append(_Installed(target, owner, name, placed, found))
         return None
+
+    def uninstall(self, is_over: Callable[[HookTarget], bool]) -> None:
+        """Put the originals of some targets back: those that need not be hooked any more.
+
+        Where somebody else has replaced the hooked function meanwhile, it stays as it is.
+        """
+        for installed in [installed for installed in self._installed if is_over(installed.target)]:
+            self._installed.remove(installed)
+            if getattr(installed.owner, "__dict__", {}).get(installed.name) is installed.hooked:
+                setattr(installed.owner, installed.name, installed.original)
 
     def function(
         self, original: Callable[..., Any], hook: HookPoint, only_once: tuple[Any, str] | None = None
@@ -90,6 +119,8 @@ class Patcher:
         `only_once` is where it is put back after the first call: an owner, and the name there.
         """
         names = tuple(inspect.signature(original).parameters)
+        if inspect.iscoroutinefunction(original):
+            return self._coroutine_function(original, names, hook)
         is_compiling = self._is_compiling
 
         @functools.wraps(original)
@@ -106,6 +137,22 @@ class Patcher:
                 raise
             replacement = self.resume(running, Ended(result, None), is_last=True)
             return replacement.result if isinstance(replacement, Replacement) else result
+
+        return hooked
+
+    def _coroutine_function(
+        self, original: Callable[..., Any], names: tuple[str, ...], hook: HookPoint
+    ) -> Callable[..., Any]:
+        @functools.wraps(original)
+        async def hooked(*args: Any, **kwargs: Any) -> Any:
+            running = self.begin(hook, _call(names, args, kwargs, None))
+            try:
+                result = await original(*args, **kwargs)
+            except BaseException as error:
+                self.resume(running, Ended(None, error), is_last=True)
+                raise
+            self.resume(running, Ended(result, None), is_last=True)
+            return result
 
         return hooked
 

@@ -6,10 +6,14 @@ import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ledger import Recorder
 from ledger.adapters import process_created
+
+
+_SPAWNED: Final = "--multiprocessing-fork"
+"""Among the arguments of each process that multiprocessing spawns."""
 
 
 class ProcessStart(NamedTuple):
@@ -41,8 +45,9 @@ def process_start(programs: Collection[str]) -> ProcessStart | None:
     loaded_ns = time.perf_counter_ns()
     # A program that Python is embedded in may have no arguments, or not even the list of them.
     program = Path(*getattr(sys, "argv", [])[:1]).name
-    is_of_engine = multiprocessing.parent_process() is not None or program in programs
-    if not is_of_engine:
+    # A spawned child does not know its parent while it imports what it will run.
+    is_child = multiprocessing.parent_process() is not None or _SPAWNED in sys.orig_argv
+    if not is_child and program not in programs:
         return None
     created = process_created()
     return (

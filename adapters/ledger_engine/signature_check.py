@@ -6,8 +6,11 @@ Importing an engine takes many seconds, and modules of a GPU's worker can't be i
 import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 from ledger_engine.hook_targets import HookTarget
+
+_CACHES: Final = ("cache", "functools.cache", "functools.lru_cache", "lru_cache")
 
 Read = Callable[[str], str | None]
 """Returns the text of a module, by its dotted name; None where there is none."""
@@ -42,15 +45,31 @@ def _parameters(module: str, name: str, read: Read) -> list[str] | None:
         if not inside:
             return None
         body = inside[-1]
-    functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == last]
+    functions = [
+        node
+        for node in body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == last
+    ]
     if functions:
         return list(_names(functions[-1].args))
     for node in body:
+        if (cached := _cached_function(node, last)) is not None:
+            return _parameters(module, ".".join((*path, cached)), read)
         if isinstance(node, ast.ImportFrom) and any(alias.name == last for alias in node.names):
             return _parameters(_imported_from(node, module, read), last, read)
     stars = (node for node in body if isinstance(node, ast.ImportFrom) and node.names[0].name == "*")
     found = (_parameters(_imported_from(node, module, read), last, read) for node in stars)
     return next((names for names in found if names is not None), None)
+
+
+def _cached_function(node: ast.stmt, name: str) -> str | None:
+    """Return which function a name is that of a cache of: `name = lru_cache(function)`."""
+    if not isinstance(node, ast.Assign) or [ast.unparse(target) for target in node.targets] != [name]:
+        return None
+    call = node.value
+    if not isinstance(call, ast.Call) or ast.unparse(call.func) not in _CACHES or not call.args:
+        return None
+    return ast.unparse(call.args[0])
 
 
 def _names(arguments: ast.arguments) -> Iterator[str]:

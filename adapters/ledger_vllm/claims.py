@@ -28,6 +28,7 @@ class LogClaims(logging.Handler):
     def __init__(self, stages: Stages) -> None:
         super().__init__(logging.INFO)
         self._stages = stages
+        self._has_noted_level = False
 
     def listen(self) -> None:
         """Add this handler to vLLM's logger, unless it is there already."""
@@ -37,11 +38,19 @@ class LogClaims(logging.Handler):
         """Add the handler again: when vLLM configures its logger, it removes other handlers."""
         yield
         self.listen()
+        self.note_log_level()
 
     def note_log_level(self) -> None:
-        """Record whether vLLM's log level lets its lines reach this handler."""
+        """Record whether vLLM's log level lets its lines reach this handler, once that is set.
+
+        Up to 0.30 it is set when vLLM is imported, later when vLLM has its arguments.
+        """
         logger = logging.getLogger(_LOGGER)
-        if logger.isEnabledFor(logging.INFO):
+        is_heard = logger.isEnabledFor(logging.INFO)
+        if self._has_noted_level or (logger.level == logging.NOTSET and not is_heard):
+            return
+        self._has_noted_level = True
+        if is_heard:
             self._stages.recorder.add_hook("vllm log lines")
         else:
             level = logging.getLevelName(logger.getEffectiveLevel())

@@ -4,14 +4,24 @@ import multiprocessing
 from collections.abc import Generator
 from typing import Any, Final
 
+from ledger.vocabulary import WAITING
 from ledger_engine.model_parts import Part
 from ledger_engine.patching import Call, Ended, HookPoint, Patcher
 from ledger_engine.stages import OpenStage, Stages
 from ledger_vllm.claims import claim_accumulated, claim_total
 from ledger_vllm.model_parts import current_tag, is_drafter
 
+FRONT_END_START: Final = "front_end_start"
+
 _WORKER: Final = "VllmWorker"
 """Prefix of the names of processes in which vLLM runs only a worker."""
+
+FIRST_TOKEN: Final = "first_token"
+
+_MAY_FAIL: Final = frozenset(
+    {"configuration", "model_config", "renderer_init", "renderer_warmup", "tokenizer_load"}
+)
+"""Stages that may fail without harm to their process, which tries something else or goes on without."""
 
 
 class Engine:
@@ -26,7 +36,7 @@ class Engine:
 
     def stage(self, stage: str) -> HookPoint:
         """Return a hook that records a stage of the engine and, if it raises, that the process failed."""
-        return self._stages.hook(stage, self._drafter, self._fail)
+        return self._stages.hook(stage, self._drafter, None if stage in _MAY_FAIL else self._fail)
 
     def engine_init(self, call: Call) -> Generator[None, Ended, None]:
         """Record `_initialize_kv_caches`, which vLLM calls "init engine", and the engine's accumulators."""
@@ -40,29 +50,45 @@ class Engine:
     def busy_loop(self, call: Call) -> Generator[None, Ended, None]:
         """Note that the engine takes requests from now on."""
         self._stages.recorder.milestone("engine_ready")
+        self._patcher.uninstall(lambda target: target.is_startup)
         yield
+
+    def first_token(self, call: Call) -> Generator[None, Ended, None]:
+        """Note that the engine has made its first token, and look at no later ones."""
+        ended = yield
+        if ended.error is None and _has_token(ended.result):
+            self._stages.recorder.milestone(FIRST_TOKEN)
+            self._patcher.uninstall(lambda target: target.hook == "first_token")
 
     def engine_start(self, call: Call) -> Generator[None, Ended, None]:
         """Record the front end's wait for its engine, and its own accumulators after it."""
+        if call.given.get("client_addresses"):
+            yield from self._wait_for_engine(call)
+            return
         begun = self._stages.begin("engine_start", "engine")
-        ended = yield
-        if ended.error is None:
-            claim_accumulated(
-                self._stages, _vllm_config(call).compilation_config, "engine", "ranks", "front end:"
-            )
-        self._stages.end(begun, ended.error)
+        self._end_start(begun, call, (yield))
 
     def engine_start_in_process(self, call: Call) -> Generator[None, Ended, None]:
         """Record the start of an engine core without a process of its own."""
-        yield from self.engine_start(call)
-        self._stages.recorder.milestone("engine_ready")
+        begun = self._stages.begin("engine_start", "engine")
+        ended = yield
+        self._end_start(begun, call, ended)
+        if ended.error is None:
+            self._stages.recorder.milestone("engine_ready")
+
+    def worker_init(self, call: Call) -> Generator[None, Ended, None]:
+        """Name a worker's process, of which this is the first event, and record all that it starts with."""
+        config = call.given["vllm_config"].parallel_config
+        self._stages.recorder.name_process(_worker_name(config, call.given["rank"]), int(call.given["rank"]))
+        yield from self.stage("worker_init")(call)
 
     def device_init(self, call: Call) -> Generator[None, Ended, None]:
-        """Name a worker's process, of which this is the first event, and record its device's start."""
+        """Name a worker's process, where Ray has started it, and record its device's start."""
         worker = call.owner
         is_alone = multiprocessing.current_process().name.startswith(_WORKER)
         if is_alone or worker.parallel_config.distributed_executor_backend == "ray":
-            self._stages.recorder.name_process(_worker_name(worker), int(worker.rank))
+            name = _worker_name(worker.parallel_config, worker.rank)
+            self._stages.recorder.name_process(name, int(worker.rank))
         yield from self.stage("device_init")(call)
 
     def worker_warmup(self, call: Call) -> Generator[None, Ended, None]:
@@ -91,6 +117,26 @@ class Engine:
             kind.load_weights = self._patcher.function(kind.load_weights, self._load_weights)
         yield
 
+    def _wait_for_engine(self, call: Call) -> Generator[None, Ended, None]:
+        """Record the wait of one of several API servers: another process starts the engine for all of them.
+
+        Its own start stops meanwhile, and goes on after it: the engine is no child of its, that goes first.
+        """
+        stages = self._stages
+        if (around := stages.innermost(FRONT_END_START)) is not None:
+            stages.end(around)
+        begun = stages.begin(WAITING, "engine", data={"for": "the engine"})
+        ended = yield
+        self._end_start(begun, call, ended)
+        if around is not None:
+            stages.begin(FRONT_END_START, "engine", is_parent=False)
+
+    def _end_start(self, begun: OpenStage, call: Call, ended: Ended) -> None:
+        if ended.error is None:
+            config = _vllm_config(call).compilation_config
+            claim_accumulated(self._stages, config, "engine", "ranks", "front end:")
+        self._stages.end(begun, ended.error)
+
     def _claim_handed_over(self, name: str, seconds: float) -> None:
         text = f"compile_or_warm_up_model: {name} = {seconds!r}"
         claim_total(self._stages, seconds, "monitor", "total", name, text)
@@ -116,17 +162,21 @@ def _vllm_config(call: Call) -> Any:
     return next(value for value in call.given.values() if hasattr(value, "compilation_config"))
 
 
-def _worker_name(worker: Any) -> str:
+def _has_token(outputs: Any) -> bool:
+    """Return whether a step's outputs, which are by client, have a token among them."""
+    return any(output.new_token_ids for of_client in outputs.values() for output in of_client.outputs)
+
+
+def _worker_name(config: Any, of_rank: int) -> str:
     """Return the name that vLLM gives a worker's process once its groups are made: `Worker_DP1_TP0`.
 
     vLLM lays ranks out as data, pipeline, prefill-context and tensor parallel, the last one innermost; decode
     context groups span the prefill-context ones first.
     """
-    config = worker.parallel_config
     tensor = int(config.tensor_parallel_size)
     prefill = int(getattr(config, "prefill_context_parallel_size", 1))
     decode = int(getattr(config, "decode_context_parallel_size", 1))
-    data_rank, rank = int(config.data_parallel_rank), int(worker.rank)
+    data_rank, rank = int(config.data_parallel_rank), int(of_rank)
     tensor_rank, prefill_rank = rank % tensor, rank // tensor % prefill
     parts = (
         ("DP", int(config.data_parallel_size), data_rank),

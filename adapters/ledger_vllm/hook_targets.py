@@ -22,6 +22,14 @@ _WRAPPER: Final = "vllm.compilation.wrapper"
 _LOADER: Final = "vllm.model_executor.model_loader.base_loader"
 _CORE: Final = "vllm.v1.engine.core"
 _CLIENT: Final = "vllm.v1.engine.core_client"
+_ENGINE_UTILS: Final = "vllm.v1.engine.utils"
+_COORDINATOR: Final = "vllm.v1.engine.coordinator"
+_MULTIPROC: Final = "vllm.v1.executor.multiproc_executor"
+_ARGUMENTS: Final = "vllm.engine.arg_utils"
+_RENDERER: Final = "vllm.renderers.base"
+_API_SERVER: Final = "vllm.entrypoints.openai.api_server"
+_API_ENTRY: Final = "vllm.entrypoints.launchers.api_server.entry"
+"""What the API server's module is called from 0.29 on."""
 _WORKER: Final = "vllm.v1.worker.gpu_worker"
 _CPU_WORKER: Final = "vllm.v1.worker.cpu_worker"
 _RUNNER: Final = "vllm.v1.worker.gpu_model_runner"
@@ -33,6 +41,34 @@ _CPU_RUNNER_V2: Final = "vllm.v1.worker.cpu.model_runner"
 _TARGETS: Final = (
     # Its log lines
     HookTarget("vllm.logger", "_configure_vllm_root_logger", hook="logging_configured"),
+    # The front end: its command line, its configuration, and when it can be asked
+    HookTarget("vllm.entrypoints.cli.main", "main", hook="command_line"),
+    HookTarget("vllm.utils.argparse_utils", "FlexibleArgumentParser.parse_args", hook="arguments_read"),
+    HookTarget("vllm.plugins", "load_general_plugins", hook="load_plugins"),
+    HookTarget(_ARGUMENTS, "EngineArgs.create_engine_config", stage="configuration"),
+    HookTarget(_ARGUMENTS, "EngineArgs.create_model_config", stage="model_config"),
+    HookTarget("vllm.tokenizers.registry", "cached_get_tokenizer", stage="tokenizer_load"),
+    HookTarget("vllm.transformers_utils.processor", "cached_get_processor", stage="tokenizer_load"),
+    HookTarget(_RENDERER, "BaseRenderer.__init__", stage="renderer_init"),
+    HookTarget(_RENDERER, "BaseRenderer.warmup", stage="renderer_warmup"),
+    HookTarget("vllm.entrypoints.llm", "LLM.__init__", hook="llm"),
+    HookTarget(_API_SERVER, "run_server", hook="api_server", until="0.29.0"),
+    HookTarget(_API_SERVER, "run_server_worker", hook="api_server", until="0.29.0"),
+    HookTarget(_API_SERVER, "build_and_serve", hook="server_start", until="0.29.0"),
+    HookTarget(_API_ENTRY, "run_server", hook="api_server", since="0.29.0"),
+    HookTarget(_API_ENTRY, "run_server_worker", hook="api_server", since="0.29.0"),
+    HookTarget(_API_ENTRY, "build_and_serve", hook="server_start", since="0.29.0"),
+    HookTarget("uvicorn.server", "Server.startup", hook="server_ready"),
+    # Processes that are started, and waited for
+    HookTarget("vllm.model_executor.models.registry", "_run_in_subprocess", hook="wait_for_lookup"),
+    HookTarget(_ENGINE_UTILS, "CoreEngineProcManager.__init__", hook="spawn"),
+    HookTarget(_ENGINE_UTILS, "wait_for_engine_startup", hook="wait_for_engines"),
+    HookTarget("vllm.v1.utils", "APIServerProcessManager.__init__", hook="spawn"),
+    HookTarget(_COORDINATOR, "DPCoordinator.__init__", hook="spawn"),
+    HookTarget(_COORDINATOR, "DPCoordinator._wait_for_zmq_addrs", hook="wait_for_coordinator"),
+    HookTarget(_MULTIPROC, "WorkerProc.make_worker_process", hook="spawn_worker"),
+    HookTarget(_MULTIPROC, "WorkerProc.wait_for_ready", hook="wait_for_workers"),
+    HookTarget(_MULTIPROC, "MultiprocExecutor.collective_rpc", hook="wait_for_replies", is_startup=True),
     # The compile of each part of a model
     HookTarget(
         _DECORATORS, "monitor_torch_compile", hook="torch_compile", reads=("vllm_config",), is_context=True
@@ -57,14 +93,18 @@ _TARGETS: Final = (
     HookTarget(_BACKENDS, "CompilerManager.save_to_file", hook="cache_save"),
     HookTarget("vllm.compilation.caching", "StandaloneCompiledArtifacts.load_all", hook="load_artifacts"),
     HookTarget("vllm.compilation.piecewise_backend", "PiecewiseBackend.load_all_ranges", hook="load_ranges"),
-    # The engine and its front end
+    # The engine and its client
     HookTarget(_CLIENT, "MPClient.__init__", hook="engine_start", reads=("vllm_config",)),
     HookTarget(_CLIENT, "InprocClient.__init__", hook="engine_start_in_process"),
+    HookTarget(_CORE, "EngineCoreProc.__init__", stage="engine_core_init"),
     HookTarget("vllm.v1.executor.abstract", "Executor.__init__", stage="executor_init"),
+    HookTarget(_CORE, "freeze_gc_heap", stage="gc_freeze"),
     HookTarget(_CORE, "EngineCore._initialize_kv_caches", hook="engine_init", reads=("vllm_config",)),
     HookTarget(_CORE, "EngineCoreProc.run_busy_loop", hook="busy_loop"),
     HookTarget(_CORE, "DPEngineCoreProc.run_busy_loop", hook="busy_loop"),
+    HookTarget("vllm.v1.core.sched.scheduler", "Scheduler.update_from_output", hook="first_token"),
     # Workers and model runners
+    HookTarget(_MULTIPROC, "WorkerProc.__init__", hook="worker_init", reads=("vllm_config", "rank")),
     HookTarget(_WORKER, "Worker.init_device", hook="device_init"),
     HookTarget(_WORKER, "Worker.determine_available_memory", stage="memory_profile"),
     HookTarget(_WORKER, "Worker.initialize_from_config", stage="kv_cache_init"),
@@ -99,9 +139,18 @@ _STAGES: Final[dict[str, Activity]] = {
     "aot_read": "compile",
     "cache_key": "compile",
     "device_init": "startup",
+    "engine_core_init": "startup",
     "engine_start": "startup",
     "executor_init": "startup",
+    "front_end_start": "startup",
+    "gc_freeze": "startup",
     "memory_profile": "startup",
+    "model_config": "startup",
+    "plugins_load": "startup",
+    "process_spawn": "startup",
+    "renderer_init": "startup",
+    "renderer_warmup": "warmup",
+    "worker_init": "startup",
     **GPU_STAGES,
 }
 

@@ -5,6 +5,7 @@ that Dynamo traces, or that runs for each token, is hooked.
 """
 
 import inspect
+from collections.abc import Iterable
 
 from ledger import Recorder
 from ledger_engine.activation import activate_once
@@ -16,12 +17,17 @@ from ledger_vllm.backend import Backend
 from ledger_vllm.claims import LogClaims
 from ledger_vllm.description import VLLM
 from ledger_vllm.engine import Engine
+from ledger_vllm.front_end import FrontEnd
 from ledger_vllm.hook_targets import TABLE
 from ledger_vllm.monitor import Monitor
+from ledger_vllm.processes import Processes
 
 
-def install_on_import(recorder: Recorder | None = None) -> None:
-    """Install each hook when its module is imported, or now if it already is."""
+def install_on_import(recorder: Recorder | None = None, *, until: str = "vLLM loaded its plugins") -> None:
+    """Install each hook when its module is imported, or now if it already is.
+
+    `until` says when this is, for the stage from the process's start up to now.
+    """
     recorder = activate_once(VLLM, recorder)
     if recorder is None:
         return
@@ -29,19 +35,20 @@ def install_on_import(recorder: Recorder | None = None) -> None:
 
     def before_first() -> None:
         log_claims.note_log_level()
-        record_process_start(recorder, start, until="vLLM loaded its plugins")
+        record_process_start(recorder, start, until=until)
 
     stages = Stages(recorder, TABLE.stages, before_first)
     log_claims = LogClaims(stages)
     log_claims.listen()
     engine = Engine(stages, patcher)
-    install_table_on_import(TABLE, _hooks(stages, engine, log_claims), engine.stage, patcher, recorder)
+    monitor, front_end = Monitor(stages), FrontEnd(stages, patcher)
+    owners = (monitor, Backend(stages, monitor), engine, front_end, Processes(stages), log_claims)
+    install_table_on_import(TABLE, _hooks(owners), engine.stage, patcher, recorder)
 
 
-def _hooks(stages: Stages, engine: Engine, log_claims: LogClaims) -> dict[str, HookPoint]:
-    monitor = Monitor(stages)
+def _hooks(owners: Iterable[object]) -> dict[str, HookPoint]:
     return {
         name: hook
-        for owner in (monitor, Backend(stages, monitor), engine, log_claims)
+        for owner in owners
         for name, hook in inspect.getmembers(owner, inspect.isgeneratorfunction)
     }

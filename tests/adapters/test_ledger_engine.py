@@ -1,6 +1,9 @@
 """What adapters for engines share: complete tables, hooks that harm nobody, imports that are waited for."""
 
 import ast
+import asyncio
+import functools
+import inspect
 import json
 import subprocess
 import sys
@@ -20,6 +23,7 @@ from ledger.vocabulary import ACTIVITY_OF
 from ledger_engine.activation import activate_once
 from ledger_engine.hook_targets import HookTable, HookTarget
 from ledger_engine.patching import Call, Ended, Patcher, Replacement
+from ledger_engine.signature_check import parameters
 from ledger_engine.stages import Stages
 from tests.support.paths import ROOT, TESTS
 
@@ -27,7 +31,14 @@ ENGINES = sorted(point.name for point in entry_points(group="compile_ledger.engi
 HOOKS_IN = {
     "transformers": ("model_hooks:ModelHooks",),
     "triton": ("kernels:KernelHooks",),
-    "vllm": ("backend:Backend", "claims:LogClaims", "engine:Engine", "monitor:Monitor"),
+    "vllm": (
+        "backend:Backend",
+        "claims:LogClaims",
+        "engine:Engine",
+        "front_end:FrontEnd",
+        "monitor:Monitor",
+        "processes:Processes",
+    ),
 }
 """The classes whose methods are an adapter's hooks."""
 
@@ -224,6 +235,74 @@ class TestPatcher:
         hooked = patcher.function(lambda n: n, hook)
         assert [hooked(n) for n in (0, 1, 2)] == [0, None, 2]
 
+    def test_the_hook_of_a_coroutine_goes_on_when_that_has_ended(self, patcher: Patcher) -> None:
+        seen: list[object] = []
+
+        async def answer(number: int) -> int:
+            seen.append("runs")
+            await asyncio.sleep(0)
+            if number < 0:
+                raise ValueError(number)
+            return number
+
+        def hook(call: Call) -> Generator[None, Ended, None]:
+            seen.append(call.given["number"])
+            ended = yield
+            seen.append(ended.result if ended.error is None else type(ended.error))
+
+        hooked = patcher.function(answer, hook)
+        assert inspect.iscoroutinefunction(hooked)
+        assert asyncio.run(hooked(7)) == 7
+        with pytest.raises(ValueError, match="-1"):
+            asyncio.run(hooked(number=-1))
+        assert seen == [7, "runs", 7, -1, "runs", ValueError]
+
+    def test_of_a_cached_function_only_what_the_cache_lacks_is_hooked(self, patcher: Patcher) -> None:
+        calls: list[str] = []
+
+        def hook(call: Call) -> Generator[None, Ended, None]:
+            calls.append(call.given["name"])
+            yield
+
+        def upper(name: str) -> str:
+            return name.upper()
+
+        module = SimpleNamespace(load=functools.lru_cache(maxsize=7, typed=True)(upper))
+        original = module.load
+        assert patcher.install(module, "load", HookTarget("m", "load", stage="load"), hook) is None
+        assert [module.load("a"), module.load("a"), module.load("b")] == ["A", "A", "B"]
+        assert calls == ["a", "b"]
+        # It is still what the program may ask it to be.
+        assert module.load.cache_parameters() == original.cache_parameters()
+        assert module.load.cache_info().hits == 1
+
+    def test_what_need_not_be_hooked_any_more_is_the_original_again(self, patcher: Patcher) -> None:
+        class Engine:
+            def start(self) -> int:
+                return 1
+
+            def step(self) -> int:
+                return 2
+
+            @staticmethod
+            def wait() -> int:
+                return 3
+
+        before = dict(vars(Engine))
+
+        def hook(call: Call) -> Generator[None, Ended, None]:
+            yield
+
+        for name, is_startup in (("start", False), ("step", True), ("wait", True)):
+            target = HookTarget("m", name, stage="x", is_startup=is_startup)
+            assert patcher.install(Engine, name, target, hook) is None
+        Engine.step = replaced = lambda self: 4  # somebody else's, after ours
+        patcher.uninstall(lambda target: target.is_startup)
+        assert vars(Engine)["wait"] is before["wait"]
+        assert vars(Engine)["step"] is replaced
+        assert vars(Engine)["start"] is not before["start"]
+        assert (Engine().start(), Engine().step(), Engine.wait()) == (1, 4, 3)
+
     def test_dynamo_sees_the_original_alone(self, recorder: Recorder) -> None:
         torch = pytest.importorskip("torch")
         calls = 0
@@ -257,6 +336,25 @@ class TestPatcher:
         with Ledger.open(path) as ledger:
             rows = ledger.sql("SELECT stage, activity, source FROM intervals")
         assert rows == [{"stage": "spin_up", "activity": "startup", "source": "engine"}]
+
+
+class TestSignatures:
+    @pytest.mark.parametrize(
+        ("text", "name", "expected"),
+        [
+            ("def f(a, *b, c, **d): ...", "f", ["a", "b", "c", "d"]),
+            ("async def f(a): ...", "f", ["a"]),
+            ("class C:\n    async def f(self): ...", "C.f", ["self"]),
+            ("def f(a): ...\ng = lru_cache(f)", "g", ["a"]),
+            ("def f(a): ...\ng = functools.lru_cache(f)", "g", ["a"]),
+            ("def f(a): ...\ng = other(f)", "g", None),
+            ("g = lru_cache(f)", "g", None),
+        ],
+    )
+    def test_parameters_are_read_without_an_import(
+        self, text: str, name: str, expected: list[str] | None
+    ) -> None:
+        assert parameters(HookTarget("m", name, stage="x"), {"m": text}.get) == expected
 
 
 class TestImports:

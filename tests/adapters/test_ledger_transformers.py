@@ -177,6 +177,8 @@ class TestActivation:
             "ledger_transformers.autoload",
             "ledger_triton",
             "ledger_triton.autoload",
+            "ledger_vllm",
+            "ledger_vllm.autoload",
         ]
         assert run(models, code=code) == f"True\nFalse\n{names}\n"
 

@@ -146,6 +146,10 @@ class TestColdStart:
 
     def test_the_stages_of_the_engine_enclose_each_other(self, cold: Recording) -> None:
         assert cold.tree(None) == [
+            ("configuration", None),
+            ("model_config", "configuration"),
+            ("renderer_init", None),
+            ("tokenizer_load", "renderer_init"),
             ("engine_start", None),
             ("executor_init", "engine_start"),
             ("device_init", "executor_init"),
@@ -167,6 +171,8 @@ class TestColdStart:
             ("flashinfer_autotune", "kernel_warmup"),
             ("graph_capture", "warmup"),
             ("sampler_warmup", "warmup"),
+            ("gc_freeze", "engine_start"),
+            ("renderer_warmup", None),
         ]
         assert [row["name"] for row in cold.milestones] == ["engine_ready"]
 

@@ -11,6 +11,8 @@ from tests.fake_vllm.driver import STATES_TIME, Recording, record, run
 
 BACKBONE = "backbone"
 WITH_PROCESSES = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"}
+FROM_IMPORT = {"FAKE_TORCH_AUTOLOAD": "1", **WITH_PROCESSES}
+"""As the real torch does it: vLLM is recorded as soon as it is imported."""
 TWO_RANKS = """
 LLM(VllmConfig(parallel_config=ParallelConfig(tensor_parallel_size=2), {more})).shutdown()
 """
@@ -19,13 +21,13 @@ LLM(VllmConfig(parallel_config=ParallelConfig(tensor_parallel_size=2), {more})).
 @pytest.fixture(scope="module")
 def spawned(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     body = TWO_RANKS.format(more="slow_ranks={1: 0.1}")
-    environment = {"VLLM_WORKER_MULTIPROC_METHOD": "spawn", "FAKE_WORK_S": "0.002", **WITH_PROCESSES}
+    environment = {"VLLM_WORKER_MULTIPROC_METHOD": "spawn", "FAKE_WORK_S": "0.002", **FROM_IMPORT}
     return record(tmp_path_factory.mktemp("spawned"), body, **environment)
 
 
 @pytest.fixture(scope="module")
 def forked(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    environment = {"VLLM_WORKER_MULTIPROC_METHOD": "fork", **WITH_PROCESSES}
+    environment = {"VLLM_WORKER_MULTIPROC_METHOD": "fork", **FROM_IMPORT}
     return record(tmp_path_factory.mktemp("forked"), TWO_RANKS.format(more=""), **environment)
 
 
@@ -51,10 +53,18 @@ class TestProcesses:
             name: [i.stage for i in of_process(several, name) if i.stage != "process_start"]
             for name in several.processes
         }
-        assert stages["program.py"] == ["engine_start"]
-        assert stages["EngineCore"] == ["executor_init", "engine_init"]
+        assert stages["program.py"] == [
+            "front_end_start", "plugins_load", "configuration", "model_config", "renderer_init",
+            "tokenizer_load", "engine_start", "process_spawn", "waiting", "renderer_warmup",
+        ]  # fmt: skip
+        rpcs = ["waiting"] * 3
+        of_engine = [stage for stage in stages["EngineCore"] if stage != "plugins_load"]
+        assert of_engine == [
+            "engine_core_init", "executor_init", "process_spawn", "process_spawn", "waiting",
+            "engine_init", *rpcs, "gc_freeze",
+        ]  # fmt: skip
         assert stages["Worker_TP0"] == stages["Worker_TP1"]
-        assert stages["Worker_TP0"][0] == "device_init"
+        assert stages["Worker_TP0"][0] == "worker_init"
         assert {"model_load", "torch_compile", "graph_compile", "graph_capture"} <= set(stages["Worker_TP0"])
 
     def test_nobody_s_stage_is_the_child_of_another_process_s(self, several: Recording) -> None:
@@ -62,7 +72,7 @@ class TestProcesses:
             intervals = {i.interval: i for i in of_process(several, name)}
             for interval in intervals.values():
                 assert interval.parent is None or interval.parent in intervals
-        assert [i.parent for i in several.of("device_init")] == [None, None]
+        assert [i.parent for i in several.of("worker_init")] == [None, None]
 
     def test_the_engine_speaks_of_the_slowest_rank(self, several: Recording) -> None:
         totals = [c.claimed_ns for c in several.claims if (c.counts, c.role) == ("total", "language_model")]
@@ -86,10 +96,40 @@ class TestProcesses:
         ]
 
     def test_the_engine_is_ready_once_and_before_its_front_end_goes_on(self, several: Recording) -> None:
-        [ready] = several.milestones
-        assert (ready["name"], ready["process"]) == (
-            "engine_ready", several.processes["EngineCore"]["process"],
-        )  # fmt: skip
+        [ready] = [row for row in several.milestones if row["name"] == "engine_ready"]
+        assert ready["process"] == several.processes["EngineCore"]["process"]
+        [front_end] = [row for row in several.milestones if row["name"] == "server_ready"]
+        assert front_end["process"] == several.processes["program.py"]["process"]
+        assert ready["at_ns"] < front_end["at_ns"] < several.one("front_end_start").stop_ns
+
+    def test_the_engine_s_first_token_is_a_moment_and_later_ones_are_none(self, several: Recording) -> None:
+        [first] = [row for row in several.milestones if row["name"] == "first_token"]
+        [ready] = [row for row in several.milestones if row["name"] == "engine_ready"]
+        assert first["process"] == ready["process"]
+        assert ready["at_ns"] < first["at_ns"]
+
+    def test_who_waits_says_for_which_process(self, several: Recording) -> None:
+        pids = {name: row["pid"] for name, row in several.processes.items()}
+        workers = [pids["Worker_TP0"], pids["Worker_TP1"]]
+        [engine] = [i for i in of_process(several, "program.py") if i.stage == "waiting"]
+        assert engine.data == {"for": "the engine", "child_pid": pids["EngineCore"]}
+        waits = [i.data for i in of_process(several, "EngineCore") if i.stage == "waiting"]
+        assert [data.pop("for") for data in waits] == [
+            "the workers", "determine_available_memory", "initialize_from_config",
+            "compile_or_warm_up_model",
+        ]  # fmt: skip
+        assert waits == [{"child_pids": workers}] * 4
+        spawned = [i.data["child_pid"] for i in several.of("process_spawn")]
+        assert spawned == [pids["EngineCore"], *workers]
+
+    def test_nobody_is_watched_while_the_engine_serves(self, several: Recording) -> None:
+        # A call of all workers, after the engine is ready.
+        [ready] = [row for row in several.milestones if row["name"] == "engine_ready"]
+        assert [
+            i
+            for i in of_process(several, "EngineCore")
+            if i.stage == "waiting" and i.start_ns > ready["at_ns"]
+        ] == []
 
     def test_a_spawned_process_has_its_start_before_all_else(self, spawned: Recording) -> None:
         for name in ("EngineCore", "Worker_TP0", "Worker_TP1"):
@@ -97,7 +137,7 @@ class TestProcesses:
             assert (first.stage, first.activity, first.source, first.role, first.parent) == (
                 "process_start", "startup", "engine", None, None,
             )  # fmt: skip
-            assert first.data["until"] == "vLLM loaded its plugins"
+            assert first.data["until"] == "vLLM was imported"
             assert first.stop_ns <= second.start_ns
             assert 10**7 < first.duration_ns < 30 * 10**9
         assert "process_start" not in {i.stage for i in of_process(spawned, "program.py")}
@@ -108,12 +148,14 @@ class TestProcesses:
             set(forked.joined[name].hooks) for name in ("program.py", "EngineCore", "Worker_TP0")
         )
         assert front_end <= engine <= worker
-        assert "vllm.v1.executor.abstract.Executor.__init__" in front_end
-        assert "vllm.compilation.decorators.monitor_torch_compile" in worker
+        assert "vllm.entrypoints.llm.LLM.__init__" in front_end
+        assert "vllm.v1.executor.multiproc_executor.WorkerProc.__init__" in worker
 
     def test_the_command_vllm_is_a_process_of_vllms(self, tmp_path: Path) -> None:
         start = record(tmp_path, "LLM(VllmConfig())", script="vllm")
-        assert start.one("process_start").stop_ns <= start.one("engine_start").start_ns
+        begun = start.one("process_start")
+        assert begun.data["until"] == "vLLM loaded its plugins"
+        assert begun.stop_ns <= start.one("engine_start").start_ns
 
     def test_one_worker_in_a_process_of_its_own_is_called_worker(self, tmp_path: Path) -> None:
         start = record(tmp_path, "LLM(VllmConfig(is_cpu=True)).shutdown()")
@@ -160,7 +202,7 @@ class TestProcesses:
             data_parallel_rank=sizes.get("data_rank", 0),
             enable_expert_parallel=sizes.get("is_expert", False),
         )
-        assert _worker_name(SimpleNamespace(rank=rank, parallel_config=config)) == name
+        assert _worker_name(config, rank) == name
 
 
 MONITORS = """
@@ -237,11 +279,12 @@ for place in {places}:
     else:
         raise AssertionError(place)
 """
-INSIDE = ["engine_start", "engine_init", "memory_profile", "profile_run", "torch_compile"]
+START = ["front_end_start", "engine_start"]
+INSIDE = [*START, "engine_init", "memory_profile", "profile_run", "torch_compile"]
 FAILED: dict[str, list[str]] = {
-    "init_device": ["engine_start", "executor_init", "device_init"],
-    "model_init": ["engine_start", "executor_init", "model_load", "model_init"],
-    "weights_load": ["engine_start", "executor_init", "model_load", "weights_load"],
+    "init_device": [*START, "executor_init", "device_init"],
+    "model_init": [*START, "executor_init", "model_load", "model_init"],
+    "weights_load": [*START, "executor_init", "model_load", "weights_load"],
     "dynamo": [*INSIDE, "aot_compile", "dynamo"],
     "cache_key": [*INSIDE, "aot_compile", "backend_compile", "cache_key"],
     "graph_split": [*INSIDE, "aot_compile", "backend_compile", "graph_split"],
@@ -249,11 +292,11 @@ FAILED: dict[str, list[str]] = {
     "cache_save": [*INSIDE, "aot_compile", "backend_compile", "cache_save"],
     "return from dynamo": [*INSIDE, "aot_compile"],
     "first_run": [*INSIDE[:-1], "first_run"],
-    "graph_capture_probe": ["engine_start", "engine_init", "memory_profile", "graph_capture_probe"],
-    "initialize_kv_cache": ["engine_start", "engine_init", "kv_cache_init"],
-    "kernel_warmup": ["engine_start", "engine_init", "warmup", "kernel_warmup"],
-    "graph_capture": ["engine_start", "engine_init", "warmup", "graph_capture"],
-    "get_kv_cache_configs": ["engine_start", "engine_init"],
+    "graph_capture_probe": [*START, "engine_init", "memory_profile", "graph_capture_probe"],
+    "initialize_kv_cache": [*START, "engine_init", "kv_cache_init"],
+    "kernel_warmup": [*START, "engine_init", "warmup", "kernel_warmup"],
+    "graph_capture": [*START, "engine_init", "warmup", "graph_capture"],
+    "get_kv_cache_configs": [*START, "engine_init"],
 }
 
 
@@ -292,7 +335,7 @@ class TestFailures:
     @pytest.mark.parametrize("method", ["spawn", "fork"])
     @pytest.mark.parametrize(
         ("place", "failed"),
-        [("init_device", ["device_init"]), ("kernel_warmup", ["warmup", "kernel_warmup"])],
+        [("init_device", ["worker_init", "device_init"]), ("kernel_warmup", ["warmup", "kernel_warmup"])],
     )
     def test_a_worker_that_vllm_forgives_has_failed_all_the_same(
         self, tmp_path: Path, place: str, failed: list[str], method: str
@@ -302,7 +345,7 @@ class TestFailures:
             f"    faults={{{place!r}: RuntimeError('no device')}})\n"
             "try:\n    LLM(config)\nexcept RuntimeError as error:\n    print(error)\n"
         )
-        start = record(tmp_path, body, VLLM_WORKER_MULTIPROC_METHOD=method, **WITH_PROCESSES)
+        start = record(tmp_path, body, VLLM_WORKER_MULTIPROC_METHOD=method, **FROM_IMPORT)
         assert start.printed == "Engine core initialization failed.\n"
         outcomes = {name: row["outcome"] for name, row in start.processes.items()}
         assert {outcomes[name] for name in ("EngineCore", "Worker_TP0", "Worker_TP1")} == {"failed"}
@@ -421,8 +464,10 @@ class TestRegistering:
     def test_every_hook_that_was_imported_is_in_place(self, tmp_path: Path) -> None:
         body = (
             "from ledger_vllm.hook_targets import TABLE\nimport importlib\n"
-            "for target in TABLE.targets:\n    importlib.import_module(target.module)\n"
-            "LLM(VllmConfig())\nprint(len(TABLE.targets))\n"
+            "targets = [target for target in TABLE.targets if target.until is None]\n"
+            "load_general_plugins()\n"
+            "for target in targets:\n    importlib.import_module(target.module)\n"
+            "LLM(VllmConfig())\nprint(len(targets))\n"
         )
         start = record(tmp_path, body)
         [joined] = start.joined.values()

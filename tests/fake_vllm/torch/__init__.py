@@ -1,5 +1,7 @@
 """A stand-in for the little of torch that the fake vLLM calls: it compiles nothing, but calls a backend."""
 
+import os
+from importlib.metadata import entry_points
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,3 +46,9 @@ def compile(model: Any, *, backend: Any) -> _Compiled:
 
 
 compiler = SimpleNamespace(load_compiled_function=load_compiled_function)
+
+# torch calls all entry points of this group; the others are for programs that use the real one.
+if "FAKE_TORCH_AUTOLOAD" in os.environ:
+    for point in entry_points(group="torch.backends"):
+        if point.name == "compile_ledger_vllm":
+            point.load()()

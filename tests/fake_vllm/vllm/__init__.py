@@ -9,6 +9,8 @@ when, what is added to which accumulator, which exceptions are swallowed) at the
 
 import os
 
+import torch  # noqa: F401
+
 __version__ = os.environ.get("FAKE_VLLM_VERSION", "0.32.0")
 
 

@@ -3,8 +3,10 @@
 import os
 
 from vllm.config import VllmConfig
+from vllm.engine.arg_utils import EngineArgs
 from vllm.logger import configure_logging_if_needed
 from vllm.model_executor.models.registry import inspect_model_cls
+from vllm.renderers.base import BaseRenderer
 
 
 class LLM:
@@ -17,6 +19,8 @@ class LLM:
         configure_logging_if_needed(vllm_config.logging_config)
         if looks_model_up:
             inspect_model_cls()
+        EngineArgs(vllm_config).create_engine_config()
+        renderer = BaseRenderer(vllm_config)
         from vllm.v1.engine.core_client import InprocClient, SyncMPClient
         from vllm.v1.executor.abstract import UniProcExecutor
         from vllm.v1.executor.multiproc_executor import MultiprocExecutor
@@ -27,6 +31,7 @@ class LLM:
             self.engine: InprocClient | SyncMPClient = InprocClient(vllm_config, executor_class, False)
         else:
             self.engine = SyncMPClient(vllm_config, executor_class, False)
+        renderer.warmup(None)
 
     def shutdown(self) -> None:
         if hasattr(self.engine, "shutdown"):

@@ -9,9 +9,14 @@ from fake_work import work
 from vllm import is_at_least
 from vllm.config import VllmConfig
 from vllm.logger import configure_logging, init_logger
+from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.executor.abstract import Executor
 
 logger = init_logger(__name__)
+
+
+def freeze_gc_heap() -> None:
+    work("gc")
 
 
 class EngineCore:
@@ -28,6 +33,11 @@ class EngineCore:
         except Exception:
             self.model_executor.shutdown()
             raise
+        self.scheduler = Scheduler()
+        freeze_gc_heap()
+
+    def step(self) -> None:
+        self.scheduler.update_from_output(None, None)
 
     def _initialize_kv_caches(self, vllm_config: VllmConfig) -> None:
         start = time.time()
@@ -53,8 +63,13 @@ class EngineCore:
 class EngineCoreProc(EngineCore):
     """The engine in a process of its own."""
 
+    def __init__(self, vllm_config: VllmConfig, executor_class: type[Executor], log_stats: bool) -> None:
+        super().__init__(vllm_config, executor_class, log_stats)
+
     def run_busy_loop(self) -> None:
-        work("busy loop")
+        for _ in range(3):
+            self.step()
+        self.model_executor.collective_rpc("execute_dummy_batch")
 
     @staticmethod
     def run_engine_core(

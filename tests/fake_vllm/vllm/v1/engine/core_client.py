@@ -1,11 +1,12 @@
 """As in vLLM: the front end's side of an engine."""
 
-import multiprocessing
-import os
 from typing import Any
 
+from fake_work import work
+
 from vllm.config import VllmConfig
-from vllm.v1.engine.core import EngineCore, EngineCoreProc
+from vllm.v1.engine.core import EngineCore
+from vllm.v1.engine.utils import launch_core_engines
 from vllm.v1.executor.abstract import Executor
 
 
@@ -20,28 +21,20 @@ class MPClient:
     """Starts the engine in a process of its own, and waits for it."""
 
     def __init__(
-        self, asyncio_mode: bool, vllm_config: VllmConfig, executor_class: type[Executor], log_stats: bool
+        self,
+        asyncio_mode: bool,
+        vllm_config: VllmConfig,
+        executor_class: type[Executor],
+        log_stats: bool,
+        client_addresses: dict[str, str] | None = None,
     ) -> None:
-        context: Any = multiprocessing.get_context(os.environ.get("VLLM_WORKER_MULTIPROC_METHOD", "spawn"))
-        ours, theirs = context.Pipe()
-        self.process = context.Process(
-            target=EngineCoreProc.run_engine_core,
-            name="EngineCore",
-            args=(theirs,),
-            kwargs={"vllm_config": vllm_config, "executor_class": executor_class, "log_stats": log_stats},
-        )
-        self.process.start()
-        theirs.close()
-        try:
-            ours.recv()
-        except EOFError:
-            self.process.join()
-            raise RuntimeError("Engine core initialization failed.") from None
-        finally:
-            ours.close()
+        if client_addresses:
+            work("engine of another process")
+            return
+        self.manager = launch_core_engines(vllm_config, executor_class, log_stats)
 
     def shutdown(self) -> None:
-        self.process.join()
+        self.manager.processes[0].join()
 
 
 class SyncMPClient(MPClient):

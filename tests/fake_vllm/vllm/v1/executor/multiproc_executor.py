@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import time
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -38,12 +39,34 @@ class WorkerProc:
             try:
                 if method == "determine_available_memory":
                     time.sleep(self.worker.vllm_config.slow_ranks.get(self.worker.rank, 0.0))
-                output = getattr(self.worker, method)(*args)
+                output = getattr(self.worker, method, lambda: None)(*args)
             except Exception as e:
                 logger.exception("WorkerProc hit an exception.")
                 pipe.send(("FAILURE", str(e)))
                 continue
             pipe.send(("SUCCESS", output))
+
+    @staticmethod
+    def make_worker_process(
+        vllm_config: VllmConfig, local_rank: int, rank: int, inherited_fds: list[Connection] | None
+    ) -> "WorkerProcHandle":
+        context: Any = multiprocessing.get_context(os.environ.get("VLLM_WORKER_MULTIPROC_METHOD", "spawn"))
+        ours, theirs = context.Pipe()
+        inherited = [] if inherited_fds is None else [*inherited_fds, ours]
+        process = context.Process(
+            target=WorkerProc.worker_main,
+            args=(vllm_config, rank, theirs, inherited),
+            name=f"VllmWorker-{rank}",
+        )
+        process.start()
+        theirs.close()
+        return WorkerProcHandle(process, ours)
+
+    @staticmethod
+    def wait_for_ready(unready_proc_handles: "list[WorkerProcHandle]") -> "list[WorkerProcHandle]":
+        for handle in unready_proc_handles:
+            _receive(handle, "READY")
+        return unready_proc_handles
 
     @staticmethod
     def worker_main(
@@ -65,46 +88,52 @@ class WorkerProc:
             pipe.close()
 
 
+@dataclass
+class WorkerProcHandle:
+    """A worker's process, and the way to it."""
+
+    proc: Any
+    pipe: Connection
+
+
+def _receive(handle: WorkerProcHandle, expected: str) -> Any:
+    try:
+        status, output = handle.pipe.recv()
+    except EOFError:
+        status, output = "FAILURE", "WorkerProc initialization failed"
+    if status != expected:
+        raise RuntimeError(f"Worker failed with error {output!r}")
+    return output
+
+
 class MultiprocExecutor(Executor):
     """Has its workers in processes of their own."""
 
     def _init_executor(self) -> None:
-        context: Any = multiprocessing.get_context(os.environ.get("VLLM_WORKER_MULTIPROC_METHOD", "spawn"))
-        is_forked = context.get_start_method() == "fork"
-        self.pipes: list[Connection] = []
-        self.processes: list[Any] = []
+        is_forked = os.environ.get("VLLM_WORKER_MULTIPROC_METHOD", "spawn") == "fork"
+        self.workers: list[WorkerProcHandle] = []
         for rank in range(self.vllm_config.parallel_config.world_size):
-            ours, theirs = context.Pipe()
-            self.pipes.append(ours)
-            arguments = (self.vllm_config, rank, theirs, list(self.pipes) if is_forked else [])
-            process = context.Process(
-                target=WorkerProc.worker_main, args=arguments, name=f"VllmWorker-{rank}"
-            )
-            process.start()
-            theirs.close()
-            self.processes.append(process)
-        self._gather("READY")
+            inherited = [handle.pipe for handle in self.workers] if is_forked else None
+            self.workers.append(WorkerProc.make_worker_process(self.vllm_config, rank, rank, inherited))
+        try:
+            WorkerProc.wait_for_ready(self.workers)
+        except RuntimeError:
+            self.shutdown()
+            raise
 
-    def collective_rpc(self, method: str, *args: Any) -> list[Any]:
-        for pipe in self.pipes:
-            pipe.send((method, args))
-        return self._gather("SUCCESS")
-
-    def _gather(self, expected: str) -> list[Any]:
-        outputs = []
-        for pipe in self.pipes:
-            try:
-                status, output = pipe.recv()
-            except EOFError:
-                status, output = "FAILURE", "WorkerProc initialization failed"
-            if status != expected:
-                self.shutdown()
-                raise RuntimeError(f"Worker failed with error {output!r}")
-            outputs.append(output)
-        return outputs
+    def collective_rpc(
+        self, method: str, *args: Any, timeout: float | None = None, non_block: bool = False
+    ) -> list[Any]:
+        for handle in self.workers:
+            handle.pipe.send((method, args))
+        try:
+            return [_receive(handle, "SUCCESS") for handle in self.workers]
+        except RuntimeError:
+            self.shutdown()
+            raise
 
     def shutdown(self) -> None:
-        for pipe in self.pipes:
-            pipe.close()
-        for process in self.processes:
-            process.join()
+        for handle in self.workers:
+            handle.pipe.close()
+        for handle in self.workers:
+            handle.proc.join()
