@@ -12,7 +12,7 @@ from tests.support.paths import ROOT
 
 PACKAGES = {
     "ledger": "ledger",
-    "ledger_birth": "ledger_birth",
+    "ledger_birth": "adapters/ledger_birth",
     "ledger_datasette": "adapters/ledger_datasette",
     "ledger_engine": "adapters/ledger_engine",
     "ledger_perfetto": "adapters/ledger_perfetto",

@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 from ledger import Recorder
 from ledger.adapters import process_created
 
-
 _SPAWNED: Final = "--multiprocessing-fork"
 """Among the arguments of each process that multiprocessing spawns."""
 

@@ -15,7 +15,7 @@ from ledger_birth.environment import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARI
 from tests.support.journals import events_in
 from tests.support.paths import ROOT
 
-HOOK = ROOT / "ledger_birth" / "compile_ledger_birth.pth"
+HOOK = ROOT / "adapters" / "ledger_birth" / "compile_ledger_birth.pth"
 HANGS_AFTER_S = 120
 """A deadline against hanging, which nothing is timed by."""
 
