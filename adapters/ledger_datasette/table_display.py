@@ -18,6 +18,8 @@ TABLE_DISPLAYS: Final = {
     "sessions": TableDisplay("started_at", True, ("outcome", "vllm_version", "torch_version")),
     "processes": TableDisplay("started_at", True, ("session", "outcome", "host")),
     "session_totals": TableDisplay("max_ns", True, ("session", "role", "activity")),
+    "compilations": TableDisplay("duration_ns", True, ("session", "kind", "role", "outcome")),
+    "graph_breaks": TableDisplay("count", True, ("session", "file")),
     "role_totals": TableDisplay("total_ns", True, ("session", "role", "activity")),
     "source_totals": TableDisplay("double_counted_ns", True, ("session", "role", "activity", "source")),
     "intervals": TableDisplay(

@@ -141,7 +141,11 @@ def exported(file: Path) -> bytes:
 @pytest.fixture(scope="module")
 def ledger_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ledger of real starts."""
-    lines = [line for name in ("demo", "vllm") for line in (DATA / f"{name}.jsonl").read_bytes().splitlines()]
+    lines = [
+        line
+        for name in ("demo", "vllm", "compilations")
+        for line in (DATA / f"{name}.jsonl").read_bytes().splitlines()
+    ]
     return keep(tmp_path_factory.mktemp("ledger") / "startup.db", [parse_event(line) for line in lines])
 
 
