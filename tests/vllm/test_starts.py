@@ -128,7 +128,7 @@ def assert_is_healthy(started: starting.Started) -> None:
     """One session with all its processes, and nothing that the recorder could not see or explain."""
     assert started.exit_code == 0, started.output[-4000:]
     [session] = ask(started, "SELECT outcome, vllm_version, torch_version FROM sessions")
-    versions = {"vllm_version": "0.32.0+cpu", "torch_version": "2.13.0+cpu"}
+    versions = {"vllm_version": "0.32.0", "torch_version": "2.13.0+cpu"}
     assert session == {"outcome": "completed", **versions}
     names = {row["name"] for row in ask(started, "SELECT name FROM processes")}
     assert names >= {"compile-ledger", "start.py", "EngineCore", "Worker"}
