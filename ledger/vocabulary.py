@@ -37,6 +37,7 @@ STAGES: Final[dict[Activity, tuple[str, ...]]] = {
         "kv_cache_init",
         "process_start",
         "interpreter_start",
+        "process_exit",
         "import",
         "waiting",
         "configuration",

@@ -14,8 +14,10 @@ def activate() -> None:
         return
     try:
         from ledger_torch.hooks import install_on_import
+        from ledger_torch.launcher_hooks import install_launcher_hooks
 
         install_on_import()
+        install_launcher_hooks()
     except Exception as error:
         import logging
 

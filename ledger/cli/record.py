@@ -1,15 +1,14 @@
 """The command `record`: runs a command with recording on in all its processes, and stays out of its way.
 
 Three things go on while the command runs, in a thread each, so that none of them waits for another: signals
-and the command's end here, journals into the ledger in `_Collecting`, output and live view in `Screen`.
+and the command's end here, journals into the ledger in `BackgroundCollection`, output and live view in
+`Screen`.
 """
 
 import os
 import shutil
 import signal
 import subprocess
-import threading
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,18 +18,17 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ledger.cli.background_collection import BackgroundCollection
 from ledger.cli.console.live_view import LiveView
 from ledger.cli.console.printing import printer
 from ledger.cli.console.screen import Screen, is_drawable, keep_standard_descriptors
-from ledger.cli.nothing_recorded import Extent, extent_of, why_unrecorded
+from ledger.cli.nothing_recorded import Extent, why_unrecorded
+from ledger.clock import monotonic_ns
 from ledger.errors import LedgerError, LedgerNotWritable
-from ledger.events.rows import EventRow
 from ledger.recording.journal import journal_folder
 from ledger.recording.recorder import Recorder
 from ledger.recording.settings import Settings, environment_for
-from ledger.storage.collector import collect
 from ledger.storage.ledger import Ledger
-from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
 from ledger.vocabulary import COMMAND_ENDED, COMMAND_STARTED
 from ledger_birth.environment import new_session_id
@@ -47,17 +45,10 @@ _TAKEN: Final = _FORWARDED | {signal.SIGCHLD, signal.SIGWINCH}
 _SI_KERNEL: Final = 0x80
 """The `si_code` of a signal from a terminal: it goes to the whole foreground group, so to the command too."""
 _TICK_S: Final = 0.25
-_COLLECT_EVERY_S: Final = 0.25
-_COLLECT_AGAIN_S: Final = 2.0  # after an error
-_PROJECT_EVERY_S: Final = 2.0
-_PROJECT_REST: Final = 10
-"""Pause between projections, in multiples of their run time: they take a tenth of one core at most."""
 _LOCK_WAIT_MS: Final = 1_000
-_LAST_LOCK_WAIT_MS: Final = 10_000
 _PROBE_ATTEMPTS: Final = 5
 _PROBE: Final = b"compile-ledger was here\n"
 _PATIENCE_S: Final = 1.0
-_MAX_TROUBLES: Final = 10
 
 
 class Recorded(NamedTuple):
@@ -136,7 +127,7 @@ def _run(
     recorder = Recorder(settings)
     view = LiveView()
     screen = _screen(view) if live else None
-    collecting = _Collecting(store, settings, view if screen else None)
+    collecting = BackgroundCollection(store, settings, view if screen else None)
     with _signals_taken() as restore_signals:
         recorder.milestone(COMMAND_STARTED)
         try:
@@ -159,13 +150,25 @@ def _run(
                 screen.start()
             collecting.start()
             exit_code = _exit_code(child, screen)
+            ended_ns = monotonic_ns()
             recorder.milestone(COMMAND_ENDED)
+            _record_exit(recorder, child.pid, collecting.left_ns(child.pid), ended_ns)
         recorder.close(session="failed" if exit_code else "completed")
         if screen and not problem:
             _take_away(screen)
     if problem:
         _say(problem)
-    return Recorded(settings.session, exit_code, problem is None, *collecting.finish())
+    collected = collecting.finish()
+    for trouble in collected.troubles:
+        _say(trouble)
+    return Recorded(settings.session, exit_code, problem is None, collected.still_running, collected.extent)
+
+
+def _record_exit(recorder: Recorder, pid: int, left_ns: int | None, ended_ns: int) -> None:
+    """Record how long the command's process took to end after its own last event, which only we can see."""
+    if left_ns is not None and left_ns <= ended_ns:
+        interval = recorder.start("process_exit", source="python", data={"child_pid": pid}, at_ns=left_ns)
+        recorder.stop(interval, at_ns=ended_ns)
 
 
 def _exit_code(child: subprocess.Popen[bytes], screen: Screen | None) -> int:
@@ -249,96 +252,6 @@ def _screen(view: LiveView) -> Screen | None:
         return Screen(view.render)
     except OSError:
         return None  # a system without pseudo-terminals: the command gets the real one
-
-
-class _Collecting:
-    """Collects journals into the ledger, projects them, and passes new events to the live view.
-
-    An error is reported once, and the step retried: journals keep everything, and the command goes on.
-    """
-
-    def __init__(self, store: Store, settings: Settings, view: LiveView | None) -> None:
-        self._store = store
-        self._session = settings.session
-        self._folder = journal_folder(settings.ledger)
-        self._view = view
-        self._last_shown_id = self._newest_id()
-        self._project_at_s = time.monotonic() + _PROJECT_EVERY_S
-        self._troubles: list[str] = []
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="collecting", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def finish(self) -> tuple[int, Extent]:
-        """Collect the rest, report errors; return how many processes run on, and how much they recorded."""
-        try:
-            self._stopping.set()
-            if self._thread.is_alive():
-                self._thread.join()
-            self._store.connection.execute(f"PRAGMA busy_timeout = {_LAST_LOCK_WAIT_MS}")
-            collect(self._store, self._folder)
-            bring_up_to_date(self._store)
-            running = "SELECT count(*) FROM processes WHERE session = ? AND outcome = 'running'"
-            [(number,)] = self._store.select(running, [self._session])
-            return int(str(number)), extent_of(self._store, self._session)
-        except KeyboardInterrupt:
-            self._report_trouble("interrupted; the next command that reads the ledger collects the rest")
-        except Exception as error:  # an error in the ledger must not change the command's exit code
-            self._report_trouble(_in_one_line(error))
-        finally:
-            for trouble in self._troubles:
-                _say(trouble)
-        return 0, "stages"
-
-    def _run(self) -> None:
-        wait_s = _COLLECT_EVERY_S
-        while not self._stopping.wait(wait_s):
-            try:
-                collect(self._store, self._folder, wait_s=0)
-                self._look()
-                self._project()
-                self._report_trouble("")
-                wait_s = _COLLECT_EVERY_S
-            except Exception as error:  # it may pass: a full disk, say
-                self._report_trouble(_in_one_line(error))
-                wait_s = _COLLECT_AGAIN_S
-
-    def _look(self) -> None:
-        if self._view is None:
-            return
-        newest = self._newest_id()
-        # The plus keeps SQLite off the index on session, through which it would read the whole session.
-        rows = self._store.select(
-            f"SELECT {', '.join(EventRow._fields)} FROM events "
-            "WHERE id > ? AND id <= ? AND +session = ? ORDER BY id",
-            [self._last_shown_id, newest, self._session],
-        )
-        self._view.add([EventRow._make(row) for row in rows])
-        self._last_shown_id = newest
-
-    def _project(self) -> None:
-        begun_s = time.monotonic()
-        if begun_s < self._project_at_s:
-            return
-        bring_up_to_date(self._store)
-        ended_s = time.monotonic()
-        self._project_at_s = ended_s + max(_PROJECT_EVERY_S, _PROJECT_REST * (ended_s - begun_s))
-
-    def _newest_id(self) -> int:
-        return int(str(self._store.select("SELECT coalesce(max(id), 0) FROM events")[0][0]))
-
-    def _report_trouble(self, trouble: str) -> None:
-        if self._view:
-            self._view.show_warning(trouble)
-        if trouble and trouble not in self._troubles and len(self._troubles) < _MAX_TROUBLES:
-            self._troubles.append(trouble)  # stderr is the command's until it ends
-
-
-def _in_one_line(error: Exception) -> str:
-    return str(error) if isinstance(error, LedgerError) else f"{type(error).__name__}: {error}"
 
 
 def _opened(ledger: Path) -> Store:

@@ -237,6 +237,7 @@ def test_the_demo_compiles_cold_and_warm_and_compares(run: Run, tmp_path: Path) 
             "SELECT s.label, r.role, r.total_ns FROM role_totals r JOIN sessions s USING (session) "
             "WHERE r.activity = 'compile' ORDER BY 1, 2"
         )
+        windows = opened.sql("SELECT ended_by, duration_ns, unattributed_ns FROM startup_windows")
         generated = opened.sql(
             "SELECT s.label, count(*) AS graphs FROM intervals i JOIN sessions s USING (session) "
             "WHERE i.stage = 'fx_codegen_and_compile' GROUP BY s.label"
@@ -245,6 +246,9 @@ def test_the_demo_compiles_cold_and_warm_and_compares(run: Run, tmp_path: Path) 
         ("demo cold", "encoder"), ("demo cold", "language_model"),
         ("demo warm", "encoder"), ("demo warm", "language_model"),
     ]  # fmt: skip
+    # From the command to its end, nearly all of each run is in a stage.
+    assert [window["ended_by"] for window in windows] == ["command_ended", "command_ended"]
+    assert all(int(str(one["unattributed_ns"])) < 0.03 * int(str(one["duration_ns"])) for one in windows)
     # The warm run took both of its graphs out of the cache.
     assert generated == [{"label": "demo cold", "graphs": 2}]
     for row in rows:

@@ -273,6 +273,27 @@ class TestExitCode:
         assert rows(path, "SELECT * FROM rejected_lines") == []
 
 
+class TestProcessExit:
+    def test_is_from_the_last_event_of_the_command_s_process_to_its_end(self, path: Path) -> None:
+        program = "import os; print(os.getpid())"
+        done = subprocess.run(arguments(path, *python(program)), check=True, capture_output=True, text=True)
+        with Ledger.open(path) as ledger:
+            timeline = ledger.timeline()
+        (exit_,) = [interval for interval in timeline.intervals if interval.stage == "process_exit"]
+        assert (exit_.outcome, exit_.source, exit_.data) == (
+            "completed", "python", {"child_pid": int(done.stdout)}
+        )  # fmt: skip
+        (left,) = [process for process in timeline.processes if process.pid == int(done.stdout)]
+        assert left.outcome == "completed"
+        (window,) = timeline.startup_windows
+        assert window.start_ns < exit_.start_ns <= (exit_.stop_ns or 0) <= window.stop_ns
+
+    def test_is_none_of_a_command_that_records_nothing(self, path: Path) -> None:
+        subprocess.run(arguments(path, "true"), check=True, capture_output=True)
+        with Ledger.open(path) as ledger:
+            assert ledger.sql("SELECT stage FROM intervals") == []
+
+
 class TestRefusal:
     @pytest.mark.parametrize("place", ["no/such/folder/startup.db", "notes.txt", "."])
     def test_is_125_and_one_line_and_nothing_started(self, tmp_path: Path, place: str) -> None:
