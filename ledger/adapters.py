@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ledger.timeline.enclosure import by_enclosure
     from ledger.timeline.process_names import process_names
     from ledger.timeline.records import IntervalKey
+    from ledger.vocabulary import WAITING
 
 _ON_DEMAND = {
     "ClockAlignment": "ledger.timeline.clocks",
@@ -30,6 +31,7 @@ _ON_DEMAND = {
     "ProcessCreated": "ledger.recording.process_identity",
     "Relation": "ledger.storage.schema_docs",
     "UnreadLine": "ledger.interchange.importers",
+    "WAITING": "ledger.vocabulary",
     "by_enclosure": "ledger.timeline.enclosure",
     "claim_intervals": "ledger.timeline.claim_intervals",
     "process_created": "ledger.recording.process_identity",
@@ -41,6 +43,7 @@ _ON_DEMAND = {
 }
 
 __all__ = [
+    "WAITING",
     "ClockAlignment",
     "DoctorCheck",
     "EngineDescription",

@@ -10,7 +10,7 @@ from typing import Any, Final
 import torch
 
 from ledger import Recorder
-from ledger.vocabulary import WAITING
+from ledger.adapters import WAITING
 from ledger_engine.hook_targets import HookTable, HookTarget
 from ledger_engine.hooks import install_on_import
 from ledger_engine.patching import Call, Ended, Patcher

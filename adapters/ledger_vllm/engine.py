@@ -4,7 +4,7 @@ import multiprocessing
 from collections.abc import Generator
 from typing import Any, Final
 
-from ledger.vocabulary import WAITING
+from ledger.adapters import WAITING
 from ledger_engine.model_parts import Part
 from ledger_engine.patching import Call, Ended, HookPoint, Patcher
 from ledger_engine.stages import OpenStage, Stages

@@ -6,7 +6,7 @@ import types
 from collections.abc import Generator, Iterable
 from typing import Any, Final
 
-from ledger.vocabulary import WAITING
+from ledger.adapters import WAITING
 from ledger_engine.patching import Call, Ended
 from ledger_engine.stages import Stages
 
