@@ -86,6 +86,9 @@ def process_name() -> str:
         return text
     if kind == "-c" and text.startswith("from multiprocessing."):
         return text.split()[1].partition(".")[2]
+    if script == "__main__.py":
+        # A package that is run by its folder.
+        return os.path.basename(os.path.dirname(os.path.abspath(arguments[0]))) or script
     if script not in ("", "-c", "-m"):
         return script
     return os.path.basename(text.rstrip("/")) or "python" if kind == "script" else "python"

@@ -20,7 +20,7 @@ STARTUP: Final[Mapping[str, Relation]] = {
         "The time from the command until something was ready: one for each time that it became ready.",
         {
             "session": SESSION,
-            "window": "Its number in the session: 0, 1, …",
+            "window": "Its number in the session, from 0.",
             "began_by": f"What it begins with: {one_of(WindowStart)}. creation is the first process's by "
             "the kernel, event the earliest event.",
             "ended_by": f"What it ends with: {one_of(WindowEnd)}. event is the latest event.",
@@ -40,7 +40,7 @@ STARTUP: Final[Mapping[str, Relation]] = {
         {
             "session": SESSION,
             "window": "The window in startup_windows.",
-            "piece": "Its number in the window: 0, 1, …",
+            "piece": "Its number in the window, from 0.",
             "start_ns": f"When it began, {FIRST_CLOCK}.",
             "stop_ns": "When it ended, in nanoseconds of the same clock: where the next one begins.",
             "duration_ns": "How long it was, in nanoseconds.",

@@ -303,9 +303,11 @@ class TestErrors:
                 used += 1
             except LedgerDamaged as error:
                 says(error, filled, "`compile-ledger verify`")
-        assert used < 4
         assert filled.read_bytes() == whole
-        assert {finding.what for finding in verify(filled)} <= {"damaged_page", "damaged_file"}
+        found = {finding.what for finding in verify(filled)}
+        assert found <= {"damaged_page", "damaged_file"}
+        # A page of a table that none of them reads is found by `verify` alone.
+        assert used < 4 or found
 
     def test_a_file_that_ends_too_early_is_damaged(self, filled: Path) -> None:
         os.truncate(filled, filled.stat().st_size // 2)
