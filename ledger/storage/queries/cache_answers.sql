@@ -1,23 +1,31 @@
 -- What did torch's compile caches answer, and how long did those compiles take?
-WITH answers AS (
-    SELECT session, 'FX graph' AS cache, fx_graph_cache AS answer, duration_s, cache_bypass_reason FROM compilations
+WITH named AS (
+    SELECT session, process, coalesce(iif(
+        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
+    ), process) AS name
+    FROM processes
+),
+answers AS (
+    SELECT session, process, 'FX graph' AS cache, fx_graph_cache AS answer, duration_s, cache_bypass_reason FROM compilations
     UNION ALL
-    SELECT session, 'AOTAutograd', aot_cache, duration_s, cache_bypass_reason FROM compilations
+    SELECT session, process, 'AOTAutograd', aot_cache, duration_s, cache_bypass_reason FROM compilations
     UNION ALL
-    SELECT session, 'autotune', autotune_cache, duration_s, NULL FROM compilations
+    SELECT session, process, 'autotune', autotune_cache, duration_s, NULL FROM compilations
     UNION ALL
-    SELECT session, 'remote', remote_cache, duration_s, NULL FROM compilations
+    SELECT session, process, 'remote', remote_cache, duration_s, NULL FROM compilations
 )
 SELECT
     coalesce(s.label, s.session) AS label,
+    p.name AS process,
     a.cache,
     a.answer,
     count(*) AS compiles,
     round(sum(a.duration_s), 2) AS seconds,
     group_concat(DISTINCT iif(a.answer IN ('bypass', 'disabled'), a.cache_bypass_reason, NULL)) AS reason
 FROM answers a
-JOIN sessions s ON s.session = a.session
+JOIN sessions s USING (session)
+LEFT JOIN named p USING (session, process)
 WHERE a.answer IS NOT NULL
-GROUP BY a.session, a.cache, a.answer
-ORDER BY s.started_at, a.session, a.cache, a.answer
+GROUP BY a.session, a.process, a.cache, a.answer
+ORDER BY s.started_at, a.session, p.name, a.cache, a.answer
 LIMIT 30

@@ -1,23 +1,65 @@
 -- Which components were compiled or loaded, and which attempts to load missed or failed?
+WITH named AS (
+    SELECT session, process, coalesce(iif(
+        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
+    ), process) AS name
+    FROM processes
+),
+compiles AS (
+    SELECT
+        i.session,
+        i.process,
+        i.interval,
+        i.role,
+        i.component,
+        i.start_ns,
+        i.stop_ns,
+        coalesce(i.duration_s, i.open_s) AS seconds,
+        coalesce(json_extract(i.data, '$.cache'), i.outcome) AS cache
+    FROM intervals i
+    WHERE (i.stage = 'torch_compile' AND i.source = 'monitor')
+        -- A log counts only for sessions without a recording; it has no line for a cache miss.
+        OR (
+            i.source = 'log'
+            AND (i.stage = 'torch_compile' OR (i.stage = 'aot_load' AND i.outcome = 'failed'))
+            AND i.session NOT IN (
+                SELECT session FROM intervals WHERE stage = 'torch_compile' AND source = 'monitor'
+            )
+        )
+),
+graphs AS (
+    SELECT
+        session,
+        process,
+        role,
+        start_ns,
+        stop_ns,
+        json_extract(data, '$.cache') AS cache
+    FROM intervals
+    WHERE stage IN ('graph_compile', 'graph_load') AND source = 'backend'
+        AND json_extract(data, '$.graph_index') IS NOT NULL
+),
+loaded AS ( -- vLLM calls it a compile, and had each graph from its cache, or from a graph before it.
+    SELECT c.session, c.process, c.interval
+    FROM compiles c
+    JOIN graphs g
+        ON g.session = c.session AND g.process = c.process AND g.role IS c.role
+        AND g.start_ns >= c.start_ns AND g.stop_ns <= c.stop_ns
+    WHERE c.cache = 'compiled'
+    GROUP BY c.session, c.process, c.interval
+    HAVING sum(g.cache = 'hit') > 0 AND sum(g.cache NOT IN ('hit', 'reused')) = 0
+)
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,
-    i.role,
-    i.component,
-    coalesce(json_extract(i.data, '$.cache'), i.outcome) AS cache,
+    c.role,
+    c.component,
+    iif(l.interval IS NULL, c.cache, 'graphs loaded') AS cache,
     count(*) AS times,
-    sum(coalesce(i.duration_s, i.open_s)) AS seconds
-FROM intervals i
+    sum(c.seconds) AS seconds
+FROM compiles c
 JOIN sessions s USING (session)
-JOIN processes p USING (session, process)
-WHERE (i.stage = 'torch_compile' AND i.source = 'monitor')
-    -- A log counts only for sessions without a recording; it has no line for a cache miss.
-    OR (
-        i.source = 'log'
-        AND (i.stage = 'torch_compile' OR (i.stage = 'aot_load' AND i.outcome = 'failed'))
-        AND i.session NOT IN (
-            SELECT session FROM intervals WHERE stage = 'torch_compile' AND source = 'monitor'
-        )
-    )
-GROUP BY i.session, i.process, i.role, i.component, cache
-ORDER BY s.started_at, p.name, min(i.start_ns)
+LEFT JOIN named p USING (session, process)
+LEFT JOIN loaded l USING (session, process, interval)
+GROUP BY c.session, c.process, c.role, c.component, iif(l.interval IS NULL, c.cache, 'graphs loaded')
+ORDER BY s.started_at, p.name, min(c.start_ns)

@@ -1,6 +1,13 @@
 -- By how much does the sum of a source's intervals exceed the time on the clock?
+WITH named AS (
+    SELECT session, process, coalesce(iif(
+        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
+    ), process) AS name
+    FROM processes
+)
 SELECT
     coalesce(s.label, s.session) AS label,
+    p.name AS process,
     t.role,
     t.source,
     t.total_s AS seconds,
@@ -8,5 +15,6 @@ SELECT
     t.double_counted_s AS counted_twice
 FROM source_totals t
 JOIN sessions s USING (session)
+LEFT JOIN named p USING (session, process)
 WHERE t.activity = 'compile'
-ORDER BY s.started_at, t.role, t.source
+ORDER BY s.started_at, p.name, t.role, t.source

@@ -1,14 +1,22 @@
 -- Where could Dynamo not go on, and why?
+WITH named AS (
+    SELECT session, process, coalesce(iif(
+        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
+    ), process) AS name
+    FROM processes
+)
 SELECT
     coalesce(s.label, s.session) AS label,
+    p.name AS process,
     replace(b.file, rtrim(b.file, replace(b.file, '/', '')), '') || ':' || b.line AS place,
     sum(b.count) AS times,
     max(c.has_code = 0) AS eager,
     substr(b.reason, 1, instr(b.reason || char(10), char(10)) - 1) AS reason
 FROM graph_breaks b
 JOIN sessions s USING (session)
+LEFT JOIN named p USING (session, process)
 JOIN compilations c ON c.session = b.session AND c.process = b.process
     AND c.compile_id IS b.compile_id AND c.ordinal = b.ordinal
-GROUP BY b.session, b.file, b.line, b.reason
-ORDER BY s.started_at, b.session, sum(b.count) DESC, b.file, b.line, b.reason
+GROUP BY b.session, b.process, b.file, b.line, b.reason
+ORDER BY s.started_at, b.session, p.name, sum(b.count) DESC, b.file, b.line, b.reason
 LIMIT 20

@@ -1,5 +1,11 @@
 -- How long did each graph and range take, compared with the log lines about its range?
-WITH graphs AS (
+WITH named AS (
+    SELECT session, process, coalesce(iif(
+        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
+    ), process) AS name
+    FROM processes
+),
+graphs AS (
     SELECT
         i.*,
         json_extract(i.data, '$.range') AS range,
@@ -16,6 +22,7 @@ lines AS (
 )
 SELECT
     coalesce(s.label, s.session) AS label,
+    p.name AS process,
     g.component,
     g.range,
     g.graph,
@@ -25,7 +32,8 @@ SELECT
     l.seconds AS line_says
 FROM graphs g
 JOIN sessions s USING (session)
+LEFT JOIN named p USING (session, process)
 LEFT JOIN lines l
     ON l.session = g.session AND l.process = g.process AND l.component IS g.component AND l.range IS g.range
-WHERE g.graph IS NOT NULL AND g.cache <> 'hit'
-ORDER BY s.started_at, g.start_ns
+WHERE g.graph IS NOT NULL
+ORDER BY s.started_at, p.name, g.start_ns

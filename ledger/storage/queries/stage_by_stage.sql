@@ -1,15 +1,30 @@
--- Which stages take longer or shorter than in the previous session, and with which versions?
-WITH stages AS (
+-- Which stages take longer or shorter than in the previous session, by the slowest process, in which versions?
+WITH named AS (
+    SELECT session, process, coalesce(iif(
+        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
+    ), process) AS name
+    FROM processes
+),
+of_process AS (
     SELECT
         i.session,
+        p.name AS slowest,
         i.role,
         i.stage,
         i.source,
         sum(i.duration_ns) AS ns,
         count(*) AS times
     FROM intervals i
+    JOIN named p USING (session, process)
     WHERE i.source <> 'torch' AND i.duration_ns IS NOT NULL
-    GROUP BY i.session, i.role, i.stage, i.source
+    GROUP BY i.session, i.process, i.role, i.stage, i.source
+),
+ranked AS (
+    SELECT
+        *,
+        count(*) OVER (PARTITION BY session, role, stage, source) AS processes,
+        row_number() OVER (PARTITION BY session, role, stage, source ORDER BY ns DESC, slowest) AS place
+    FROM of_process
 ),
 paired AS (
     SELECT
@@ -20,8 +35,9 @@ paired AS (
         s.torch_version,
         lag(g.ns) OVER before AS ns_before,
         lag(coalesce(s.label, s.session)) OVER before AS label_before
-    FROM stages g
+    FROM ranked g
     JOIN sessions s USING (session)
+    WHERE g.place = 1 -- processes run side by side: their times are not to be added up
     WINDOW before AS (PARTITION BY g.role, g.stage, g.source ORDER BY s.started_at, s.session)
 )
 SELECT
@@ -31,6 +47,8 @@ SELECT
     torch_version AS torch,
     role,
     stage,
+    slowest,
+    processes,
     times,
     ns / 1e9 AS seconds,
     (ns - ns_before) / 1e9 AS more
