@@ -166,11 +166,18 @@ class Section(Generic[Row]):
     rows: tuple[Row, ...]
     if_empty: str = "None."
     """What to say where there are no rows."""
+    in_ledger: int = 0
+    """How many rows the ledger has, where only the first of them were read."""
+
+    @property
+    def number(self) -> int:
+        """How many rows there are, with those that were not read."""
+        return max(self.in_ledger, len(self.rows))
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimSection(Section[ReconciledClaim]):
-    """All claims: those that disagree come first, the largest difference first."""
+    """All claims: those that disagree come first, torch's last of them, and the largest difference first."""
 
     @property
     def differing(self) -> tuple[ReconciledClaim, ...]:

@@ -40,6 +40,8 @@ class LedgerFacts(NamedTuple):
     rejected_lines: int = 0
     clocks: ClockAlignment | None = None
     """How the processes' clocks are aligned, where somebody shows times of several processes together."""
+    unattributed: int = 0
+    """How many intervals have unattributed time, where the timeline has only those with the most."""
 
 
 def report_of(timeline: Timeline, facts: LedgerFacts) -> Report:
@@ -57,7 +59,7 @@ def report_of(timeline: Timeline, facts: LedgerFacts) -> Report:
         startup_section(timeline, names),
         Section("Time by role", _totals(timeline, names), "No interval was recorded."),
         ClaimSection("Claims that disagree with the measurement", _claims(timeline, names), "No claims."),
-        Section("Unattributed time", rows(_unattributed(timeline))),
+        Section("Unattributed time", rows(_unattributed(timeline)), in_ledger=facts.unattributed),
         Section("Totals by source", _sources(timeline, names)),
         Section("Processes", _processes(timeline)),
         Section("Failed stages", rows(_failed(timeline)), "Nothing failed."),
@@ -103,14 +105,18 @@ def _totals(timeline: Timeline, names: Callable[[str], str]) -> tuple[TotalRow, 
 
 
 def _sources(timeline: Timeline, names: Callable[[str], str]) -> tuple[SourceRow, ...]:
+    """Of each process, what torch says comes last."""
     by_group = sorted(
         timeline.source_totals,
-        key=lambda total: (total.process, total.role or "", total.activity, -total.total_ns),
-    )
+        key=lambda total: (
+            total.process, total.source == "torch", total.role or "", total.activity, -total.total_ns
+        ),
+    )  # fmt: skip
     return tuple(SourceRow(names(total.process), total) for total in by_group)
 
 
 def _claims(timeline: Timeline, names: Callable[[str], str]) -> tuple[ReconciledClaim, ...]:
+    """Those that differ come first, and of these torch's last: they are many, and of the same time."""
     causes: defaultdict[Key, list[Cause]] = defaultdict(list)
     for cause in timeline.causes:
         causes[cause.process, cause.claim].append(cause)
@@ -123,7 +129,11 @@ def _claims(timeline: Timeline, names: Callable[[str], str]) -> tuple[Reconciled
         )
         for claim, reconciliation in zip(timeline.claims, timeline.reconciliation, strict=True)
     ]
-    rows.sort(key=lambda row: (not row.differs, -row.size_ns, row.claim.process, row.claim.claim))
+    rows.sort(
+        key=lambda row: (
+            not row.differs, row.claim.source == "torch", -row.size_ns, row.claim.process, row.claim.claim
+        )
+    )  # fmt: skip
     return tuple(rows)
 
 

@@ -1,13 +1,13 @@
 """The report as text, for a terminal: tables that are readable at 80 columns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
 from ledger.durations import seconds, signed
-from ledger.formatting import NO_ROLE, counted
+from ledger.formatting import NO_ROLE, counted, cut
 from ledger.reports.model import (
     ROUNDING,
     Heading,
@@ -42,8 +42,8 @@ def print_report(report: Report, console: Console) -> None:
     _print_sources(report.sources, console)
     _print_processes(report.processes, console)
     _print_failed(report.failed, console)
-    _print_kinds(report.anomalies.title, "anomaly", report.anomalies.kinds[:_ANOMALIES_SHOWN], console)
-    _print_kinds(report.gaps.title, "not seen", report.gaps.kinds, console)
+    _print_kinds(report.anomalies.title, "anomaly", report.anomalies.kinds, _ANOMALIES_SHOWN, console)
+    _print_kinds(report.gaps.title, "not seen", report.gaps.kinds, None, console)
     for note in (*report.missing_hooks, *report.ledger_notes):
         console.print(Text(note), soft_wrap=True)
 
@@ -99,16 +99,19 @@ def _print_totals(section: Section[TotalRow], console: Console) -> None:
 
 def _print_claims(report: Report, console: Console) -> None:
     section = report.claims
+    rows = section.differing[:_CLAIMS_SHOWN]
+    has_several = len({row.process for row in rows}) > 1
     cells = [
         [
-            row.claim.source, row.claim.role, row.claim.stage, seconds(row.claim.claimed_ns),
-            seconds(row.reconciliation.measured_ns), seconds(row.reconciliation.difference_ns), _why(row),
-            (row.claim.text or "")[:_TEXT_SHOWN],
+            *([row.process] if has_several else []), row.claim.source, row.claim.role, row.claim.stage,
+            seconds(row.claim.claimed_ns), seconds(row.reconciliation.measured_ns),
+            seconds(row.reconciliation.difference_ns), _why(row), cut(row.claim.text or "", _TEXT_SHOWN),
         ]
-        for row in section.differing[:_CLAIMS_SHOWN]
+        for row in rows
     ]  # fmt: skip
-    columns = ["source", "role", "stage", "claimed", "measured", "difference", "why", "read from"]
-    _print_table(columns, cells, section.title, console)
+    columns = ["process"] if has_several else []
+    columns += ["source", "role", "stage", "claimed", "measured", "difference", "why", "read from"]
+    _print_table(columns, cells, section.title, console, len(section.differing))
     if section.rows:
         console.print(Text(section.summary), soft_wrap=True)
         console.print()
@@ -116,22 +119,28 @@ def _print_claims(report: Report, console: Console) -> None:
 
 def _why(row: ReconciledClaim) -> str:
     causes = [cause for cause in row.causes if cause.cause != ROUNDING]
-    return ", ".join(
+    texts = [
         f"{cause.cause}{f' of {cause.stage}' if cause.stage is not None else ''} {signed(cause.ns)}"
         for cause in causes[:_CAUSES_SHOWN]
-    )
+    ]
+    if others := causes[_CAUSES_SHOWN:]:
+        texts.append(f"{len(others)} more {signed(sum(cause.ns for cause in others))}")
+    return ", ".join(texts)
 
 
 def _print_unattributed(section: Section[IntervalRow], console: Console) -> None:
+    rows = section.rows[:UNATTRIBUTED_SHOWN]
+    has_several = len({process for process, _ in rows}) > 1
     cells = [
         [
-            one.role or NO_ROLE, one.stage, one.component, one.source, seconds(one.duration_ns),
-            seconds(one.unattributed_ns),
+            *([process] if has_several else []), one.role or NO_ROLE, one.stage, one.component, one.source,
+            seconds(one.duration_ns), seconds(one.unattributed_ns),
         ]
-        for _, one in section.rows[:UNATTRIBUTED_SHOWN]
+        for process, one in rows
     ]  # fmt: skip
-    columns = ["role", "stage", "component", "source", "seconds", "unattributed"]
-    _print_table(columns, cells, section.title, console)
+    columns = ["process"] if has_several else []
+    columns += ["role", "stage", "component", "source", "seconds", "unattributed"]
+    _print_table(columns, cells, section.title, console, section.number)
 
 
 def _print_sources(section: Section[SourceRow], console: Console) -> None:
@@ -164,15 +173,21 @@ def _print_failed(section: Section[IntervalRow], console: Console) -> None:
         for process, one in section.rows[:_FAILED_SHOWN]
     ]
     columns = ["process", "role", "stage", "component", "error", "seconds"]
-    _print_table(columns, cells, section.title, console)
+    _print_table(columns, cells, section.title, console, section.number)
 
 
-def _print_kinds(title: str, name: str, kinds: Iterable[Kind], console: Console) -> None:
-    _print_table([name, "number", "for example"], list(kinds), title, console)
+def _print_kinds(title: str, name: str, kinds: Sequence[Kind], most: int | None, console: Console) -> None:
+    _print_table([name, "number", "for example"], kinds[:most], title, console, len(kinds))
 
 
 def _print_table(
-    columns: Sequence[str], cells: Sequence[Sequence[object]], title: str, console: Console
+    columns: Sequence[str],
+    cells: Sequence[Sequence[object]],
+    title: str,
+    console: Console,
+    number: int = 0,
 ) -> None:
+    """Print a table, unless it is empty; one that stops before its `number` of rows says so."""
     if cells:
-        console.print(table(columns, cells, title))
+        stops = f" ({len(cells)} of {number:,})" if number > len(cells) else ""
+        console.print(table(columns, cells, title + stops))

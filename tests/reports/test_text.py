@@ -1,6 +1,7 @@
 """The report as text: what is shown, in which order, and what never is."""
 
 import io
+import re
 
 from rich.console import Console
 
@@ -10,6 +11,7 @@ from ledger.reports.terminal_table import table
 from ledger.reports.text import print_report
 from ledger.testing import MemoryLedger, SessionBuilder
 from tests.reports.test_html import kept
+from tests.support.gpu_starts import gpu_events
 
 SECOND = 1_000_000_000
 
@@ -61,3 +63,60 @@ def test_no_line_is_wider_than_the_terminal() -> None:
         builder.stop((number + 1) * SECOND - 1, stage, "failed", "E" * 90)
     builder.end(9 * SECOND)
     assert max(map(len, printed(builder, width=80).splitlines())) <= 80
+
+
+def test_a_table_that_stops_says_how_many_rows_there_are() -> None:
+    builder = SessionBuilder()
+    builder.begin()
+    for number in range(19):
+        at_ns = number * 10 * SECOND
+        stage = builder.start(at_ns, "torch_compile", source="monitor", role="encoder")
+        inner = builder.start(at_ns + SECOND, "dynamo", source="backend", role="encoder")
+        builder.stop(at_ns + 2 * SECOND, inner, "failed", "E")
+        builder.stop(at_ns + 3 * SECOND, stage)
+        builder.claim(at_ns + 3 * SECOND, SECOND, source="monitor", interval=stage)
+    builder.end(200 * SECOND)
+    text = printed(builder)
+    assert "Claims that disagree with the measurement (10 of 19)" in text
+    assert "Unattributed time (5 of 19)" in text
+    assert "Failed stages (10 of 19)" in text
+    assert "Totals by source\n" in "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def test_causes_beyond_the_first_three_are_added_up() -> None:
+    builder = SessionBuilder()
+    builder.begin()
+    whole = builder.start(0, "torch_compile", source="monitor", role="encoder")
+    for number, name in enumerate(("dynamo", "cache_key", "graph_compile", "aot_save", "standalone_compile")):
+        part = builder.start(number * SECOND, name, source="backend", role="encoder")
+        builder.stop((number + 1) * SECOND, part)
+    builder.stop(5 * SECOND, whole)
+    builder.claim(5 * SECOND, 0, source="engine", counts="ranks", role="encoder", text="nothing")
+    builder.end(6 * SECOND)
+    assert "2 more -2.000" in printed(builder)
+
+
+def test_what_vllm_says_comes_before_what_torch_says() -> None:
+    start = gpu_events("tp2")["tp2-warm"]
+    ledger = MemoryLedger(start)
+    report = read_report(ledger, ledger.session())
+    of_torch = [row.claim.source == "torch" for row in report.claims.differing]
+    assert of_torch == sorted(of_torch)
+    assert {True, False} == set(of_torch)
+    sizes = [row.size_ns for row in report.claims.differing if row.claim.source == "torch"]
+    assert sizes == sorted(sizes, reverse=True)
+    by_process: dict[str, list[bool]] = {}
+    for process, total in report.sources.rows:
+        by_process.setdefault(process, []).append(total.source == "torch")
+    assert all(is_torch == sorted(is_torch) for is_torch in by_process.values())
+    assert list(by_process) == ["<file-1>", "EngineCore", "Worker_TP0 rank 0", "Worker_TP1 rank 1"]
+
+
+def test_rows_of_several_processes_name_theirs() -> None:
+    text = io.StringIO()
+    ledger = MemoryLedger(gpu_events("tp2")["tp2-warm"])
+    print_report(read_report(ledger, ledger.session()), Console(file=text, width=300))
+    claims, unattributed = text.getvalue().split("Claims that disagree")[1].split("Unattributed time")
+    assert re.search(r"Worker_TP0 rank 0 +torch", claims)
+    assert re.search(r"Worker_TP1 rank 1 +torch", claims)
+    assert re.search(r"Worker_TP1 rank 1 +\(whole process\) +model_load", unattributed)
