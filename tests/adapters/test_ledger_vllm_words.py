@@ -238,6 +238,47 @@ class TestDoctor:
         assert [name for name, _ in found] == ([] if is_good else ["entry point vllm.general_plugins"])
         assert is_good or "VLLM_PLUGINS leaves compile_ledger out" in found[0][1]
 
+    @pytest.mark.parametrize(
+        ("variables", "is_asked"),
+        [
+            ({"VLLM_USE_AOT_COMPILE": "1"}, True),
+            ({"VLLM_USE_AOT_COMPILE": "0"}, False),
+            ({"VLLM_USE_AOT_COMPILE": "1", "VLLM_DISABLE_COMPILE_CACHE": "1"}, False),
+        ],
+    )
+    def test_says_that_kernels_are_compiled_again_where_artifacts_are_loaded(
+        self,
+        sources: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        variables: dict[str, str],
+        is_asked: bool,
+    ) -> None:
+        (sources.parent / "triton").mkdir()
+        (sources.parent / "triton" / "__init__.py").write_text("")
+        monkeypatch.delenv("TRITON_CACHE_DIR", raising=False)
+        monkeypatch.delenv("VLLM_DISABLE_COMPILE_CACHE", raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        found = [check for check in doctor.examine() if check.name == "TRITON_CACHE_DIR"]
+        assert [check.found.split(":")[0] for check in found] == (["not set"] if is_asked else [])
+        assert bad(doctor.examine()) == []
+        monkeypatch.setenv("TRITON_CACHE_DIR", "somewhere")
+        found = [check for check in doctor.examine() if check.name == "TRITON_CACHE_DIR"]
+        assert [check.found for check in found] == (["somewhere"] if is_asked else [])
+
+    @pytest.mark.parametrize(("version", "is_asked"), [("2.9.1", False), ("2.11.0+cu130", True)])
+    def test_artifacts_are_loaded_by_default_from_torch_2_10_on(
+        self, sources: Path, monkeypatch: pytest.MonkeyPatch, version: str, is_asked: bool
+    ) -> None:
+        (sources.parent / "triton").mkdir()
+        (sources.parent / "triton" / "__init__.py").write_text("")
+        metadata = sources.parent / f"torch-{version}.dist-info" / "METADATA"
+        metadata.parent.mkdir()
+        metadata.write_text(f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n")
+        for name in ("TRITON_CACHE_DIR", "VLLM_DISABLE_COMPILE_CACHE", "VLLM_USE_AOT_COMPILE"):
+            monkeypatch.delenv(name, raising=False)
+        assert ("TRITON_CACHE_DIR" in [check.name for check in doctor.examine()]) == is_asked
+
     @pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")
     def test_where_there_is_no_vllm_there_is_nothing_to_say(self) -> None:
         assert doctor.examine() == [DoctorCheck("vllm", True, "not installed: there is nothing to record")]
