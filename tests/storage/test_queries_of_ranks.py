@@ -91,6 +91,20 @@ def test_each_rank_says_what_it_compiled_or_loaded() -> None:
     ]
 
 
+def test_kernels_that_no_role_compiled_are_not_held_against_the_engine() -> None:
+    """A warm start that was recorded from the birth of its processes, and with Triton's kernels."""
+    columns = ("process", "role", "measured", "monitor", "engine")
+    assert answer(recording("tp2-warm"), "who_says_what", *columns) == [
+        ("Worker_TP0", None, 0.098, None, None),
+        ("Worker_TP0", "language_model", 1.593, 1.593, 1.59),
+        ("Worker_TP1", None, 0.113, None, None),
+        ("Worker_TP1", "language_model", 1.269, 1.268, 1.59),
+    ]
+    rows = answer(recording("tp2-warm"), "graphs", "process", "of_range", "line_says")
+    assert set(rows) == {("Worker_TP0", 0.309, 0.31), ("Worker_TP1", 0.287, None)}
+    assert len(rows) == 2 * 5
+
+
 # Data parallel, 2
 
 
