@@ -14,7 +14,8 @@ from typing import Final, NamedTuple, TypeVar
 from ledger.timeline.enclosure import by_enclosure
 from ledger.timeline.reconciliation.coverage import CoveredSpan, is_itemised
 from ledger.timeline.reconciliation.evidence import Evidence, activity_of_claim, span_of
-from ledger.timeline.reconciliation.matching import CLOCKS_APART_NS, Match
+from ledger.timeline.reconciliation.hulls import CLOCKS_APART_NS
+from ledger.timeline.reconciliation.matching import Match
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.spans import Span, hull_of, union_ns
 from ledger.vocabulary import CAUSES, CauseName
@@ -34,6 +35,8 @@ class Stretch(NamedTuple):
     """The intervals of the process that enclose it, the outermost first."""
     compared: frozenset[int]
     """The ids of the intervals that the claim is compared with."""
+    is_shown: bool = True
+    """Whether intervals show that the claimant's clock did not run then."""
 
     @property
     def excess(self) -> int:
@@ -192,7 +195,7 @@ def late(stretch: Stretch) -> Interval | None:
 @_rule_for("omitted_stage", _span_rules)
 def omitted_stage(stretch: Stretch) -> Interval | None:
     """Time inside that the claimant does not count."""
-    return _stage_of(stretch) if stretch.excess < 0 else None
+    return _stage_of(stretch) if stretch.excess < 0 and stretch.is_shown else None
 
 
 @_rule_for("mixed_ranks", _remainder_rules)

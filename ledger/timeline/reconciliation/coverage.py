@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ledger.timeline.reconciliation.evidence import Evidence, span_of
+from ledger.timeline.reconciliation.hulls import Hull, claimed_hull
 from ledger.timeline.reconciliation.matching import Match
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.spans import Span
@@ -29,6 +30,8 @@ def counted(evidence: Evidence, claim: Claim, measured: Match) -> list[CoveredSp
     if claim.claimed_ns == 0:
         return []
     if claim.counts in ("interval", "addition"):
+        if measured.hull is not None:
+            return [_of_hull(evidence, claim, measured.hull)]
         return _one(evidence, claim, measured.intervals)
     if is_itemised(evidence, claim):
         pieces = [
@@ -40,7 +43,7 @@ def counted(evidence: Evidence, claim: Claim, measured: Match) -> list[CoveredSp
     additions = evidence.additions_to(claim, measured.process)
     if not additions:
         return None
-    return [piece for addition in additions for piece in _one(evidence, addition, evidence.named(addition))]
+    return [piece for addition in additions for piece in _addition(evidence, addition)]
 
 
 def is_itemised(evidence: Evidence, claim: Claim) -> bool:
@@ -73,6 +76,18 @@ def _accumulated(evidence: Evidence, claim: Claim, process: str) -> Iterator[Cov
             for length_ns in lengths_ns:
                 span = Span(start_ns, min(start_ns + length_ns, stop_ns))
                 yield CoveredSpan(span, (interval.interval,), is_sum=True)
+
+
+def _addition(evidence: Evidence, addition: Claim) -> list[CoveredSpan]:
+    intervals = evidence.named(addition)
+    if (hull := claimed_hull(evidence, addition, intervals)) is not None:
+        return [_of_hull(evidence, addition, hull)]
+    return _one(evidence, addition, intervals)
+
+
+def _of_hull(evidence: Evidence, claim: Claim, hull: Hull) -> CoveredSpan:
+    ids = tuple(piece.interval for piece in hull.pieces)
+    return CoveredSpan(hull.span, ids, evidence.data(claim).range)
 
 
 def _one(

@@ -1,5 +1,6 @@
 """Splits the difference between a claim and its measurement into causes, by spans of time."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -15,6 +16,7 @@ from ledger.timeline.reconciliation.causes import (
 )
 from ledger.timeline.reconciliation.coverage import CoveredSpan, counted, is_itemised
 from ledger.timeline.reconciliation.evidence import Evidence, span_of
+from ledger.timeline.reconciliation.hulls import unproven
 from ledger.timeline.reconciliation.matching import Match
 from ledger.timeline.records import Cause, Claim, Interval, IntervalKey
 from ledger.timeline.spans import Span, hull_of, sweep
@@ -97,7 +99,7 @@ def _add_stretches(
 ) -> None:
     # What is counted by its interval ends where the interval does, to the nanosecond.
     edge_ns = 0 if is_itemised(evidence, claim) else _edge_ns(claim, measured)
-    for stretch in _wider_than(edge_ns, _stretches(evidence, claim, measured, pieces)):
+    for stretch in _wider_than(edge_ns, pieces, _stretches(evidence, claim, measured, pieces)):
         length_ns = stretch.span.stop_ns - stretch.span.start_ns
         for cause, rule in OF_SPANS:
             if (shown_by := rule(stretch)) is not None:
@@ -135,6 +137,7 @@ def _stretches(
         or interval.is_top_level
         or interval.interval in of_claim
     ]
+    unshown = _unshown(evidence, claim, measured, pieces)
     if (ready_ns := evidence.ready_ns(claim, measured.process)) is not None:
         near.append((Span(ready_ns, hull.stop_ns), None))
     for span, (is_measured, covering, around) in sweep(
@@ -143,8 +146,24 @@ def _stretches(
         if len(covering) != is_measured:
             enclosing = sorted((interval for interval in around if interval is not None), key=by_enclosure)
             yield Stretch(
-                claim, evidence, measured, span, tuple(covering), is_measured, tuple(enclosing), compared
-            )
+                claim, evidence, measured, span, tuple(covering), is_measured, tuple(enclosing), compared,
+                is_shown=not any(left_out.covers(span) for left_out in unshown),
+            )  # fmt: skip
+
+
+def _unshown(evidence: Evidence, claim: Claim, measured: Match, pieces: Sequence[CoveredSpan]) -> list[Span]:
+    """Return the time that only a number's length leaves out, and no interval."""
+    edge_ns = _edge_ns(claim, measured)
+    found: list[Span] = []
+    for piece in pieces:
+        intervals = [
+            interval
+            for number in piece.intervals
+            if (interval := evidence.by_id.get((measured.process, number))) is not None
+        ]
+        if intervals and piece.range is None and not piece.is_sum:
+            found += unproven(evidence, measured.process, piece.span, intervals, edge_ns)
+    return found
 
 
 def _edge_ns(claim: Claim, measured: Match) -> float:
@@ -161,13 +180,24 @@ def _is_apart(claim: Claim, measured: Match, pieces: Sequence[CoveredSpan]) -> b
     return max(abs(end - other_end) for end, other_end in ends) > _edge_ns(claim, measured)
 
 
-def _wider_than(edge_ns: float, stretches: Iterable[Stretch]) -> Iterator[Stretch]:
-    """Leave out what is no wider than an edge is known: two clocks' looks at one moment, a rounded number."""
+def _wider_than(
+    edge_ns: float, pieces: Sequence[CoveredSpan], stretches: Iterable[Stretch]
+) -> Iterator[Stretch]:
+    """Leave out what is no wider than an edge is known: two clocks' looks at one moment, a rounded number.
+
+    What an accumulator leaves out away from all that was added has no such edge, however short it is.
+    """
+    ends_ns = sorted(end_ns for piece in pieces for end_ns in piece.span)
     together: list[Stretch] = []
 
     def wide_enough() -> list[Stretch]:
-        width_ns = together[-1].span.stop_ns - together[0].span.start_ns if together else 0
-        return together if width_ns > edge_ns else []
+        if not together:
+            return []
+        start_ns, stop_ns = together[0].span.start_ns, together[-1].span.stop_ns
+        at = bisect_left(ends_ns, start_ns - edge_ns)
+        is_of_accumulator = together[0].claim.counts in ("total", "ranks")
+        has_edge = not is_of_accumulator or (at < len(ends_ns) and ends_ns[at] <= stop_ns + edge_ns)
+        return together if stop_ns - start_ns > edge_ns or not has_edge else []
 
     for stretch in stretches:
         if together and (

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
+from operator import attrgetter
 from typing import Final
 
 from ledger.timeline.claim_data import ClaimData, claim_data, names_of
@@ -121,6 +122,20 @@ class Evidence:
     def stepped_ns(self, process: str, since_ns: int, until_ns: int) -> int:
         """Return by how much a process's wall clock was set forward between two moments of the other one."""
         return sum(ns for at_ns, ns in self._steps[process] if since_ns < at_ns <= until_ns)
+
+    def pieces_of(self, interval: Interval) -> Sequence[Interval]:
+        """Return what an interval encloses directly in its own thread, in order, but for torch's own stages."""
+        return self._pieces[interval.process, interval.interval]
+
+    @cached_property
+    def _pieces(self) -> defaultdict[tuple[str, int], list[Interval]]:
+        found: defaultdict[tuple[str, int], list[Interval]] = defaultdict(list)
+        for process, intervals in self.of_process.items():
+            for piece in sorted(intervals, key=attrgetter("start_ns", "start_seq")):
+                around = None if piece.enclosing is None else self.by_id.get((process, piece.enclosing))
+                if around is not None and piece.source != "torch" and piece.thread == around.thread:
+                    found[process, around.interval].append(piece)
+        return found
 
     @cached_property
     def compile_starts(self) -> dict[str, list[int]]:

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ledger.timeline.reconciliation.evidence import Evidence, activity_of_claim, span_of
+from ledger.timeline.reconciliation.hulls import CLOCKS_APART_NS, Hull, claimed_hull
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.spans import Span, union_ns
 from ledger.vocabulary import Activity
 
-CLOCKS_APART_NS: Final = 500_000
-"""How far two looks at a clock, the claimant's and ours, lie apart at an interval's two ends together: in
-starts of vLLM 2 to 60 µs for its monitor, in torch's compiles up to 420 µs (`tests/data`)."""
 STAMP_NS: Final = 1_000_000_000
 """The stamps of a log are cut to whole seconds."""
 
@@ -26,6 +24,8 @@ class Match(NamedTuple):
     uncertainty_ns: int
     ns: int
     """The length of the union of the spans."""
+    hull: Hull | None = None
+    """The pieces inside the interval of a claim that it is about, where these are all of it."""
 
 
 def measure(evidence: Evidence) -> dict[Claim, Match]:
@@ -156,6 +156,9 @@ def _one(evidence: Evidence, claim: Claim, untaken: _Untaken, lines: _Lines) -> 
         return None
     if all(interval.source == "log" for interval in intervals) and claim.stage == "torch_compile":
         return lines.since_last(claim, intervals)
+    if (hull := claimed_hull(evidence, claim, intervals)) is not None:
+        length_ns = hull.span.stop_ns - hull.span.start_ns
+        return Match(claim.process, (hull.span,), hull.pieces, hull.uncertainty_ns, length_ns, hull)
     return _measured(claim.process, intervals)
 
 
