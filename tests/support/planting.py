@@ -23,6 +23,7 @@ PAUSES: Final = st.one_of(st.just(0), LENGTHS)
 MADE_UP: Final = st.integers(100_000 * S, 200_000 * S)
 """More than anything took: no number of another claim."""
 STAGES: Final = st.sampled_from(["dynamo", "backend_compile", "graph_split", "graph_compile", "a_stage"])
+PIECES: Final = st.sampled_from(["model_init", "weights_load", "a_stage"])
 RANGES: Final = st.sampled_from(["(1, 2048)", "(1, 1)", "dynamic shape"])
 
 Known = dict[tuple[str, str | None], tuple[int, frozenset[tuple[str, int]]]]
@@ -530,3 +531,55 @@ def lines(draw: st.DrawFn) -> Session:
         said_ns.append(number_ns)
         last["any"] = last[role] = (number_ns, interval)
     return Session({key: shares.known for key, shares in expected.items()}, causes_of(reduce(worker.events)))
+
+
+@st.composite
+def lines_of_pieces(draw: st.DrawFn) -> Session:
+    """A line about a stage with pieces inside, whose clock ran for some of them, or from the midst of one."""
+    worker = SessionBuilder()
+    whole = worker.start(0, "model_load", source="engine")
+    at_ns = draw(LENGTHS)
+    pieces: list[Node] = []
+    for stage in draw(st.lists(PIECES, min_size=1, max_size=4)):
+        interval = worker.start(at_ns, stage, source="engine")
+        piece = Node((worker.process, interval), stage, at_ns, is_named=True)
+        at_ns = piece.stop_ns = at_ns + 50 * MS + draw(LENGTHS)
+        worker.stop(at_ns, interval)
+        pieces.append(piece)
+        at_ns += draw(PAUSES)
+    stop_ns = at_ns + draw(LENGTHS)
+    first = draw(st.integers(0, len(pieces) - 1))
+    last = draw(st.integers(first, len(pieces) - 1))
+    start_ns, read_ns = pieces[first].start_ns, pieces[last].stop_ns
+    what = draw(st.sampled_from(["pieces", "to the end", "from the midst of one"]))
+    shares, resolution_ns = Shares(), None
+    if what == "pieces":
+        resolution_ns = draw(st.sampled_from([None, CENT]))
+        exact_ns = read_ns - start_ns
+        around_ns = draw(st.integers(0, min(5 * MS, exact_ns // 51)))
+        number_ns = exact_ns + around_ns if resolution_ns is None else round(exact_ns, -7)
+        shown_by = [piece.key for piece in pieces[first : last + 1]]
+        shares.add("rounding", "model_load", number_ns - exact_ns, shown_by)
+        logged_ns = draw(st.integers(read_ns, stop_ns))
+    else:
+        if what == "from the midst of one":
+            start_ns += draw(st.integers(20 * MS, pieces[first].length_ns - 20 * MS))
+            shares.add("unexplained", "model_load", -start_ns, [(worker.process, whole)])
+        else:
+            left_out = pieces[:first]
+            for piece in left_out:
+                shares.add("omitted_stage", piece.stage, -piece.length_ns, [piece.key])
+            own_ns = start_ns - sum(piece.length_ns for piece in left_out)
+            shares.add("omitted_stage", "model_load", -own_ns, [(worker.process, whole)])
+        exact_ns = number_ns = stop_ns - start_ns
+        logged_ns = stop_ns
+    places = [(one.start_ns, other.stop_ns) for at, one in enumerate(pieces) for other in pieces[at:]]
+    places += [place for one in pieces for place in ((0, one.stop_ns), (one.start_ns, stop_ns))]
+    # Of two places that the number fits none is proven.
+    own = (start_ns, read_ns if what == "pieces" else stop_ns)
+    assume(all(abs(b - a - exact_ns) > 50 * MS for a, b in places if (a, b) != own))
+    worker.stop(stop_ns, whole)
+    claim = worker.claim(
+        logged_ns, number_ns, source="engine", stage="model_load", interval=whole, resolution_ns=resolution_ns
+    )
+    return Session({(worker.process, claim): shares.known}, causes_of(reduce(worker.events)))

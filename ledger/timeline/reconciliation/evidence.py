@@ -124,7 +124,7 @@ class Evidence:
         return sum(ns for at_ns, ns in self._steps[process] if since_ns < at_ns <= until_ns)
 
     def pieces_of(self, interval: Interval) -> Sequence[Interval]:
-        """Return what an interval encloses directly in its own thread, in order, but for torch's own stages."""
+        """Return what an interval encloses directly in its own thread, in order; not torch's own stages."""
         return self._pieces[interval.process, interval.interval]
 
     @cached_property

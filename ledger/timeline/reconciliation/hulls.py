@@ -40,7 +40,7 @@ class Hull(NamedTuple):
 def claimed_hull(evidence: Evidence, claim: Claim, intervals: Sequence[Interval]) -> Hull | None:
     """Return the only pieces that a claim's length fits, if it does not fit the interval itself.
 
-    What shares an end with the interval is about the interval, and leaves its other end out.
+    What fits from an end of the interval to a piece is about the interval, and leaves its other end out.
     """
     if len(intervals) != 1 or claim.source == "torch" or claim.claimed_ns <= 0:
         return None
@@ -52,11 +52,14 @@ def claimed_hull(evidence: Evidence, claim: Claim, intervals: Sequence[Interval]
     start_ns, stop_ns = span_of(whole)
     if whole.source == "log" or stop_ns - start_ns <= longest_ns:
         return None
-    found = [
-        hull
-        for hull in _hulls(evidence.pieces_of(whole), shortest_ns, longest_ns)
-        if hull.span.start_ns - start_ns > CLOCKS_APART_NS and stop_ns - hull.span.stop_ns > CLOCKS_APART_NS
-    ]
+    pieces = evidence.pieces_of(whole)
+    if any(
+        shortest_ns <= length_ns <= longest_ns
+        for piece in pieces
+        for length_ns in (stop_ns - piece.start_ns, span_of(piece).stop_ns - start_ns)
+    ):
+        return None
+    found = list(_hulls(pieces, shortest_ns, longest_ns))
     if not found:
         return None
     best = min(found, key=lambda hull: abs(claim.claimed_ns - (hull.span.stop_ns - hull.span.start_ns)))

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from ledger import reduce
-from tests.support.planting import LENGTHS, PLANTS, Plant, Session, lines, sessions
+from tests.support.planting import LENGTHS, PLANTS, Plant, Session, lines, lines_of_pieces, sessions
 from tests.support.reconciled import CENT, S, Worker, parts_of
 
 SLOW: Final = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -33,6 +33,12 @@ def test_all_of_them_are_found_again(session: Session) -> None:
 @given(lines())
 @settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 def test_a_line_has_the_number_before_it_inside_or_it_has_not(session: Session) -> None:
+    assert session.surprises == {}
+
+
+@given(lines_of_pieces())
+@settings(max_examples=200, deadline=None, suppress_health_check=SLOW)
+def test_a_line_is_about_the_pieces_that_it_fits_wherever_it_was_logged(session: Session) -> None:
     assert session.surprises == {}
 
 
