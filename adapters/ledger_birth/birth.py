@@ -67,7 +67,7 @@ class Birth:
         self.imports.uninstall()
         if not self.is_handed_over:
             process_exit.forget(self)
-            self.lines.leave(outcome, outcome)
+            self.lines.leave(outcome, outcome, is_exiting=True)
 
     def after_fork(self) -> None:
         """In a forked child: it records as a process of its own, where there is something to record."""

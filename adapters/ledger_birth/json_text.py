@@ -5,7 +5,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final, TypeAlias
 
-    Plain: TypeAlias = "str | int | list[str] | tuple[str, ...] | Mapping[str, str] | None"
+    Plain: TypeAlias = "str | int | list[str] | tuple[str, ...] | Mapping[str, str | int] | None"
     """What the events hold that are written from here."""
 
 _ESCAPES: "Final" = {
@@ -37,7 +37,7 @@ def json_value(value: "Plain") -> bytes:
     if isinstance(value, (list, tuple)):
         return b"[%b]" % b",".join(map(json_text, value))
     if isinstance(value, dict):
-        return b"{%b}" % b",".join(b"%b:%b" % (json_text(k), json_text(v)) for k, v in value.items())
+        return b"{%b}" % b",".join(b"%b:%b" % (json_text(k), json_value(v)) for k, v in value.items())
     return json_text(value)  # pyright: ignore[reportArgumentType]
 
 

@@ -6,6 +6,7 @@ import time
 from _thread import RLock, _local, get_native_id  # pyright: ignore[reportPrivateUsage]
 from itertools import count
 
+from ledger_birth import process_exit
 from ledger_birth.journal_writer import FOLDER_SUFFIX, SUFFIX, JournalWriter
 from ledger_birth.json_text import json_fields, json_text
 from ledger_birth.process_info import ProcessInfo
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ledger_birth.json_text import Plain
+    from ledger_birth.process_exit import Failure
 
 monotonic_ns: "Final" = time.perf_counter_ns
 _OPEN_AGAIN_AFTER_NS: "Final" = 1_000_000_000
@@ -28,6 +30,7 @@ EVENTS_NOT_WRITTEN: "Final" = "events_not_written"
 
 HOOK_MISSING: "Final" = "hook_missing"
 
+_PROCESS_EXIT: "Final" = b'"stage":"process_exit","source":"python","activity":"startup"'
 _COMPLETED: "Final" = b',"outcome":"completed"}\n'
 _FAILED: "Final" = b',"outcome":"failed","error":%b}\n'
 
@@ -278,21 +281,25 @@ class LineWriter:
             self.has_warned = True
             self.warnings.append(message)
 
-    def leave(self, outcome: str, session_outcome: str) -> "str | None":
-        """Write the last events and close the journal; return its path, or None where there is none."""
+    def leave(self, outcome: str, session_outcome: str, *, is_exiting: bool = False) -> "str | None":
+        """Write the last events and close the journal; return its path, or None where there is none.
+
+        A process that exits because of an exception says so.
+        """
+        failure = process_exit.failure() if is_exiting and outcome == "failed" else None
         with self.lock:
             # Nothing can be taken after these: what a signal handler records meanwhile comes too late.
             journal, self.journal, self.is_closed = self.journal, None, True
             if journal is not None:
                 try:
-                    journal.append(self._last_lines(outcome, session_outcome))
+                    journal.append(self._last_lines(outcome, session_outcome, failure))
                 except Exception as error:
                     self.warn(f"that the process left is not recorded: {error}")
                 finally:
                     journal.close()
         return journal.path if journal else None
 
-    def _last_lines(self, outcome: str, session_outcome: str) -> bytes:
+    def _last_lines(self, outcome: str, session_outcome: str, failure: "Failure | None") -> bytes:
         lines = b""
         if self._not_written:
             lines += self.line("gap_noted", {"what": EVENTS_NOT_WRITTEN, "count": self._not_written})
@@ -300,9 +307,22 @@ class LineWriter:
             lines += self.line("process_joined", info)
         if (described := self.describe()) != self._described:
             lines += self.line("session_started", {"label": self.target.label, **described})
+        if failure is not None:
+            lines += self._failed(failure)
         if self.target.begins_session:
             lines += self.line("session_ended", {"outcome": session_outcome})
         return lines + self.line("process_left", {"outcome": outcome}, counted=b"event_count")
+
+    def _failed(self, failure: "Failure") -> bytes:
+        """Return the process's end as a failed stage without a length: what ended it, and in which words."""
+        seq, at_ns = next(self.seq), self.clock()
+        start = b'%b%d,"at_ns":%d,"interval":%d,%b,"thread":%b}\n' % (
+            self.start_prefix, seq, at_ns, seq, _PROCESS_EXIT, self.thread_name(),
+        )  # fmt: skip
+        fields: dict[str, Plain] = {
+            "interval": seq, "outcome": "failed", "error": failure.error, "data": failure.data,
+        }  # fmt: skip
+        return start + self.line("stage_stopped", fields, at_ns)
 
     def forked(self) -> "LineWriter":
         """In a forked child: return its own writer, and shut this one, which is the parent's."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
             ...
 
 
+_MAX_LINE = 300
+_MAX_MESSAGE = 1_000
+
 _live: "dict[Closing, None]" = {}
 
 
@@ -49,6 +52,41 @@ def _has_failed() -> bool:
         return on_its_way.code not in (None, 0)
     is_interactive = hasattr(sys, "ps1")
     return on_its_way is not None or (getattr(sys, "last_value", None) is not None and not is_interactive)
+
+
+class Failure:
+    """The exception that ended this process: its class, and what a `stage_stopped` event says of it."""
+
+    __slots__ = ("data", "error")
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = type(error).__name__
+        try:
+            text = str(error)
+        except Exception:
+            text = ""
+        message = text if isinstance(error, SystemExit) else f"{self.error}: {text}" if text else self.error
+        lines = [line.strip() for line in message.splitlines() if line.strip()]
+        self.data: dict[str, int | str] = {}
+        if isinstance(error, SystemExit):
+            # `sys.exit` with a text prints it.
+            self.data["exit_code"] = error.code if isinstance(error.code, int) else 1
+            lines = [] if isinstance(error.code, int) else lines
+        elif not isinstance(error, KeyboardInterrupt):  # which ends Python by its signal
+            self.data["exit_code"] = 1
+        if lines:
+            # The end of what Python prints of an exception that nobody caught.
+            self.data["last_line"] = lines[-1][:_MAX_LINE]
+        if len(lines) > 1:
+            self.data["message"] = "\n".join(lines)[:_MAX_MESSAGE]
+
+
+def failure() -> "Failure | None":
+    """Return what ended this process; None where no exception did, or where Python does not show it."""
+    error = sys.exc_info()[1]
+    if error is None and not hasattr(sys, "ps1"):
+        error = getattr(sys, "last_value", None)
+    return Failure(error) if isinstance(error, BaseException) else None
 
 
 def _after_fork_in_child() -> None:

@@ -152,7 +152,7 @@ def _run(
             exit_code = _exit_code(child, screen)
             ended_ns = monotonic_ns()
             recorder.milestone(COMMAND_ENDED)
-            _record_exit(recorder, child.pid, collecting.left_ns(child.pid), ended_ns)
+            _record_exit(recorder, child.pid, exit_code, collecting.left_ns(child.pid), ended_ns)
         recorder.close(session="failed" if exit_code else "completed")
         if screen and not problem:
             _take_away(screen)
@@ -164,11 +164,24 @@ def _run(
     return Recorded(settings.session, exit_code, problem is None, collected.still_running, collected.extent)
 
 
-def _record_exit(recorder: Recorder, pid: int, left_ns: int | None, ended_ns: int) -> None:
-    """Record how long the command's process took to end after its own last event, which only we can see."""
-    if left_ns is not None and left_ns <= ended_ns:
-        interval = recorder.start("process_exit", source="python", data={"child_pid": pid}, at_ns=left_ns)
-        recorder.stop(interval, at_ns=ended_ns)
+def _record_exit(recorder: Recorder, pid: int, exit_code: int, left_ns: int | None, ended_ns: int) -> None:
+    """Record how the command's process ended, and how long that took after its own last event.
+
+    Only we can see that. Of one that ended well and never said that it left there is nothing to record.
+    """
+    is_left = left_ns is not None and left_ns <= ended_ns
+    if not is_left and not exit_code:
+        return
+    data: dict[str, object] = {"child_pid": pid}
+    error = None
+    if exit_code:
+        data["exit_code"] = exit_code
+        with suppress(ValueError):  # a program may return such a code by itself, and no signal has its number
+            error = signal.Signals(exit_code - SIGNALLED).name
+    interval = recorder.start("process_exit", source="python", at_ns=left_ns if is_left else ended_ns)
+    recorder.stop(
+        interval, at_ns=ended_ns, outcome="failed" if exit_code else "completed", error=error, data=data
+    )
 
 
 def _exit_code(child: subprocess.Popen[bytes], screen: Screen | None) -> int:

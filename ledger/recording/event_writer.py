@@ -202,9 +202,10 @@ class EventWriter:
         """Keep that this process failed, whatever its exit will say."""
         self._failed = True
 
-    def leave(self, outcome: Outcome, session_outcome: Outcome) -> Path | None:
+    def leave(self, outcome: Outcome, session_outcome: Outcome, *, is_exiting: bool) -> Path | None:
         """Write the last events and close the journal; return its path, or None where there is none."""
-        journal = self.lines.leave("failed" if self._failed else outcome, session_outcome)
+        outcome = "failed" if self._failed else outcome
+        journal = self.lines.leave(outcome, session_outcome, is_exiting=is_exiting)
         self._say_warnings()
         return Path(journal) if journal else None
 

@@ -54,7 +54,7 @@ def is_gone(
 
     Only a process of this host, boot and pid namespace can be judged; of any other the answer is False.
     """
-    if pid is None or (host, boot, pid_ns) != (socket.gethostname(), boot_id(), namespace("pid")):
+    if pid is None or not _is_judged_here(host, boot, pid_ns):
         return False
     try:
         # Under another user it lives as well: its start time tells whether it is still the same.
@@ -66,6 +66,18 @@ def is_gone(
     if fields is None:
         return False  # it may have ended just now; the next to ask will see
     return _is_zombie(pid, fields) or (started is not None and start_ticks(fields) != started)
+
+
+def runs_here(
+    *, pid: int | None, started: int | None, host: str | None, boot: str | None, pid_ns: str | None
+) -> bool:
+    """Return whether a process is one of this host, boot and pid namespace, and has not ended."""
+    is_here = _is_judged_here(host, boot, pid_ns)
+    return is_here and not is_gone(pid=pid, started=started, host=host, boot=boot, pid_ns=pid_ns)
+
+
+def _is_judged_here(host: str | None, boot: str | None, pid_ns: str | None) -> bool:
+    return (host, boot, pid_ns) == (socket.gethostname(), boot_id(), namespace("pid"))
 
 
 def _is_zombie(pid: int, fields: list[bytes]) -> bool:

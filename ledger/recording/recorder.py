@@ -253,7 +253,7 @@ class Recorder:
         self._call_back(writer)
         self._writer = None
         process_exit.forget(self)
-        journal = writer.leave(outcome, session)
+        journal = writer.leave(outcome, session, is_exiting=is_exiting)
         if journal is None:
             return
         try:

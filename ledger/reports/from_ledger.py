@@ -1,5 +1,8 @@
 """Reads from a ledger what a report is derived from: a timeline, and the facts that only the ledger has."""
 
+from typing import Any, Final, cast
+
+from ledger.recording.process_identity import runs_here
 from ledger.reports.model import Report
 from ledger.reports.sections import LedgerFacts, report_of
 from ledger.reports.text import UNATTRIBUTED_SHOWN
@@ -14,13 +17,36 @@ def read_report(ledger: Ledger, session: str) -> Report:
     """
     session = ledger.session(session)
     timeline = ledger.timeline_excerpt(session, UNATTRIBUTED_SHOWN)
-    return report_of(timeline, facts_of(ledger)._replace(unattributed=_unattributed(ledger, session)))
+    facts = facts_of(ledger, session)
+    return report_of(timeline, facts._replace(unattributed=_unattributed(ledger, session)))
 
 
-def facts_of(ledger: Ledger, clocks: ClockAlignment | None = None) -> LedgerFacts:
-    """Return what a report says that no timeline has."""
+def facts_of(ledger: Ledger, session: str, clocks: ClockAlignment | None = None) -> LedgerFacts:
+    """Return what a report of a session says that no timeline has."""
     rejected = ledger.sql("SELECT count(*) AS number FROM rejected_lines")[0]["number"]
-    return LedgerFacts(tuple(ledger.sessions()), int(str(rejected)), clocks)
+    return LedgerFacts(
+        tuple(ledger.sessions()), int(str(rejected)), clocks, _without_end(ledger, ledger.session(session))
+    )
+
+
+_NEVER_LEFT: Final = """
+    SELECT
+        p.pid,
+        p.host,
+        json_extract(e.body, '$.pid_start') AS started,
+        json_extract(e.body, '$.boot_id') AS boot,
+        json_extract(e.body, '$.pid_namespace') AS pid_ns
+    FROM processes p
+    JOIN events e ON e.session = p.session AND e.process = p.process AND e.seq <= 1
+        AND e.kind = 'process_joined'
+    WHERE p.session = ? AND p.outcome = 'running' AND p.host IS NOT NULL
+"""
+
+
+def _without_end(ledger: Ledger, session: str) -> int:
+    """Return how many processes never left, were not found gone where they ran, and do not run here."""
+    rows = cast("list[dict[str, Any]]", ledger.sql(_NEVER_LEFT, [session]))
+    return sum(not runs_here(**row) for row in rows)
 
 
 def _unattributed(ledger: Ledger, session: str) -> int:

@@ -123,6 +123,21 @@ class IntervalRow(NamedTuple):
         interval = self.interval
         return interval.open_ns if interval.duration_ns is None else interval.duration_ns
 
+    @property
+    def failure(self) -> str | None:
+        """What failed it: an exception, a signal or an exit code; "lost" where its process ended in it."""
+        interval = self.interval
+        if interval.outcome == "abandoned":
+            return "lost"
+        exit_code = (interval.data or {}).get("exit_code")
+        return interval.error or (None if exit_code is None else f"exit code {exit_code}")
+
+    @property
+    def last_line(self) -> str | None:
+        """The last line that a process printed when an exception ended it."""
+        text = (self.interval.data or {}).get("last_line")
+        return None if text is None else str(text)
+
 
 class ProcessRow(NamedTuple):
     """One process, and how it ended."""

@@ -42,6 +42,8 @@ class LedgerFacts(NamedTuple):
     """How the processes' clocks are aligned, where somebody shows times of several processes together."""
     unattributed: int = 0
     """How many intervals have unattributed time, where the timeline has only those with the most."""
+    without_end: int = 0
+    """How many of the session's processes never said that they left, and do not run here either."""
 
 
 def report_of(timeline: Timeline, facts: LedgerFacts) -> Report:
@@ -143,8 +145,15 @@ def _unattributed(timeline: Timeline) -> list[Interval]:
 
 
 def _failed(timeline: Timeline) -> list[Interval]:
-    """The first to end comes first: it is what the others failed of."""
+    """The first to end comes first: it is what the others failed of.
+
+    Of a process that was killed, or is gone for another reason, it is the innermost stage that it was in.
+    """
     intervals = [one for one in timeline.intervals if one.outcome == "failed"]
+    died_in = _innermost_unended(timeline)
+    intervals += [
+        died_in[one.process] for one in timeline.processes if one.outcome == "lost" and one.process in died_in
+    ]
     return sorted(intervals, key=lambda one: (one.stop_ns or 0, -one.depth))
 
 
@@ -152,12 +161,19 @@ def _unended(timeline: Timeline) -> list[Interval]:
     return [one for one in timeline.intervals if one.outcome in ("abandoned", "open")]
 
 
-def _processes(timeline: Timeline) -> tuple[ProcessRow, ...]:
+def _innermost_unended(timeline: Timeline) -> dict[str, Interval]:
+    """Return the stage that each process was in last, of those without a stop.
+
+    What was over long before, as a begin of torch's that never gets its end, it was not in.
+    """
     last: dict[str, Interval] = {}
-    for one in _unended(timeline):
-        other = last.get(one.process)
-        if other is None or (other.start_ns, other.start_seq) < (one.start_ns, one.start_seq):
-            last[one.process] = one
+    for one in sorted(_unended(timeline), key=lambda one: (one.stop_ns or 0, one.start_ns, one.start_seq)):
+        last[one.process] = one
+    return last
+
+
+def _processes(timeline: Timeline) -> tuple[ProcessRow, ...]:
+    last = _innermost_unended(timeline)
     rows: list[ProcessRow] = []
     for process in sorted(timeline.processes, key=lambda one: (one.started_at or "", one.process)):
         has_left = process.outcome not in ("lost", "running")
@@ -215,7 +231,13 @@ def _clock_notes(clocks: ClockAlignment | None, names: Callable[[str], str]) -> 
 
 
 def _ledger_notes(facts: LedgerFacts) -> tuple[str, ...]:
-    if not facts.rejected_lines:
-        return ()
-    lines = counted(facts.rejected_lines, "line")
-    return (f"{lines} of journals could not be read as events; see rejected_lines",)
+    notes: list[str] = []
+    if facts.without_end:
+        notes.append(
+            f"{counted(facts.without_end, 'process', 'processes')} never said to have left, and can't be "
+            "found here: the session may have been killed as a whole"
+        )
+    if facts.rejected_lines:
+        lines = counted(facts.rejected_lines, "line")
+        notes.append(f"{lines} of journals could not be read as events; see rejected_lines")
+    return tuple(notes)

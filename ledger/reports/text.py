@@ -168,12 +168,19 @@ def _print_processes(section: Section[ProcessRow], console: Console) -> None:
 
 
 def _print_failed(section: Section[IntervalRow], console: Console) -> None:
+    shown = section.rows[:_FAILED_SHOWN]
     cells = [
-        [process, one.role or NO_ROLE, one.stage, one.component, one.error, seconds(one.duration_ns)]
-        for process, one in section.rows[:_FAILED_SHOWN]
-    ]
+        [
+            row.process, row.interval.role or NO_ROLE, row.interval.stage, row.interval.component,
+            row.failure, seconds(row.interval.duration_ns),
+        ]
+        for row in shown
+    ]  # fmt: skip
     columns = ["process", "role", "stage", "component", "error", "seconds"]
     _print_table(columns, cells, section.title, console, section.number)
+    for row in shown:
+        if row.last_line is not None:
+            console.print(Text(f"{row.process}: {row.last_line}"), soft_wrap=True)
 
 
 def _print_kinds(title: str, name: str, kinds: Sequence[Kind], most: int | None, console: Console) -> None:

@@ -21,6 +21,7 @@ from ledger.clock import ClockDomain
 from ledger.events.models import ProcessJoined, ProcessLeft, ProcessLost
 from ledger.events.rows import to_row
 from ledger.storage.ledger import Ledger
+from ledger.storage.queries import saved_query
 from ledger.testing import SessionBuilder
 from tests.support.terminals import Terminal, terminal
 from tests.support.waiting import DEADLINE_S
@@ -287,6 +288,29 @@ class TestProcessExit:
         assert left.outcome == "completed"
         (window,) = timeline.startup_windows
         assert window.start_ns < exit_.start_ns <= (exit_.stop_ns or 0) <= window.stop_ns
+
+    @pytest.mark.parametrize(
+        ("script", "error", "exit_code"), [("exit 3", None, 3), ("kill -9 $$", "SIGKILL", 137)]
+    )
+    def test_is_how_a_command_failed_that_records_nothing(
+        self, path: Path, script: str, error: str | None, exit_code: int
+    ) -> None:
+        assert run(path, "sh", "-c", script).returncode == exit_code
+        with Ledger.open(path) as ledger:
+            (exit_,) = ledger.timeline().intervals
+        assert (exit_.stage, exit_.outcome, exit_.error, exit_.duration_ns) == (
+            "process_exit", "failed", error, 0
+        )  # fmt: skip
+        assert exit_.data is not None
+        assert exit_.data["exit_code"] == exit_code
+
+    def test_of_a_program_that_fails_before_anything_else_is_its_last_line(self, path: Path) -> None:
+        done = run(path, *python("raise ValueError('max_model_len (999999) is too long')"))
+        assert b"ValueError: max_model_len (999999) is too long" in done.stderr.splitlines()
+        found = rows(path, saved_query("failed_stages"))
+        assert [(row["error"], row["last_line"]) for row in found] == [
+            ("ValueError", "ValueError: max_model_len (999999) is too long"), ("exit code 1", None)
+        ]  # fmt: skip
 
     def test_is_none_of_a_command_that_records_nothing(self, path: Path) -> None:
         subprocess.run(arguments(path, "true"), check=True, capture_output=True)

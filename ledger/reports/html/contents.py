@@ -313,8 +313,8 @@ def _failed(sides: Sequence[_Side]) -> Section:
         section = side.subject.report.failed
         parts.append(_part(side, section, tables.failed(section, side.anchors)))
     lead = (
-        "Stages that an exception left, in the order in which they ended. Control flow by exception is no "
-        "failure."
+        "Stages that an exception left, and the last one of each process that was lost, in the order in "
+        "which they ended. Control flow by exception is no failure."
     )
     return Section("failed", sides[0].subject.report.failed.title, lead, parts)
 

@@ -81,5 +81,5 @@ def subject_of(ledger: Ledger, session: str) -> Subject:
     """Read a session of a ledger. Raises UnknownSession, and LedgerError where it can't be read."""
     session = ledger.session(session)
     clocks = ledger.clock_alignment(session)
-    report = report_of(ledger.timeline(session), facts_of(ledger, clocks))
+    report = report_of(ledger.timeline(session), facts_of(ledger, session, clocks))
     return Subject(report, clocks, ledger.warning)

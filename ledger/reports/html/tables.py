@@ -191,17 +191,18 @@ def processes(section: Section[ProcessRow]) -> Table:
 
 
 def failed(section: Section[IntervalRow], anchors: Anchors) -> Table:
-    """Return the stages that failed, the first to end first."""
+    """Return the stages that failed or that a lost process was in, the first to end first."""
     columns = (
         Column("process"), Column("role"), Column("stage"), Column("component"), Column("error"),
         Column("seconds", True),
     )  # fmt: skip
     rows = tuple(
         (
-            of_text(process), of_text(one.role or NO_ROLE), _linked(one, anchors), of_text(one.component),
-            of_text(one.error), of_ns(one.duration_ns),
+            of_text(row.process), of_text(row.interval.role or NO_ROLE), _linked(row.interval, anchors),
+            of_text(row.interval.component), of_text(": ".join(filter(None, (row.failure, row.last_line)))),
+            of_ns(row.interval.duration_ns),
         )
-        for process, one in section.rows[:_ROWS]
+        for row in section.rows[:_ROWS]
     )  # fmt: skip
     return Table("failed", columns, rows, 10, len(section.rows) - len(rows))
 

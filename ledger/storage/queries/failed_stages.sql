@@ -1,20 +1,39 @@
--- Which stages failed, and with which exception?
+-- Which stages failed, with which exception, and in which one did a process end without saying so?
 WITH named AS (
     SELECT session, process, coalesce(iif(
         count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
     ), process) AS name
     FROM processes
+),
+unended AS (
+    SELECT
+        *,
+        row_number() OVER (
+            PARTITION BY session, process ORDER BY start_ns + duration_ns DESC, start_ns DESC, start_seq DESC
+        ) AS nth
+    FROM intervals
+    WHERE outcome = 'abandoned'
+),
+failed AS (
+    SELECT session, process, role, stage, source, error, duration_s, start_ns + duration_ns AS stop_ns, depth, data
+    FROM intervals
+    WHERE outcome = 'failed'
+    UNION ALL
+    SELECT u.session, u.process, u.role, u.stage, u.source, 'lost', u.duration_s, u.start_ns + u.duration_ns, u.depth, u.data
+    FROM unended u
+    JOIN processes p USING (session, process)
+    WHERE u.nth = 1 AND p.outcome = 'lost'
 )
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,
-    i.role,
-    i.stage,
-    i.source,
-    i.error,
-    i.duration_s AS seconds
-FROM intervals i
+    f.role,
+    f.stage,
+    f.source,
+    coalesce(f.error, 'exit code ' || json_extract(f.data, '$.exit_code')) AS error,
+    json_extract(f.data, '$.last_line') AS last_line,
+    f.duration_s AS seconds
+FROM failed f
 JOIN sessions s USING (session)
 LEFT JOIN named p USING (session, process)
-WHERE i.outcome = 'failed'
-ORDER BY s.started_at, i.start_ns, i.depth
+ORDER BY s.started_at, f.stop_ns, f.depth DESC

@@ -1,0 +1,86 @@
+"""What a report says of starts that failed, on H200s: of killed workers, and of sessions without an end."""
+
+import io
+import socket
+
+import pytest
+from rich.console import Console
+
+from ledger import Event
+from ledger.recording.process_identity import this_process
+from ledger.reports.from_ledger import read_report
+from ledger.reports.text import print_report
+from ledger.storage.queries import saved_query
+from ledger.testing import MemoryLedger, SessionBuilder
+from tests.support.gpu_starts import gpu_events
+
+
+def notes(*events: Event) -> tuple[str, ...]:
+    ledger = MemoryLedger(events)
+    return read_report(ledger, ledger.session()).ledger_notes
+
+
+def failed(*events: Event) -> list[tuple[str, str, str | None]]:
+    ledger = MemoryLedger(events)
+    return [
+        (row.process, row.interval.stage, row.failure)
+        for row in read_report(ledger, ledger.session()).failed.rows
+    ]
+
+
+def test_the_worker_that_was_killed_is_the_first_of_what_failed() -> None:
+    events = gpu_events("tp2killed")["tp2-worker-killed"]
+    expected = [
+        ("Worker_TP1", "create_aot_dispatcher_function", "lost"),
+        ("Worker_TP0", "aot_compile", "lost"),
+        ("EngineCore", "engine_init", "RuntimeError"),
+        ("<file-1>", "engine_start", "RuntimeError"),
+    ]
+    found = [(name.partition(" rank")[0], stage, error) for name, stage, error in failed(*events)]
+    assert found == expected
+    rows = MemoryLedger(events).sql(saved_query("failed_stages"))
+    assert [(row["process"], row["stage"], row["error"]) for row in rows] == expected
+
+
+def test_an_engine_that_was_killed_is_before_the_front_end_that_waited_for_it() -> None:
+    found = failed(*gpu_events("killed")["big-killed-engine"])
+    assert [(name, error) for name, _, error in found] == [
+        ("EngineCore", "lost"),
+        ("<file-1>", "RuntimeError"),
+    ]
+
+
+def test_a_session_that_was_killed_whole_says_so_where_it_is_read() -> None:
+    [note] = notes(*gpu_events("killed")["big-killed-all"])
+    assert note == (
+        "3 processes never said to have left, and can't be found here: the session may have been killed as a "
+        "whole"
+    )
+    assert notes(*gpu_events("killed")["big-killed-engine"]) == ()
+
+
+@pytest.mark.parametrize("is_other_boot", [False, True])
+def test_of_a_process_that_runs_here_nothing_is_said(is_other_boot: bool) -> None:
+    own = this_process()
+    builder = SessionBuilder()
+    builder.begin(host=socket.gethostname())
+    joined = next(event for event in builder.events if event.kind == "process_joined")
+    identity = {**own._asdict(), **({"boot_id": "another"} if is_other_boot else {})}
+    builder.events[builder.events.index(joined)] = joined.model_copy(update=identity)
+    assert len(notes(*builder.events)) == is_other_boot
+
+
+def test_how_a_process_ended_and_its_last_line_are_printed() -> None:
+    builder = SessionBuilder()
+    builder.begin()
+    interval = builder.start(5, "process_exit", source="python")
+    builder.stop(5, interval, "failed")
+    stopped = builder.events[-1]
+    data = {"exit_code": 2, "last_line": "error: no such model"}
+    builder.events[-1] = stopped.model_copy(update={"data": data})
+    builder.end(6, "failed")
+    ledger = MemoryLedger(builder.events)
+    text = io.StringIO()
+    print_report(read_report(ledger, ledger.session()), Console(file=text, width=120))
+    assert "exit code 2" in text.getvalue()
+    assert text.getvalue().rstrip().endswith(": error: no such model")
