@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ledger.interchange.exporters import Exporter
     from ledger.interchange.importers import Importer, UnreadLine
     from ledger.recording.process_identity import ProcessCreated, process_created
+    from ledger.recording.readiness import process_ready, when_ready
     from ledger.storage.queries import query_title, saved_queries
     from ledger.storage.schema_docs import Relation, schema
     from ledger.timeline.claim_intervals import claim_intervals
@@ -36,10 +37,12 @@ _ON_DEMAND = {
     "claim_intervals": "ledger.timeline.claim_intervals",
     "process_created": "ledger.recording.process_identity",
     "process_names": "ledger.timeline.process_names",
+    "process_ready": "ledger.recording.readiness",
     "query_title": "ledger.storage.queries",
     "register_engine": "ledger.engines",
     "saved_queries": "ledger.storage.queries",
     "schema": "ledger.storage.schema_docs",
+    "when_ready": "ledger.recording.readiness",
 }
 
 __all__ = [
@@ -57,10 +60,12 @@ __all__ = [
     "claim_intervals",
     "process_created",
     "process_names",
+    "process_ready",
     "query_title",
     "register_engine",
     "saved_queries",
     "schema",
+    "when_ready",
 ]
 
 

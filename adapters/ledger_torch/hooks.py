@@ -20,6 +20,7 @@ from typing import Any, Final
 from wrapt import register_post_import_hook
 
 from ledger import Recorder
+from ledger.adapters import when_ready
 from ledger_torch.claims import claim, own_of
 from ledger_torch.hook_targets import EVENT_HOOK, LOGGER, LOGGER_GETTER, METRICS_HOOK, UTILS
 from ledger_torch.spans import Spans
@@ -60,7 +61,9 @@ def install(utils: ModuleType, recorder: Recorder) -> None:
             return
         _hooked.add(utils.__name__)
     spans = Listener(recorder).listen(utils)
-    recorder.on_close(Totals(recorder, utils, spans).claim)
+    totals = Totals(recorder, utils, spans)
+    recorder.on_close(totals.claim)
+    when_ready(totals.claim)
 
 
 class Listener:

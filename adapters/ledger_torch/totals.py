@@ -1,4 +1,4 @@
-"""Claims torch's own totals of its compiles when the process ends.
+"""Claims torch's own totals of its compiles: when an engine has started, and when the process ends.
 
 torch adds the lengths of spans up in two places: `compilation_time_metrics`, a list of lengths for every span
 by its function's name, which `compile_times()` prints, and one number for each stage that is a column of
@@ -31,11 +31,13 @@ class Totals:
         self._recorder = recorder
         self._utils: Any = utils
         self._spans = spans
+        self._claimed: dict[str, list[float]] | None = None
+        """The lengths of all spans, by function, when the totals were claimed."""
         self._exclude_present()
         os.register_at_fork(after_in_child=self._exclude_present)
 
     def claim(self) -> None:
-        """Write the totals as claims; nothing if torch compiled nothing in this process."""
+        """Write the totals as claims, unless torch compiled nothing in this process since the last time."""
         if not self._spans.has_ended:
             return
         try:
@@ -51,6 +53,9 @@ class Totals:
                 "totals_not_claimed", detail="they include compiles that were not recorded here"
             )
             return
+        if lengths == self._claimed:
+            return
+        self._claimed = {key: list(of_key) for key, of_key in lengths.items()}
         counts: Counter[str] = Counter()
         for key, of_key in lengths.items():
             if key not in _NOT_SPANS:
@@ -98,3 +103,4 @@ class Totals:
         # exist: a reset creates new ones.
         kept: Mapping[str, Sequence[float]] = getattr(self._utils, LENGTHS, {})
         self._others = [of_key for of_key in kept.values() if of_key]
+        self._claimed = None

@@ -1,10 +1,11 @@
 """Hooks of the engine, its workers and its front end: their stages and final accumulators."""
 
+import inspect
 import multiprocessing
 from collections.abc import Generator
 from typing import Any, Final
 
-from ledger.adapters import WAITING
+from ledger.adapters import WAITING, process_ready
 from ledger_engine.model_parts import Part
 from ledger_engine.patching import Call, Ended, HookPoint, Patcher
 from ledger_engine.stages import OpenStage, Stages
@@ -50,6 +51,7 @@ class Engine:
     def busy_loop(self, call: Call) -> Generator[None, Ended, None]:
         """Note that the engine takes requests from now on."""
         self._stages.recorder.milestone("engine_ready")
+        process_ready()
         self._patcher.uninstall(lambda target: target.is_startup)
         yield
 
@@ -75,6 +77,7 @@ class Engine:
         self._end_start(begun, call, ended)
         if ended.error is None:
             self._stages.recorder.milestone("engine_ready")
+            process_ready()
 
     def worker_init(self, call: Call) -> Generator[None, Ended, None]:
         """Name a worker's process, of which this is the first event, and record all that it starts with."""
@@ -85,8 +88,7 @@ class Engine:
     def device_init(self, call: Call) -> Generator[None, Ended, None]:
         """Name a worker's process, where Ray has started it, and record its device's start."""
         worker = call.owner
-        is_alone = multiprocessing.current_process().name.startswith(_WORKER)
-        if is_alone or worker.parallel_config.distributed_executor_backend == "ray":
+        if _is_worker_alone() or worker.parallel_config.distributed_executor_backend == "ray":
             name = _worker_name(worker.parallel_config, worker.rank)
             self._stages.recorder.name_process(name, int(worker.rank))
         yield from self.stage("device_init")(call)
@@ -103,11 +105,22 @@ class Engine:
                 self._claim_handed_over("compilation_time", float(times.language_model))
                 self._claim_handed_over("encoder_compilation_time", float(times.encoder))
         self._end(begun, ended)
+        if ended.error is None and _is_worker_alone():
+            process_ready()  # nobody tells a worker that its engine is ready
 
     def graph_capture(self, call: Call) -> Generator[None, Ended, None]:
         """Record a capture of graphs: for good, or only to see how much memory it takes."""
         is_probe = bool(call.given.get("profile_only"))
         yield from self.stage("graph_capture_probe" if is_probe else "graph_capture")(call)
+
+    def capture_probe(self, call: Call) -> Generator[None, Ended, None]:
+        """Record a look at how much memory graphs take; up to 0.28 it returns 0 and captures nothing."""
+        runner: Any = type(call.owner)
+        probe: Any = inspect.unwrap(runner.profile_cudagraph_memory)
+        if not probe.__code__.co_names:  # it calls nothing and reads nothing
+            yield
+            return
+        yield from self.stage("graph_capture_probe")(call)
 
     def load_model(self, call: Call) -> Generator[None, Ended, None]:
         """Hook the class of this loader, of which there are many, from its first use on."""
@@ -155,6 +168,10 @@ class Engine:
         if isinstance(error, Exception):
             # vLLM tells the engine, or logs it, and may still leave the process with an exit code of 0.
             self._stages.recorder.process_failed()
+
+
+def _is_worker_alone() -> bool:
+    return multiprocessing.current_process().name.startswith(_WORKER)
 
 
 def _vllm_config(call: Call) -> Any:

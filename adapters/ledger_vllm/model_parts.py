@@ -17,6 +17,10 @@ _DRAFTERS: Final = (
 """Prefixes of the tags of speculative decoding: `eagle_head`, `dflash2_candidate_selector`."""
 
 
+BACKBONE: Final = "backbone"
+"""vLLM's tag of what it makes under no other one."""
+
+
 def part_of(tag: str | None, *, is_encoder: bool) -> Part:
     """Return the part that a tag names.
 

@@ -15,7 +15,7 @@ from ledger_engine.model_parts import Part
 from ledger_engine.patching import Call, Ended
 from ledger_engine.stages import OpenStage, Stages
 from ledger_vllm.claims import Accumulators, accumulated
-from ledger_vllm.model_parts import current_tag, part_of
+from ledger_vllm.model_parts import BACKBONE, current_tag, part_of
 
 OWN_MODE: Final = "VLLM_COMPILE"
 """The CompilationMode in which vLLM's own backend compiles, and its monitor adds up and logs."""
@@ -60,8 +60,10 @@ class Monitor:
     def model_made(self, call: Call) -> Generator[None, Ended, None]:
         """Remember what part a model is, as its backend does."""
         tag, is_encoder = current_tag()
-        tag = call.given.get("compile_prefix") or tag
-        self._parts[call.owner] = part_of(tag, is_encoder=bool(call.given.get("is_encoder")) or is_encoder)
+        is_encoder = is_encoder or bool(call.given.get("is_encoder"))
+        # vLLM's own default is in a module that may not be imported yet.
+        tag = call.given.get("compile_prefix") or tag or (None if is_encoder else BACKBONE)
+        self._parts[call.owner] = part_of(tag, is_encoder=is_encoder)
         yield
 
     def try_load(self, call: Call) -> Generator[None, Ended, None]:

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 from ledger import Event
 from ledger.adapters import Importer, UnreadLine
 from ledger_vllm_log.line_filter import LONGEST, Line, last_stamped, lines
-from ledger_vllm_log.message_meaning import meaning_of, mentions_duration, unstamped_notice_in
+from ledger_vllm_log.message_meaning import is_own_report, meaning_of, mentions_duration, unstamped_notice_in
 from ledger_vllm_log.processes import Place
 from ledger_vllm_log.records import Record, before_records, has_record, plain, records, speaker_of
 from ledger_vllm_log.stamps import Calendar
@@ -82,7 +82,8 @@ class _Log:
             yield from self._start.take_unstamped(notice, speaker_of(unstamped))
         for record in records(text, self._calendar):
             yield from self._take_record(record, line.number)
-        if unstamped == text and notice is None and mentions_duration(text):
+        is_message = unstamped == text and notice is None and not is_own_report(text)
+        if is_message and mentions_duration(text):
             yield from self._reject(line.number, "mentions a duration, but has no vLLM logger's stamp", text)
 
     def end(self) -> Iterator[Event | UnreadLine]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from ledger.vocabulary import CAUSES
 from ledger_vllm.message_patterns import DURATIONS, KEYWORDS, NOTICES, OCCURRENCES, UNSTAMPED_NOTICES
 from ledger_vllm.messages import Durations, Notice, Occurrence, durations_in, notice_in, occurrence_in
 
@@ -23,6 +24,9 @@ _MENTIONS_DURATION: Final = re.compile(
     r"(?<![\w.])\d+(?:\.\d+)?\s?(?:ms|m?sec|s|secs|seconds?|m|min|minutes?|h|hours?)\b",
     re.DOTALL,
 )
+
+_OWN_REPORT: Final = re.compile(rf"\b(?:{'|'.join(CAUSES)})(?: of \S+)? [+-][\d,]+\.\d{{3}}\b")
+"""A row of the table of claims in a report of ours, as it says why the two numbers in it differ."""
 
 LINE_KEYWORDS: Final[Sequence[bytes]] = tuple(
     keyword.encode() for keyword in dict.fromkeys((*_DURATION_WORDS, *KEYWORDS))
@@ -52,3 +56,8 @@ def unstamped_notice_in(text: str) -> Notice | None:
 def mentions_duration(text: str) -> bool:
     """Whether a text seems to say how long something took."""
     return _MENTIONS_DURATION.search(text) is not None
+
+
+def is_own_report(text: str) -> bool:
+    """Whether a text is part of a report that `compile-ledger` printed: it quotes messages, and is none."""
+    return _OWN_REPORT.search(text) is not None

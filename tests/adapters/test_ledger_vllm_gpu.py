@@ -63,6 +63,18 @@ def test_a_rank_that_cannot_communicate_has_failed_there(tmp_path: Path) -> None
     )
 
 
+@pytest.mark.parametrize(("version", "probes"), [("0.20.0", 0), ("0.32.0", 1)])
+def test_a_probe_that_captures_nothing_is_none(tmp_path: Path, version: str, probes: int) -> None:
+    start = record(tmp_path, "LLM(VllmConfig(use_v2_model_runner=True))", version=version)
+    assert len(start.of("graph_capture_probe")) == probes
+    assert len(start.of("graph_capture")) == 1
+
+
+def test_who_keeps_totals_hears_that_the_engine_is_ready(tmp_path: Path) -> None:
+    body = "from ledger.adapters import when_ready\nwhen_ready(lambda: print('ready'))\nLLM(VllmConfig())\n"
+    assert record(tmp_path, body).printed == "ready\n"
+
+
 def test_the_table_has_them_all_and_no_stage_too_many() -> None:
     assert set(GPU_TARGETS) <= set(TABLE.targets)
     assert {target.stage for target in GPU_TARGETS} == set(GPU_STAGES)

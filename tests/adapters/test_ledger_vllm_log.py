@@ -913,6 +913,18 @@ class TestUnread:
         assert imported.events == []
         assert imported.unread == [UnreadLine(2, "mentions a duration in an unknown wording", message)]
 
+    @pytest.mark.parametrize(
+        "row",
+        [
+            " engine   model_load   1.657   1.665   -0.008   omitted_stage of model_load -0.008   "
+            "Model loading took 0.02 GiB and 1.657153 seconds",
+            " monitor   torch_compile  1,716.250  5.710  +1,710.540  cumulative of torch_compile +1,710.539, "
+            "rounding +0.001  torch.compile took 1716.25 s in total",
+        ],
+    )
+    def test_a_row_of_our_own_report_is_none(self, log: Callable[..., Imported], row: str) -> None:
+        assert log(line(COMPILED), row).unread == []
+
     def test_so_is_one_without_a_stamp(self, log: Callable[..., Imported]) -> None:
         imported = log(COMPILED)
         assert imported.events == []

@@ -1,6 +1,7 @@
 """What the adapter for vLLM reads: durations in messages, parts in tags, functions in sources."""
 
 import importlib.util
+import inspect
 import shutil
 import subprocess
 import sys
@@ -14,14 +15,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger import Recorder
 from ledger.adapters import DoctorCheck
 from ledger_engine.hook_targets import HookTarget
 from ledger_engine.model_parts import Part
+from ledger_engine.patching import Call
 from ledger_engine.signature_check import parameters
+from ledger_engine.stages import Stages
 from ledger_vllm import doctor, plugin
 from ledger_vllm.hook_targets import TABLE
 from ledger_vllm.messages import Stated, stated
 from ledger_vllm.model_parts import current_tag, part_of
+from ledger_vllm.monitor import Monitor
 from tests.fake_vllm.driver import FAKE
 
 MONITOR, BACKEND, ENGINE = "monitor", "backend", "engine"
@@ -174,6 +179,32 @@ class TestParts:
         module = SimpleNamespace(model_tag="eagle_head", model_is_encoder=False)
         monkeypatch.setitem(sys.modules, name, module)  # type: ignore[arg-type]
         assert current_tag() == ("eagle_head", False)
+
+
+class Model:
+    """What vLLM makes."""
+
+    def part(self, monitor: Monitor) -> Part | None:
+        call = Call({}, None, inspect.currentframe())
+        return monitor._part_of_caller(call)  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        ({}, Part("language_model", "backbone")),
+        ({"compile_prefix": "eagle_head"}, Part("drafter", "eagle_head")),
+        ({"is_encoder": True}, Part("encoder", None)),
+    ],
+)
+def test_what_is_made_before_vllm_has_a_tag_is_the_backbone(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], part: Part
+) -> None:
+    monkeypatch.delitem(sys.modules, "vllm.compilation.backends", raising=False)
+    monitor, model = Monitor(Stages(Recorder(None), {})), Model()
+
+    next(monitor.model_made(Call(given, model, None)))
+    assert model.part(monitor) == part
 
 
 @pytest.fixture

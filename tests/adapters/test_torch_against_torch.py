@@ -285,6 +285,14 @@ class TestWhatIsClaimed:
         assert adapter.claims() == {}
         assert adapter.recorded.gaps == []
 
+    def test_what_was_claimed_is_claimed_again_only_with_what_came_since(self) -> None:
+        adapter = Adapter()
+        adapter.timed("build_guards", 0.25)
+        assert adapter.claims().keys() == {WALL_TIME, OTHER_KEYS, ALL_SPANS}
+        assert adapter.claims() == {}
+        adapter.timed("build_guards", 0.5)
+        assert adapter.claims()[ALL_SPANS]["seconds"] == 0.75
+
     def test_totals_that_were_reset_are_claimed_as_nothing(self) -> None:
         adapter = Adapter()
         adapter.timed("_compile.compile_inner", 4.0, stage="entire_frame_compile")

@@ -55,6 +55,13 @@ class Stretch(NamedTuple):
         is_accumulator = self.claim.counts in ("total", "ranks")
         return self.excess < 0 and is_accumulator and not is_itemised(self.evidence, self.claim)
 
+    @property
+    def is_after_reading(self) -> bool:
+        """Whether it came when a number that says itself what it adds up had been read."""
+        read_ns = self.evidence.read_ns(self.claim, self.measured.process)
+        is_later = read_ns is not None and self.span.start_ns >= read_ns
+        return self.excess < 0 and is_later and is_itemised(self.evidence, self.claim)
+
     def intervals_of(self, piece: CoveredSpan) -> Iterator[Interval]:
         """Yield the intervals that something was counted for."""
         for number in piece.intervals:
@@ -186,7 +193,7 @@ def not_reported(stretch: Stretch) -> Interval | None:
 @_rule_for("late", _span_rules)
 def late(stretch: Stretch) -> Interval | None:
     """What came after the engine was ready, when the number had been read already."""
-    if not stretch.is_never_added:
+    if not stretch.is_never_added and not stretch.is_after_reading:
         return None
     ready_ns = stretch.evidence.ready_ns(stretch.claim, stretch.measured.process)
     return stretch.whole[0] if ready_ns is not None and stretch.span.start_ns >= ready_ns else None

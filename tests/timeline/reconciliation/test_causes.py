@@ -530,6 +530,22 @@ class TestMatching:
         assert found[something] == (None, "unmatched")
 
 
+class TestTotalsThatAreReadEarly:
+    def test_what_torch_compiles_later_is_late_and_not_left_out(self) -> None:
+        worker = Worker()
+        worker.stage("entire_frame_compile", 4, source="torch")
+        data = {"adds_up": {"entire_frame_compile": 1}}
+        early = worker.say(4, source="torch", counts="total", data=data)
+        worker.milestone(ns(worker.at), "engine_ready")
+        worker.at += 1
+        later = worker.stage("entire_frame_compile", 2, source="torch")
+        data = {"adds_up": {"entire_frame_compile": 2}}
+        at_the_end = worker.say(6, source="torch", counts="total", data=data)
+        timeline = reduce(worker.events)
+        assert parts_of(timeline, early) == {("late", "entire_frame_compile"): (-2 * S, [later])}
+        assert parts_of(timeline, at_the_end) == {}
+
+
 class TestWhatRemains:
     def test_a_printed_number_differs_by_its_rounding(self) -> None:
         worker = Worker()

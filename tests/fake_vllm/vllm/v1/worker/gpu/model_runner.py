@@ -5,6 +5,7 @@ from typing import Any
 
 from fake_work import work
 
+from vllm import __version__
 from vllm.config import VllmConfig
 from vllm.logger import init_logger
 from vllm.v1.worker import gpu_model_runner
@@ -15,6 +16,11 @@ logger = init_logger(__name__)
 def _profile_cudagraph_memory(runner: "GPUModelRunner") -> int:
     work("minimal KV cache")
     return runner.capture_model(profile_only=True)
+
+
+def _no_profile(self: "GPUModelRunner") -> int:
+    # As up to 0.28.
+    return 0
 
 
 class GPUModelRunner:
@@ -49,3 +55,7 @@ class GPUModelRunner:
 
     def _dummy_pooler_run(self, hidden_states: Any) -> None:
         work("pooler")
+
+
+if __version__ != "0.32.0":
+    GPUModelRunner.profile_cudagraph_memory = _no_profile
