@@ -2,6 +2,7 @@
 
 import inspect
 import multiprocessing
+import re
 from collections.abc import Generator
 from typing import Any, Final
 
@@ -16,6 +17,9 @@ FRONT_END_START: Final = "front_end_start"
 
 _WORKER: Final = "VllmWorker"
 """Prefix of the names of processes in which vLLM runs only a worker."""
+
+_SEVERAL: Final = 2
+"""How many there are at least of what has a number in its name."""
 
 FIRST_TOKEN: Final = "first_token"
 
@@ -115,8 +119,7 @@ class Engine:
 
     def capture_probe(self, call: Call) -> Generator[None, Ended, None]:
         """Record a look at how much memory graphs take; up to 0.28 it returns 0 and captures nothing."""
-        runner: Any = type(call.owner)
-        probe: Any = inspect.unwrap(runner.profile_cudagraph_memory)
+        probe: Any = inspect.unwrap(call.owner.profile_cudagraph_memory.__func__)
         if not probe.__code__.co_names:  # it calls nothing and reads nothing
             yield
             return
@@ -174,6 +177,11 @@ def _is_worker_alone() -> bool:
     return multiprocessing.current_process().name.startswith(_WORKER)
 
 
+def _parent_name() -> str:
+    parent = multiprocessing.parent_process()
+    return "" if parent is None else parent.name
+
+
 def _vllm_config(call: Call) -> Any:
     # Up to 0.29 the client that runs the engine in its own process takes any arguments, and passes them on.
     return next(value for value in call.given.values() if hasattr(value, "compilation_config"))
@@ -187,6 +195,9 @@ def _has_token(outputs: Any) -> bool:
 def _worker_name(config: Any, of_rank: int) -> str:
     """Return the name that vLLM gives a worker's process once its groups are made: `Worker_DP1_TP0`.
 
+    Of a dense model vLLM starts each data parallel rank as an engine of its own, without the others in its
+    configuration: only the name of the engine's process tells which one it is.
+
     vLLM lays ranks out as data, pipeline, prefill-context and tensor parallel, the last one innermost; decode
     context groups span the prefill-context ones first.
     """
@@ -194,9 +205,12 @@ def _worker_name(config: Any, of_rank: int) -> str:
     prefill = int(getattr(config, "prefill_context_parallel_size", 1))
     decode = int(getattr(config, "decode_context_parallel_size", 1))
     data_rank, rank = int(config.data_parallel_rank), int(of_rank)
+    data = ("DP", int(config.data_parallel_size), data_rank)
+    if data[1] == 1 and (engine := re.fullmatch(r"EngineCore_DP(\d+)", _parent_name())) is not None:
+        data = ("DP", _SEVERAL, int(engine[1]))
     tensor_rank, prefill_rank = rank % tensor, rank // tensor % prefill
     parts = (
-        ("DP", int(config.data_parallel_size), data_rank),
+        data,
         ("PP", int(config.pipeline_parallel_size), rank // (tensor * prefill)),
         ("PCP", prefill, prefill_rank),
         ("TP", tensor, tensor_rank),

@@ -1,5 +1,8 @@
 """vLLM's processes, threads and failures as the recorder sees them, and that recording harms none of them."""
 
+import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -186,13 +189,19 @@ class TestProcesses:
             (5, {"tensor": 2, "pipeline": 3}, "Worker_PP2_TP1"),
             (1, {"tensor": 2, "data": 2, "data_rank": 1}, "Worker_DP1_TP1"),
             (1, {"tensor": 2, "data": 2, "data_rank": 1, "is_expert": True}, "Worker_DP1_TP1_EP3"),
+            (0, {"engine": "EngineCore_DP0"}, "Worker_DP0"),
+            (1, {"tensor": 2, "engine": "EngineCore_DP3"}, "Worker_DP3_TP1"),
+            (0, {"data": 2, "data_rank": 1, "engine": "EngineCore_DP1"}, "Worker_DP1"),
+            (0, {"engine": "EngineCore"}, "Worker"),
             (2, {"tensor": 2, "prefill": 2}, "Worker_PCP1_TP0"),
             (3, {"tensor": 4, "decode": 2}, "Worker_TP3_DCP1"),
         ],
     )
     def test_a_worker_has_the_name_that_vllm_gives_it_later(
-        self, rank: int, sizes: dict[str, int], name: str
+        self, monkeypatch: pytest.MonkeyPatch, rank: int, sizes: dict[str, Any], name: str
     ) -> None:
+        engine = SimpleNamespace(name=sizes.get("engine", "MainProcess"))
+        monkeypatch.setattr(multiprocessing, "parent_process", lambda: engine)
         config = SimpleNamespace(
             tensor_parallel_size=sizes.get("tensor", 1),
             pipeline_parallel_size=sizes.get("pipeline", 1),
@@ -203,6 +212,26 @@ class TestProcesses:
             enable_expert_parallel=sizes.get("is_expert", False),
         )
         assert _worker_name(config, rank) == name
+
+    @pytest.mark.parametrize("method", ["fork", "spawn"])
+    def test_a_worker_knows_what_the_process_of_its_engine_is_called(
+        self, tmp_path: Path, method: str
+    ) -> None:
+        program = tmp_path / "program.py"
+        program.write_text(
+            "import multiprocessing, sys\n"
+            "from ledger_vllm.engine import _parent_name\n"
+            "def worker():\n    print(_parent_name(), flush=True)\n"
+            "def engine():\n    start(worker, 'VllmWorker-0')\n"
+            "def start(target, name):\n"
+            "    process = multiprocessing.get_context(sys.argv[1]).Process(target=target, name=name)\n"
+            "    process.start()\n    process.join()\n"
+            "if __name__ == '__main__':\n    start(engine, 'EngineCore_DP1')\n"
+        )
+        done = subprocess.run(
+            [sys.executable, str(program), method], capture_output=True, text=True, check=True, timeout=60
+        )
+        assert done.stdout == "EngineCore_DP1\n"
 
 
 MONITORS = """
