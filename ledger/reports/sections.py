@@ -40,10 +40,10 @@ class LedgerFacts(NamedTuple):
     rejected_lines: int = 0
     clocks: ClockAlignment | None = None
     """How the processes' clocks are aligned, where somebody shows times of several processes together."""
-    unattributed: int = 0
-    """How many intervals have unattributed time, where the timeline has only those with the most."""
     without_end: int = 0
     """How many of the session's processes never said that they left, and do not run here either."""
+    unattributed: int = 0
+    """How many intervals have unattributed time, where the timeline has only those with the most."""
 
 
 def report_of(timeline: Timeline, facts: LedgerFacts) -> Report:

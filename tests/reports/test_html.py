@@ -153,7 +153,9 @@ def test_every_number_on_the_page_is_the_ledgers(ledgers: dict[str, Ledger], nam
         "SELECT error, duration_ns FROM intervals WHERE session = :session AND outcome = 'failed' "
         "ORDER BY stop_ns, depth DESC",
     )  # fmt: skip
-    assert [(row[4][0], row[5][1]) for row in read.tables.get("failed", [])] == failed
+    rows = [(row[4][0], row[5][1]) for row in read.tables.get("failed", [])]
+    # What a process was in that was lost is among what failed.
+    assert [row for row in rows if row[0] != "lost"] == failed
     processes = values(ledger, session, "SELECT count(*) FROM processes WHERE session = :session")
     assert [(len(read.tables["processes"]),)] == processes
     anomalies = values(ledger, session, "SELECT count(*) FROM anomalies WHERE session = :session")
@@ -199,8 +201,8 @@ def test_bars_are_the_totals_sources_and_claims_of_a_role(ledgers: dict[str, Led
         "WHERE session = :session AND role = 'encoder' AND activity = 'compile'",
     )  # fmt: skip
     assert of_encoder[0]["number"] == seconds(total_ns)
-    says_nothing = of_encoder[4]
-    assert says_nothing["label"] == "engine says: front end: encoder_compilation_time = 0.0"
+    label = "engine says: front end: encoder_compilation_time = 0.0"
+    [says_nothing] = [bar for bar in of_encoder if bar["label"] == label]
     assert (says_nothing["seconds"], says_nothing["measured"]) == (0, of_encoder[0]["seconds"])
 
 

@@ -74,7 +74,7 @@ def test_a_table_that_stops_says_how_many_rows_there_are() -> None:
         inner = builder.start(at_ns + SECOND, "dynamo", source="backend", role="encoder")
         builder.stop(at_ns + 2 * SECOND, inner, "failed", "E")
         builder.stop(at_ns + 3 * SECOND, stage)
-        builder.claim(at_ns + 3 * SECOND, SECOND, source="monitor", interval=stage)
+        builder.claim(at_ns + 3 * SECOND, 9 * SECOND, source="monitor", interval=stage)
     builder.end(200 * SECOND)
     text = printed(builder)
     assert "Claims that disagree with the measurement (10 of 19)" in text
