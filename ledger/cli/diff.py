@@ -92,7 +92,11 @@ def answer(comparison: Comparison, a: str, b: str) -> str:
     faster = [row for row in found if row.difference.ns < 0]
     doubt = "" if is_tested else ", though so few sessions can't rule out chance"
     if slower and faster:
-        return f"B ({b}) is slower than A ({a}){doubt}: {_listed(slower)}; and faster: {_listed(faster)}"
+        (first, most), (second, rest) = sorted(
+            (("slower", slower), ("faster", faster)),
+            key=lambda side: -max(abs(row.difference.ns) for row in side[1]),
+        )
+        return f"B ({b}) is {first} than A ({a}){doubt}: {_listed(most)}; and {second}: {_listed(rest)}"
     return f"B ({b}) is {'slower' if slower else 'faster'} than A ({a}){doubt}: {_listed(found)}"
 
 

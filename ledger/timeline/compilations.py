@@ -47,6 +47,7 @@ _AUTOTUNE_ANSWERS: Final[Mapping[str, CacheAnswer]] = {
 }
 _FX_CACHES: Final = ("inductor_fx_local_cache", "inductor_fx_remote_cache")
 _AOT_CACHES: Final = ("aotautograd_local_cache", "aotautograd_remote_cache")
+_COUNTS: Final = ("_hit_count", "_miss_count")
 
 
 class Compilations(NamedTuple):
@@ -126,6 +127,10 @@ def _compiles(intervals: Iterable[Interval], records: Iterable[Claim]) -> list[_
     for each in sorted(intervals, key=attrgetter("start_ns", "depth", "start_seq")):
         above = each.parent if each.enclosing is None else each.enclosing
         owner = None if above is None else compile_of.get(above)
+        if owner is not None and each.stage == owner.root.stage == LOAD and each.thread != owner.root.thread:
+            owner = (
+                None  # graphs are loaded by several threads at once, and one may enclose another by chance
+            )
         component = each.component
         if component is None and above is not None:
             component = components.get(above)
@@ -145,8 +150,18 @@ def _compiles(intervals: Iterable[Interval], records: Iterable[Claim]) -> list[_
         named = (claim.interval,) if claim.interval is not None else claim_data(claim).intervals
         owner = next((compile_of[interval] for interval in named if interval in compile_of), None)
         if owner is not None and isinstance(record, dict):
-            owner.facts.update(record if failed is None else {**record, "fail_type": failed})
+            _take(owner.facts, record if failed is None else {**record, "fail_type": failed})
     return compiles
+
+
+def _take(facts: dict[str, JsonValue], record: Mapping[str, JsonValue]) -> None:
+    """Add a record to what is known; one of a graph that is compiled later has counts of its own."""
+    counted = {
+        name: max(_number(facts, name) or 0, _number(record, name) or 0)
+        for name in record
+        if name.endswith(_COUNTS) and name in facts
+    }
+    facts.update({**record, **counted})
 
 
 def _functions(compiles: Iterable[_Compile]) -> Iterator[_Function]:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Locator, Page, Request, expect, sync_playwright
 
 from ledger import Ledger
 from ledger.reports.html import page as text_of_page
 from ledger.reports.html import subject_of
+from ledger.reports.html.tables import LISTED
 from ledger.testing import MemoryLedger, SessionBuilder
 from tests.reports.test_html import HOSTILE, LONG, SECOND, deep_session, hostile_events, kept
 from tests.support.chromium import NoBrowser, chromium
@@ -25,6 +26,8 @@ WIDE = {"width": 1280, "height": 900}
 NARROW = {"width": 360, "height": 740}
 PATIENCE_MS = 60_000
 Open = Callable[..., Page]
+TOTAL_S: Final = subject_of(kept("vllm"), "vllm cold").length_ns / 1e9
+"""How long the cold start of vLLM is, from its first event to its last."""
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +117,22 @@ def timeline(page: Page, side: str = "a") -> Locator:
     return page.locator(f"#{side}-timeline")
 
 
+def top_of_timeline(page: Page) -> FloatRect:
+    """Scroll to where the timeline begins, which may be taller than the screen; return where it is then."""
+    timeline(page).evaluate("chart => chart.scrollIntoView()")
+    box = timeline(page).bounding_box()
+    assert box is not None
+    return box
+
+
 def span_shown(page: Page) -> str:
     return page.locator("output").inner_text()
+
+
+def assert_shown(page: Page, begin: float, end: float) -> None:
+    """Check which part of the cold start is shown, in parts of all of it."""
+    found = [float(number) for number in re.findall(r"([\d.]+) s", span_shown(page))]
+    assert found == pytest.approx([begin * TOTAL_S, end * TOTAL_S], abs=0.6)
 
 
 def variable(page: Page, name: str) -> str:
@@ -144,14 +161,15 @@ def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
 def test_each_process_and_thread_has_a_lane(opened: Open) -> None:
     page = opened("vllm")
     names = timeline(page).locator("svg text").all_text_contents()
-    lanes = [
-        "start.py · MainThread-13268", "EngineCore · MainThread-13420", "Worker rank 0", "MainThread-13529",
-        "ThreadPoolExecutor-3_0-13793",
-    ]  # fmt: skip
-    assert [name for name in names if name in lanes] == [lanes[0], lanes[1], lanes[2], lanes[3], lanes[4]]
+    intervals = kept("vllm").timeline("vllm cold").intervals
+    heads = [name.partition(" · ")[0] for name in names]
+    lanes = ["start.py", "EngineCore", "Worker rank 0"]
+    assert [name for name in heads if name in lanes] == lanes
+    for thread in {str(one.thread) for one in intervals}:
+        assert sum(name.endswith(thread) for name in names) == 1
     assert {"engine_ready", "command_started", "command_ended"} <= set(names)
     marks = timeline(page).locator("svg .mark-rect path[fill^='var(--role-']")
-    assert marks.count() == len(kept("vllm").timeline("vllm cold").intervals)
+    assert marks.count() == len(intervals)
     # The diamonds and bars of claims, those that differ in another colour.
     assert timeline(page).locator("svg [fill='var(--differs)']").count() > 0
     assert timeline(page).locator("svg [fill='var(--agrees)']").count() > 0
@@ -159,10 +177,10 @@ def test_each_process_and_thread_has_a_lane(opened: Open) -> None:
 
 def test_a_tooltip_says_what_is_under_the_mouse(opened: Open) -> None:
     page = opened("vllm")
-    timeline(page).get_by_text("engine_init", exact=True).scroll_into_view_if_needed()
+    timeline(page).get_by_text("memory_profile", exact=True).scroll_into_view_if_needed()
     tooltip = page.locator("#vg-tooltip-element")
     for beside in (-10, 20):  # on the name, and on what is named
-        box = timeline(page).get_by_text("engine_init", exact=True).bounding_box()
+        box = timeline(page).get_by_text("memory_profile", exact=True).bounding_box()
         assert box is not None
         page.mouse.move(0, 0)
         expect(tooltip).to_be_hidden()
@@ -173,11 +191,17 @@ def test_a_tooltip_says_what_is_under_the_mouse(opened: Open) -> None:
         tuple(row.values())
         for row in kept("vllm").sql(
             "SELECT duration_ns FROM intervals JOIN sessions USING (session) "
-            "WHERE label = 'vllm cold' AND stage = 'engine_init'"
+            "WHERE label = 'vllm cold' AND stage = 'memory_profile'"
         )
     ]
     text = tooltip.inner_text()
-    for words in ("stage", "engine_init", "EngineCore", f"{int(str(took_ns)) / 1e9:.3f} s", "top-level"):
+    for words in (
+        "stage",
+        "memory_profile",
+        "Worker rank 0",
+        f"{int(str(took_ns)) / 1e9:.3f} s",
+        "top-level",
+    ):
         assert words in text
     assert (
         contrast(
@@ -198,36 +222,37 @@ def test_the_timeline_is_moved_with_the_keyboard_alone(opened: Open) -> None:
         pytest.fail("no way to the timeline with the Tab key")
     ring = page.evaluate("getComputedStyle(document.activeElement).outline")
     assert "solid 2px" in ring
-    assert span_shown(page) == "0 s to 144 s"
+    assert_shown(page, 0, 1)
     before = timeline(page).locator("svg text").all_text_contents()
     page.keyboard.press("+")
     page.keyboard.press("+")
-    assert span_shown(page) == "54 s to 90 s"
+    assert_shown(page, 3 / 8, 5 / 8)
     page.keyboard.press("ArrowRight")
-    assert span_shown(page) == "58 s to 94 s"
+    assert_shown(page, 0.4, 0.65)
     page.keyboard.press("Home")
-    assert span_shown(page) == "0 s to 36 s"
+    assert_shown(page, 0, 1 / 4)
     page.keyboard.press("End")
-    assert span_shown(page) == "108 s to 144 s"
+    assert_shown(page, 3 / 4, 1)
     page.keyboard.press("ArrowRight")
-    assert span_shown(page) == "108 s to 144 s"  # there is nothing after it
+    assert_shown(page, 3 / 4, 1)  # there is nothing after it
     page.keyboard.press("0")
-    assert span_shown(page) == "0 s to 144 s"
+    assert_shown(page, 0, 1)
     expect(timeline(page).locator("svg text")).to_have_count(len(before))
     assert sorted(timeline(page).locator("svg text").all_text_contents()) == sorted(before)
 
 
 def test_every_control_works_with_the_keyboard_and_has_a_name(opened: Open) -> None:
     page = opened("vllm")
+    whole = span_shown(page)
     zoom, position = page.get_by_label("Zoom"), page.get_by_label("Position")
     zoom.focus()
     for _ in range(8):
         page.keyboard.press("ArrowRight")
-    assert span_shown(page) == "54 s to 90 s"
-    assert zoom.get_attribute("aria-valuetext") == "54 s to 90 s"
+    assert_shown(page, 3 / 8, 5 / 8)
+    assert zoom.get_attribute("aria-valuetext") == span_shown(page)
     position.focus()
     page.keyboard.press("End")
-    assert span_shown(page) == "108 s to 144 s"
+    assert_shown(page, 3 / 4, 1)
     role = page.locator("select[name=role]")
     expect(role).to_have_accessible_name("Role")
     expect(page.locator("select[name=source]")).to_have_accessible_name("Source")
@@ -237,7 +262,7 @@ def test_every_control_works_with_the_keyboard_and_has_a_name(opened: Open) -> N
     expect(faded.first).to_be_attached()
     page.get_by_role("button", name="Whole session").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("output")).to_have_text("0 s to 144 s")
+    expect(page.locator("output")).to_have_text(whole)
     expect(faded).to_have_count(0)
     assert role.input_value() == "-1"
 
@@ -249,7 +274,10 @@ def test_the_table_beside_the_timeline_opens_and_closes_with_the_keyboard(opened
     page.keyboard.press("Enter")
     rows = page.locator("#timeline [data-table=intervals] tbody tr")
     expect(rows.first).to_be_visible()
-    assert rows.count() == len(kept("vllm").timeline("vllm cold").intervals)
+    number = len(kept("vllm").timeline("vllm cold").intervals)
+    assert rows.count() == min(number, LISTED)
+    if number > LISTED:
+        expect(page.locator("#timeline")).to_contain_text(f"{number - LISTED:,}")
     page.keyboard.press("Enter")
     expect(rows.first).to_be_hidden()
 
@@ -267,22 +295,19 @@ def test_a_cause_leads_to_its_interval(opened: Open) -> None:
 
 def test_the_wheel_scrolls_the_page_and_zooms_with_control(opened: Open) -> None:
     page = opened("vllm")
-    timeline(page).scroll_into_view_if_needed()
-    box = timeline(page).bounding_box()
-    assert box is not None
+    whole = span_shown(page)
+    box = top_of_timeline(page)
     page.mouse.move(box["x"] + 300, box["y"] + 40)
     before = page.evaluate("scrollY")
     page.mouse.wheel(0, -120)
     page.wait_for_function("before => scrollY < before", arg=before)
-    assert span_shown(page) == "0 s to 144 s"
-    timeline(page).scroll_into_view_if_needed()
-    box = timeline(page).bounding_box()
-    assert box is not None
+    assert_shown(page, 0, 1)
+    box = top_of_timeline(page)
     page.mouse.move(box["x"] + 300, box["y"] + 40)
     page.keyboard.down("Control")
     page.mouse.wheel(0, -400)
     page.keyboard.up("Control")
-    expect(page.locator("output")).not_to_have_text("0 s to 144 s")
+    expect(page.locator("output")).not_to_have_text(whole)
 
 
 def test_dragging_moves_what_is_zoomed_and_not_beyond_the_session(opened: Open) -> None:
@@ -290,25 +315,26 @@ def test_dragging_moves_what_is_zoomed_and_not_beyond_the_session(opened: Open) 
     timeline(page).focus()
     page.keyboard.press("+")
     page.keyboard.press("+")
-    assert span_shown(page) == "54 s to 90 s"
-    timeline(page).scroll_into_view_if_needed()
-    box = timeline(page).bounding_box()
-    assert box is not None
+    assert_shown(page, 3 / 8, 5 / 8)
+    middle = span_shown(page)
+    box = top_of_timeline(page)
     page.mouse.move(box["x"] + 100, box["y"] + 60)
     page.mouse.down()
     page.mouse.move(box["x"] + 500, box["y"] + 60, steps=5)
     page.mouse.up()
-    expect(page.locator("output")).not_to_have_text("54 s to 90 s")
-    assert float(span_shown(page).split(" ")[0]) < 54
+    expect(page.locator("output")).not_to_have_text(middle)
+    assert float(span_shown(page).split(" ")[0]) < float(middle.split(" ")[0])
     for _ in range(3):
         page.mouse.move(box["x"] + 100, box["y"] + 60)
         page.mouse.down()
         page.mouse.move(box["x"] + 1_100, box["y"] + 60, steps=3)
         page.mouse.up()
-    expect(page.locator("output")).to_have_text("0 s to 36 s")
-    for side in "ab":
-        ticks = timeline(page, side).locator("svg .role-axis-label text").all_text_contents()
-        assert sorted(map(int, ticks)) == [0, 5, 10, 15, 20, 25, 30, 35]
+    expect(page.locator("output")).to_have_text(re.compile(r"^0(\.0)? s to "))
+    assert_shown(page, 0, 1 / 4)
+    a, b = (timeline(page, side).locator("svg .role-axis-label text").all_text_contents() for side in "ab")
+    assert min(map(float, a)) == 0
+    assert max(map(float, a)) <= TOTAL_S / 4
+    assert a == b
 
 
 def test_two_timelines_stand_side_by_side_and_show_the_same_time(opened: Open) -> None:

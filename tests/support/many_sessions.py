@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger import Event, parse_event
-from ledger.events.models import ProcessJoined, StageStopped, TotalClaimed
+from ledger.events.models import ProcessJoined, StageStarted, TotalClaimed
 from ledger.events.rows import EventRow, json_of, to_row
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
@@ -61,7 +61,9 @@ def write_many_sessions(path: Path, count: int, seed: int = 1) -> int:
 
 def _with_second_rank(events: Recording) -> Recording:
     """Return a session in which the process that compiles has a twin: the next rank."""
-    compiling = next(event.process for event in events if isinstance(event, StageStopped) and event.data)
+    compiling = next(
+        event.process for event in events if isinstance(event, StageStarted) and event.activity == "compile"
+    )
     twins: list[Event] = []
     for event in events:
         if event.process == compiling and event.kind not in ("session_started", "session_ended"):

@@ -343,10 +343,10 @@ def test_recordings_of_before_have_what_their_events_say() -> None:
         """
     )
     assert [tuple(row.values()) for row in rows] == [
-        ("demo cold", "encoder", "VisionEncoder", "first", "forward", "miss", "miss", None),
-        ("demo cold", "language_model", "DecoderLM", "first", "forward", "miss", "miss", None),
-        ("demo warm", "encoder", "VisionEncoder", "first", "forward", "hit", "hit", None),
-        ("demo warm", "language_model", "DecoderLM", "first", "forward", "hit", "hit", None),
+        ("demo cold", "encoder", "VisionEncoder", "first", "forward", "miss", "miss", 0),
+        ("demo cold", "language_model", "DecoderLM", "first", "forward", "miss", "miss", 0),
+        ("demo warm", "encoder", "VisionEncoder", "first", "forward", "hit", "hit", 0),
+        ("demo warm", "language_model", "DecoderLM", "first", "forward", "hit", "hit", 0),
     ]
 
 
