@@ -490,6 +490,33 @@ def test_of_a_real_session_nothing_is_left_and_its_numbers_stay(name: str) -> No
     assert redaction.counts["path"] > 5
 
 
+def test_only_modules_of_public_packages_are_named() -> None:
+    builder = SessionBuilder()
+    builder.begin()
+    names = [
+        "acme_secret.models.giant",
+        "acme_secret",
+        "torch._dynamo",
+        "json.decoder",
+        "stated.part",
+        "torchish",
+    ]
+    for at_ns, name in enumerate(names):
+        builder.start(at_ns, "import", component=name, source="python")
+    builder.start(9, "torch_compile", component="torchish", source="monitor")
+    events = [
+        event.model_copy(update={"versions": {"stated": "1.0"}}) if event.kind == "session_started" else event
+        for event in builder.events
+    ]
+    redaction = Redaction(events)
+    done = list(map(redaction, events))
+    assert [event.component for event in done if event.kind == "stage_started"] == [
+        "<module-1>", "<module-2>", "torch._dynamo", "json.decoder", "stated.part", "<module-3>", "torchish",
+    ]  # fmt: skip
+    assert redaction.counts["module"] == 3
+    assert list(redacted(lambda: done)) == done
+
+
 def test_a_session_of_an_unknown_command() -> None:
     builder = SessionBuilder()
     builder.begin()

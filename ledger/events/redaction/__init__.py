@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from ledger.engines import installed_engines
 from ledger.events.models import Event, EventBase
-from ledger.events.redaction.patterns import Kind, words
+from ledger.events.redaction.patterns import Kind, public_modules, words
 from ledger.events.redaction.pseudonyms import NameCollector, Redactor, TextVisitor
 from ledger.vocabulary import ENGINE_READY, EVENTS_NOT_WRITTEN, ROLE_OF_TORCH, STAGES, Counts, Outcome, Source
 
@@ -25,6 +25,8 @@ _WHOLE: Final[dict[str, Kind]] = {
 }
 _LEFT: Final = frozenset({"kind", "activity", "source", "outcome", "counts", "process", "lost"})
 """Fields of words of ours, and the ids of processes, which are changed together."""
+_IMPORT: Final = "import"
+"""The stage whose component is the name of a module."""
 _LOST: Final = ":lost"
 """The suffix of the process under which the collector writes that another one is lost."""
 _KEPT: Final = frozenset(
@@ -65,9 +67,12 @@ class Redaction:
         engines = {word for engine in installed_engines() for word in (engine.package, *engine.words)}
         learner = NameCollector(_KEPT | engines | {word.lower() for word in keep} | set(keep))
         learner.users.update(users)
+        self._public: Final = set(public_modules() | engines)
         processes: defaultdict[str, set[str]] = defaultdict(set)
         for event in events:
             _fields(event, learner)
+            if event.kind == "session_started":
+                self._public.update(event.versions)
             processes[event.session].add(event.process.removesuffix(_LOST))
         for process in set[str]().union(*processes.values()):
             # Out of a log, by the host that Ray named: `pid-5@10.0.0.7`.
@@ -88,9 +93,15 @@ class Redaction:
         changed = _fields(event, self._pen)
         names = self._renamed.get(event.session, {})
         changed["process"] = _process(event.process, names)
+        if event.kind == "stage_started" and event.stage == _IMPORT and event.component is not None:
+            changed["component"] = self._module(event.component)
         if event.kind == "process_lost":
             changed["lost"] = _process(event.lost, names)
         return event.model_copy(update=changed)
+
+    def _module(self, name: str) -> str:
+        """Return the name of a module of a public package; of any other one its placeholder."""
+        return name if name.partition(".")[0] in self._public else self._pen.whole("module", name)
 
 
 def redacted(

@@ -6,14 +6,20 @@ goes on to the end of its clause, since a path may have spaces.
 
 import ipaddress
 import re
+import sys
 from functools import cache, lru_cache
 from typing import Final, Literal, get_args
 
 from ledger.engines import installed_engines
 
 Kind = Literal[
-    "path", "file", "url", "host", "user", "address", "boot", "namespace", "id", "process", "digest"
+    "path", "file", "url", "host", "user", "address", "boot", "namespace", "id", "process", "digest", "module"
 ]
+
+
+def public_modules() -> frozenset[str]:
+    """Return the packages whose modules may be named: Python's own, and well-known ones."""
+    return _PUBLIC_MODULES | sys.stdlib_module_names
 
 
 def words(text: str) -> frozenset[str]:
@@ -100,6 +106,19 @@ _PUBLIC_MODELS: Final = words(
     """
 )
 """Who publishes models: `Qwen/Qwen2.5-VL-3B-Instruct` is worth knowing, and no folder of anybody's."""
+_PUBLIC_MODULES: Final = words(
+    """
+    __main__ _distutils_hack aiohttp certifi cloudpickle compile_ledger compressed_tensors cv2 datasets
+    fastapi filelock flashinfer functorch google grpc httpx huggingface_hub jaraco jinja2 jsonschema
+    jsonschema_specifications ledger ledger_torch ledger_vllm llvmlite loguru mistral_common
+    more_itertools mpmath msgspec multipart networkx numba numpy nvidia openai opentelemetry outlines
+    packaging pandas pkg_resources prometheus_client psutil pyarrow pydantic pydantic_core
+    pydantic_extra_types ray referencing regex requests safetensors scipy sentencepiece setuptools
+    sklearn starlette sympy tabulate tiktoken tokenizers torch torchaudio torchvision tqdm transformers
+    triton typing_extensions urllib3 uvicorn uvloop wcwidth xgrammar yaml zmq
+    """
+)
+"""Packages that anybody may install: that one of them was imported tells nothing of whose program it was."""
 _KINDS_BY_KEY: Final[dict[str, Kind]] = {
     **dict.fromkeys(words("host hosts hostname addr address addresses ip ips endpoint"), "host"),
     **dict.fromkeys(words("user username login logname owner"), "user"),
