@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from ledger.timeline.enclosure import by_enclosure
     from ledger.timeline.process_names import process_names
     from ledger.timeline.records import IntervalKey
-    from ledger.vocabulary import WAITING
+    from ledger.vocabulary import CAUSES, WAITING
 
 _ON_DEMAND = {
+    "CAUSES": "ledger.vocabulary",
     "ClockAlignment": "ledger.timeline.clocks",
     "DoctorCheck": "ledger.doctor",
     "EngineDescription": "ledger.engines",
@@ -46,6 +47,7 @@ _ON_DEMAND = {
 }
 
 __all__ = [
+    "CAUSES",
     "WAITING",
     "ClockAlignment",
     "DoctorCheck",

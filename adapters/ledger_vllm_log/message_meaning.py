@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from ledger.vocabulary import CAUSES
+from ledger.adapters import CAUSES
 from ledger_vllm.message_patterns import DURATIONS, KEYWORDS, NOTICES, OCCURRENCES, UNSTAMPED_NOTICES
 from ledger_vllm.messages import Durations, Notice, Occurrence, durations_in, notice_in, occurrence_in
 
