@@ -17,6 +17,7 @@ class TableDisplay(NamedTuple):
 TABLE_DISPLAYS: Final = {
     "sessions": TableDisplay("started_at", True, ("outcome", "vllm_version", "torch_version")),
     "processes": TableDisplay("started_at", True, ("session", "outcome", "host")),
+    "process_names": TableDisplay("name", False, ("session",)),
     "session_totals": TableDisplay("max_ns", True, ("session", "role", "activity")),
     "compilations": TableDisplay("duration_ns", True, ("session", "kind", "role", "outcome")),
     "graph_breaks": TableDisplay("count", True, ("session", "file")),

@@ -96,6 +96,14 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
             "missing_hooks": "What could not be hooked in its versions: a JSON array of names.",
         },
     ),
+    "process_names": Relation(
+        "What to call each process where rows of several stand beside each other.",
+        {
+            "session": SESSION,
+            "process": "The process, by its id in the session.",
+            "name": "Its name; with its id where others of the session have that name too.",
+        },
+    ),
     "session_totals": Relation(
         "The time of each role and activity over the processes of a session: three numbers that differ.",
         {

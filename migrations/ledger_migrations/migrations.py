@@ -172,6 +172,6 @@ def _versions_of_sessions(db: Database) -> defaultdict[str, dict[str, str]]:
 
 @ledger_schema()
 def v5(db: Database) -> None:
-    """The time from command to ready, cut into pieces; what torch compiled."""
+    """The time from command to ready, cut into pieces; what torch compiled; what processes are called."""
     _run(db, "v5.sql")
     db.conn.execute("PRAGMA user_version = 5")

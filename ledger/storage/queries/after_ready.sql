@@ -1,10 +1,4 @@
 -- What was compiled after the engine was ready, and for how long?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-)
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,
@@ -16,6 +10,6 @@ SELECT
 FROM milestones m
 CROSS JOIN intervals i ON i.session = m.session -- in this order: SQLite would go through all intervals first
 JOIN sessions s ON s.session = i.session
-LEFT JOIN named p ON p.session = i.session AND p.process = i.process
+LEFT JOIN process_names p ON p.session = i.session AND p.process = i.process
 WHERE m.name = 'engine_ready' AND i.activity = 'compile' AND i.is_top_level AND i.start_ns >= m.at_ns
 ORDER BY s.started_at, i.start_ns

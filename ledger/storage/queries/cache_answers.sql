@@ -1,11 +1,5 @@
 -- What did torch's compile caches answer, and how long did those compiles take?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-),
-answers AS (
+WITH answers AS (
     SELECT session, process, 'FX graph' AS cache, fx_graph_cache AS answer, duration_s, cache_bypass_reason FROM compilations
     UNION ALL
     SELECT session, process, 'AOTAutograd', aot_cache, duration_s, cache_bypass_reason FROM compilations
@@ -24,7 +18,7 @@ SELECT
     group_concat(DISTINCT iif(a.answer IN ('bypass', 'disabled'), a.cache_bypass_reason, NULL)) AS reason
 FROM answers a
 JOIN sessions s USING (session)
-LEFT JOIN named p USING (session, process)
+LEFT JOIN process_names p USING (session, process)
 WHERE a.answer IS NOT NULL
 GROUP BY a.session, a.process, a.cache, a.answer
 ORDER BY s.started_at, a.session, p.name, a.cache, a.answer

@@ -1,11 +1,5 @@
 -- Which components were compiled or loaded, and which attempts to load missed or failed?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-),
-compiles AS (
+WITH compiles AS (
     SELECT
         i.session,
         i.process,
@@ -59,7 +53,7 @@ SELECT
     sum(c.seconds) AS seconds
 FROM compiles c
 JOIN sessions s USING (session)
-LEFT JOIN named p USING (session, process)
+LEFT JOIN process_names p USING (session, process)
 LEFT JOIN loaded l USING (session, process, interval)
 GROUP BY c.session, c.process, c.role, c.component, iif(l.interval IS NULL, c.cache, 'graphs loaded')
 ORDER BY s.started_at, p.name, min(c.start_ns)

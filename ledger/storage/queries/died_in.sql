@@ -1,10 +1,4 @@
 -- Which stages was each process in when it died, or is it in now?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-)
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,
@@ -15,7 +9,7 @@ SELECT
     coalesce(i.duration_s, i.open_s) AS at_least_seconds
 FROM intervals i
 JOIN sessions s USING (session)
-JOIN named p USING (session, process)
+JOIN process_names p USING (session, process)
 JOIN processes o USING (session, process)
 WHERE i.outcome IN ('abandoned', 'open')
 ORDER BY s.started_at, i.process, i.start_ns

@@ -1,10 +1,4 @@
 -- By how much does the sum of a source's intervals exceed the time on the clock?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-)
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,
@@ -15,6 +9,6 @@ SELECT
     t.double_counted_s AS counted_twice
 FROM source_totals t
 JOIN sessions s USING (session)
-LEFT JOIN named p USING (session, process)
+LEFT JOIN process_names p USING (session, process)
 WHERE t.activity = 'compile'
 ORDER BY s.started_at, p.name, t.role, t.source

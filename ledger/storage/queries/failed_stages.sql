@@ -1,11 +1,5 @@
 -- Which stages failed, with which exception, and in which one did a process end without saying so?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-),
-unended AS (
+WITH unended AS (
     SELECT
         *,
         row_number() OVER (
@@ -35,5 +29,5 @@ SELECT
     f.duration_s AS seconds
 FROM failed f
 JOIN sessions s USING (session)
-LEFT JOIN named p USING (session, process)
+LEFT JOIN process_names p USING (session, process)
 ORDER BY s.started_at, f.stop_ns, f.depth DESC

@@ -1,10 +1,4 @@
 -- Where could Dynamo not go on, and why?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-)
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,
@@ -14,7 +8,7 @@ SELECT
     substr(b.reason, 1, instr(b.reason || char(10), char(10)) - 1) AS reason
 FROM graph_breaks b
 JOIN sessions s USING (session)
-LEFT JOIN named p USING (session, process)
+LEFT JOIN process_names p USING (session, process)
 JOIN compilations c ON c.session = b.session AND c.process = b.process
     AND c.compile_id IS b.compile_id AND c.ordinal = b.ordinal
 GROUP BY b.session, b.process, b.file, b.line, b.reason

@@ -1,11 +1,5 @@
 -- How long did each graph and range take, compared with the log lines about its range?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-),
-graphs AS (
+WITH graphs AS (
     SELECT
         i.*,
         json_extract(i.data, '$.range') AS range,
@@ -32,7 +26,7 @@ SELECT
     l.seconds AS line_says
 FROM graphs g
 JOIN sessions s USING (session)
-LEFT JOIN named p USING (session, process)
+LEFT JOIN process_names p USING (session, process)
 LEFT JOIN lines l
     ON l.session = g.session AND l.process = g.process AND l.component IS g.component AND l.range IS g.range
 WHERE g.graph IS NOT NULL

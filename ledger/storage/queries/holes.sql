@@ -1,10 +1,4 @@
 -- Which time between the command and ready is in no stage, and between which stages does it lie?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-)
 SELECT
     coalesce(s.label, s.session) AS label,
     b.window,
@@ -17,7 +11,7 @@ SELECT
 FROM startup_breakdown b
 JOIN startup_windows w USING (session, window)
 JOIN sessions s USING (session)
-LEFT JOIN named p USING (session, process)
+LEFT JOIN process_names p USING (session, process)
 WHERE b.interval IS NULL OR b.before_stage IS NOT NULL
 ORDER BY b.duration_ns DESC, b.session, b.window, b.piece
 LIMIT 20

@@ -1,11 +1,5 @@
 -- How far apart are the ranks, and does any rank take the sum of the roles' maxima?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-),
-ranks AS (
+WITH ranks AS (
     SELECT
         session,
         role,
@@ -41,5 +35,5 @@ FROM ranks r
 JOIN most USING (session)
 JOIN sessions s USING (session)
 LEFT JOIN session_totals m ON m.session = r.session AND m.role IS r.role AND m.activity = 'compile'
-LEFT JOIN named p ON p.session = r.session AND p.process = m.slowest_process
+LEFT JOIN process_names p ON p.session = r.session AND p.process = m.slowest_process
 ORDER BY s.started_at, r.role

@@ -1,10 +1,4 @@
 -- What was compiled again, how often, and why?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-)
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,
@@ -20,7 +14,7 @@ SELECT
     )) AS why
 FROM compilations c
 JOIN sessions s USING (session)
-LEFT JOIN named p USING (session, process)
+LEFT JOIN process_names p USING (session, process)
 WHERE c.kind = 'recompile'
 GROUP BY c.session, c.process, c.function, c.file, c.line, why
 ORDER BY s.started_at, c.session, p.name, sum(c.duration_ns) DESC, function, why

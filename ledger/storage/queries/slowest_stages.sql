@@ -1,10 +1,4 @@
 -- Which stages spend the most time themselves, excluding stages inside them?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-)
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,
@@ -15,7 +9,7 @@ SELECT
     sum(i.duration_s) AS with_what_they_call
 FROM intervals i
 JOIN sessions s USING (session)
-LEFT JOIN named p USING (session, process)
+LEFT JOIN process_names p USING (session, process)
 WHERE i.activity = 'compile'
 GROUP BY i.session, i.process, i.role, i.stage
 ORDER BY sum(i.self_ns) DESC

@@ -1,11 +1,5 @@
 -- Which stages take longer or shorter than in the previous session, by the slowest process, in which versions?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-),
-of_process AS (
+WITH of_process AS (
     SELECT
         i.session,
         p.name AS slowest,
@@ -15,7 +9,7 @@ of_process AS (
         sum(i.duration_ns) AS ns,
         count(*) AS times
     FROM intervals i
-    JOIN named p USING (session, process)
+    JOIN process_names p USING (session, process)
     WHERE i.source <> 'torch' AND i.duration_ns IS NOT NULL
     GROUP BY i.session, i.process, i.role, i.stage, i.source
 ),

@@ -1,10 +1,4 @@
 -- Where did the time from the command to ready go, stage by stage?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-)
 SELECT
     coalesce(s.label, s.session) AS label,
     b.window,
@@ -16,7 +10,7 @@ SELECT
 FROM startup_breakdown b
 JOIN startup_windows w USING (session, window)
 JOIN sessions s USING (session)
-LEFT JOIN named p USING (session, process)
+LEFT JOIN process_names p USING (session, process)
 GROUP BY b.session, b.window, b.process, b.stage, b.component
 ORDER BY s.started_at, b.session, b.window, sum(b.duration_ns) DESC, b.process, b.stage, b.component
 LIMIT 20

@@ -1,11 +1,5 @@
 -- What does each of torch's own reports add up to, compared with the clock, and why do they differ?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-),
-reported AS (
+WITH reported AS (
     SELECT
         c.session,
         c.process,
@@ -97,6 +91,6 @@ SELECT
     a.ns / 1e9 AS seconds
 FROM added_up a
 JOIN sessions s USING (session)
-JOIN named p USING (session, process)
+JOIN process_names p USING (session, process)
 ORDER BY s.started_at, p.name, a.says_ns DESC, abs(a.ns) DESC
 LIMIT 20

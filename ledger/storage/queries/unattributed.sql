@@ -1,10 +1,4 @@
 -- How much time in each top-level interval does no inner interval account for?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-)
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,
@@ -15,7 +9,7 @@ SELECT
     i.unattributed_s AS unattributed
 FROM intervals i
 JOIN sessions s USING (session)
-LEFT JOIN named p USING (session, process)
+LEFT JOIN process_names p USING (session, process)
 WHERE i.unattributed_ns IS NOT NULL AND i.is_top_level
 ORDER BY i.unattributed_ns DESC
 LIMIT 10

@@ -1,11 +1,5 @@
 -- How long did each role compile according to monitor, backend and engine, and how far are they apart?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-),
-monitor AS (
+WITH monitor AS (
     SELECT session, process, role, sum(claimed_ns) AS ns
     FROM claims
     WHERE stage = 'torch_compile' AND source = 'monitor' AND counts = 'addition'
@@ -66,7 +60,7 @@ SELECT
     (t.engine_ns - t.total_ns) / 1e9 AS engine_less_measured
 FROM compared t
 JOIN sessions s USING (session)
-LEFT JOIN named p USING (session, process)
+LEFT JOIN process_names p USING (session, process)
 LEFT JOIN source_totals b
     ON b.session = t.session AND b.process = t.process AND b.role IS t.role
     AND b.activity = t.activity AND b.source = 'backend'

@@ -1,10 +1,4 @@
 -- Which claims disagree with the measurement, vLLM's before torch's, by how much, and why?
-WITH named AS (
-    SELECT session, process, coalesce(iif(
-        count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name
-    ), process) AS name
-    FROM processes
-)
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,
@@ -21,7 +15,7 @@ FROM causes k
 JOIN reconciliation r USING (session, process, claim)
 JOIN claims c USING (session, process, claim)
 JOIN sessions s USING (session)
-LEFT JOIN named p USING (session, process)
+LEFT JOIN process_names p USING (session, process)
 WHERE k.cause <> 'rounding'
 ORDER BY s.started_at, c.source = 'torch', abs(k.ns) DESC
 LIMIT 10
