@@ -1,11 +1,9 @@
 """The host's clocks: the monotonic clock of all events, its anchor on the wall clock, and clock domains."""
 
-import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-monotonic_ns: Final = time.perf_counter_ns
-"""The clock of `at_ns`: on Linux CLOCK_MONOTONIC, the same for all processes of a clock domain."""
+from ledger_birth.kernel import monotonic_ns, read_clocks
 
 _READINGS: Final = 3
 _STEP_NS: Final = 10_000_000
@@ -35,9 +33,7 @@ class ClockDomain(NamedTuple):
 
 def read_anchor(clock: Callable[[], int] = monotonic_ns) -> Anchor:
     """Read both clocks; the monotonic time is the midpoint of readings before and after the wall clock's."""
-    before = clock()
-    wall_ns = time.time_ns()
-    return Anchor((before + clock()) // 2, wall_ns)
+    return Anchor(*read_clocks(clock))
 
 
 class WallWatch:

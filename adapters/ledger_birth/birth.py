@@ -85,7 +85,7 @@ def begin() -> bool:
     """Begin to record this process. Raises nothing, and is done with at the first call."""
     global _birth
     try:
-        if _birth is None and (target := _target()) is not None:
+        if _birth is None and _is_recorded() and (target := target_from_environment()) is not None:
             _birth = Birth(target)
             _birth.begin()
     except Exception:
@@ -117,15 +117,20 @@ def describe_program() -> "dict[str, Plain]":
     }
 
 
-def _target() -> "Target | None":
-    if not (file := os.environ.get(FILE_VARIABLE)) or not _is_recorded():
+def target_from_environment() -> "Target | None":
+    """Return where to record, and hand it on to the processes that this one starts; None where off.
+
+    Raises OSError where the ledger's path is relative and the working directory is gone.
+    """
+    # The one look-up that every program pays in which recording is off.
+    if not (file := os.environ.get(FILE_VARIABLE)):
         return None
-    ledger = os.path.join(os.getcwd(), file.rstrip("/"))
+    ledger = file if os.path.isabs(file) else os.path.join(os.getcwd(), file)
     session = os.environ.get(SESSION_VARIABLE)
     label = os.environ.get(LABEL_VARIABLE) or None
-    target = Target(ledger, session or new_session_id(), label, begins_session=not session)
+    target = Target(ledger.rstrip("/"), session or new_session_id(), label, begins_session=not session)
     # A child may have another working directory, and must join this session instead of making its own.
-    os.environ[FILE_VARIABLE] = ledger
+    os.environ[FILE_VARIABLE] = target.ledger
     os.environ[SESSION_VARIABLE] = target.session
     return target
 

@@ -1,11 +1,15 @@
-"""What the kernel knows of this process: when it was created, and what tells it from all others."""
+"""What the kernel knows: the time, when this process was created, and what tells it from all others."""
 
 import os
 import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
+
+monotonic_ns: "Final" = time.perf_counter_ns
+"""The clock of `at_ns`: on Linux CLOCK_MONOTONIC, the same for all processes of a clock domain."""
 
 _STARTED: "Final" = 19
 """Which field of /proc/PID/stat after the command is the start time, in ticks since boot: proc(5), (22)."""
@@ -56,6 +60,16 @@ def created_ns() -> "int | None":
     apart_ns = since_boot_ns - (before + now_ns) // 2
     created = ticks * tick_ns() - (apart_ns if abs(apart_ns) > _READING_NS else 0)
     return created if 0 <= created <= now_ns else None
+
+
+def read_clocks(clock: "Callable[[], int]") -> "tuple[int, int]":
+    """Return one moment on a monotonic clock and on the wall clock, in nanoseconds.
+
+    The monotonic time is the midpoint of readings before and after the wall clock's.
+    """
+    before = clock()
+    wall_ns = time.time_ns()
+    return (before + clock()) // 2, wall_ns
 
 
 def boot_id() -> "str | None":

@@ -2,13 +2,13 @@
 
 import os
 import sys
-import time
 from _thread import RLock, _local, get_native_id  # pyright: ignore[reportPrivateUsage]
 from itertools import count
 
 from ledger_birth import process_exit
 from ledger_birth.journal_writer import FOLDER_SUFFIX, SUFFIX, JournalWriter
 from ledger_birth.json_text import json_fields, json_text
+from ledger_birth.kernel import monotonic_ns, read_clocks
 from ledger_birth.process_info import ProcessInfo
 
 TYPE_CHECKING = False
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ledger_birth.json_text import Plain
     from ledger_birth.process_exit import Failure
 
-monotonic_ns: "Final" = time.perf_counter_ns
 _OPEN_AGAIN_AFTER_NS: "Final" = 1_000_000_000
 
 NOT_RECORDED: "Final" = -1
@@ -84,10 +83,7 @@ class LineWriter:
         self.info = info or ProcessInfo()
         self.clock = clock
         self.process = f"{os.getpid()}-{os.urandom(4).hex()}"
-        before = clock()
-        self.wall_ns = time.time_ns()
-        # Of the readings before and after the wall clock's the midpoint.
-        self.at_ns = (before + clock()) // 2
+        self.at_ns, self.wall_ns = read_clocks(clock)
         self.lock = RLock()
         self.journal: JournalWriter | None = None
         self.is_closed = False

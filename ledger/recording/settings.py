@@ -14,7 +14,6 @@ from ledger_birth.environment import (
     LABEL_VARIABLE,
     SESSION_VARIABLE,
     allowed_environment,
-    new_session_id,
 )
 
 if TYPE_CHECKING:
@@ -38,19 +37,11 @@ class Settings(NamedTuple):
 
 def settings_from_environment() -> Settings | None:
     """Return the settings, and hand them on to the processes that this one starts; None where off."""
-    # The one look-up that every program pays in which recording is off.
-    if not (file := os.environ.get(FILE_VARIABLE)):
+    if (target := birth.target_from_environment()) is None:
         return None
-    ledger = Path(file).absolute()
-    session = os.environ.get(SESSION_VARIABLE)
-    label = os.environ.get(LABEL_VARIABLE) or None
-    settings = Settings(ledger, session or new_session_id(), label, begins_session=not session)
-    if (lines := birth.hand_over(settings.ledger, settings.session)) is not None:
-        settings = settings._replace(begins_session=lines.target.begins_session, lines=lines)
-    # A child may have another working directory, and must join this session instead of making its own.
-    os.environ[FILE_VARIABLE] = str(ledger)
-    os.environ[SESSION_VARIABLE] = settings.session
-    return settings
+    if (lines := birth.hand_over(target.ledger, target.session)) is not None:
+        target = lines.target
+    return Settings(Path(target.ledger), target.session, target.label, target.begins_session, lines=lines)
 
 
 def environment_for(settings: Settings) -> dict[str, str]:
