@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from ledger import Ledger, SessionStarted
 from ledger_engine.signature_check import parameters, reader
 from ledger_transformers import autoload, doctor
 from ledger_transformers.hook_targets import TABLE
 from tests.support.paths import TESTS
+from tests.support.recorded_program import RecordedProgram
 
 PROGRAM = TESTS / "programs" / "generate.py"
 LLAMA, LLAVA = "LlamaForCausalLM", "LlavaForConditionalGeneration"
@@ -32,22 +32,8 @@ def run(folder: Path, *kinds: str, ledger: Path | None = None, code: str | None 
     return done.stdout
 
 
-class Recording:
+class Recording(RecordedProgram):
     """What is in a program's ledger."""
-
-    def __init__(self, path: Path) -> None:
-        with Ledger.open(path) as ledger:
-            self.intervals: list[dict[str, Any]] = ledger.sql(
-                "SELECT i.*, o.stage AS inside FROM intervals i"
-                " LEFT JOIN intervals o ON o.process = i.process AND o.interval = i.enclosing"
-                " ORDER BY i.start_ns, i.start_seq"
-            )
-            self.claims = ledger.sql("SELECT * FROM claims")
-            self.milestones = ledger.sql("SELECT * FROM milestones ORDER BY at_ns")
-            self.processes = ledger.sql("SELECT * FROM processes")
-            self.gaps = ledger.sql("SELECT * FROM gaps")
-            self.anomalies = ledger.sql("SELECT * FROM anomalies")
-            self.started = [event for event in ledger.events() if isinstance(event, SessionStarted)]
 
     def engine(self) -> list[dict[str, Any]]:
         return [i for i in self.intervals if i["source"] == "engine"]

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from ledger import Ledger
 from ledger_engine.signature_check import parameters, reader
 from ledger_triton import autoload, doctor
 from ledger_triton.hook_targets import ALIASES, COMPILER, KNOBS, TABLE
 from tests.support.npm import NotAvailable
 from tests.support.paths import TESTS
+from tests.support.recorded_program import RecordedProgram
 from tests.support.triton import triton_folder
 
 PROGRAM = TESTS / "programs" / "triton_kernels.py"
@@ -48,22 +48,17 @@ def folder() -> Path:
         pytest.skip(str(error))
 
 
-class Recording:
-    """What is in a program's ledger."""
+class Recording(RecordedProgram):
+    """What is in a program's ledger, but for Python's own start and imports."""
 
     def __init__(self, path: Path) -> None:
-        with Ledger.open(path) as ledger:
-            self.intervals: list[dict[str, Any]] = ledger.sql(
-                "SELECT i.*, o.stage AS inside FROM intervals i"
-                " LEFT JOIN intervals o ON o.process = i.process AND o.interval = i.enclosing"
-                " WHERE i.source != 'python' ORDER BY i.start_ns, i.start_seq"
-            )
-            self.processes = ledger.sql("SELECT * FROM processes")
-            self.gaps = ledger.sql("SELECT * FROM gaps")
-            self.anomalies = ledger.sql("SELECT * FROM anomalies")
-            self.totals = ledger.sql(
-                "SELECT role, activity FROM role_totals WHERE activity = 'compile' ORDER BY role"
-            )
+        super().__init__(path)
+        self.intervals = [interval for interval in self.intervals if interval["source"] != "python"]
+        self.totals = [
+            {"role": total["role"], "activity": total["activity"]}
+            for total in self.totals
+            if total["activity"] == "compile"
+        ]
 
     def of(self, stage: str) -> list[dict[str, Any]]:
         return [{**i, "data": json.loads(i["data"] or "{}")} for i in self.intervals if i["stage"] == stage]

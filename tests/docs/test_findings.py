@@ -1,23 +1,15 @@
 """The numbers of the findings are those of the sessions that are kept."""
 
-import gzip
 import re
-from pathlib import Path
 
 import pytest
 
-from ledger import Timeline, parse_event, reduce
 from ledger.timeline.spans import union_ns
-from tests.support.paths import DATA, ROOT
+from tests.support.gpu_starts import gpu_starts
+from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "findings" / "triton-cache.md").read_text()
-SESSIONS = DATA / "gpu" / "triton_cache"
 STAGES = ("triton_compile", "triton_load", "triton_build")
-
-
-def session(path: Path) -> Timeline:
-    lines = gzip.decompress(path.read_bytes()).splitlines()
-    return reduce(map(parse_event, lines[:-1]))  # the last one says that the export is complete
 
 
 def cells(is_set: str, start: str) -> list[str]:
@@ -31,7 +23,7 @@ def test_the_table_is_what_the_sessions_say(name: str, is_set: str, start: str) 
     ready, triton = list[str](), list[str]()
     kernels, compiled = set[int](), set[int]()
     for number in (1, 2, 3):
-        timeline = session(SESSIONS / f"{name}{number}-{start}.jsonl.gz")
+        [timeline] = gpu_starts(f"triton_cache/{name}{number}-{start}").values()
         (window,) = timeline.startup_windows
         ready.append(f"{window.duration_s:.1f}")
         of_triton = [one for one in timeline.intervals if one.stage in STAGES]

@@ -5,15 +5,13 @@ of them is imported or installed.
 """
 
 import json
-import subprocess
 import sys
-import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
 from ledger_engine.signature_check import Read, parameters
 from ledger_transformers.hook_targets import TABLE
+from tests.support.wheels import wheel
 
 HERE = Path(__file__).resolve().parent
 INIT_CONTEXT = "with ContextManagers(model_init_context):"
@@ -31,17 +29,8 @@ def main() -> None:
 
 def of_wheel(version: str) -> dict[str, Any]:
     """Return the facts of a version, out of a wheel that is downloaded and thrown away."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        subprocess.run([*command, "--dest", folder, f"transformers=={version}"], check=True)
-        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as archive:
-            files = set(archive.namelist())
-
-            def read(module: str) -> str | None:
-                name = f"{module.replace('.', '/')}.py"
-                return archive.read(name).decode("utf-8") if name in files else None
-
-            return facts(version, read)
+    with wheel(f"transformers=={version}") as opened:
+        return facts(version, opened.read)
 
 
 def facts(version: str, read: Read) -> dict[str, Any]:

@@ -6,15 +6,13 @@ of them is imported or installed.
 
 import ast
 import json
-import subprocess
 import sys
-import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
 from ledger_engine.signature_check import Read, parameters
 from ledger_triton.hook_targets import COMPILER, KNOBS, TABLE
+from tests.support.wheels import for_platforms, wheel
 
 HERE = Path(__file__).resolve().parent
 # The newest Triton has no wheel for Python 3.10 any more, the oldest none for 3.14.
@@ -40,22 +38,8 @@ def main() -> None:
 
 def of_wheel(version: str) -> dict[str, Any]:
     """Return the facts of a version, out of a wheel that is downloaded and thrown away."""
-    with tempfile.TemporaryDirectory() as folder:
-        platforms = [part for platform in PLATFORMS for part in ("--platform", platform)]
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        command += ["--python-version", PYTHON, *platforms, "--dest", folder, f"triton=={version}"]
-        subprocess.run(command, check=True)
-        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as archive:
-            files = set(archive.namelist())
-
-            def read(module: str) -> str | None:
-                path = module.replace(".", "/")
-                for name in (f"{path}.py", f"{path}/__init__.py"):
-                    if name in files:
-                        return archive.read(name).decode("utf-8")
-                return None
-
-            return facts(version, read)
+    with wheel(f"triton=={version}", *for_platforms(PYTHON, PLATFORMS)) as opened:
+        return facts(version, opened.read)
 
 
 def facts(version: str, read: Read) -> dict[str, Any]:

@@ -6,14 +6,13 @@ of them is imported or installed.
 
 import json
 import re
-import subprocess
 import sys
-import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
 from packaging.version import Version
+
+from tests.support.wheels import NoWheel, for_platforms, wheel
 
 HERE = Path(__file__).resolve().parent
 # The CPU's wheels for ARM are the smallest; the newest version has none.
@@ -40,28 +39,17 @@ def of_wheel(version: str) -> dict[str, Any]:
     """Return the facts of a version, out of a wheel that is downloaded and thrown away."""
     from facts import facts
 
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(_download(version, folder)) as archive:
-        files = {name for name in archive.namelist() if name.startswith("vllm/") and name.endswith(".py")}
-
-        def read(module: str) -> str | None:
-            path = module.replace(".", "/")
-            for name in (f"{path}.py", f"{path}/__init__.py"):
-                if name in files:
-                    return archive.read(name).decode("utf-8")
-            return None
-
-        modules = {re.sub(r"(/__init__)?\.py$", "", name).replace("/", ".") for name in files}
-        return facts(version, read, modules)
-
-
-def _download(version: str, folder: str) -> Path:
+    options = for_platforms(PYTHON, [PLATFORM])
+    problem = None
     for package in PACKAGES:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        command += ["--python-version", PYTHON, "--platform", PLATFORM, "--dest", folder]
-        ran = subprocess.run([*command, f"{package}=={version}"], capture_output=True, text=True, check=False)
-        if ran.returncode == 0:
-            return next(Path(folder).glob("*.whl"))
-    raise SystemExit(f"vLLM {version} can't be downloaded: {ran.stderr.strip()}")
+        try:
+            with wheel(f"{package}=={version}", *options) as opened:
+                sources = (name for name in opened.names if re.fullmatch(r"vllm/.*\.py", name))
+                modules = {re.sub(r"(/__init__)?\.py$", "", name).replace("/", ".") for name in sources}
+                return facts(version, opened.read, modules)
+        except NoWheel as error:
+            problem = error
+    raise SystemExit(str(problem))
 
 
 if __name__ == "__main__":
