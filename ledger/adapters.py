@@ -20,18 +20,21 @@ if TYPE_CHECKING:
     from ledger.timeline.enclosure import by_enclosure
     from ledger.timeline.process_names import process_names
     from ledger.timeline.records import IntervalKey
-    from ledger.vocabulary import CAUSES, WAITING
+    from ledger.vocabulary import CAUSES, ENGINE_READY, FIRST_TOKEN, SERVER_READY, WAITING
 
 _ON_DEMAND = {
     "CAUSES": "ledger.vocabulary",
     "ClockAlignment": "ledger.timeline.clocks",
     "DoctorCheck": "ledger.doctor",
+    "ENGINE_READY": "ledger.vocabulary",
     "EngineDescription": "ledger.engines",
     "Exporter": "ledger.interchange.exporters",
+    "FIRST_TOKEN": "ledger.vocabulary",
     "Importer": "ledger.interchange.importers",
     "IntervalKey": "ledger.timeline.records",
     "ProcessCreated": "ledger.recording.process_identity",
     "Relation": "ledger.storage.schema_docs",
+    "SERVER_READY": "ledger.vocabulary",
     "UnreadLine": "ledger.interchange.importers",
     "WAITING": "ledger.vocabulary",
     "by_enclosure": "ledger.timeline.enclosure",
@@ -48,6 +51,9 @@ _ON_DEMAND = {
 
 __all__ = [
     "CAUSES",
+    "ENGINE_READY",
+    "FIRST_TOKEN",
+    "SERVER_READY",
     "WAITING",
     "ClockAlignment",
     "DoctorCheck",

@@ -2,6 +2,8 @@
 
 from typing import Final, Literal
 
+from ledger_birth.line_writer import EVENTS_NOT_WRITTEN as EVENTS_NOT_WRITTEN
+
 Activity = Literal["compile", "warmup", "load", "capture", "startup"]
 Source = Literal["monitor", "backend", "engine", "torch", "python", "log", "user"]
 Outcome = Literal["completed", "failed"]
@@ -98,6 +100,9 @@ AnomalyName = Literal[
     "outside_parent",
 ]
 
+IMPORT: Final = "import"
+"""The stage of an import, whose component is the module."""
+
 WAITING: Final = "waiting"
 """The stage of a process that does nothing but wait for another one."""
 
@@ -115,9 +120,6 @@ SERVER_READY: Final = "server_ready"
 
 FIRST_TOKEN: Final = "first_token"
 """The milestone at which an engine had made its first token."""
-
-EVENTS_NOT_WRITTEN: Final = "events_not_written"
-"""The gap that a recorder notes of its own events."""
 
 CLOCK_STEPPED: Final = "clock_stepped"
 """The gap that a recorder notes where the wall clock was set; its detail begins with "+5000000000 ns"."""

@@ -7,7 +7,7 @@ is read here that torch would have to make first.
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final, cast
 
@@ -87,8 +87,13 @@ class Kernels:
                 self._last, self._seen = kernels, 0
             new = list(cast("dict[str, object]", kernels).values())[self._seen :]
             self._seen += len(new)
-        asked = (cast("Mapping[str, object]", each) for each in new if isinstance(each, dict))
-        return dict(Counter(str(kernel[AUTOTUNE_ANSWER]) for kernel in asked if AUTOTUNE_ANSWER in kernel))
+        return autotune_answers(new)
+
+
+def autotune_answers(kernels: Iterable[object]) -> dict[str, int]:
+    """Return how often the autotune cache gave which answer, by what torch keeps of each kernel."""
+    asked = (cast("Mapping[str, object]", kernel) for kernel in kernels if isinstance(kernel, dict))
+    return dict(Counter(str(kernel[AUTOTUNE_ANSWER]) for kernel in asked if AUTOTUNE_ANSWER in kernel))
 
 
 def record_of(fields: Mapping[str, object], utils: ModuleType | None = None) -> dict[str, object]:

@@ -42,10 +42,10 @@ def install_launcher_hooks(recorder: Recorder | None = None) -> None:
         return
     _installed = True
     patcher = Patcher(recorder, TABLE.engine, is_compiling=torch.compiler.is_compiling)
-    hooks = LauncherHooks(Stages(recorder, TABLE.stages))
-    install_on_import(
-        TABLE, {"run": hooks.run, "start_workers": hooks.start_workers}, hooks.stage, patcher, recorder
-    )
+    stages = Stages(recorder, TABLE.stages)
+    hooks = LauncherHooks(stages)
+    named = {"run": hooks.run, "start_workers": hooks.start_workers}
+    install_on_import(TABLE, named, stages.hook, patcher, recorder)
 
 
 class LauncherHooks:
@@ -54,15 +54,6 @@ class LauncherHooks:
     def __init__(self, stages: Stages) -> None:
         self._stages = stages
         self._waiting: OpenStage | None = None
-
-    def stage(self, stage: str) -> Any:
-        """Return a hook that records a call as a stage."""
-
-        def record(call: Call) -> Generator[None, Ended, None]:
-            begun = self._stages.begin(stage, _SOURCE)
-            self._stages.end(begun, (yield).error)
-
-        return record
 
     def run(self, call: Call) -> Generator[None, Ended, None]:
         """Record all that the agent does, and the end of its last wait."""

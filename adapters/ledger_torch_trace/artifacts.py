@@ -1,14 +1,12 @@
 """Reads what torch logs of a compile as artifacts: graph breaks, reasons of a recompile, kernels."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from typing import Final, cast
 
 from pydantic_core import from_json
 
-from ledger_torch.compile_facts import simple
-from ledger_torch.hook_targets import AUTOTUNE_ANSWER
+from ledger_torch.compile_facts import autotune_answers, simple
 
 ARTIFACT: Final = "artifact"
 _GRAPH_BREAK: Final = b'"dynamo_graph_break_reason"'
@@ -44,12 +42,8 @@ def facts_of(metadata: bytes, payload: bytes) -> dict[str, object]:
         return simple({"recompile_reason": first}) if isinstance(first, str) and first else {}
     kernels = _json(payload)
     infos = cast("Mapping[str, object]", kernels).values() if isinstance(kernels, dict) else ()
-    answers = Counter(
-        str(cast("Mapping[str, object]", info)[AUTOTUNE_ANSWER])
-        for info in infos
-        if isinstance(info, dict) and AUTOTUNE_ANSWER in info
-    )
-    return {"autotune_cache": dict(answers)} if answers else {}
+    answers = autotune_answers(infos)
+    return {"autotune_cache": answers} if answers else {}
 
 
 def _json(payload: bytes) -> object:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
+from ledger.adapters import FIRST_TOKEN
 from ledger_engine.hook_targets import HookTarget
 from ledger_engine.model_parts import Part
 from ledger_engine.patching import Call, Ended, HookPoint, Patcher, Replacement
@@ -22,8 +23,6 @@ _ENCODERS: Final = (
     "vision_tower", "vision_model", "visual", "image_encoder", "audio_tower", "audio_model", "audio_encoder",
 )  # fmt: skip
 """The attributes that hold one."""
-
-FIRST_TOKEN: Final = "first_token"
 
 
 class ModelHooks:

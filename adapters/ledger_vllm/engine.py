@@ -6,7 +6,7 @@ import re
 from collections.abc import Generator
 from typing import Any, Final
 
-from ledger.adapters import WAITING, process_ready
+from ledger.adapters import ENGINE_READY, FIRST_TOKEN, WAITING, process_ready
 from ledger_engine.model_parts import Part
 from ledger_engine.patching import Call, Ended, HookPoint, Patcher
 from ledger_engine.stages import OpenStage, Stages
@@ -20,8 +20,6 @@ _WORKER: Final = "VllmWorker"
 
 _SEVERAL: Final = 2
 """How many there are at least of what has a number in its name."""
-
-FIRST_TOKEN: Final = "first_token"
 
 _MAY_FAIL: Final = frozenset(
     {"configuration", "model_config", "renderer_init", "renderer_warmup", "tokenizer_load"}
@@ -54,8 +52,7 @@ class Engine:
 
     def busy_loop(self, call: Call) -> Generator[None, Ended, None]:
         """Note that the engine takes requests from now on."""
-        self._stages.recorder.milestone("engine_ready")
-        process_ready()
+        self._ready()
         self._patcher.uninstall(lambda target: target.is_startup)
         yield
 
@@ -80,8 +77,7 @@ class Engine:
         ended = yield
         self._end_start(begun, call, ended)
         if ended.error is None:
-            self._stages.recorder.milestone("engine_ready")
-            process_ready()
+            self._ready()
 
     def worker_init(self, call: Call) -> Generator[None, Ended, None]:
         """Name a worker's process, of which this is the first event, and record all that it starts with."""
@@ -152,6 +148,10 @@ class Engine:
             config = _vllm_config(call).compilation_config
             claim_accumulated(self._stages, config, "engine", "ranks", "front end:")
         self._stages.end(begun, ended.error)
+
+    def _ready(self) -> None:
+        self._stages.recorder.milestone(ENGINE_READY)
+        process_ready()
 
     def _claim_handed_over(self, name: str, seconds: float) -> None:
         text = f"compile_or_warm_up_model: {name} = {seconds!r}"

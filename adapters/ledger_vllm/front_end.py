@@ -8,13 +8,13 @@ import sys
 from collections.abc import Generator
 from typing import Final
 
+from ledger.adapters import SERVER_READY
 from ledger_engine.patching import Call, Ended, Patcher
 from ledger_engine.stages import Stages
 from ledger_vllm.engine import FRONT_END_START
 
 _SERVER: Final = "server_start"
 _CONFIGURATION: Final = "configuration"
-SERVER_READY: Final = "server_ready"
 
 
 class FrontEnd:

@@ -8,18 +8,18 @@ from typing import Final
 
 from ledger_engine.hook_targets import Activity, HookTarget
 
-_WORKER: Final = "vllm.v1.worker.gpu_worker"
-_RUNNER: Final = "vllm.v1.worker.gpu_model_runner"
-_RUNNER_V2: Final = "vllm.v1.worker.gpu.model_runner"
+WORKER: Final = "vllm.v1.worker.gpu_worker"
+RUNNER: Final = "vllm.v1.worker.gpu_model_runner"
+RUNNER_V2: Final = "vllm.v1.worker.gpu.model_runner"
 _WARMUP: Final = "vllm.model_executor.warmup.kernel_warmup"
 """Which imports the warm-ups that it calls, each under its own name."""
 _COMMUNICATORS: Final = "vllm.distributed.device_communicators"
 
 GPU_TARGETS: Final = (
     # Communication: process groups, and what each of them sets up on the GPUs
-    HookTarget(_WORKER, "init_worker_distributed_environment", stage="distributed_init"),
-    HookTarget(_WORKER, "init_distributed_environment", stage="process_group_init"),
-    HookTarget(_WORKER, "ensure_model_parallel_initialized", stage="model_parallel_init"),
+    HookTarget(WORKER, "init_worker_distributed_environment", stage="distributed_init"),
+    HookTarget(WORKER, "init_distributed_environment", stage="process_group_init"),
+    HookTarget(WORKER, "ensure_model_parallel_initialized", stage="model_parallel_init"),
     HookTarget(f"{_COMMUNICATORS}.pynccl", "PyNcclCommunicator.__init__", stage="nccl_init"),
     HookTarget(
         f"{_COMMUNICATORS}.custom_all_reduce", "CustomAllreduce.__init__", stage="custom_all_reduce_init"
@@ -30,14 +30,14 @@ GPU_TARGETS: Final = (
     ),
     HookTarget(f"{_COMMUNICATORS}.symm_mem", "SymmMemCommunicator.__init__", stage="symm_mem_init"),
     # Model runners
-    HookTarget(_RUNNER, "GPUModelRunner.__init__", stage="runner_init"),
-    HookTarget(_RUNNER_V2, "GPUModelRunner.__init__", stage="runner_init"),
+    HookTarget(RUNNER, "GPUModelRunner.__init__", stage="runner_init"),
+    HookTarget(RUNNER_V2, "GPUModelRunner.__init__", stage="runner_init"),
     # Steps of the engine, as the first requests will be
-    HookTarget(_WORKER, "warmup_kernels", stage="step_warmup"),
-    HookTarget(_RUNNER, "GPUModelRunner._dummy_sampler_run", stage="sampler_warmup"),
-    HookTarget(_RUNNER, "GPUModelRunner._dummy_pooler_run", stage="pooler_warmup"),
-    HookTarget(_RUNNER_V2, "GPUModelRunner._dummy_sampler_run", stage="sampler_warmup"),
-    HookTarget(_RUNNER_V2, "GPUModelRunner._dummy_pooler_run", stage="pooler_warmup"),
+    HookTarget(WORKER, "warmup_kernels", stage="step_warmup"),
+    HookTarget(RUNNER, "GPUModelRunner._dummy_sampler_run", stage="sampler_warmup"),
+    HookTarget(RUNNER, "GPUModelRunner._dummy_pooler_run", stage="pooler_warmup"),
+    HookTarget(RUNNER_V2, "GPUModelRunner._dummy_sampler_run", stage="sampler_warmup"),
+    HookTarget(RUNNER_V2, "GPUModelRunner._dummy_pooler_run", stage="pooler_warmup"),
     # Kernels, by what they are made with
     HookTarget(_WARMUP, "flashinfer_autotune", stage="flashinfer_autotune"),
     HookTarget(_WARMUP, "deep_gemm_warmup", stage="deep_gemm_warmup"),

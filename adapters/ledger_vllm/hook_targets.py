@@ -10,7 +10,7 @@ looks them up at each call.
 from typing import Final
 
 from ledger_engine.hook_targets import Activity, HookTable, HookTarget
-from ledger_vllm.gpu_hook_targets import GPU_STAGES, GPU_TARGETS
+from ledger_vllm.gpu_hook_targets import GPU_STAGES, GPU_TARGETS, RUNNER, RUNNER_V2, WORKER
 
 OLDEST: Final = "0.19.1"
 NEWEST: Final = "0.33.0"
@@ -30,10 +30,7 @@ _RENDERER: Final = "vllm.renderers.base"
 _API_SERVER: Final = "vllm.entrypoints.openai.api_server"
 _API_ENTRY: Final = "vllm.entrypoints.launchers.api_server.entry"
 """What the API server's module is called from 0.29 on."""
-_WORKER: Final = "vllm.v1.worker.gpu_worker"
 _CPU_WORKER: Final = "vllm.v1.worker.cpu_worker"
-_RUNNER: Final = "vllm.v1.worker.gpu_model_runner"
-_RUNNER_V2: Final = "vllm.v1.worker.gpu.model_runner"
 _ENCODER_RUNNER: Final = "vllm.v1.worker.mm_encoder_model_runner"
 _CPU_RUNNER: Final = "vllm.v1.worker.cpu_model_runner"
 _CPU_RUNNER_V2: Final = "vllm.v1.worker.cpu.model_runner"
@@ -105,23 +102,23 @@ _TARGETS: Final = (
     HookTarget("vllm.v1.core.sched.scheduler", "Scheduler.update_from_output", hook="first_token"),
     # Workers and model runners
     HookTarget(_MULTIPROC, "WorkerProc.__init__", hook="worker_init", reads=("vllm_config", "rank")),
-    HookTarget(_WORKER, "Worker.init_device", hook="device_init"),
-    HookTarget(_WORKER, "Worker.determine_available_memory", stage="memory_profile"),
-    HookTarget(_WORKER, "Worker.initialize_from_config", stage="kv_cache_init"),
-    HookTarget(_WORKER, "Worker.compile_or_warm_up_model", hook="worker_warmup"),
-    HookTarget(_WORKER, "kernel_warmup", stage="kernel_warmup"),
+    HookTarget(WORKER, "Worker.init_device", hook="device_init"),
+    HookTarget(WORKER, "Worker.determine_available_memory", stage="memory_profile"),
+    HookTarget(WORKER, "Worker.initialize_from_config", stage="kv_cache_init"),
+    HookTarget(WORKER, "Worker.compile_or_warm_up_model", hook="worker_warmup"),
+    HookTarget(WORKER, "kernel_warmup", stage="kernel_warmup"),
     HookTarget("vllm.v1.worker.xpu_worker", "XPUWorker.init_device", hook="device_init"),
     HookTarget(_CPU_WORKER, "CPUWorker.init_device", hook="device_init"),
     HookTarget(_CPU_WORKER, "CPUWorker.determine_available_memory", stage="memory_profile"),
     HookTarget(_CPU_WORKER, "CPUWorker.compile_or_warm_up_model", hook="worker_warmup"),
-    HookTarget(_RUNNER, "GPUModelRunner.load_model", stage="model_load"),
-    HookTarget(_RUNNER, "GPUModelRunner.profile_run", stage="profile_run"),
-    HookTarget(_RUNNER, "GPUModelRunner.profile_cudagraph_memory", stage="graph_capture_probe"),
-    HookTarget(_RUNNER, "GPUModelRunner.capture_model", hook="graph_capture"),
-    HookTarget(_RUNNER_V2, "GPUModelRunner.load_model", stage="model_load"),
-    HookTarget(_RUNNER_V2, "GPUModelRunner.profile_run", stage="profile_run"),
-    HookTarget(_RUNNER_V2, "GPUModelRunner.profile_cudagraph_memory", hook="capture_probe"),
-    HookTarget(_RUNNER_V2, "GPUModelRunner.capture_model", hook="graph_capture"),
+    HookTarget(RUNNER, "GPUModelRunner.load_model", stage="model_load"),
+    HookTarget(RUNNER, "GPUModelRunner.profile_run", stage="profile_run"),
+    HookTarget(RUNNER, "GPUModelRunner.profile_cudagraph_memory", stage="graph_capture_probe"),
+    HookTarget(RUNNER, "GPUModelRunner.capture_model", hook="graph_capture"),
+    HookTarget(RUNNER_V2, "GPUModelRunner.load_model", stage="model_load"),
+    HookTarget(RUNNER_V2, "GPUModelRunner.profile_run", stage="profile_run"),
+    HookTarget(RUNNER_V2, "GPUModelRunner.profile_cudagraph_memory", hook="capture_probe"),
+    HookTarget(RUNNER_V2, "GPUModelRunner.capture_model", hook="graph_capture"),
     HookTarget(_ENCODER_RUNNER, "MMEncoderModelRunner.capture_model", hook="graph_capture"),
     HookTarget(_CPU_RUNNER, "CPUModelRunner.load_model", stage="model_load"),
     HookTarget(_CPU_RUNNER, "CPUModelRunner.warming_up_model", stage="warmup"),

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
 from ledger import Event
+from ledger.adapters import ENGINE_READY, SERVER_READY
 from ledger_vllm.message_patterns import NoticeName
 from ledger_vllm.messages import Durations, Notice, Occurrence
 from ledger_vllm_log.message_meaning import Meaning
@@ -200,10 +201,10 @@ class StartUp:
         self._completed = self._completed or entry
         if not self._is_ready:
             self._is_ready = True
-            yield entry.process.milestone("engine_ready", entry.at_ns)
+            yield entry.process.milestone(ENGINE_READY, entry.at_ns)
         if notice.name == "serves" and not self._serves:
             self._serves = True
-            yield entry.process.milestone("server_ready", entry.at_ns)
+            yield entry.process.milestone(SERVER_READY, entry.at_ns)
 
     def _fail(self, entry: _Entry) -> None:
         self._failed = self._failed or entry

@@ -8,12 +8,13 @@ ledger; FILE is the longest prefix that is a file. A session counts if its times
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ledger.analysis.cache_origins import Origins, origins
 from ledger.errors import LedgerError, UnknownSession
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.ledger import Ledger
+from ledger.storage.store import SQLITE_HEADER
 from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import ENGINE_READY
 
@@ -26,10 +27,6 @@ class LeftOut(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.session} {self.why}"
-
-
-_SQLITE: Final = b"SQLite format 3\0"
-"""What each SQLite file begins with."""
 
 
 class Place(NamedTuple):
@@ -151,7 +148,7 @@ def side_of(name: str, ledger: Ledger, sessions: Sequence[str]) -> Side:
 def _is_other_file(file: Path) -> bool:
     try:
         with file.open("rb") as opened:
-            return opened.read(len(_SQLITE)) not in (b"", _SQLITE)
+            return opened.read(len(SQLITE_HEADER)) not in (b"", SQLITE_HEADER)
     except OSError:
         return False
 

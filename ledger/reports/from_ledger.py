@@ -25,7 +25,7 @@ def facts_of(ledger: Ledger, session: str, clocks: ClockAlignment | None = None)
     """Return what a report of a session says that no timeline has."""
     rejected = ledger.sql("SELECT count(*) AS number FROM rejected_lines")[0]["number"]
     return LedgerFacts(
-        tuple(ledger.sessions()), int(str(rejected)), clocks, _without_end(ledger, ledger.session(session))
+        tuple(ledger.sessions()), int(str(rejected)), clocks, _without_end(ledger, session)
     )
 
 

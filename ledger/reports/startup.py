@@ -6,8 +6,7 @@ from collections.abc import Callable
 from ledger.reports.model import StartupRow, StartupSection
 from ledger.timeline.records import StartupPiece
 from ledger.timeline.timeline import Timeline
-
-_IMPORT = "import"
+from ledger.vocabulary import IMPORT
 
 
 def startup_section(timeline: Timeline, names: Callable[[str], str]) -> StartupSection:
@@ -25,4 +24,4 @@ def startup_section(timeline: Timeline, names: Callable[[str], str]) -> StartupS
 
 
 def _package(piece: StartupPiece) -> str | None:
-    return (piece.component or "").partition(".")[0] if piece.stage == _IMPORT else None
+    return (piece.component or "").partition(".")[0] if piece.stage == IMPORT else None

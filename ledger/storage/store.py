@@ -30,6 +30,8 @@ APPLICATION_ID: Final = 0x434C4547
 
 sqlite-utils imports pandas where that is installed, and a recorded program that exits should not wait for it.
 """
+SQLITE_HEADER: Final = b"SQLite format 3\0"
+"""What each SQLite file begins with."""
 _MISSING: Final = "{path}: there is no ledger here; `compile-ledger record` makes one"
 _OLDEST_SQLITE: Final = (3, 37, 0)
 _DEFAULT_WAIT_S: Final = 30.0

@@ -128,9 +128,8 @@ def _compiles(intervals: Iterable[Interval], records: Iterable[Claim]) -> list[_
         above = each.parent if each.enclosing is None else each.enclosing
         owner = None if above is None else compile_of.get(above)
         if owner is not None and each.stage == owner.root.stage == LOAD and each.thread != owner.root.thread:
-            owner = (
-                None  # graphs are loaded by several threads at once, and one may enclose another by chance
-            )
+            # Graphs are loaded by several threads at once, and one may enclose another by chance.
+            owner = None
         component = each.component
         if component is None and above is not None:
             component = components.get(above)

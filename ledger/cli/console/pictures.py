@@ -11,8 +11,8 @@ from ledger.formatting import counted, cut
 from ledger.reports.html import page, subject_of
 from ledger.reports.speedscope import flame_graphs, speedscope
 from ledger.storage.ledger import Ledger
+from ledger.storage.store import SQLITE_HEADER
 
-_SQLITE: Final = b"SQLite format 3\0"
 _BYTES_PER_MB: Final = 1e6
 _NAME: Final = 80
 """Characters of a session's name to show in a sentence."""
@@ -59,7 +59,7 @@ def refuse_database(file: Path, final: Path) -> None:
         if not final.is_file():
             return
         with final.open("rb") as existing:
-            is_database = existing.read(len(_SQLITE)) == _SQLITE
+            is_database = existing.read(len(SQLITE_HEADER)) == SQLITE_HEADER
     except OSError:
         return  # an unreadable file may still be writable
     if is_database:

@@ -14,7 +14,16 @@ from ledger.engines import installed_engines
 from ledger.events.models import Event, EventBase
 from ledger.events.redaction.patterns import Kind, public_modules, words
 from ledger.events.redaction.pseudonyms import NameCollector, Redactor, TextVisitor
-from ledger.vocabulary import ENGINE_READY, EVENTS_NOT_WRITTEN, ROLE_OF_TORCH, STAGES, Counts, Outcome, Source
+from ledger.vocabulary import (
+    ENGINE_READY,
+    EVENTS_NOT_WRITTEN,
+    IMPORT,
+    ROLE_OF_TORCH,
+    STAGES,
+    Counts,
+    Outcome,
+    Source,
+)
 
 _PROSE: Final = ("text", "detail", "error")
 _WHOLE: Final[dict[str, Kind]] = {
@@ -25,8 +34,6 @@ _WHOLE: Final[dict[str, Kind]] = {
 }
 _LEFT: Final = frozenset({"kind", "activity", "source", "outcome", "counts", "process", "lost"})
 """Fields of words of ours, and the ids of processes, which are changed together."""
-_IMPORT: Final = "import"
-"""The stage whose component is the name of a module."""
 _LOST: Final = ":lost"
 """The suffix of the process under which the collector writes that another one is lost."""
 _KEPT: Final = frozenset(
@@ -93,7 +100,7 @@ class Redaction:
         changed = _fields(event, self._pen)
         names = self._renamed.get(event.session, {})
         changed["process"] = _process(event.process, names)
-        if event.kind == "stage_started" and event.stage == _IMPORT and event.component is not None:
+        if event.kind == "stage_started" and event.stage == IMPORT and event.component is not None:
             changed["component"] = self._module(event.component)
         if event.kind == "process_lost":
             changed["lost"] = _process(event.lost, names)
