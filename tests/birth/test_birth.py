@@ -44,6 +44,14 @@ class TestBirth:
         assert started.at_ns < stopped.at_ns <= joined.at_ns
         assert [event.kind for event in rest][-2:] == ["session_ended", "process_left"]
 
+    def test_a_working_directory_that_is_gone_is_in_nobody_s_way(self, program: Program) -> None:
+        gone = program.folder / "gone"
+        gone.mkdir()
+        script = f"cd {gone} && rmdir {gone} && exec {program.python} -c pass"
+        environment = program.environment(recording=True)
+        subprocess.run(["/bin/sh", "-c", script], env=environment, check=True, capture_output=True)
+        assert starts(program.events()) == [("interpreter_start", None)]
+
     def test_its_creation_lies_between_the_command_and_the_start_of_the_program(
         self, program: Program
     ) -> None:
