@@ -166,6 +166,8 @@ class ProcessLost(EventBase):
     kind: Literal["process_lost"] = "process_lost"
     lost: Name
     last_seq: Natural
+    alive_ns: Natural | None = None
+    """When the collector last saw it alive, if that was after its last event."""
 
 
 Event: TypeAlias = (

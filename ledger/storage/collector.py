@@ -16,15 +16,16 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ledger.clock import Anchor
+from ledger.clock import Anchor, monotonic_ns
 from ledger.errors import InvalidEvent, LedgerNotWritable
 from ledger.events.models import Event, ProcessJoined, ProcessLost, parse_event, to_line
 from ledger.events.rows import from_row, to_row
 from ledger.gc_pause import gc_paused
 from ledger.recording.journal import journals, read_lines
-from ledger.recording.process_identity import is_gone
+from ledger.recording.process_identity import is_gone, runs_here
 from ledger.storage.store import Appended, Store
 from ledger_birth.journal_writer import UNNAMED_SUFFIX
+from ledger_birth.kernel import namespace
 
 _BATCH_LINES: Final = 20_000
 _OWN_BATCH_LINES: Final = 2_000
@@ -144,6 +145,10 @@ class _Progress(NamedTuple):
     has_left: bool = False
 
 
+_seen_alive: Final[dict[Path, int]] = {}
+"""When the writer of each journal was last found alive by this process, on the clock of its events."""
+
+
 class _Batch:
     """One transaction: a number of lines out of some journals."""
 
@@ -186,6 +191,8 @@ class _Batch:
             return True  # each host collects its own: what another one is writing may look odd from here
         # Judged before the end is looked for: what a dead process wrote is all there.
         gone = self._remove and _is_gone(joined)
+        if not gone and joined is not None:
+            _see_alive(path, joined)
         texts, end = read_lines(path, progress.read_bytes, self._lines)
         self._lines -= len(texts)
         for first in range(0, len(texts), _PARSED_AT_ONCE):
@@ -256,6 +263,7 @@ class _Batch:
             lost = ProcessLost(
                 session=progress.session, process=f"{progress.process}:lost", seq=0, at_ns=progress.last_ns,
                 lost=progress.process, last_seq=progress.last_seq,
+                alive_ns=alive_ns if (alive_ns := _seen_alive.pop(path, 0)) > progress.last_ns else None,
             )  # fmt: skip
             anchor = self._anchor(progress, [])
             row = to_row(lost, anchor.wall_of(lost.at_ns) if anchor else None)
@@ -306,6 +314,16 @@ def _is_gone(joined: ProcessJoined | None) -> bool:
         pid=joined.pid, started=joined.pid_start, host=joined.host, boot=joined.boot_id,
         pid_ns=joined.pid_namespace,
     )  # fmt: skip
+
+
+def _see_alive(journal: Path, joined: ProcessJoined) -> None:
+    """Keep when a writer was found alive, where its events go by a clock that can be read here."""
+    before_ns = monotonic_ns()
+    if joined.time_namespace == namespace("time") and runs_here(
+        pid=joined.pid, started=joined.pid_start, host=joined.host, boot=joined.boot_id,
+        pid_ns=joined.pid_namespace,
+    ):  # fmt: skip
+        _seen_alive[journal] = before_ns
 
 
 def _size(journal: Path) -> int:

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from ledger.events.rows import EventRow
 from ledger.timeline.enclosure import EnclosingSpan, Outermost
-from ledger.timeline.intervals import Start, start_of_row
+from ledger.timeline.intervals import Lost, Start, start_of_row
 from ledger.timeline.spans import union_ns
 from ledger.vocabulary import ROLE_OF_TORCH, Activity
 
@@ -72,7 +72,11 @@ class IncrementalReducer:
         if row.kind == "process_left":
             return process.leave()
         if row.kind == "process_lost":
-            return self._processes[str(body_of(row)["lost"])].leave()
+            body = body_of(row)
+            process = self._processes[str(body["lost"])]
+            if (alive_ns := body.get("alive_ns")) is not None:
+                process.lost = process.lost or Lost(row.at_ns, alive_ns)
+            return process.leave()
         if row.kind == "session_ended":
             self._is_ended = True
             return [change for each in self._processes.values() for change in each.leave()]
@@ -84,6 +88,7 @@ class _Process:
     begun: dict[int, StartedInterval] = field(default_factory=dict[int, StartedInterval])
     is_over: bool = False
     has_abandoned: bool = False
+    lost: Lost | None = None
 
     def begin(self, process: str, start: Start) -> list[Change]:
         if start.interval in self.begun:
@@ -109,7 +114,13 @@ class _Process:
     def leave(self) -> list[Change]:
         self.is_over = True
         # In the order in which they began, so that a parent's end is known before its children's.
-        return self._abandon([begun for begun in self.begun.values() if begun.end_ns is None])
+        # What its session's end had ended already goes on for as long as the process was seen alive.
+        ending = [
+            begun
+            for begun in self.begun.values()
+            if begun.end_ns is None or (self.lost is not None and not begun.is_stopped)
+        ]
+        return self._abandon(ending)
 
     def _abandon(self, begun: Iterable[StartedInterval]) -> list[Change]:
         """End what can't go on, and all that is open below it."""
@@ -145,7 +156,7 @@ class _Process:
 
     def _ended(self, begun: StartedInterval) -> Iterator[Change]:
         """Give what was abandoned its end, where that is another one than before."""
-        end_ns = begun.last_ns
+        end_ns = begun.last_ns if self.lost is None else self.lost.end_ns(begun.last_ns)
         if begun.parent is not None and begun.parent.end_ns is not None:
             end_ns = max(begun.start.at_ns, min(end_ns, begun.parent.end_ns))
         if end_ns != begun.end_ns:

@@ -46,6 +46,17 @@ class Stop(NamedTuple):
     data: str | None
 
 
+class Lost(NamedTuple):
+    """When a lost process was last heard of, and when it was last seen alive."""
+
+    last_ns: int
+    alive_ns: int
+
+    def end_ns(self, last_ns: int) -> int:
+        """Return until when an interval went on at least, whose last event was at `last_ns`."""
+        return max(last_ns, self.alive_ns) if last_ns == self.last_ns else last_ns
+
+
 _start_fields: Final = attrgetter(*Start._fields)
 _stop_fields: Final = attrgetter(*Stop._fields)
 
@@ -75,7 +86,14 @@ _OPEN: Final = -1
 
 
 def intervals_of(
-    session: str, process: str, starts: Iterable[Start], stops: Iterable[Stop], *, is_over: bool, last_ns: int
+    session: str,
+    process: str,
+    starts: Iterable[Start],
+    stops: Iterable[Stop],
+    *,
+    is_over: bool,
+    last_ns: int,
+    lost: Lost | None = None,
 ) -> tuple[list[Interval], list[Anomaly]]:
     """Return the intervals of one process, by start, and what is odd about them.
 
@@ -84,7 +102,7 @@ def intervals_of(
     anomalies = _Anomalies(session, process)
     begun, stop_of, index_of = _paired(starts, stops, anomalies)
     parents = _followed_parents(begun, index_of)
-    ends = _ends(begun, stop_of, parents, is_over)
+    ends = _ends(begun, stop_of, parents, is_over, lost)
     _check_parents(begun, ends, parents, index_of, anomalies)
     order = in_order([i for i, end in enumerate(ends) if end != _OPEN], [each.at_ns for each in begun], ends)
     enclosure = _enclosure(order, begun, ends)
@@ -164,9 +182,16 @@ def _followed_parents(begun: list[Start], index_of: dict[int, int]) -> list[int 
 
 
 def _ends(
-    begun: list[Start], stop_of: list[Stop | None], parents: list[int | None], is_over: bool
+    begun: list[Start],
+    stop_of: list[Stop | None],
+    parents: list[int | None],
+    is_over: bool,
+    lost: Lost | None,
 ) -> list[int]:
-    """Rule 2: what has no stop and can't go on is abandoned: it ends with its last descendant's event."""
+    """Rule 2: what has no stop and can't go on is abandoned: it ends with its last descendant's event.
+
+    Where that is the last event of a process that was seen alive later, it went on until then at least.
+    """
     ends = [_OPEN if stop is None else stop.at_ns for stop in stop_of]
     if _OPEN not in ends:
         return ends
@@ -177,6 +202,8 @@ def _ends(
     for i, start in enumerate(begun):
         if stop_of[i] is not None:
             continue
+        if lost is not None:
+            last[i] = lost.end_ns(last[i])
         parent = parents[i]
         parent_end = _OPEN if parent is None else ends[parent]
         if parent_end != _OPEN:

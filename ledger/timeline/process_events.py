@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ledger.clock import Anchor, ClockDomain
 from ledger.events.models import Event, ProcessJoined, ProcessLeft, ProcessLost
-from ledger.timeline.intervals import Start, Stop
+from ledger.timeline.intervals import Lost, Start, Stop
 from ledger.vocabulary import ProcessOutcome
 
 
@@ -59,6 +59,12 @@ class ProcessEvents:
     def last_ns(self) -> int:
         """When its last event was."""
         return max(events[-1].at_ns for events in (self.starts, self.stops, self.others) if events)
+
+    @property
+    def seen_alive(self) -> Lost | None:
+        """When it was last seen alive, where that was after its last event."""
+        lost = self.lost
+        return None if lost is None or lost.alive_ns is None else Lost(lost.at_ns, lost.alive_ns)
 
     @property
     def is_over(self) -> bool:

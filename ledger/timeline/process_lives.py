@@ -82,7 +82,8 @@ def _life(process: str, part: ProcessEvents, offset_ns: int) -> ProcessLife:
     if ticks is not None and ticks * TICK_NS <= part.first_ns:
         created_ns = ticks * TICK_NS
     began_ns = part.first_ns if created_ns is None else created_ns
-    end = part.left or part.lost
+    end, alive = part.left or part.lost, part.seen_alive
+    ended_ns = None if end is None else end.at_ns if end is part.left or alive is None else alive.alive_ns
     return ProcessLife(
         process,
         part.renamed.rank if part.renamed else None,
@@ -90,7 +91,7 @@ def _life(process: str, part: ProcessEvents, offset_ns: int) -> ProcessLife:
         parent,
         created_ns is not None,
         began_ns + offset_ns,
-        None if end is None else end.at_ns + offset_ns,
+        None if ended_ns is None else ended_ns + offset_ns,
     )
 
 

@@ -111,6 +111,7 @@ def reduce_stored(session: str, events: SessionEvents) -> Reduced:
             part.stops,
             is_over=is_ended or part.is_over,
             last_ns=part.last_ns,
+            lost=part.seen_alive,
         )
         intervals_by_process[process] = found
         intervals += found

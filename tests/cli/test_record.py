@@ -304,6 +304,24 @@ class TestProcessExit:
         assert exit_.data is not None
         assert exit_.data["exit_code"] == exit_code
 
+    def test_a_stage_that_a_kill_ended_took_at_least_as_long_as_its_process_was_seen(
+        self, path: Path
+    ) -> None:
+        program = (
+            "import os, signal, time\n"
+            "from ledger import Recorder\n"
+            "Recorder.from_environment().start('a_stage', source='user')\n"
+            "time.sleep(1.5)\n"
+            "os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        assert run(path, *python(program)).returncode == 137
+        with Ledger.open(path) as ledger:
+            timeline = ledger.timeline()
+        (stage,) = [one for one in timeline.intervals if one.stage == "a_stage"]
+        (ended,) = [one.at_ns for one in timeline.milestones if one.name == "command_ended"]
+        assert stage.outcome == "abandoned"
+        assert stage.start_ns < (stage.stop_ns or 0) <= ended
+
     def test_of_a_program_that_fails_before_anything_else_is_its_last_line(self, path: Path) -> None:
         done = run(path, *python("raise ValueError('max_model_len (999999) is too long')"))
         assert b"ValueError: max_model_len (999999) is too long" in done.stderr.splitlines()

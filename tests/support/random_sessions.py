@@ -70,8 +70,9 @@ class Tape:
     def leave(self, at: int, outcome: str = "completed", event_count: int = 0, **rest: Any) -> None:
         self.add(ProcessLeft, at, outcome=outcome, event_count=event_count, **rest)
 
-    def lose(self, at: int, lost: str = "p", last_seq: int = 0) -> None:
-        self.add(ProcessLost, at, process=f"{lost}:lost", lost=lost, last_seq=last_seq)
+    def lose(self, at: int, lost: str = "p", last_seq: int = 0, alive_ns: int | None = None) -> None:
+        known = {"lost": lost, "last_seq": last_seq, "alive_ns": alive_ns}
+        self.add(ProcessLost, at, process=f"{lost}:lost", **known)
 
     def reduce(self) -> Reduced:
         return reduce_session(self.events)
@@ -217,7 +218,9 @@ def sessions(draw: st.DrawFn) -> list[Event]:
                 latest + draw(small), draw(outcomes), seq=seq, event_count=draw(st.integers(0, seq + 1))
             )
         if "lost" in ending and own:
-            tape.lose(latest, lost=process, last_seq=max(0, last_seq + draw(st.integers(-1, 2))))
+            alive_ns = draw(st.one_of(st.none(), st.just(latest + draw(small))))
+            last_seq = max(0, last_seq + draw(st.integers(-1, 2)))
+            tape.lose(latest, lost=process, last_seq=last_seq, alive_ns=alive_ns)
         if ending == "ended":
             tape.add(SessionEnded, latest, outcome="completed")
     lost = draw(st.one_of(st.just(set[int]()), st.sets(st.integers(0, 20), max_size=3)))

@@ -200,6 +200,8 @@ class ProcessTwin:
             latest = max(latest, self.starts[j].at_ns)
             stop = self.stops[j]
             latest = latest if stop is None else max(latest, stop.at_ns)
+        if self.lost is not None and self.lost.alive_ns is not None and latest == self.lost.at_ns:
+            latest = max(latest, self.lost.alive_ns)  # nothing came after it, and the process was still there
         parent = self.parent(i)
         parents_end = None if parent is None else self.end(parent)
         if parents_end is not None:
