@@ -943,7 +943,16 @@ class TestProperties:
     def test_a_finer_clock_that_began_earlier_shows_the_same_to_the_nanosecond(
         self, events: list[Event], scale: int, origin: int
     ) -> None:
-        elsewhere = [event.model_copy(update={"at_ns": event.at_ns * scale + origin}) for event in events]
+        elsewhere = [
+            event.model_copy(
+                update={
+                    name: ns * scale + origin
+                    for name in ("at_ns", "alive_ns")
+                    if (ns := getattr(event, name, None)) is not None
+                }
+            )
+            for event in events
+        ]
         before, after = reduce_session(events), reduce_session(elsewhere)
         assert [on_another_clock(i, scale, origin) for i in before.intervals] == list(after.intervals)
         assert [on_another_clock(t, scale, origin) for t in before.role_totals] == list(after.role_totals)
