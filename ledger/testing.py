@@ -102,7 +102,7 @@ class SessionBuilder:
             StageStarted(
                 session=self.session, process=self.process, seq=interval, at_ns=at_ns, interval=interval,
                 stage=stage, role=role, component=component, source=source, thread=thread, parent=parent,
-                activity=activity or activity_of(stage, source) or "compile",
+                activity=activity or activity_of(stage, source),
             )
         )  # fmt: skip
         return interval

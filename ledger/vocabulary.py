@@ -1,10 +1,11 @@
 """The names of the field: stages and their activities, sources, outcomes, causes. One meaning each."""
 
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from ledger_birth.line_writer import EVENTS_NOT_WRITTEN as EVENTS_NOT_WRITTEN
 
-Activity = Literal["compile", "warmup", "load", "capture", "startup"]
+Activity: TypeAlias = str
+"""The kind of work that a stage is: one that STAGES names, or any other word."""
 Source = Literal["monitor", "backend", "engine", "torch", "python", "log", "user"]
 Outcome = Literal["completed", "failed"]
 IntervalOutcome = Literal["completed", "failed", "abandoned", "open"]
@@ -125,9 +126,9 @@ CLOCK_STEPPED: Final = "clock_stepped"
 """The gap that a recorder notes where the wall clock was set; its detail begins with "+5000000000 ns"."""
 
 
-def activity_of(stage: str, source: str) -> Activity | None:
-    """Return the activity of a stage of the vocabulary; None for a name that is not in it.
+def activity_of(stage: str, source: str) -> Activity:
+    """Return the activity of a stage that says none: `startup` for a name that is not in the vocabulary.
 
     torch has hundreds of names of its own for the parts of a compile: from torch, every one is `compile`.
     """
-    return ACTIVITY_OF.get(stage) or ("compile" if source == "torch" else None)
+    return ACTIVITY_OF.get(stage) or ("compile" if source == "torch" else "startup")

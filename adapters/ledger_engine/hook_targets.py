@@ -2,9 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
-
-Activity = Literal["compile", "warmup", "load", "capture", "startup"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ class HookTable:
     newest: str
     """Tests keep the signatures of these two versions, and of all that matter between them."""
     targets: tuple[HookTarget, ...]
-    stages: Mapping[str, Activity]
+    stages: Mapping[str, str]
     """The activities of the stages that are not in ledger's vocabulary."""
 
     @property

@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from ledger import Recorder
-from ledger_engine.hook_targets import Activity
 from ledger_engine.model_parts import WHOLE, Part
 from ledger_engine.patching import Call, Ended, HookPoint
 
@@ -57,7 +56,7 @@ class Stages:
     def __init__(
         self,
         recorder: Recorder,
-        activities: Mapping[str, Activity],
+        activities: Mapping[str, str],
         before_first: Callable[[], None] | None = None,
     ) -> None:
         """`activities` are of the stages that are not in ledger's vocabulary.

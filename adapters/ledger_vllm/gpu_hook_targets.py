@@ -6,7 +6,7 @@ Triton, whose own intervals are inside.
 
 from typing import Final
 
-from ledger_engine.hook_targets import Activity, HookTarget
+from ledger_engine.hook_targets import HookTarget
 
 WORKER: Final = "vllm.v1.worker.gpu_worker"
 RUNNER: Final = "vllm.v1.worker.gpu_model_runner"
@@ -69,7 +69,7 @@ GPU_TARGETS: Final = (
     ),
 )
 
-GPU_STAGES: Final[dict[str, Activity]] = {
+GPU_STAGES: Final[dict[str, str]] = {
     "attention_warmup": "warmup",
     "b12x_warmup": "warmup",
     "custom_all_reduce_init": "startup",

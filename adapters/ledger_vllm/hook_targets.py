@@ -9,7 +9,7 @@ looks them up at each call.
 
 from typing import Final
 
-from ledger_engine.hook_targets import Activity, HookTable, HookTarget
+from ledger_engine.hook_targets import HookTable, HookTarget
 from ledger_vllm.gpu_hook_targets import GPU_STAGES, GPU_TARGETS, RUNNER, RUNNER_V2, WORKER
 
 OLDEST: Final = "0.19.1"
@@ -132,7 +132,7 @@ _TARGETS: Final = (
     *GPU_TARGETS,
 )
 
-_STAGES: Final[dict[str, Activity]] = {
+_STAGES: Final[dict[str, str]] = {
     "aot_read": "compile",
     "cache_key": "compile",
     "device_init": "startup",

@@ -36,6 +36,7 @@ _DESCRIPTIONS_KEPT: Final = 10_000
 """Hosts have hundreds of stages; a host that makes names up without end must not fill the memory."""
 
 NOT_VALID: Final = "event_not_valid"
+_WARNINGS_OF_INVALID: Final = 100
 
 Description = tuple[str, str, str | None, str | None, str | None]
 """What a start says of its stage: stage, source, activity, role, component."""
@@ -284,12 +285,11 @@ class EventWriter:
         return text
 
     def _refuse(self, kind: str, error: Exception) -> None:
-        """Report an invalid event, once: as a gap and as a warning."""
+        """Report an invalid event: each as a gap, and each kind of fault once as a warning."""
         detail = f"{kind}: {error}"
-        if detail in self._reported or len(self._reported) > 100:
-            return
-        self._reported.add(detail)
-        self.lines.warn(f"an event is not valid: {detail}")
+        if detail not in self._reported and len(self._reported) < _WARNINGS_OF_INVALID:
+            self._reported.add(detail)
+            self.lines.warn(f"an event is not valid: {detail}")
         self.gap(NOT_VALID, 1, detail)
 
     def _say_warnings(self) -> None:

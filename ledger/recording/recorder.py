@@ -119,8 +119,8 @@ class Recorder:
     ) -> Stage:
         """Return a context manager and decorator whose body is the interval.
 
-        `activity` may be left out for a stage of the vocabulary. The interval is `failed` when an exception
-        leaves the body that was not already being handled where it began.
+        `activity` may be any word; left out, it is the vocabulary's, or else `startup`. The interval is
+        `failed` when an exception leaves the body that was not already being handled where it began.
         """
         if self._writer is None:
             return _NO_STAGE

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, get_args
 
-from ledger.vocabulary import ROLE_OF_TORCH, Activity, ProcessOutcome, Source
+from ledger.vocabulary import ROLE_OF_TORCH, STAGES, ProcessOutcome, Source
 
 
 class Relation(NamedTuple):
@@ -29,7 +29,7 @@ ROLE: Final = (
     "The part of the model that the time is charged to: language_model, encoder, drafter or another name; "
     f"{ROLE_OF_TORCH} for torch.compile outside any role; NULL for what serves the whole process."
 )
-ACTIVITY: Final = f"What kind of work the stage is: {one_of(Activity)}."
+ACTIVITY: Final = f"What kind of work the stage is: {', '.join(STAGES)}, or another word."
 STAGE: Final = "The named phase, as torch_compile, dynamo or weights_load."
 STAGE_OF_CLAIM: Final = "The stage that the claim speaks of; NULL where it speaks of none."
 COMPONENT: Final = (

@@ -43,7 +43,7 @@ from ledger.timeline.records import (
 from ledger.timeline.totals import role_totals, session_totals, source_totals
 from ledger.vocabulary import ProcessOutcome
 
-REDUCER_VERSION: Final = 7
+REDUCER_VERSION: Final = 8
 """Raised when the same events reduce to something else, so that projections are derived anew."""
 
 _claim_fields: Final = attrgetter(*Claim._fields[:-1])

@@ -150,8 +150,9 @@ def one(table: str, **keys: object) -> dict[str, object]:
         (one("total", at_mst="1 s"), "[[total]] 1: no key 'at_mst' here; there are name, at_most, "),
         (one("total", at_most=5), "[[total]] 1, at_most: 5 is not a duration; write it with its unit, as "),
         (
-            {"total": [{"at_most": "1 s"}, {"at_most": "1 s", "activity": "compil"}]},
-            "[[total]] 2, activity: 'compil' is none of 'compile', 'warmup', 'load', 'capture' or 'startup'",
+            {"total": [{"at_most": "1 s"}, {"at_most": "1 s", "source": "moniter"}]},
+            "[[total]] 2, source: 'moniter' is none of 'monitor', 'backend', 'engine', 'torch', 'python', "
+            "'log' or 'user'",
         ),
         (one("total", role="x"), "[[total]] 1: says no limit: it needs at_most or at_most_over_baseline"),
         (one("total", at_most_over_baseline="x"), "'x' is not a duration; write it with its unit, as "),

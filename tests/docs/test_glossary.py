@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from ledger.vocabulary import STAGES, Activity, Source
+from ledger.vocabulary import STAGES, Source
 from ledger_birth.environment import FILE_VARIABLE, LABEL_VARIABLE, SESSION_VARIABLE
 from tests.support.handbook import DOCS, matches, table
 
@@ -18,7 +18,7 @@ def test_the_stages_are_those_of_the_vocabulary() -> None:
     matches(PAGE, "stages", table(["activity", "stages"], rows))
 
 
-@pytest.mark.parametrize("word", [*get_args(Activity), *get_args(Source), "Abandoned", "Open"])
+@pytest.mark.parametrize("word", [*STAGES, *get_args(Source), "Abandoned", "Open"])
 def test_a_word_of_the_vocabulary_is_explained(word: str) -> None:
     text = PAGE.read_text().partition("## Stages")[0]
     assert f"`{word}`" in text or f"**{word}**" in text

@@ -226,8 +226,7 @@ FAULTS = [
     Fault("stage_started.parent: Input should be greater than or equal to 0", {"parent": -1}),
     Fault("stage_started.role: String should have at least 1", {"role": ""}),
     Fault("stage_started.source: Input should be 'monitor'", {"source": "vllm"}),
-    Fault("stage_started.activity: Input should be 'compile'", {"activity": "compiling"}),
-    Fault("stage_started.activity: Input should be 'compile'", {"stage": "my_stage", "source": "user"}),
+    Fault("stage_started.activity: String should have at least 1", {"activity": ""}),
     Fault("stage_started.data: Input should be a", {"data": [1]}),
     Fault("stage_started.outcome: Extra inputs are not permitted", {"outcome": "completed"}),
     Fault("stage_started.nonsense: Extra inputs are not permitted", {"nonsense": 1}),
@@ -385,7 +384,7 @@ class TestBadCalls:
         assert (start.stage, start.role, start.component) == ("dynamo?", "?", "?")
 
     def test_what_is_inside_a_refused_stage_is_recorded(self, path: Path, recorder: Recorder) -> None:
-        with recorder.stage("warmup") as outermost, recorder.stage("no such stage") as refused:
+        with recorder.stage("warmup") as outermost, recorder.stage("") as refused:
             with recorder.stage("dynamo"):
                 recorder.claim(1.0, source="log", interval=refused.interval)
             recorder.stop(recorder.start("graph_compile", parent=refused.interval))

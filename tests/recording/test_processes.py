@@ -17,10 +17,12 @@ import pytest
 
 from ledger import Event, GapNoted, Ledger, MilestoneReached, Recorder, StageStarted
 from ledger.recording.journal import journal_folder, journals
+from ledger.storage.collector import writer_is_gone
 from ledger_birth.environment import FILE_VARIABLE, LABEL_VARIABLE
 from tests.support.collecting import collected
 from tests.support.journals import events_in
 from tests.support.processes import Spawn, exit_code
+from tests.support.waiting import wait_until
 
 HANGS_AFTER_S = 120
 """A deadline against deadlocks, which nothing is timed by."""
@@ -178,6 +180,8 @@ class TestPrograms:
             command, cwd=path.parent, env=environment, timeout=2 * HANGS_AFTER_S, check=False
         )
         assert done.returncode == code
+        # A fork server is no child of whoever waits here, and leaves a little later than its program.
+        wait_until(lambda: all(map(writer_is_gone, journals(journal_folder(path)))), "the end of the helpers")
 
     @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
     def test_the_children_of_multiprocessing_join_and_leave(self, path: Path, method: str) -> None:

@@ -316,15 +316,29 @@ class TestOutcome:
 
 
 class TestHarmless:
-    def test_what_was_refused_is_noted_and_warned_of_once(
+    def test_a_stage_of_ones_own_is_part_of_the_startup_and_any_word_is_an_activity(
+        self, path: Path, recorder: Recorder
+    ) -> None:
+        recorder.start("read_config")
+        recorder.start("read_table", activity="tables")
+        recorder.start("a_name_of_torch", source="torch")
+        started = [event for event in recorded(path) if isinstance(event, StageStarted)]
+        assert [(event.stage, event.activity) for event in started] == [
+            ("read_config", "startup"), ("read_table", "tables"), ("a_name_of_torch", "compile")
+        ]  # fmt: skip
+
+    def test_what_was_refused_is_noted_each_time_and_warned_of_once(
         self, path: Path, recorder: Recorder, caplog: pytest.LogCaptureFixture
     ) -> None:
         for _ in range(3):
-            recorder.start("no such stage")
+            recorder.start("")
             recorder.milestone("")
         gaps = [event for event in recorded(path) if isinstance(event, GapNoted)]
         assert {gap.what for gap in gaps} == {"event_not_valid"}
-        assert [str(gap.detail).partition(":")[0] for gap in gaps] == ["stage_started", "milestone_reached"]
+        assert [str(gap.detail).partition(":")[0] for gap in gaps] == 3 * [
+            "stage_started",
+            "milestone_reached",
+        ]
         assert [record.name for record in caplog.records] == ["ledger"]
 
     def test_a_log_handler_that_raises_stops_nothing(self, recorder: Recorder) -> None:

@@ -19,7 +19,7 @@ from pydantic import (
 from ledger.analysis.budget.amounts import Ratio, duration_text, parse_duration, parse_ratio, shortened
 from ledger.errors import InvalidBudget
 from ledger.formatting import NO_ROLE
-from ledger.vocabulary import CAUSES, Activity, Counts, Source
+from ledger.vocabulary import CAUSES, Counts, Source
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -121,7 +121,7 @@ class Selection(Limit):
     role: Name | None = None
     component: Name | None = None
     stage: Name | None = None
-    activity: Activity | None = None
+    activity: Name | None = None
     source: Source | None = None
     each: Literal["role", "component"] | None = None
     """Limits each role, or each component of each role, by itself."""
@@ -149,7 +149,7 @@ class Disagreement(Limit):
     role: Name | None = None
     component: Name | None = None
     stage: Name | None = None
-    activity: Activity | None = None
+    activity: Name | None = None
 
 
 class Difference(Limit):
