@@ -245,3 +245,9 @@ def _call(
 ) -> Call:
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     return Call(given, given.get("self"), caller)
+
+
+def does_nothing(function: Any) -> bool:
+    """Return whether a function calls nothing and reads nothing: `pass`, or `return 0`."""
+    code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+    return code is not None and not code.co_names

@@ -1,6 +1,5 @@
 """Hooks of the engine, its workers and its front end: their stages and final accumulators."""
 
-import inspect
 import multiprocessing
 import re
 from collections.abc import Generator
@@ -8,9 +7,10 @@ from typing import Any, Final
 
 from ledger.adapters import ENGINE_READY, FIRST_TOKEN, WAITING, process_ready
 from ledger_engine.model_parts import Part
-from ledger_engine.patching import Call, Ended, HookPoint, Patcher
+from ledger_engine.patching import Call, Ended, HookPoint, Patcher, does_nothing
 from ledger_engine.stages import OpenStage, Stages
 from ledger_vllm.claims import claim_accumulated, claim_total
+from ledger_vllm.drafters import is_of_drafter
 from ledger_vllm.model_parts import current_tag, is_drafter
 
 FRONT_END_START: Final = "front_end_start"
@@ -105,6 +105,7 @@ class Engine:
                 self._claim_handed_over("compilation_time", float(times.language_model))
                 self._claim_handed_over("encoder_compilation_time", float(times.encoder))
         self._end(begun, ended)
+        self._patcher.uninstall(is_of_drafter)
         if ended.error is None and _is_worker_alone():
             process_ready()  # nobody tells a worker that its engine is ready
 
@@ -115,8 +116,7 @@ class Engine:
 
     def capture_probe(self, call: Call) -> Generator[None, Ended, None]:
         """Record a look at how much memory graphs take; up to 0.28 it returns 0 and captures nothing."""
-        probe: Any = inspect.unwrap(call.owner.profile_cudagraph_memory.__func__)
-        if not probe.__code__.co_names:  # it calls nothing and reads nothing
+        if does_nothing(call.owner.profile_cudagraph_memory.__func__):
             yield
             return
         yield from self.stage("graph_capture_probe")(call)

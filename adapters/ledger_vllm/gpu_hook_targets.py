@@ -30,8 +30,8 @@ GPU_TARGETS: Final = (
     ),
     HookTarget(f"{_COMMUNICATORS}.symm_mem", "SymmMemCommunicator.__init__", stage="symm_mem_init"),
     # Model runners
-    HookTarget(RUNNER, "GPUModelRunner.__init__", stage="runner_init"),
-    HookTarget(RUNNER_V2, "GPUModelRunner.__init__", stage="runner_init"),
+    HookTarget(RUNNER, "GPUModelRunner.__init__", hook="runner_init"),
+    HookTarget(RUNNER_V2, "GPUModelRunner.__init__", hook="runner_init"),
     # Steps of the engine, as the first requests will be
     HookTarget(WORKER, "warmup_kernels", stage="step_warmup"),
     HookTarget(RUNNER, "GPUModelRunner._dummy_sampler_run", stage="sampler_warmup"),

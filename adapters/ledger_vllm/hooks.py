@@ -16,6 +16,7 @@ from ledger_engine.stages import Stages
 from ledger_vllm.backend import Backend
 from ledger_vllm.claims import LogClaims
 from ledger_vllm.description import VLLM
+from ledger_vllm.drafters import Drafters
 from ledger_vllm.engine import Engine
 from ledger_vllm.front_end import FrontEnd
 from ledger_vllm.hook_targets import TABLE
@@ -42,7 +43,8 @@ def install_on_import(recorder: Recorder | None = None, *, until: str = "vLLM lo
     log_claims.listen()
     engine = Engine(stages, patcher)
     monitor, front_end = Monitor(stages), FrontEnd(stages, patcher)
-    owners = (monitor, Backend(stages, monitor), engine, front_end, Processes(stages), log_claims)
+    drafters = Drafters(stages, patcher, engine.stage("runner_init"))
+    owners = (monitor, Backend(stages, monitor), engine, drafters, front_end, Processes(stages), log_claims)
     install_table_on_import(TABLE, _hooks(owners), engine.stage, patcher, recorder)
 
 

@@ -77,7 +77,7 @@ def test_who_keeps_totals_hears_that_the_engine_is_ready(tmp_path: Path) -> None
 
 def test_the_table_has_them_all_and_no_stage_too_many() -> None:
     assert set(GPU_TARGETS) <= set(TABLE.targets)
-    assert {target.stage for target in GPU_TARGETS} == set(GPU_STAGES)
+    assert {target.records for target in GPU_TARGETS} == set(GPU_STAGES)
 
 
 def test_a_name_that_a_package_has_by_a_star_is_found(tmp_path: Path) -> None:

@@ -83,7 +83,8 @@ class VllmConfig:
     parallel_config: ParallelConfig = field(default_factory=ParallelConfig)
     logging_config: LoggingConfig = field(default_factory=LoggingConfig)
     encoder_blocks: int = 0
-    has_drafter: bool = False
+    drafter: str | None = None
+    """How tokens are proposed: eagle, or ngram."""
     use_v2_model_runner: bool = False
     is_cpu: bool = False
     faults: dict[str, Exception] = field(default_factory=dict)

@@ -47,10 +47,16 @@ class Worker:
         kernel_warmup(self)
         self.model_runner.capture_model()
         if self.vllm_config.use_v2_model_runner:
-            warmup_kernels(self.model_runner, None, None)
+            warmup_kernels(self.model_runner, None, self.sample_tokens)
         else:
             self.model_runner._dummy_sampler_run(hidden_states=None)
         return self._times()
+
+    def sample_tokens(self, num_tokens: int) -> None:
+        self.model_runner.sample_tokens(num_tokens)
+
+    def execute_dummy_batch(self) -> None:
+        self.model_runner._dummy_run(1)
 
     def _times(self) -> Any:
         config = self.compilation_config
