@@ -5,18 +5,23 @@ tokens has a class of its own. The methods of the one that is in use are hooked 
 and only until the worker is warm: requests call some of them as well.
 """
 
-from collections.abc import Generator, Mapping
+import inspect
+from collections.abc import Collection, Generator, Mapping
 from typing import Any, Final
 
 from ledger_engine.hook_targets import HookTarget
 from ledger_engine.model_parts import Part
 from ledger_engine.patching import Call, Ended, HookPoint, Patcher, does_nothing
-from ledger_engine.stages import Stages
+from ledger_engine.stages import OpenStage, Stages
 from ledger_vllm.model_parts import part_of
 
 METHODS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
-    "drafter": {"drafter_run": ("dummy_run",)},
-    "speculator": {"drafter_run": ("propose",), "drafter_capture": ("capture", "capture_model")},
+    "drafter": {"drafter_run": ("dummy_run",), "drafter_load": ("load_model",)},
+    "speculator": {
+        "drafter_run": ("propose",),
+        "drafter_capture": ("capture", "capture_model"),
+        "drafter_load": ("load_model",),
+    },
 }
 """By the attribute of a model runner: each hook, and the names that its method has in one version or another.
 
@@ -38,6 +43,9 @@ class Drafters:
         self._patcher = patcher
         self._runner_init = runner_init
         self._loaded: Part | None = None
+        self._is_loading = False
+        self._load: OpenStage | None = None
+        """A load whose tag is not set any more."""
 
     def runner_init(self, call: Call) -> Generator[None, Ended, None]:
         """Record the making of a model runner, and hook the methods of its drafter, where it has one."""
@@ -47,8 +55,8 @@ class Drafters:
             if drafter is not None:
                 self._install(type(drafter), methods)
 
-    def drafter_load(self, call: Call) -> Generator[None, Ended, None]:
-        """Record what is made and loaded under the tag of a drafter."""
+    def drafter_tagged(self, call: Call) -> Generator[None, Ended, None]:
+        """Begin the load of a drafter where its tag is set; it is over when `load_model` is."""
         part = part_of(call.given["tag"], is_encoder=bool(call.given.get("is_encoder")))
         around = self._stages.innermost("model_load")
         if part.role != "drafter" or (around is not None and around.part.role == part.role):
@@ -58,7 +66,20 @@ class Drafters:
         self._loaded = part
         begun = self._stages.begin("model_load", "engine", part)
         yield
-        self._stages.end(begun, (yield).error)
+        error = (yield).error
+        if self._is_loading and error is None:
+            self._load = begun
+        else:
+            self._stages.end(begun, error)
+
+    def drafter_load(self, call: Call) -> Generator[None, Ended, None]:
+        """End the load of a drafter, which may share weights with the model once it has its own."""
+        self._is_loading = True
+        ended = yield
+        self._is_loading = False
+        if self._load is not None:
+            self._stages.end(self._load, ended.error)
+            self._load = None
 
     def drafter_run(self, call: Call) -> Generator[None, Ended, None]:
         """Record a run of the drafter as its part of the stage that it is in."""
@@ -97,6 +118,10 @@ def is_of_drafter(target: HookTarget) -> bool:
 
 
 def _has_model(kind: Any) -> bool:
-    """Return whether a class of vLLM's own loads a model, as one that looks tokens up does not."""
+    """Return whether a class of vLLM's loads a model; `load_model` of one that does not takes anything."""
     load = getattr(kind, "load_model", None)
-    return kind.__module__.startswith("vllm.") and load is not None and not does_nothing(load)
+    return kind.__module__.startswith("vllm.") and "target_model" in _parameters(load)
+
+
+def _parameters(function: Any) -> Collection[str]:
+    return inspect.signature(function).parameters if callable(function) else ()

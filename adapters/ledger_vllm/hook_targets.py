@@ -129,7 +129,7 @@ _TARGETS: Final = (
     HookTarget(_LOADER, "BaseModelLoader.create_model", stage="model_init", since="0.30.0"),
     HookTarget(_LOADER, "initialize_model", stage="model_init"),
     # What proposes tokens for the model: its other methods are hooked when it is made (`drafters`)
-    HookTarget(_BACKENDS, "set_model_tag", hook="drafter_load", reads=("tag",), is_context=True),
+    HookTarget(_BACKENDS, "set_model_tag", hook="drafter_tagged", reads=("tag",), is_context=True),
     # What a GPU's start does besides
     *GPU_TARGETS,
 )

@@ -45,7 +45,7 @@ def test_the_first_runner_captures_its_drafter_by_running_it(tmp_path: Path) -> 
     ("version", "capture", "probed"),
     [
         ("0.20.0", "EagleSpeculator.capture_model", []),
-        ("0.24.0", "DraftModelSpeculator.capture", []),
+        ("0.21.0", "DraftModelSpeculator.capture", []),
         ("0.32.0", "DraftModelSpeculator.capture", [("graph_capture_probe", "graph_capture_probe")]),
     ],
 )
@@ -63,8 +63,10 @@ def test_the_second_runners_speculator_captures_and_proposes(
     assert {(i.role, i.component) for i in recording.intervals if i.role == "drafter"} == {EAGLE}
     [joined] = recording.joined.values()
     assert {hook for hook in joined.hooks if "spec_decode" in hook} == {
-        f"{SPECULATOR}.{capture}", f"{SPECULATOR}.DraftModelSpeculator.propose"
-    }  # fmt: skip
+        f"{SPECULATOR}.{capture}",
+        f"{SPECULATOR}.DraftModelSpeculator.load_model",
+        f"{SPECULATOR}.DraftModelSpeculator.propose",
+    }
     assert joined.missing_hooks == ()
 
 
@@ -134,15 +136,50 @@ def test_a_second_engine_in_a_process_has_a_drafter_of_its_own(tmp_path: Path) -
     ]
 
 
-def test_a_drafter_that_cannot_be_loaded_or_captured_has_failed_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("work", "failing", "inside"),
+    [
+        ("drafter's graphs", "graph_capture", []),
+        ("share embeddings", "model_load", ["completed", "completed"]),
+        ("weights_load", "model_load", []),
+    ],
+)
+def test_a_drafter_that_cannot_be_loaded_or_captured_has_failed_there(
+    tmp_path: Path, work: str, failing: str, inside: list[str]
+) -> None:
+    # The model itself has its weights already.
     body = (
-        "FAULTS[\"drafter's graphs\"] = RuntimeError('out of memory')\n"
+        "from vllm.v1.worker.gpu.spec_decode.eagle import speculator\n"
+        "init = speculator.Eagle.__init__\n"
+        "def broken(self):\n"
+        f"    FAULTS[{work!r}] = RuntimeError('out of memory')\n"
+        "    init(self)\n"
+        "speculator.Eagle.__init__ = broken\n"
         f"try:\n    {start(is_v2=True)}\nexcept RuntimeError as error:\n    print(error)\n"
     )
     recording = record(tmp_path, body, version="0.24.0", is_clean=False)
     assert recording.printed == "out of memory\n"
-    [failed] = [i for i in recording.of("graph_capture") if i.role == "drafter"]
+    [failed] = [i for i in recording.of(failing) if i.role == "drafter"]
     assert (failed.outcome, failed.error, failed.component) == ("failed", "RuntimeError", "eagle_head")
+    if inside:
+        assert [i.outcome for i in recording.intervals if i.parent == failed.interval] == inside
+
+
+@pytest.mark.parametrize("is_v2", [False, True])
+def test_a_drafters_load_lasts_until_it_shares_what_the_model_has(tmp_path: Path, is_v2: bool) -> None:
+    name = f"{SPECULATOR}.DraftModelSpeculator" if is_v2 else BASE_V1
+    module, _, kind = name.rpartition(".")
+    body = (
+        f"import ledger\nfrom {module} import {kind} as kind\nload = kind.load_model\n"
+        "def loads(self, target_model):\n"
+        "    load(self, target_model)\n"
+        "    ledger.Recorder.from_environment().milestone('shared')\n"
+        "kind.load_model = loads\n" + start(is_v2)
+    )
+    recording = record(tmp_path, body)
+    [shared] = [row["at_ns"] for row in recording.milestones if row["name"] == "shared"]
+    [loaded] = [i for i in recording.of("model_load") if i.role == "drafter"]
+    assert loaded.start_ns < shared <= loaded.stop_ns
 
 
 @pytest.mark.parametrize(
@@ -170,8 +207,8 @@ def test_a_proposer_of_somebody_elses_may_lack_the_method(tmp_path: Path) -> Non
         "from vllm.v1.worker import gpu_model_runner\n"
         "class Custom:\n"
         "    def __init__(self, config): ...\n"
-        "    def load_model(self, target_model):\n        print('loads')\n"
-        "gpu_model_runner.NgramProposer = Custom\n" + start(is_v2=False, drafter="ngram")
+        "    def load_model(self, target_model=None):\n        print('loads')\n"
+        "gpu_model_runner.NgramProposerGPU = Custom\n" + start(is_v2=False, drafter="ngram")
     )
     recording = record(tmp_path, body)
     assert recording.printed == "loads\n"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ledger_vllm import backend, claims, engine, monitor, processes
+from ledger_vllm import backend, claims, drafters, engine, monitor, processes
 from ledger_vllm.hook_targets import TABLE
 from ledger_vllm.messages import stated
 from ledger_vllm.model_parts import is_drafter, part_of
@@ -74,7 +74,9 @@ def test_every_target_is_there_with_the_parameters_that_are_read(facts: dict[str
 
 def test_what_is_decorated_keeps_its_parameters_where_they_are_read(facts: dict[str, Any]) -> None:
     # Of all these only the busy loop's forgets what it wraps.
-    keep_names = {"JitWarmupRegistry.capture", "dynamo_timed", "instrument", "torch.inference_mode"}
+    keep_names = {
+        "JitWarmupRegistry.capture", "contextmanager", "dynamo_timed", "instrument", "torch.inference_mode",
+    }  # fmt: skip
     assert set(facts["decorators"]) <= {*keep_names, "fault_tolerant_wrapper", "staticmethod"}
     forgetting = words(facts["decorators"].get("fault_tolerant_wrapper", ""))
     assert all(target.hook == "busy_loop" for target in TABLE.targets if target.name in forgetting)
@@ -95,7 +97,7 @@ def test_functions_are_called_by_the_name_that_is_replaced(facts: dict[str, Any]
     assert facts["monitor_used_by"] == []
 
 
-IMPORTED_WHEN_CALLED = {"load_general_plugins", "trigger_inductor_lazy_init"}
+IMPORTED_WHEN_CALLED = {"load_general_plugins", "set_model_tag", "trigger_inductor_lazy_init"}
 """Functions that other modules import, by their names, in the moment in which they call them."""
 
 NOT_HOOKED = {
@@ -321,6 +323,48 @@ def test_every_tag_is_of_the_role_that_it_should_be(facts: dict[str, Any]) -> No
 def test_drafters_are_loaded_under_a_tag(facts: dict[str, Any]) -> None:
     assert facts["drafters_without_tag"] == []
     assert any(is_drafter(tag) for tag in words(facts["tags"]["others"]))
+
+
+STARTS = {
+    "drafter": {"load_model": "load_model", "_dummy_run": "dummy_run"},
+    "speculator": {"load_model": "load_model", "_dummy_run": "propose", "capture_model": "capture"},
+}
+"""What a model runner calls of its drafter when it starts."""
+
+NO_TIME = {"prepare_watermarking", "set_eplb_state"}
+"""What it calls besides, to set the drafter up."""
+
+
+@pytest.mark.parametrize("attribute", STARTS)
+def test_a_model_runner_makes_its_drafter_first_and_calls_what_is_hooked(
+    facts: dict[str, Any], attribute: str
+) -> None:
+    found = facts["drafters"][attribute]
+    assert found["made_in"] == "__init__"
+    called = {method: set(words(names)) - NO_TIME for method, names in found["called"].items()}
+    expected = {method: {name} for method, name in STARTS[attribute].items()}
+    if attribute == "speculator" and number(facts["vllm"]) < (0, 21):
+        expected["capture_model"] = {"capture_model"}
+    assert called == expected
+    hooked = {name for names in drafters.METHODS[attribute].values() for name in names}
+    assert set().union(*called.values()) <= hooked
+
+
+@pytest.mark.parametrize("attribute", STARTS)
+def test_a_drafter_with_a_model_has_each_method_once(facts: dict[str, Any], attribute: str) -> None:
+    without_model: set[str] = set()
+    for kind, names in facts["drafters"][attribute]["classes"].items():
+        if "load_model(target_model)" not in words(names):
+            without_model.add(kind)
+            continue
+        has = [re.split(r"[:(]", name)[0] for name in words(names)]
+        for hook, alternatives in drafters.METHODS[attribute].items():
+            assert len(set(has) & set(alternatives)) == 1, (kind, hook)
+    assert without_model <= WITHOUT_MODEL
+
+
+WITHOUT_MODEL = {"NgramGPUSpeculator", "NgramProposer", "NgramProposerGPU", "SuffixDecodingProposer"}
+"""What proposes tokens that it has seen before."""
 
 
 # The backend

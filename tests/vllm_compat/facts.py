@@ -4,12 +4,15 @@ The result is plain JSON, small enough to read in a diff when vLLM changes.
 """
 
 import ast
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
 from ledger_engine.signature_check import Read, parameters
+from ledger_vllm.drafters import METHODS
+from ledger_vllm.gpu_hook_targets import RUNNER, RUNNER_V2
 from ledger_vllm.hook_targets import TABLE
 
 MONITOR = "vllm.compilation.monitor"
@@ -41,6 +44,18 @@ MESSAGES_IN = (
 )
 CLASSES_IN = ("vllm.compilation.", "vllm.model_executor.model_loader.", "vllm.v1.")
 DRAFTERS_IN = ("vllm.v1.spec_decode.", "vllm.v1.worker.gpu.spec_decode.")
+DRAFTERS_OF = {"drafter": RUNNER, "speculator": RUNNER_V2}
+"""By the attribute that has it, the model runner that makes it."""
+STARTS_IN = (
+    "load_model",
+    "profile_run",
+    "_dummy_run",
+    "_dummy_sampler_run",
+    "profile_cudagraph_memory",
+    "_warmup_and_capture",
+    "capture_model",
+)
+"""Methods of a model runner that start it."""
 
 ATTRIBUTES = {
     f"{BACKENDS}:CompilerManager": ("cache", "compiler", "disable_cache", "loaded_artifacts"),
@@ -119,6 +134,9 @@ class _Facts:
             "model_made": self._model_made(),
             "tags": self._tags(),
             "drafters_without_tag": sorted(self._untagged()),
+            "drafters": {
+                attribute: self._drafters(attribute, module) for attribute, module in DRAFTERS_OF.items()
+            },
             "attributes": {owner: self._attributes(owner, names) for owner, names in ATTRIBUTES.items()},
             "backend_calls": self._backend_calls(),
             "backend_called_by_load": ", ".join(_callers(self.tree(CACHING), "vllm_backend")),
@@ -289,6 +307,67 @@ class _Facts:
                     for node in _calls(function)
                 ):
                     yield f"{module}.{function.name}"
+
+    def _drafters(self, attribute: str, module: str) -> dict[str, Any]:
+        """Return where a runner makes its drafter, what it calls of it, and which class has what of that."""
+        runner = f"self.{attribute}"
+        made_in: set[str] = set()
+        kinds: set[str] = set()
+        called: dict[str, str] = {}
+        for method in _class(self.tree(module), "GPUModelRunner").body:
+            if not isinstance(method, ast.FunctionDef):
+                continue
+            made = [
+                node.value
+                for node in ast.walk(method)
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == runner
+                if isinstance(node.value, ast.Call)
+            ]
+            if made:
+                made_in.add(method.name)
+                kinds |= {_name(call.func) for call in made}
+            of_drafter = (call.func for call in _calls(method) if isinstance(call.func, ast.Attribute))
+            names = sorted({func.attr for func in of_drafter if ast.unparse(func.value) == runner})
+            if names and method.name in STARTS_IN:
+                called[method.name] = ", ".join(names)
+        if "init_speculator" in kinds:
+            init = _function(self.tree("vllm.v1.worker.gpu.spec_decode"), "init_speculator")
+            assert init is not None
+            returned = [node.value for node in ast.walk(init) if isinstance(node, ast.Return)]
+            kinds = {_name(call.func) for call in returned if isinstance(call, ast.Call)}
+        looked_for = list(itertools.chain.from_iterable(METHODS[attribute].values()))
+        return {
+            "made_in": ", ".join(sorted(made_in)),
+            "called": dict(sorted(called.items())),
+            "classes": {
+                kind: ", ".join(filter(None, (self._of_drafter(kind, name) for name in looked_for)))
+                for kind in sorted(kinds)
+                if kind[0].isupper()
+            },
+        }
+
+    def _of_drafter(self, kind: str, name: str) -> str | None:
+        """Return a method of a class of drafters, its own or inherited; None where there is none.
+
+        `capture`, `capture: nothing` where it just returns, `load_model(target_model)`.
+        """
+        classes = {
+            node.name: node
+            for module in self.modules
+            if module.startswith(DRAFTERS_IN)
+            for node in self.tree(module).body
+            if isinstance(node, ast.ClassDef)
+        }
+        ahead = [kind]
+        while ahead:
+            node = classes.get(ahead.pop(0))
+            for method in node.body if node else ():
+                if isinstance(method, ast.FunctionDef) and method.name == name:
+                    if not any(isinstance(inner, (ast.Call, ast.Attribute)) for inner in ast.walk(method)):
+                        return f"{name}: nothing"
+                    return f"{name}(target_model)" if "target_model" in _parameter_names(method) else name
+            ahead += [_last(base) for base in node.bases] if node else []
+        return None
 
     def _attributes(self, owner: str, names: tuple[str, ...]) -> str:
         """Return which of some names a class has as attributes or methods."""

@@ -10,7 +10,7 @@ from vllm.logger import init_logger
 from vllm.model_executor.model_loader import DefaultModelLoader
 from vllm.model_executor.models.toy import Qwen2_5_VL
 from vllm.v1.spec_decode.eagle import EagleProposer
-from vllm.v1.spec_decode.ngram_proposer import NgramProposer
+from vllm.v1.spec_decode.ngram_proposer_gpu import NgramProposerGPU
 
 logger = init_logger(__name__)
 
@@ -21,7 +21,7 @@ class GPUModelRunner:
     def __init__(self, vllm_config: VllmConfig) -> None:
         self.vllm_config = vllm_config
         if vllm_config.drafter is not None:
-            kind = NgramProposer if vllm_config.drafter == "ngram" else EagleProposer
+            kind = NgramProposerGPU if vllm_config.drafter == "ngram" else EagleProposer
             self.drafter = kind(vllm_config)
 
     def load_model(self, load_dummy_weights: bool = False) -> None:

@@ -58,7 +58,7 @@ class GPUModelRunner:
         before = time.perf_counter()
         work("graph_capture", 2)
         if self.speculator is not None:
-            if hasattr(self.speculator, "capture_model"):  # up to 0.23
+            if hasattr(self.speculator, "capture_model"):  # up to 0.20
                 self.speculator.capture_model()
             else:
                 self.speculator.capture()

@@ -1,11 +1,10 @@
-"""As in vLLM: one class up to 0.23, and from 0.24 on one of several, whose base class has most of it."""
+"""As in vLLM: from 0.21 on `capture` is what was `capture_model` before."""
 
 from typing import Any
 
 from fake_work import work
 
 from vllm import is_at_least
-from vllm.compilation.backends import set_model_tag
 from vllm.config import VllmConfig
 from vllm.model_executor.model_loader import DefaultModelLoader
 from vllm.model_executor.models.toy import Eagle
@@ -18,8 +17,11 @@ class DraftModelSpeculator:
         self.vllm_config = vllm_config
 
     def load_model(self, target_model: Any) -> None:
+        from vllm.compilation.backends import set_model_tag
+
         with set_model_tag("eagle_head"):
             self.model = DefaultModelLoader().load_model(self.vllm_config, Eagle)
+        work("share embeddings")
 
     def capture(self) -> None:
         work("drafter's graphs")
@@ -33,6 +35,6 @@ class EagleSpeculator(DraftModelSpeculator):
     """Proposes tokens by the last hidden states."""
 
 
-if not is_at_least("0.24.0"):
+if not is_at_least("0.21.0"):
     EagleSpeculator.capture_model = DraftModelSpeculator.capture
     del DraftModelSpeculator.capture
