@@ -22,7 +22,7 @@ from ledger.engines import installed_engines, registered_engines
 from ledger.vocabulary import ACTIVITY_OF
 from ledger_engine.activation import activate_once
 from ledger_engine.hook_targets import HookTable, HookTarget
-from ledger_engine.patching import Call, Ended, Patcher, Replacement
+from ledger_engine.patching import Call, Ended, Patcher, Replacement, does_nothing
 from ledger_engine.signature_check import parameters
 from ledger_engine.stages import Stages
 from tests.support.paths import ROOT, TESTS
@@ -34,6 +34,7 @@ HOOKS_IN = {
     "vllm": (
         "backend:Backend",
         "claims:LogClaims",
+        "drafters:Drafters",
         "engine:Engine",
         "front_end:FrontEnd",
         "monitor:Monitor",
@@ -336,6 +337,17 @@ class TestPatcher:
         with Ledger.open(path) as ledger:
             rows = ledger.sql("SELECT stage, activity, source FROM intervals")
         assert rows == [{"stage": "spin_up", "activity": "startup", "source": "engine"}]
+
+
+def test_what_does_nothing_calls_nothing_and_reads_nothing() -> None:
+    def returns() -> int:
+        """Has a docstring and an argument."""
+        return 0
+
+    def calls() -> None:
+        print()
+
+    assert (does_nothing(returns), does_nothing(calls), does_nothing(None)) == (True, False, False)
 
 
 class TestSignatures:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from ledger_engine.patching import does_nothing
 from tests.fake_vllm.driver import Recording, record
 
 EAGLE = ("drafter", "eagle_head")
@@ -214,14 +213,3 @@ def test_a_proposer_of_somebody_elses_may_lack_the_method(tmp_path: Path) -> Non
     assert recording.printed == "loads\n"
     [joined] = recording.joined.values()
     assert (joined.missing_hooks, recording.gaps) == ((), [])
-
-
-def test_what_does_nothing_calls_nothing_and_reads_nothing() -> None:
-    def returns() -> int:
-        """Has a docstring and an argument."""
-        return 0
-
-    def calls() -> None:
-        print()
-
-    assert (does_nothing(returns), does_nothing(calls), does_nothing(None)) == (True, False, False)
