@@ -5,7 +5,6 @@ and the tables of the report at the end of each log.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import pytest
 
@@ -13,28 +12,12 @@ from ledger import Event, parse_event, saved_queries
 from ledger.events.models import ProcessJoined, StageStopped
 from ledger.storage.queries import saved_query
 from ledger.testing import MemoryLedger, SessionBuilder
-from tests.support.gpu_starts import gpu_events
+from tests.support.gpu_starts import answer, recording
 from tests.support.paths import DATA
 from tests.support.reconciled import LANGUAGE, S, Worker, merged
 
 DP0, DP1 = "Worker [10288-15316ab6]", "Worker [10289-349745ae]"
 """The workers of two engines, which both call themselves Worker, of rank 0."""
-
-
-def answer(events: Iterable[Event], query: str, *columns: str) -> list[tuple[Any, ...]]:
-    """The rows of a saved query, to the millisecond."""
-    with MemoryLedger(events) as ledger:
-        rows = ledger.sql(saved_query(query))
-        return [tuple(rounded(row[column]) for column in columns) for row in rows]
-
-
-def rounded(value: Any) -> Any:
-    return round(value, 3) if isinstance(value, float) else value
-
-
-def recording(name: str, *labels: str) -> list[Event]:
-    starts = gpu_events(name)
-    return [event for label in labels or starts for event in starts[label]]
 
 
 # Tensor parallel, 2
