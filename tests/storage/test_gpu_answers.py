@@ -7,7 +7,7 @@ each stop less its start.
 
 import pytest
 
-from tests.support.gpu_starts import answer, gpu_ledger, selected
+from tests.support.gpu_starts import LOGS, answer, gpu_ledger, selected
 
 # Who says what
 
@@ -214,6 +214,77 @@ def test_each_graph_was_compiled_loaded_or_used_again() -> None:
         (1, "miss", 3.678),
         (2, "miss", 0.732),
     ]
+
+
+# Time that nothing inside accounts for
+
+UNATTRIBUTED = {
+    # role, stage, seconds, and those of them in which nothing inside was open
+    "llama-cold": [
+        (None, "warmup", 11.736, 11.230),  # Triton's kernels, of which no line speaks
+        (None, "profile_run", 10.686, 1.371),
+        (None, "model_load", 1.212, 1.005),
+        ("language_model", "benchmark_fused_nodes", 0.859, 0.846),
+        (None, "memory_profile", 11.423, 0.737),
+    ],
+    "vl-cold": [
+        (None, "profile_run", 23.312, 5.723),  # the same under the other runner
+        (None, "model_load", 1.264, 1.079),
+        (None, "memory_profile", 25.607, 0.856),
+        (None, "warmup", 1.601, 0.460),
+        ("language_model", "benchmark_fused_nodes", 0.462, 0.450),
+    ],
+    "tp2-cold": [
+        (None, "warmup", 14.504, 13.781),
+        (None, "warmup", 14.438, 13.715),
+        (None, "profile_run", 12.438, 1.863),
+        (None, "profile_run", 12.482, 1.848),
+        (None, "model_load", 1.523, 1.169),
+    ],
+    "tp2-warm": [
+        (None, "model_load", 1.759, 1.339),
+        (None, "model_load", 1.490, 1.214),
+        (None, "memory_profile", 4.088, 0.949),
+        (None, "profile_run", 3.138, 0.949),
+        (None, "profile_run", 3.077, 0.851),
+    ],
+    "dp2-serve-cold": [
+        (None, "warmup", 6.409, 5.709),
+        (None, "profile_run", 14.384, 2.046),
+        (None, "profile_run", 17.642, 2.029),
+        (None, "model_load", 1.665, 1.312),
+        (None, "model_load", 1.615, 1.242),
+    ],
+    "fails-kv-cache": [
+        (None, "model_load", 1.304, 1.015),
+        (None, "profile_run", 10.229, 0.614),
+        (None, "executor_init", 2.645, 0.462),
+        ("language_model", "_recursive_post_grad_passes", 0.475, 0.452),
+        ("language_model", "vllm_backend", 4.758, 0.442),
+    ],
+    "big-killed-engine": [
+        (None, "model_load", 1.555, 1.221),
+        (None, "memory_profile", 5.334, 0.582),
+        ("language_model", "vllm_backend", 0.612, 0.373),
+        ("language_model", "cache_key", 0.463, 0.368),
+        ("language_model", "_recursive_joint_graph_passes", 0.214, 0.208),
+    ],
+    "tp2-worker-killed": [
+        (None, "model_load", 2.058, 1.476),
+        (None, "model_load", 1.957, 1.424),
+        ("language_model", "benchmark_fused_nodes", 0.968, 0.945),
+        ("language_model", "Scheduler.create_combo_kernel_nodes", 2.475, 0.857),
+        ("language_model", "_recursive_joint_graph_passes", 0.796, 0.785),
+    ],
+    "serve-cold": [],
+}
+
+
+@pytest.mark.parametrize("label", UNATTRIBUTED)
+def test_what_nothing_inside_accounts_for(label: str) -> None:
+    columns = ("role", "stage", "seconds", "unattributed")
+    rows = answer(gpu_ledger(LOGS[label], label), "unattributed", *columns)
+    assert rows[:5] == UNATTRIBUTED[label]
 
 
 # What else is odd

@@ -1,4 +1,4 @@
--- How much time in each top-level interval does no inner interval account for?
+-- Which intervals have the most time that no inner interval accounts for?
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,
@@ -10,6 +10,6 @@ SELECT
 FROM intervals i
 JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
-WHERE i.unattributed_ns IS NOT NULL AND i.is_top_level
+WHERE i.unattributed_ns IS NOT NULL
 ORDER BY i.unattributed_ns DESC
 LIMIT 10
