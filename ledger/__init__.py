@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from ledger.events.jsonl import read_events
     from ledger.storage.ledger import Ledger
     from ledger.storage.queries import saved_queries
+    from ledger.timeline.findings import Finding
     from ledger.timeline.records import (
         Anomaly,
         Cause,
@@ -80,6 +81,7 @@ _ON_DEMAND = {
     "Claim": "ledger.timeline.records",
     "Compilation": "ledger.timeline.records",
     "Comparison": "ledger.analysis.comparison",
+    "Finding": "ledger.timeline.findings",
     "Gap": "ledger.timeline.records",
     "GraphBreak": "ledger.timeline.records",
     "Interval": "ledger.timeline.records",
@@ -114,6 +116,7 @@ __all__ = [
     "Compilation",
     "ConflictingEvents",
     "Event",
+    "Finding",
     "Gap",
     "GapNoted",
     "GraphBreak",

@@ -90,6 +90,45 @@ CAUSES: Final[dict[CauseName, str]] = {
 UNMATCHED: Final = "unmatched"
 """In place of a main cause: no interval matches the claim, so there is no difference to explain."""
 
+FindingName = Literal[
+    "cache_key_changed",
+    "cache_load_failed",
+    "cache_empty",
+    "cache_bypassed",
+    "compiled_after_ready",
+    "recompiles",
+    "graph_breaks",
+    "kernels_compiled",
+    "graphs_captured_twice",
+    "slow_imports",
+    "slow_weights",
+    "serial_processes",
+    "straggling_rank",
+    "unattributed_time",
+    "wrong_claim",
+    "loaded_machine",
+]
+
+FINDINGS: Final[dict[FindingName, str]] = {
+    "cache_key_changed": "It was compiled, since a part of the cache's key is not what it was before.",
+    "cache_load_failed": "It was compiled, since what the cache had could not be loaded.",
+    "cache_empty": "It was compiled, since the cache had nothing for it.",
+    "cache_bypassed": "It was compiled, since torch passed its cache by.",
+    "compiled_after_ready": "It was compiled when the engine was ready already: a request waited for it.",
+    "recompiles": "A function was compiled again, since a guard failed.",
+    "graph_breaks": "A function was compiled in pieces, since Dynamo could not go on.",
+    "kernels_compiled": "Triton compiled kernels that no cache had.",
+    "graphs_captured_twice": "CUDA graphs were captured once to measure memory, and once more.",
+    "slow_imports": "A package's import is a large part of the start.",
+    "slow_weights": "Loading weights is a large part of the start.",
+    "serial_processes": "Processes were started one after the other.",
+    "straggling_rank": "One rank took longer than the others, which waited for it.",
+    "unattributed_time": "No interval accounts for a part of the start.",
+    "wrong_claim": "A reported time is off by more than 5 % of the measured one.",
+    "loaded_machine": "Processes waited for a processor while they could have run.",
+}
+"""What each finding means: something that a reader can act upon."""
+
 AnomalyName = Literal[
     "duplicate_start",
     "duplicate_stop",

@@ -21,6 +21,8 @@ TABLE_DISPLAYS: Final = {
     "session_totals": TableDisplay("max_ns", True, ("session", "role", "activity")),
     "compilations": TableDisplay("duration_ns", True, ("session", "kind", "role", "outcome")),
     "graph_breaks": TableDisplay("count", True, ("session", "file")),
+    "findings": TableDisplay("stake_ns", True, ("session", "finding", "process")),
+    "cache_key_changes": TableDisplay("component", False, ("session", "part")),
     "startup_windows": TableDisplay("duration_ns", True, ("session", "began_by", "ended_by")),
     "startup_breakdown": TableDisplay("duration_ns", True, ("session", "process", "stage", "activity")),
     "role_totals": TableDisplay("total_ns", True, ("session", "role", "activity")),

@@ -27,8 +27,10 @@ from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import Collected, collect
 from ledger.storage.excerpts import timeline_excerpt
 from ledger.storage.projections import bring_up_to_date, current_timeline
+from ledger.storage.record_rows import finding_of
 from ledger.storage.store import Store, translate_sqlite_error
 from ledger.timeline.clocks import ClockAlignment
+from ledger.timeline.findings import Finding
 from ledger.timeline.replay import Replay, clock_alignment
 from ledger.timeline.timeline import Timeline
 
@@ -145,6 +147,17 @@ class Ledger:
         as `unattributed` says of those with the most unattributed time. Raises UnknownSession.
         """
         return timeline_excerpt(self._store, self.session(session), unattributed)
+
+    def findings(self, session: str | None = None) -> tuple[Finding, ...]:
+        """Return what can be acted upon in a session, what is worth most first. Raises UnknownSession.
+
+        Beyond those of its timeline, this knows the session before: whether the caches' keys were others.
+        """
+        rows = self._store.select(
+            f"SELECT {', '.join(Finding._fields)} FROM findings WHERE session = ? ORDER BY number",
+            [self.session(session)],
+        )
+        return tuple(map(finding_of, rows))
 
     def events(self, session: str | None = None) -> Iterator[Event]:
         """Yield a session's events in the order in which they came in. Raises UnknownSession."""

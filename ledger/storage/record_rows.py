@@ -3,8 +3,9 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
+from ledger.timeline.findings import ClaimKey, Finding
 from ledger.timeline.records import (
     Anomaly,
     Cause,
@@ -53,6 +54,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "startup_breakdown": StartupPiece._fields,
     "compilations": Compilation._fields,
     "graph_breaks": GraphBreak._fields,
+    "projected_findings": (*Finding._fields, "number"),
 }
 """Every table that is derived from events, with its columns, besides the note of what is projected."""
 
@@ -68,6 +70,8 @@ def rows_of(timeline: Timeline, table: str) -> Sequence[Row]:
         return [interval[:number] for interval in timeline.intervals]
     if table == "causes":
         return [_cause_row(cause) for cause in timeline.causes]
+    if table == "projected_findings":
+        return [(*_finding_row(finding), number) for number, finding in enumerate(timeline.findings)]
     return getattr(timeline, table)
 
 
@@ -93,6 +97,7 @@ def timeline_of(rows: Callable[[str], Iterable[Row]], details: Mapping[EventKey,
         causes=tuple(_cause(row) for row in rows("causes")),
         compilations=tuple(_compilation(row) for row in rows("compilations")),
         graph_breaks=tuple(map(GraphBreak._make, rows("graph_breaks"))),
+        findings=tuple(finding_of(row[:-1]) for row in rows("projected_findings")),
     )
 
 
@@ -129,13 +134,34 @@ def _interval(row: Row, details: Mapping[EventKey, Details]) -> Interval:
 
 
 def _cause_row(record: Cause) -> Row:
-    return (*record[:-1], json.dumps([key._asdict() for key in record.intervals]))
+    return (*record[:-1], _keys_text(record.intervals))
 
 
 def _cause(row: Row) -> Cause:
     *plain, intervals = row
-    keys = cast("list[dict[str, Any]]", json.loads(intervals))
-    return Cause._make((*plain, tuple(IntervalKey(**key) for key in keys)))
+    return Cause._make((*plain, _keys(IntervalKey, intervals)))
+
+
+def _finding_row(record: Finding) -> Row:
+    return (*record[:-2], _keys_text(record.intervals), _keys_text(record.claims))
+
+
+def finding_of(row: Row) -> Finding:
+    """Return the finding of a row of the table or the view, without what they have beyond its fields."""
+    *plain, intervals, claims = row
+    return Finding._make((*plain, _keys(IntervalKey, intervals), _keys(ClaimKey, claims)))
+
+
+_Key = TypeVar("_Key", IntervalKey, ClaimKey)
+
+
+def _keys_text(keys: Iterable[IntervalKey | ClaimKey]) -> str:
+    return json.dumps([key._asdict() for key in keys])
+
+
+def _keys(kind: type[_Key], text: str) -> tuple[_Key, ...]:
+    keys = cast("list[dict[str, Any]]", json.loads(text))
+    return tuple(kind(**key) for key in keys)
 
 
 def _compilation(row: Row) -> Compilation:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ledger.storage.schema_compilations import COMPILATIONS
+from ledger.storage.schema_findings import FINDINGS_TABLES
 from ledger.storage.schema_startup import STARTUP
 from ledger.storage.schema_terms import (
     ACTIVITY,
@@ -246,6 +247,7 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
     ),
     **STARTUP,
     **COMPILATIONS,
+    **FINDINGS_TABLES,
     "gaps": Relation(
         "What a recorder knows that it did not see.",
         {

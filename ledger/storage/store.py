@@ -24,7 +24,7 @@ from ledger.events.rows import EventRow
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 APPLICATION_ID: Final = 0x434C4547
 """As the first migration writes it: here once more, since importing that imports sqlite-utils.
 

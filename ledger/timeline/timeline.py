@@ -7,6 +7,7 @@ from ledger.events.models import Event
 from ledger.formatting import NO_ROLE, counted
 from ledger.notebook_tables import html_table
 from ledger.timeline.compilations import compilations_of
+from ledger.timeline.findings import Evidence, Finding, findings_of
 from ledger.timeline.reconciliation import reconcile
 from ledger.timeline.records import (
     Anomaly,
@@ -49,6 +50,8 @@ class Timeline:
     causes: tuple[Cause, ...]
     compilations: tuple[Compilation, ...]
     graph_breaks: tuple[GraphBreak, ...]
+    findings: tuple[Finding, ...]
+    """What is worth most first."""
 
     def __repr__(self) -> str:
         return f"<Timeline of {self._title()}>"
@@ -100,11 +103,12 @@ def timeline_of_stored(session: str, events: SessionEvents) -> Timeline:
 def _timeline(reduced: Reduced) -> Timeline:
     reconciled = reconcile(reduced)
     compiled = compilations_of(reduced.intervals, reduced.claims)
-    anomalies = (*reduced.anomalies, *reconciled.anomalies)
+    reduced = reduced._replace(anomalies=(*reduced.anomalies, *reconciled.anomalies))
     return Timeline(
-        *reduced._replace(anomalies=anomalies),
+        *reduced,
         reconciliation=reconciled.reconciliation,
         causes=reconciled.causes,
         compilations=compiled.compilations,
         graph_breaks=compiled.graph_breaks,
+        findings=findings_of(Evidence(reduced, reconciled, compiled)),
     )

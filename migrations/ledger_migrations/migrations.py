@@ -172,6 +172,13 @@ def _versions_of_sessions(db: Database) -> defaultdict[str, dict[str, str]]:
 
 @ledger_schema()
 def v5(db: Database) -> None:
-    """The time from command to ready, cut into pieces; what torch compiled; what processes are called."""
+    """The time from command to ready, cut into pieces; what torch compiled."""
     _run(db, "v5.sql")
     db.conn.execute("PRAGMA user_version = 5")
+
+
+@ledger_schema()
+def v6(db: Database) -> None:
+    """What a reader can act upon; what processes are called."""
+    _run(db, "v6.sql")
+    db.conn.execute("PRAGMA user_version = 6")

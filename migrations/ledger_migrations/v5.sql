@@ -1,4 +1,4 @@
--- Schema 5: the time from command to ready, what torch compiled, and what processes are called.
+-- Schema 5: the time from command to ready, and what torch compiled.
 
 CREATE TABLE startup_windows (
     session TEXT NOT NULL,
@@ -85,14 +85,3 @@ CREATE TABLE graph_breaks (
 CREATE INDEX compilations_by_session ON compilations (session);
 
 CREATE INDEX graph_breaks_by_session ON graph_breaks (session);
-
--- What to call a process where rows of several stand beside each other.
-CREATE VIEW process_names AS
-SELECT
-    session,
-    process,
-    coalesce(
-        iif(count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name),
-        process
-    ) AS name
-FROM processes;

@@ -1,0 +1,25 @@
+"""What a reader of a session can act upon, with the time at stake: one small rule for each finding.
+
+A pure function of what is derived from a session's events. A rule gets the evidence and yields findings; so a
+new one is a row in the vocabulary and a function in one of the modules beside this one. Findings may overlap,
+so they are never added up.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from ledger.timeline.findings.evidence import Evidence
+from ledger.timeline.findings.finding import ClaimKey, Finding
+from ledger.timeline.findings.unattributed import unattributed_time
+
+__all__ = ["ClaimKey", "Evidence", "Finding", "findings_of"]
+
+Rule = Callable[[Evidence], Iterator[Finding]]
+
+RULES: Final[tuple[Rule, ...]] = (unattributed_time,)
+
+
+def findings_of(evidence: Evidence) -> tuple[Finding, ...]:
+    """Return what a session's evidence shows, what is worth most first."""
+    found = [finding for rule in RULES for finding in rule(evidence)]
+    return tuple(sorted(found, key=lambda one: (-one.stake_ns, one.finding, one.process or "", one.summary)))

@@ -1,0 +1,95 @@
+"""What the rules of findings look at: everything that is derived from a session's events."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+
+from ledger.timeline.compilations import Compilations
+from ledger.timeline.findings.finding import ClaimKey, Finding
+from ledger.timeline.process_names import process_names
+from ledger.timeline.reconciliation import Reconciled
+from ledger.timeline.records import Interval, IntervalKey, StartupPiece, StartupWindow
+from ledger.timeline.reducer import Reduced
+from ledger.vocabulary import FindingName
+
+_MINIMUM_NS = 100_000_000
+_MINIMUM_SHARE = 0.02
+_MOST_INTERVALS = 100
+
+
+class Evidence:
+    """What is derived from a session's events, and what several rules ask of it."""
+
+    def __init__(self, reduced: Reduced, reconciled: Reconciled, compiled: Compilations) -> None:
+        self.reduced = reduced
+        self.reconciled = reconciled
+        self.compiled = compiled
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """What to call each process."""
+        return process_names(self.reduced.processes)
+
+    @cached_property
+    def by_stage(self) -> Mapping[str, Sequence[Interval]]:
+        """The intervals of each stage, by process and start."""
+        found: defaultdict[str, list[Interval]] = defaultdict(list)
+        for interval in self.reduced.intervals:
+            found[interval.stage].append(interval)
+        return found
+
+    @cached_property
+    def windows(self) -> Sequence[StartupWindow]:
+        """The times from command to ready."""
+        return self.reduced.startup_windows
+
+    @cached_property
+    def pieces(self) -> Sequence[StartupPiece]:
+        """What those times are cut into."""
+        return self.reduced.startup_breakdown
+
+    @cached_property
+    def start_ns(self) -> int:
+        """How long the starts took, all windows together."""
+        return sum(window.duration_ns for window in self.windows)
+
+    def matters(self, stake_ns: int, share: float = _MINIMUM_SHARE) -> bool:
+        """Whether a stake is worth a reader's time: a tenth of a second, and a part of the start."""
+        return stake_ns >= max(_MINIMUM_NS, share * self.start_ns)
+
+    def finding(
+        self,
+        name: FindingName,
+        stake_ns: int,
+        summary: str,
+        advice: str,
+        *,
+        of: Interval | None = None,
+        intervals: Iterable[IntervalKey] = (),
+        claims: Iterable[ClaimKey] = (),
+        process: str | None = None,
+        role: str | None = None,
+        component: str | None = None,
+    ) -> Finding:
+        """Return a finding; its process, role and component are those of the interval `of`, where given."""
+        session = self.reduced.session
+        if of is not None:
+            process, role, component = of.process, of.role, of.component
+            intervals = intervals or (key_of(of),)
+        return Finding(
+            session.session if session else "",
+            name,
+            stake_ns,
+            process,
+            role,
+            component,
+            summary,
+            advice,
+            tuple(intervals)[:_MOST_INTERVALS],
+            tuple(claims),
+        )
+
+
+def key_of(interval: Interval) -> IntervalKey:
+    """Return what names an interval within its session."""
+    return IntervalKey(interval.process, interval.interval)
