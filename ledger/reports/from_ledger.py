@@ -24,7 +24,13 @@ def read_report(ledger: Ledger, session: str) -> Report:
 def facts_of(ledger: Ledger, session: str, clocks: ClockAlignment | None = None) -> LedgerFacts:
     """Return what a report of a session says that no timeline has."""
     rejected = ledger.sql("SELECT count(*) AS number FROM rejected_lines")[0]["number"]
-    return LedgerFacts(tuple(ledger.sessions()), int(str(rejected)), clocks, _without_end(ledger, session))
+    return LedgerFacts(
+        tuple(ledger.sessions()),
+        int(str(rejected)),
+        clocks,
+        _without_end(ledger, session),
+        ledger.findings(session),
+    )
 
 
 _NEVER_LEFT: Final = """

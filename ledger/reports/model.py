@@ -9,6 +9,8 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from ledger.durations import seconds
 from ledger.formatting import NO_STAGE
+from ledger.reports.startup_tree import StageNode
+from ledger.timeline.findings import Finding
 from ledger.timeline.records import (
     Anomaly,
     Cause,
@@ -206,7 +208,7 @@ class ClaimSection(Section[ReconciledClaim]):
             return self.if_empty
         unmatched = sum(row.is_unmatched for row in self.rows)
         agreeing = len(self.rows) - len(self.differing) - unmatched
-        sentence = f"{agreeing} of {len(self.rows)} claims agree with the measurement"
+        sentence = f"{agreeing} of {len(self.rows)} reported times agree with the measured ones"
         return sentence + (f"; {unmatched} could not be matched to an interval" if unmatched else "")
 
 
@@ -222,6 +224,8 @@ class StartupSection(Section[StartupRow]):
     """Where the time from the command to ready went: the rows of each window add up to it."""
 
     windows: tuple[StartupWindow, ...] = ()
+    tree: tuple[StageNode, ...] = ()
+    """The first window's outermost stages, in the order of their starts."""
 
     @property
     def summary(self) -> str:
@@ -266,6 +270,8 @@ class Report:
     unended: Section[IntervalRow]
     anomalies: KindSection[AnomalyRow]
     gaps: KindSection[GapRow]
+    findings: tuple[Finding, ...]
+    """What is worth most first."""
     missing_hooks: tuple[str, ...]
     clock_notes: tuple[str, ...]
     """How well the processes' times can be compared, where that is in doubt."""

@@ -22,6 +22,7 @@ from ledger.reports.model import (
 )
 from ledger.reports.startup import startup_section
 from ledger.timeline.clocks import ClockAlignment
+from ledger.timeline.findings import Finding
 from ledger.timeline.process_names import process_names
 from ledger.timeline.records import Cause, Interval, Session
 from ledger.timeline.timeline import Timeline
@@ -42,6 +43,8 @@ class LedgerFacts(NamedTuple):
     """How the processes' clocks are aligned, where somebody shows times of several processes together."""
     without_end: int = 0
     """How many of the session's processes never said that they left, and do not run here either."""
+    findings: tuple[Finding, ...] | None = None
+    """With what the sessions before it show; None where only its own events are known."""
     unattributed: int = 0
     """How many intervals have unattributed time, where the timeline has only those with the most."""
 
@@ -60,7 +63,7 @@ def report_of(timeline: Timeline, facts: LedgerFacts) -> Report:
         _heading(timeline.session, facts),
         startup_section(timeline, names),
         Section("Time by role", _totals(timeline, names), "No interval was recorded."),
-        ClaimSection("Claims that disagree with the measurement", _claims(timeline, names), "No claims."),
+        ClaimSection("Reported and measured times", _claims(timeline, names), "No claims."),
         Section("Unattributed time", rows(_unattributed(timeline)), in_ledger=facts.unattributed),
         Section("Totals by source", _sources(timeline, names)),
         Section("Processes", _processes(timeline)),
@@ -68,6 +71,7 @@ def report_of(timeline: Timeline, facts: LedgerFacts) -> Report:
         Section("Intervals without a stop", rows(_unended(timeline))),
         _anomalies(timeline, names),
         _gaps(timeline, names),
+        timeline.findings if facts.findings is None else facts.findings,
         _missing_hooks(timeline),
         _clock_notes(facts.clocks, names),
         _ledger_notes(facts),

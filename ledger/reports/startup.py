@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from ledger.reports.model import StartupRow, StartupSection
+from ledger.reports.startup_tree import stage_tree
 from ledger.timeline.records import StartupPiece
 from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import IMPORT
@@ -20,7 +21,8 @@ def startup_section(timeline: Timeline, names: Callable[[str], str]) -> StartupS
         for (window, process, stage, package), duration_ns in durations.items()
     ]
     rows.sort(key=lambda row: (row.window.window, -row.duration_ns, row.process or "", row.stage or ""))
-    return StartupSection("From command to ready", tuple(rows), windows=windows)
+    tree = stage_tree((piece for piece in timeline.startup_breakdown if piece.window == 0), names)
+    return StartupSection("From command to ready", tuple(rows), windows=windows, tree=tuple(tree))
 
 
 def _package(piece: StartupPiece) -> str | None:

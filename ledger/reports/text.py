@@ -1,6 +1,6 @@
-"""The report as text, for a terminal: tables that are readable at 80 columns."""
+"""The report's sections as text: tables as wide as the console is, to be read on demand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -11,15 +11,10 @@ from ledger.formatting import NO_ROLE, counted, cut
 from ledger.reports.model import (
     ROUNDING,
     Heading,
-    IntervalRow,
-    Kind,
-    ProcessRow,
+    KindSection,
     ReconciledClaim,
     Report,
-    Section,
-    SourceRow,
-    StartupSection,
-    TotalRow,
+    Row,
 )
 from ledger.reports.terminal_table import table
 
@@ -30,22 +25,22 @@ _CAUSES_SHOWN: Final = 3
 _TEXT_SHOWN: Final = 50
 _ANOMALIES_SHOWN: Final = 10
 _FAILED_SHOWN: Final = 10
+_WIDE: Final = 160
+"""From so many columns on a claim's causes are in its row; else they are below the table."""
 
 
-def print_report(report: Report, console: Console) -> None:
-    """Print a report. Empty sections are left out."""
+def print_report(report: Report, console: Console, *sections: str) -> None:
+    """Print a report's sections: those that are named, or all that have something to show.
+
+    Raises KeyError for a name that is not in SECTIONS.
+    """
+    chosen = {name: SECTIONS[name] for name in SECTIONS if name in sections} if sections else SECTIONS
+    for name in sections:
+        SECTIONS[name]
     _print_heading(report.heading, console)
-    _print_startup(report.startup, console)
-    _print_totals(report.totals, console)
-    _print_claims(report, console)
-    _print_unattributed(report.unattributed, console)
-    _print_sources(report.sources, console)
-    _print_processes(report.processes, console)
-    _print_failed(report.failed, console)
-    _print_kinds(report.anomalies.title, "anomaly", report.anomalies.kinds, _ANOMALIES_SHOWN, console)
-    _print_kinds(report.gaps.title, "not seen", report.gaps.kinds, None, console)
-    for note in (*report.missing_hooks, *report.ledger_notes):
-        console.print(Text(note), soft_wrap=True)
+    for name, show in chosen.items():
+        if not show(report, console) and sections:
+            console.print(Text(f"{name}: nothing to show\n"))
 
 
 def _print_heading(heading: Heading, console: Console) -> None:
@@ -61,7 +56,8 @@ def _print_heading(heading: Heading, console: Console) -> None:
     console.print()
 
 
-def _print_startup(section: StartupSection, console: Console) -> None:
+def _print_startup(report: Report, console: Console) -> bool:
+    section = report.startup
     for window in section.windows:
         rows = [row for row in section.rows if row.window == window]
         cells: list[list[object]] = [
@@ -75,12 +71,24 @@ def _print_startup(section: StartupSection, console: Console) -> None:
         _print_table(["process", "stage", "seconds", "share"], cells, section.title, console)
     if section.windows:
         console.print(Text(f"{section.summary}\n"))
+    return bool(section.windows)
 
 
-def _print_totals(section: Section[TotalRow], console: Console) -> None:
+def _print_findings(report: Report, console: Console) -> bool:
+    for finding in report.findings:
+        amount = f"{seconds(finding.stake_ns)} s"
+        console.print(Text(f"{amount:>11}  {finding.summary}"), soft_wrap=True)
+        console.print(Text(f"{'':11}  → {finding.advice} ({finding.finding})"), soft_wrap=True)
+    if report.findings:
+        console.print()
+    return bool(report.findings)
+
+
+def _print_totals(report: Report, console: Console) -> bool:
+    section = report.totals
     if not section.rows:
         console.print(Text(f"{section.if_empty}\n"))
-        return
+        return True
     has_several = any(row.total.process_count > 1 for row in section.rows)
     has_open = any(row.open_count for row in section.rows)
     columns = ["role", "activity", "seconds"]
@@ -94,27 +102,36 @@ def _print_totals(section: Section[TotalRow], console: Console) -> None:
         if has_open:
             cells[-1].append(open_count)
     title = section.title + (" (seconds: of the slowest process)" if has_several else "")
-    console.print(table(columns, cells, title))
+    return _print_table(columns, cells, title, console)
 
 
-def _print_claims(report: Report, console: Console) -> None:
+def _print_claims(report: Report, console: Console) -> bool:
     section = report.claims
     rows = section.differing[:_CLAIMS_SHOWN]
     has_several = len({row.process for row in rows}) > 1
+    is_wide = console.width >= _WIDE
+    columns = ["process"] if has_several else []
+    columns += ["source", "role", "stage", "reported", "measured", "difference"]
+    columns = [*columns, "why", "read from"] if is_wide else ["", *columns]
     cells = [
         [
-            *([row.process] if has_several else []), row.claim.source, row.claim.role, row.claim.stage,
-            seconds(row.claim.claimed_ns), seconds(row.reconciliation.measured_ns),
-            seconds(row.reconciliation.difference_ns), _why(row), cut(row.claim.text or "", _TEXT_SHOWN),
+            *([] if is_wide else [f"{number}."]), *([row.process] if has_several else []),
+            row.claim.source, row.claim.role, row.claim.stage, seconds(row.claim.claimed_ns),
+            seconds(row.reconciliation.measured_ns), seconds(row.reconciliation.difference_ns),
+            *([_why(row), cut(row.claim.text or "", _TEXT_SHOWN)] if is_wide else []),
         ]
-        for row in rows
+        for number, row in enumerate(rows, 1)
     ]  # fmt: skip
-    columns = ["process"] if has_several else []
-    columns += ["source", "role", "stage", "claimed", "measured", "difference", "why", "read from"]
     _print_table(columns, cells, section.title, console, len(section.differing))
+    if not is_wide:
+        for number, row in enumerate(rows, 1):
+            text = cut(row.claim.text or "", console.width - 5)
+            console.print(Text(f"{number:>3}. {_why(row)}" + (f"\n     “{text}”" if text else "")))
+        console.print()
     if section.rows:
         console.print(Text(section.summary), soft_wrap=True)
         console.print()
+    return bool(section.rows)
 
 
 def _why(row: ReconciledClaim) -> str:
@@ -128,7 +145,8 @@ def _why(row: ReconciledClaim) -> str:
     return ", ".join(texts)
 
 
-def _print_unattributed(section: Section[IntervalRow], console: Console) -> None:
+def _print_unattributed(report: Report, console: Console) -> bool:
+    section = report.unattributed
     rows = section.rows[:UNATTRIBUTED_SHOWN]
     has_several = len({process for process, _ in rows}) > 1
     cells = [
@@ -140,10 +158,11 @@ def _print_unattributed(section: Section[IntervalRow], console: Console) -> None
     ]  # fmt: skip
     columns = ["process"] if has_several else []
     columns += ["role", "stage", "component", "source", "seconds", "unattributed"]
-    _print_table(columns, cells, section.title, console, section.number)
+    return _print_table(columns, cells, section.title, console, section.number)
 
 
-def _print_sources(section: Section[SourceRow], console: Console) -> None:
+def _print_sources(report: Report, console: Console) -> bool:
+    section = report.sources
     cells = [
         [
             process, total.role or NO_ROLE, total.activity, total.source, seconds(total.total_ns),
@@ -151,11 +170,12 @@ def _print_sources(section: Section[SourceRow], console: Console) -> None:
         ]
         for process, total in section.rows
     ]  # fmt: skip
-    columns = ["process", "role", "activity", "source", "seconds", "naive sum", "counted twice"]
-    _print_table(columns, cells, section.title, console)
+    columns = ["process", "role", "activity", "source", "seconds", "added up", "counted more than once"]
+    return _print_table(columns, cells, section.title, console)
 
 
-def _print_processes(section: Section[ProcessRow], console: Console) -> None:
+def _print_processes(report: Report, console: Console) -> bool:
+    section = report.processes
     cells = [
         [
             name, process.pid, process.rank, process.outcome, in_stage, process.event_count,
@@ -164,10 +184,11 @@ def _print_processes(section: Section[ProcessRow], console: Console) -> None:
         for name, process, in_stage in section.rows
     ]  # fmt: skip
     columns = ["process", "pid", "rank", "outcome", "in stage", "events", "lost"]
-    console.print(table(columns, cells, section.title))
+    return _print_table(columns, cells, section.title, console)
 
 
-def _print_failed(section: Section[IntervalRow], console: Console) -> None:
+def _print_failed(report: Report, console: Console) -> bool:
+    section = report.failed
     shown = section.rows[:_FAILED_SHOWN]
     cells = [
         [
@@ -181,10 +202,24 @@ def _print_failed(section: Section[IntervalRow], console: Console) -> None:
     for row in shown:
         if row.last_line is not None:
             console.print(Text(f"{row.process}: {row.last_line}"), soft_wrap=True)
+    return bool(shown)
 
 
-def _print_kinds(title: str, name: str, kinds: Sequence[Kind], most: int | None, console: Console) -> None:
-    _print_table([name, "number", "for example"], kinds[:most], title, console, len(kinds))
+def _print_anomalies(report: Report, console: Console) -> bool:
+    return _print_kinds(report.anomalies, "anomaly", _ANOMALIES_SHOWN, console)
+
+
+def _print_gaps(report: Report, console: Console) -> bool:
+    has_kinds = _print_kinds(report.gaps, "not seen", None, console)
+    notes = (*report.missing_hooks, *report.ledger_notes)
+    for note in notes:
+        console.print(Text(note), soft_wrap=True)
+    return has_kinds or bool(notes)
+
+
+def _print_kinds(section: KindSection[Row], name: str, most: int | None, console: Console) -> bool:
+    kinds = section.kinds
+    return _print_table([name, "number", "for example"], kinds[:most], section.title, console, len(kinds))
 
 
 def _print_table(
@@ -193,8 +228,24 @@ def _print_table(
     title: str,
     console: Console,
     number: int = 0,
-) -> None:
-    """Print a table, unless it is empty; one that stops before its `number` of rows says so."""
+) -> bool:
+    """Print a table and return True, unless it is empty; one that stops before its `number` of rows says it."""
     if cells:
         stops = f" ({len(cells)} of {number:,})" if number > len(cells) else ""
-        console.print(table(columns, cells, title + stops))
+        console.print(table(columns, cells, title + stops, width=console.width))
+    return bool(cells)
+
+
+SECTIONS: Final[Mapping[str, Callable[[Report, Console], bool]]] = {
+    "startup": _print_startup,
+    "findings": _print_findings,
+    "totals": _print_totals,
+    "claims": _print_claims,
+    "unattributed": _print_unattributed,
+    "sources": _print_sources,
+    "processes": _print_processes,
+    "failed": _print_failed,
+    "anomalies": _print_anomalies,
+    "gaps": _print_gaps,
+}
+"""What prints each section, by its name: whether there was something to show."""

@@ -56,6 +56,8 @@ STARTUP: Final[Mapping[str, Relation]] = {
             "before_stage": "Of time in no interval: the stage of the process that began next. Of time "
             "between the parts of a log's interval: the part that began next, or else that interval itself.",
             "duration_s": "duration_ns in seconds.",
+            "path": "The stages of the intervals around it and its own, the outermost first, five at most, "
+            "as 'engine_init > torch_compile [encoder]'; NULL for time in no interval.",
         },
     ),
 }

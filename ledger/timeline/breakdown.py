@@ -19,12 +19,14 @@ from ledger.timeline.process_lives import TICK_NS, ProcessLife, distances, lives
 from ledger.timeline.records import Interval, StartupPiece, StartupWindow
 from ledger.timeline.spans import merged
 from ledger.timeline.startup_windows import windows_of
-from ledger.vocabulary import WAITING
+from ledger.vocabulary import IMPORT, WAITING
 
 _NONE: Final = -1
 """In place of an interval's index: none is open."""
 _NEVER: Final = 1 << 72
 """After every time that an event may have."""
+PATH_SEPARATOR: Final = " > "
+_PATH_LENGTH: Final = 5
 _Steps = list[tuple[int, int]]
 """Moments in order, each with the index of the interval that is innermost from then on."""
 
@@ -53,6 +55,7 @@ class _Lane:
         self.intervals: Final = intervals
         """By start, on the process's own clock."""
         self._offset_ns: Final = offset_ns
+        self._paths: dict[int, tuple[str, ...]] = {}
         self._life: Final = life
         self._standing: Final = Standing(1, distance, 0, -inf if life.rank is None else -life.rank, -order)
 
@@ -131,6 +134,27 @@ class _Lane:
         _drop_stopped(began, _NEVER - 1, steps)
         return steps
 
+    def path(self, interval: Interval) -> str:
+        """Return the names of the outermost stages around an interval, itself the last of them."""
+        inside: list[Interval] = []
+        at: Interval | None = interval
+        while at is not None and at.interval not in self._paths:
+            inside.append(at)
+            at = self._by_id.get(at.enclosing)
+        names = () if at is None else self._paths[at.interval]
+        role = None if at is None else at.role
+        for each in reversed(inside):
+            name = _name(each, role)
+            role = each.role
+            if len(names) < _PATH_LENGTH and names[-1:] != (name,):
+                names = (*names, name)
+            self._paths[each.interval] = names
+        return PATH_SEPARATOR.join(names)
+
+    @cached_property
+    def _by_id(self) -> dict[int | None, Interval]:
+        return {interval.interval: interval for interval in self.intervals}
+
     def of_log(self) -> Iterator[Placed]:
         """Yield what was read from a log and has ended."""
         for interval in self.intervals:
@@ -155,6 +179,13 @@ class _Lane:
     def _by_stop(self) -> list[Interval]:
         stopped = [interval for interval in self.intervals if interval.stop_ns is not None]
         return sorted(stopped, key=attrgetter("stop_ns", "start_ns", "start_seq"))
+
+
+def _name(interval: Interval, role_around: str | None) -> str:
+    """Return what a path calls an interval: its stage with the role that begins there; imports by package."""
+    if interval.stage == IMPORT and interval.component:
+        return f"{IMPORT} {interval.component.partition('.')[0]}"
+    return interval.stage if interval.role in (None, role_around) else f"{interval.stage} [{interval.role}]"
 
 
 def _drop_stopped(began: list[tuple[int, int, int]], until_ns: int, steps: _Steps) -> None:
@@ -278,7 +309,7 @@ def _records(
                 between = of_log.of_piece(lane.process, interval, start_ns, end_ns)
             yield StartupPiece(
                 *where, interval.interval, interval.activity, interval.stage, interval.role,
-                interval.component, interval.source, *between,
+                interval.component, interval.source, *between, lane.path(interval),
             )  # fmt: skip
         else:
             before = lane and lane.stage_before(start_ns)

@@ -272,6 +272,12 @@ class StartupPiece(NamedTuple):
     """
     before_stage: str | None
     """… and the one that began next."""
+    path: str | None = None
+    """The stages of the intervals around it and its own, the outermost first, five at most.
+
+    An import has its package, a stage the role that begins with it: `torch_compile [encoder]`. Of the same
+    name one after the other there is one.
+    """
 
     @property
     def duration_s(self) -> float:

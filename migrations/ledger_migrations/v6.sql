@@ -11,6 +11,9 @@ SELECT
     ) AS name
 FROM processes;
 
+-- The stages around each piece of a start, so that pieces add up to any of them.
+ALTER TABLE startup_breakdown ADD COLUMN path TEXT;
+
 -- What each session's own events give. Which of several starts differ in their caches' keys is in the view.
 CREATE TABLE projected_findings (
     session TEXT NOT NULL,

@@ -57,6 +57,27 @@ def pieces(events: Sequence[Event]) -> Moments:
     ]
 
 
+def paths(timeline: Timeline) -> list[str | None]:
+    """Return each piece's path, from its interval outwards."""
+    by_id = {(one.process, one.interval): one for one in timeline.intervals}
+    found: list[str | None] = []
+    for piece in timeline.startup_breakdown:
+        around: list[str] = []
+        interval = by_id.get((piece.process or "", -1 if piece.interval is None else piece.interval))
+        while interval is not None:
+            outer = by_id.get((interval.process, -1 if interval.enclosing is None else interval.enclosing))
+            name = interval.stage
+            if name == "import" and interval.component:
+                name = f"import {interval.component.split('.')[0]}"
+            elif interval.role is not None and (outer is None or outer.role != interval.role):
+                name += f" [{interval.role}]"
+            around.append(name)
+            interval = outer
+        outermost_first = [name for name, _ in groupby(reversed(around))]
+        found.append(" > ".join(outermost_first[:5]) or None)
+    return found
+
+
 def check_partition(timeline: Timeline) -> None:
     """Windows follow one another, and the pieces of each neither overlap nor leave a hole."""
     by_window = {window: list(of) for window, of in groupby(timeline.startup_breakdown, attrgetter("window"))}
@@ -172,7 +193,8 @@ class TestProperties:
         timeline = reduce(events)
         expected_windows, expected_pieces = windows_and_pieces(events)
         assert list(map(tuple, timeline.startup_windows)) == list(map(tuple, expected_windows))
-        assert list(map(tuple, timeline.startup_breakdown)) == list(map(tuple, expected_pieces))
+        assert [piece[:-1] for piece in timeline.startup_breakdown] == list(map(tuple, expected_pieces))
+        assert [piece.path for piece in timeline.startup_breakdown] == paths(timeline)
 
     @thorough(500)
     @given(breakdown_sessions(), st.data())
