@@ -16,6 +16,7 @@ PACKAGES = {
     "ledger_datasette": "adapters/ledger_datasette",
     "ledger_engine": "adapters/ledger_engine",
     "ledger_perfetto": "adapters/ledger_perfetto",
+    "ledger_prometheus": "adapters/ledger_prometheus",
     "ledger_pytest": "adapters/ledger_pytest",
     "ledger_torch": "adapters/ledger_torch",
     "ledger_torch_trace": "adapters/ledger_torch_trace",

@@ -33,7 +33,8 @@ def export(
             "-f",
             metavar="FORMAT",
             help="jsonl: text that `import` reads back. perfetto, chrome: a trace for ui.perfetto.dev. "
-            "datasette: metadata for browsing the ledger with Datasette.",
+            "datasette: metadata for browsing the ledger with Datasette. "
+            "prometheus: metrics for node_exporter's textfile collector.",
         ),
     ] = "jsonl",
     output: Annotated[
@@ -50,6 +51,8 @@ def export(
     Example: compile-ledger export startup.db --redact -o startup.jsonl
 
     Example: compile-ledger export startup.db --format perfetto -o startup.pftrace
+
+    Example: compile-ledger export startup.db --format prometheus --force -o metrics/startup.prom
     """
     if every and session is not None:
         raise LedgerError("--session and --all were both given; give one of them")

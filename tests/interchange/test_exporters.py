@@ -43,11 +43,19 @@ def of_datasette(written: bytes) -> set[str]:
     return set(database["tables"])
 
 
+def of_prometheus(written: bytes) -> set[str]:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    metrics = text_string_to_metric_families(written.decode())
+    return {sample.labels.get("stage", "") for metric in metrics for sample in metric.samples}
+
+
 READERS: dict[str, tuple[Callable[[bytes], set[str]], set[str]]] = {
     "jsonl": (of_jsonl, STAGES),
     "chrome": (of_chrome, STAGES),
     "perfetto": (of_perfetto, STAGES),
     "datasette": (of_datasette, set(schema())),
+    "prometheus": (of_prometheus, STAGES),
 }
 """For each format, what reads it back, and the names that it must find there."""
 
@@ -57,9 +65,9 @@ EVERY = pytest.mark.parametrize("name", formats())
 
 @pytest.fixture(scope="module")
 def ledger() -> Iterator[Ledger]:
-    """A ledger of one session, whose events have a host and a path."""
+    """A ledger of one session, whose events have a host and a path: in the label, and elsewhere."""
     builder = SessionBuilder(SESSION)
-    builder.begin(host=HOST)
+    builder.begin(host=HOST, label=f"{FOLDER} on {HOST}")
     outer = builder.start(10, "engine_init")
     compiled = builder.start(20, "torch_compile", role="encoder")
     builder.stop(40, builder.start(30, "dynamo"))
