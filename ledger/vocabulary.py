@@ -17,6 +17,23 @@ WindowEnd = Literal[Readiness, "command_ended", "session_ended", "event"]
 CompilationKind = Literal["first", "recompile", "backward", "load"]
 CacheAnswer = Literal["miss", "bypass", "disabled", "hit"]
 
+WINDOW_STARTS: Final[dict[WindowStart, str]] = {
+    "command_started": "the command",
+    "creation": "the first process",
+    "event": "the first event",
+    "server_ready": "the last server_ready",
+    "engine_ready": "the last engine_ready",
+}
+"""What begins the time until something was ready, in a sentence."""
+
+WINDOW_ENDS: Final[dict[WindowEnd, str]] = {
+    "server_ready": "server_ready",
+    "engine_ready": "engine_ready",
+    "command_ended": "the command's end",
+    "session_ended": "the session's end",
+    "event": "the last event",
+}
+
 STAGES: Final[dict[Activity, tuple[str, ...]]] = {
     "compile": (
         "torch_compile",

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple, TypeVar
 
+from ledger.analysis.notebook_view import html_of
 from ledger.analysis.significance import ALPHA, Found, has_power, holm, needed_per_side, permutation_test
 from ledger.timeline.records import Interval
 from ledger.timeline.spans import Span, union_ns
@@ -94,6 +95,10 @@ class Comparison(NamedTuple):
     """Roles and activities that were tested, or would have been if there were enough sessions."""
     needed: int | None
     """How many sessions each side would need; None where there were enough."""
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook what differs: roles and activities, then the stages that do."""
+        return html_of(self.roles, self.stages, self.needed)
 
 
 _Role = tuple[str | None, Activity]

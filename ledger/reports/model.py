@@ -24,7 +24,7 @@ from ledger.timeline.records import (
     StartupWindow,
 )
 from ledger.timeline.timeline import Timeline
-from ledger.vocabulary import UNMATCHED, CauseName, WindowEnd, WindowStart
+from ledger.vocabulary import UNMATCHED, WINDOW_ENDS, WINDOW_STARTS, CauseName
 
 ROUNDING: Final[CauseName] = "rounding"
 _AGREE: Final = (None, ROUNDING)
@@ -231,26 +231,10 @@ class StartupSection(Section[StartupRow]):
     def summary(self) -> str:
         """How long each window was, in a sentence."""
         return "; ".join(
-            f"{seconds(window.duration_ns)} s from {_BEGAN[window.began_by]} to {_ENDED[window.ended_by]}, "
-            f"of which {seconds(window.unattributed_ns)} s are in no stage"
+            f"{seconds(window.duration_ns)} s from {WINDOW_STARTS[window.began_by]} "
+            f"to {WINDOW_ENDS[window.ended_by]}, of which {seconds(window.unattributed_ns)} s are in no stage"
             for window in self.windows
         )
-
-
-_BEGAN: Final[dict[WindowStart, str]] = {
-    "command_started": "the command",
-    "creation": "the first process",
-    "event": "the first event",
-    "server_ready": "the last server_ready",
-    "engine_ready": "the last engine_ready",
-}
-_ENDED: Final[dict[WindowEnd, str]] = {
-    "server_ready": "server_ready",
-    "engine_ready": "engine_ready",
-    "command_ended": "the command's end",
-    "session_ended": "the session's end",
-    "event": "the last event",
-}
 
 
 @dataclass(frozen=True, slots=True)

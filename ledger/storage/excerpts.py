@@ -1,4 +1,4 @@
-"""Reads a session's projections without the intervals that no list of a report can show.
+"""Reads parts of a session's projections: single tables, or all without most of the intervals.
 
 A session of torch's has a hundred thousand intervals, and a terminal shows some ten of them: reading them all
 takes ten times as long as everything else that `report` prints.
@@ -20,6 +20,7 @@ _CHOSEN: Final = """
     )
 """
 """The rows of a session's intervals that are in its excerpt."""
+_NO_DETAILS: Final[dict[EventKey, Details]] = {}
 
 
 def timeline_excerpt(store: Store, session: str, unattributed: int) -> Timeline:
@@ -34,6 +35,19 @@ def timeline_excerpt(store: Store, session: str, unattributed: int) -> Timeline:
         if not is_current(store, session):
             return reduced_timeline(store, session)
         return _excerpt(store, session, unattributed)
+
+
+def timeline_tables(store: Store, session: str, *tables: str) -> Timeline:
+    """Return a session as it is projected, of the tables only those that are named; the others are empty.
+
+    Where the projections are not current, it is the whole session.
+    """
+    with store.snapshot():
+        if not is_current(store, session):
+            return reduced_timeline(store, session)
+        return timeline_of(
+            lambda table: projected_rows(store, session, table) if table in tables else [], _NO_DETAILS
+        )
 
 
 def _excerpt(store: Store, session: str, unattributed: int) -> Timeline:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
+
+from sqlite_utils.utils import dedupe_keys
 
 from ledger.errors import (
     InvalidQuery,
@@ -25,18 +28,25 @@ from ledger.events.rows import from_row
 from ledger.notebook_tables import html_table
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import Collected, collect
-from ledger.storage.excerpts import timeline_excerpt
+from ledger.storage.excerpts import timeline_excerpt, timeline_tables
+from ledger.storage.frames import arrow_table, pandas_frame, polars_frame  # pyright: ignore[reportUnknownVariableType]
 from ledger.storage.projections import bring_up_to_date, current_timeline
 from ledger.storage.record_rows import finding_of
 from ledger.storage.store import Store, translate_sqlite_error
 from ledger.timeline.clocks import ClockAlignment
 from ledger.timeline.findings import Finding
+from ledger.timeline.records import Compilation, StartupPiece
 from ledger.timeline.replay import Replay, clock_alignment
 from ledger.timeline.timeline import Timeline
+from ledger.vocabulary import ENGINE_READY, SERVER_READY
 
 if TYPE_CHECKING:
     import pandas
+    from polars import DataFrame as PolarsFrame
+    from pyarrow import Table as ArrowTable  # pyright: ignore[reportUnknownVariableType]
 
+Parameters = Sequence[object] | dict[str, object]
+"""Of a query: for `?`, or by name for `:name`."""
 
 _SESSIONS_SHOWN: Final = 50
 
@@ -75,12 +85,44 @@ class Ledger:
             warning = f"{error.args[0]}; this is what was there before"
         return cls(file, Store.open_to_read_migrated(file), warning)
 
-    def sql(
-        self, query: str, parameters: Sequence[object] | dict[str, object] = ()
-    ) -> list[dict[str, object]]:
+    def sql(self, query: str, parameters: Parameters = ()) -> list[dict[str, object]]:
         """Return a query's rows, as dictionaries by column. Raises InvalidQuery; nothing can be written."""
-        try:
+        with self._errors_translated():
             return list(self._store.db.query(query, parameters))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+
+    def dataframe(self, query: str, parameters: Parameters = ()) -> pandas.DataFrame:
+        """Return a query's rows as a data frame of pandas. Raises InvalidQuery or MissingExtra."""
+        return pandas_frame(*self._columns_and_rows(query, parameters))
+
+    def polars(self, query: str, parameters: Parameters = ()) -> PolarsFrame:
+        """Return a query's rows as a data frame of polars. Integers stay integers beside NULLs.
+
+        Raises InvalidQuery, also for a column of both texts and numbers, or MissingExtra without it.
+        """
+        return polars_frame(*self._columns_and_rows(query, parameters))
+
+    def arrow(self, query: str, parameters: Parameters = ()) -> ArrowTable:  # pyright: ignore[reportUnknownParameterType]
+        """Return a query's rows as an Arrow table. Integers stay integers beside NULLs.
+
+        Raises InvalidQuery, also for a column of both texts and numbers, or MissingExtra without pyarrow.
+        """
+        return arrow_table(*self._columns_and_rows(query, parameters))  # pyright: ignore[reportUnknownVariableType]
+
+    def _columns_and_rows(
+        self, query: str, parameters: Parameters
+    ) -> tuple[list[str], list[dict[str, object]]]:
+        rows = self.sql(query, parameters)
+        if rows:
+            return list(rows[0]), rows
+        # sqlite-utils names the columns in rows alone. It has run the query by now, so this one only reads.
+        with self._errors_translated():
+            described = self._store.connection.execute(query, parameters).description
+        return dedupe_keys(column[0] for column in described), rows
+
+    @contextmanager
+    def _errors_translated(self) -> Generator[None]:
+        try:
+            yield
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
             if isinstance(error, sqlite3.DatabaseError):
                 fault = translate_sqlite_error(self.path, error)
@@ -89,14 +131,6 @@ class Ledger:
             is_write = any(words in str(error) for words in ("not authorized", "readonly", "append-only"))
             reason = "a ledger is only read here" if is_write else str(error)
             raise InvalidQuery(f"the query is refused: {reason}") from error
-
-    def dataframe(
-        self, query: str, parameters: Sequence[object] | dict[str, object] = ()
-    ) -> pandas.DataFrame:
-        """Return the rows of a query as a data frame. Raises InvalidQuery, and ImportError without pandas."""
-        import pandas
-
-        return pandas.DataFrame(self.sql(query, parameters))
 
     def sessions(self) -> list[str]:
         """Return the ids of the sessions, oldest first."""
@@ -141,6 +175,17 @@ class Ledger:
         It is read from the projections where they are current. Raises UnknownSession.
         """
         return current_timeline(self._store, self.session(session))
+
+    def breakdown(self, session: str | None = None) -> tuple[StartupPiece, ...]:
+        """Return the pieces of a session's time from the command to ready. Raises UnknownSession.
+
+        The session is chosen as by `timeline`. The pieces add up to its `startup_windows`.
+        """
+        return timeline_tables(self._store, self.session(session), "startup_breakdown").startup_breakdown
+
+    def compilations(self, session: str | None = None) -> tuple[Compilation, ...]:
+        """Return what torch compiled in a session, chosen as by `timeline`. Raises UnknownSession."""
+        return timeline_tables(self._store, self.session(session), "compilations").compilations
 
     def timeline_excerpt(self, session: str, unattributed: int) -> Timeline:
         """Return a session with a few of its intervals: those without a stop, those that failed, and as many
@@ -211,13 +256,20 @@ class Ledger:
     def _repr_html_(self) -> str:
         """Show the sessions in a notebook, the newest first."""
         rows = self._store.select(
-            "SELECT s.session, s.label, s.outcome, s.started_at "
-            "FROM sessions s JOIN projected_sessions p USING (session) "
-            "ORDER BY s.started_at IS NULL, s.started_at DESC, p.last_event_id DESC LIMIT ?",
-            [_SESSIONS_SHOWN + 1],
+            """
+            SELECT
+                s.session, s.label, s.outcome, s.started_at,
+                (
+                    SELECT w.duration_ns / 1e9 FROM startup_windows w
+                    WHERE w.session = s.session AND w.ended_by IN (?, ?) ORDER BY w.window LIMIT 1
+                )
+            FROM sessions s JOIN projected_sessions p USING (session)
+            ORDER BY s.started_at IS NULL, s.started_at DESC, p.last_event_id DESC LIMIT ?
+            """,
+            [SERVER_READY, ENGINE_READY, _SESSIONS_SHOWN + 1],
         )
         more = f"; the newest {_SESSIONS_SHOWN}" if len(rows) > _SESSIONS_SHOWN else ""
-        header = ("session", "label", "outcome", "started at")
+        header = ("session", "label", "outcome", "started at", "seconds until ready")
         return html_table(f"{self.path}{more}", header, rows[:_SESSIONS_SHOWN])
 
     def close(self) -> None:

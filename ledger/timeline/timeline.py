@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ledger.events.models import Event
-from ledger.formatting import NO_ROLE, counted
-from ledger.notebook_tables import html_table
+from ledger.formatting import counted
 from ledger.timeline.compilations import compilations_of
 from ledger.timeline.findings import Evidence, Finding, findings_of
+from ledger.timeline.notebook_view import html_of
 from ledger.timeline.reconciliation import reconcile
 from ledger.timeline.records import (
     Anomaly,
@@ -57,20 +57,9 @@ class Timeline:
         return f"<Timeline of {self._title()}>"
 
     def _repr_html_(self) -> str:
-        """Show the role totals in a notebook: the time of the slowest process, in seconds."""
-        names = {process.process: process.name for process in self.processes}
-        rows = [
-            (
-                NO_ROLE if total.role is None else total.role,
-                total.activity,
-                total.max_ns / 1e9,
-                names.get(total.slowest_process) or total.slowest_process,
-                total.process_count,
-            )
-            for total in sorted(self.session_totals, key=lambda total: -total.max_ns)
-        ]
-        return html_table(
-            self._title(), ("role", "activity", "seconds", "slowest process", "processes"), rows
+        """Show in a notebook how long it took to be ready, where that went, and what each role took."""
+        return html_of(
+            self._title(), self.startup_windows, self.startup_breakdown, self.session_totals, self.processes
         )
 
     def _title(self) -> str:

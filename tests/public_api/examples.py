@@ -56,6 +56,9 @@ def read(path: Path) -> tuple[Timeline, list[dict[str, object]], int]:
         timeline = ledger.timeline()
         rows = ledger.sql("SELECT role, activity, total_ns FROM role_totals ORDER BY total_ns")
         frame = ledger.dataframe("SELECT * FROM intervals WHERE role = :role", {"role": "encoder"})
+        assert ledger.polars("SELECT * FROM intervals").height == len(timeline.intervals)
+        assert ledger.breakdown() == timeline.startup_breakdown
+        assert ledger.compilations("nightly") == timeline.compilations
         assert reduce(ledger.events("nightly")) == timeline
         return timeline, rows, len(frame)
 

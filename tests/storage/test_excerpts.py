@@ -9,7 +9,7 @@ from ledger import reduce
 from ledger.events.models import Event
 from ledger.interchange.importers import store_of
 from ledger.reports.sections import LedgerFacts, report_of
-from ledger.storage.excerpts import timeline_excerpt
+from ledger.storage.excerpts import timeline_excerpt, timeline_tables
 from ledger.testing import MemoryLedger, SessionBuilder
 from ledger.timeline.timeline import Timeline
 from tests.support.random_sessions import sessions
@@ -53,3 +53,16 @@ def test_where_the_projections_are_not_current_the_excerpt_is_of_the_events() ->
     store.connection.execute("DELETE FROM reconciliation")
     store.connection.execute("DELETE FROM processes")
     assert timeline_excerpt(store, "session", 1) == reduce(builder.events)
+    assert timeline_tables(store, "session", "processes") == reduce(builder.events)
+
+
+@settings(max_examples=30)
+@given(sessions().filter(bool), st.sampled_from(["session_totals", "startup_breakdown", "compilations"]))
+def test_single_tables_are_read_and_no_others(events: list[Event], table: str) -> None:
+    store = store_of(events)
+    whole = reduce(events)
+    read = timeline_tables(store, events[0].session, table)
+    assert {part.name: getattr(read, part.name) for part in fields(Timeline)} == {
+        part.name: getattr(whole, part.name) if part.name == table else None if part.name == "session" else ()
+        for part in fields(Timeline)
+    }
