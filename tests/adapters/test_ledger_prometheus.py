@@ -71,7 +71,7 @@ def with_names(text: str) -> list[Event]:
     """Return a session in which everything that may be named anyhow is called `text`."""
     builder = SessionBuilder("session", text)
     builder.begin(label=text)
-    builder.stop(3 * S, builder.start(S, text, role=text))
+    builder.stop(3 * S, builder.start(S, text, role=text, activity=text))
     builder.end(4 * S)
     return builder.events
 
@@ -165,9 +165,9 @@ def test_any_name_is_read_back_as_it_is(name: str) -> None:
     found = families(text_of(MemoryLedger(with_names(name))))
     assert len(found) == len(METRICS)
     (stage,), (role,) = found["stage_seconds"].samples, found["role_seconds"].samples
-    own = {"label": name, "process": name, "stage": name}
+    own = {"label": name, "process": name, "stage": name, "activity": name}
     assert (stage.labels.items() >= own.items(), stage.value) == (True, 2)
-    assert (role.labels["label"], role.labels["role"]) == (name, name)
+    assert role.labels == {"session": "session", "label": name, "role": name, "activity": name}
 
 
 def test_a_nul_is_replaced() -> None:
