@@ -30,9 +30,10 @@ FINDINGS_TABLES: Final[Mapping[str, Relation]] = {
         "The parts of compile caches' keys that differ from those of the start before.",
         {
             "session": SESSION,
-            "component": COMPONENT,
+            "component": f"{COMPONENT} NULL for variables of the environment, which are part of each one's key.",
             "part": "The part of the key, as the cache's owner names it: an environment variable, a hash.",
-            "session_before": "The start before: the newest older session that compiled the component.",
+            "session_before": "The start before: the newest older session with a key of the component.",
+            "is_new": "1 where no older session had this key as a whole, else 0.",
         },
     ),
     "projected_findings": Relation(

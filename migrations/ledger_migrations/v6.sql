@@ -31,68 +31,101 @@ CREATE TABLE projected_findings (
 
 CREATE INDEX projected_findings_by_session ON projected_findings (session);
 
--- The parts of compile caches' keys that are not what they were in the start before.
+-- The parts of compile caches' keys that are not what they were in the start before. Those of the environment,
+-- without a component, are part of every component's key.
 CREATE VIEW cache_key_changes AS
-WITH keys AS (
-    SELECT i.session, i.component, part.key AS part, part.value
-    FROM intervals i
-    JOIN json_each(i.data, '$.cache_key') AS part
-    WHERE i.stage = 'backend_compile' AND i.source = 'backend'
-    UNION -- The ranks of a session have the same keys, mostly.
-    SELECT i.session, i.component, part.key, part.value
-    FROM intervals i
-    JOIN json_each(i.data, '$.cache_key_env') AS part
-    WHERE i.stage = 'backend_compile' AND i.source = 'backend'
+WITH made AS MATERIALIZED (
+    SELECT session, component, data
+    FROM intervals
+    WHERE stage = 'backend_compile' AND source = 'backend'
+),
+noted AS ( -- The ranks of a session have the same keys, mostly.
+    SELECT session, component, json_extract(data, '$.cache_key') AS key FROM made
+    UNION
+    SELECT session, NULL, json_extract(data, '$.cache_key_env') FROM made -- noted once for a whole process
 ),
 of_session AS (
-    SELECT DISTINCT session, component, part, group_concat(value, ' ') OVER (
-        PARTITION BY session, component, part ORDER BY value
+    SELECT DISTINCT session, component, '[' || group_concat(key) OVER (
+        PARTITION BY session, component ORDER BY key
         ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
-    ) AS value
-    FROM keys
+    ) || ']' AS keys
+    FROM noted
+    WHERE key IS NOT NULL
 ),
-paired AS (
+paired AS MATERIALIZED (
     SELECT
         k.session,
         k.component,
-        k.part,
-        k.value,
-        lag(k.value) OVER before AS value_before,
-        lag(k.session) OVER before AS session_before
+        k.keys,
+        lag(k.session) OVER before AS session_before,
+        lag(k.keys) OVER before AS keys_before,
+        row_number() OVER (PARTITION BY k.component, k.keys ORDER BY s.started_at, k.session) = 1 AS is_new
     FROM of_session k
     JOIN sessions s USING (session)
-    WINDOW before AS (PARTITION BY k.component, k.part ORDER BY s.started_at, s.session)
+    WINDOW before AS (PARTITION BY k.component ORDER BY s.started_at, k.session)
+),
+changed AS MATERIALIZED (
+    SELECT * FROM paired WHERE keys <> keys_before
+),
+parts AS (
+    SELECT c.session, c.component, c.session_before, c.is_new, part.key AS part, part.value, 'now' AS at
+    FROM changed c
+    JOIN json_each(c.keys) AS of_rank
+    JOIN json_each(of_rank.value) AS part
+    UNION
+    SELECT c.session, c.component, c.session_before, c.is_new, part.key, part.value, 'before'
+    FROM changed c
+    JOIN json_each(c.keys_before) AS of_rank
+    JOIN json_each(of_rank.value) AS part
 )
-SELECT session, component, part, session_before
-FROM paired
-WHERE value_before <> value;
+SELECT DISTINCT session, component, part, session_before, is_new
+FROM (
+    SELECT session, component, part, session_before, is_new
+    FROM parts
+    GROUP BY session, component, part, value
+    HAVING count(*) = 1 -- at one of the two times alone
+);
 
 CREATE VIEW findings AS
-WITH changes AS (
-    SELECT
-        c.session,
-        c.component,
-        group_concat(DISTINCT c.part) AS parts,
-        count(DISTINCT c.part) AS number,
-        coalesce(max(s.label), max(c.session_before)) AS before
-    FROM cache_key_changes c
-    JOIN sessions s ON s.session = c.session_before
-    GROUP BY c.session, c.component
+WITH changes AS MATERIALIZED (
+    SELECT * FROM cache_key_changes
+),
+named AS ( -- of keys that no earlier start had: the cache may have had something for others
+    SELECT session, component, part FROM changes
+    WHERE component IS NOT NULL AND part <> 'env' AND is_new
+    UNION
+    SELECT c.session, c.component, coalesce(v.part, c.part)
+    FROM changes c
+    LEFT JOIN changes v ON v.session = c.session AND v.component IS NULL AND v.session_before = c.session_before
+    WHERE c.component IS NOT NULL AND c.part = 'env' AND c.is_new
+),
+counted AS (
+    SELECT session, component, part,
+        row_number() OVER (PARTITION BY session, component ORDER BY part) AS nth,
+        count(*) OVER (PARTITION BY session, component) AS number
+    FROM named
+),
+reasons AS MATERIALIZED (
+    SELECT session, component,
+        group_concat(part, ', ') || iif(max(number) > 2, ' and ' || (max(number) - 2) || ' more', '') AS parts
+    FROM counted
+    WHERE nth <= 2
+    GROUP BY session, component
 )
 SELECT
     f.session,
-    iif(c.parts IS NULL, f.finding, 'cache_key_changed') AS finding,
+    iif(r.parts IS NULL, f.finding, 'cache_key_changed') AS finding,
     f.stake_ns,
     f.process,
     f.role,
     f.component,
-    iif(c.parts IS NULL, f.summary, coalesce(f.component || ' was compiled', 'Compiled') || ', since '
-        || iif(c.number > 3, c.number || ' parts', replace(c.parts, ',', ', ')) || ' of the cache key changed')
-        AS summary,
-    iif(c.parts IS NULL, f.advice, 'Compare with the start before: compile-ledger diff FILE ' || c.before) AS advice,
+    iif(r.parts IS NULL, f.summary, replace(
+        f.summary, 'the cache had nothing for it', r.parts || ' of the key changed'
+    )) AS summary,
+    iif(r.parts IS NULL, f.advice, 'Undo that change, or keep both caches; see the query `why_cold`') AS advice,
     f.intervals,
     f.claims,
     f.stake_ns / 1e9 AS stake_s,
     f.number
 FROM projected_findings f
-LEFT JOIN changes c ON f.finding = 'cache_empty' AND c.session = f.session AND c.component IS f.component;
+LEFT JOIN reasons r ON f.finding = 'cache_empty' AND r.session = f.session AND r.component = f.component;

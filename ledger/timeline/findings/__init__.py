@@ -8,15 +8,28 @@ so they are never added up.
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from ledger.timeline.findings.compile_caches import compiled_without_cache
+from ledger.timeline.findings.cuda_graphs import graphs_captured_twice
+from ledger.timeline.findings.dynamo import graph_breaks, recompiles
 from ledger.timeline.findings.evidence import Evidence
 from ledger.timeline.findings.finding import ClaimKey, Finding
+from ledger.timeline.findings.kernels import kernels_compiled
+from ledger.timeline.findings.late_compiles import compiled_after_ready
 from ledger.timeline.findings.unattributed import unattributed_time
 
 __all__ = ["ClaimKey", "Evidence", "Finding", "findings_of"]
 
 Rule = Callable[[Evidence], Iterator[Finding]]
 
-RULES: Final[tuple[Rule, ...]] = (unattributed_time,)
+RULES: Final[tuple[Rule, ...]] = (
+    compiled_without_cache,
+    compiled_after_ready,
+    recompiles,
+    graph_breaks,
+    kernels_compiled,
+    graphs_captured_twice,
+    unattributed_time,
+)
 
 
 def findings_of(evidence: Evidence) -> tuple[Finding, ...]:

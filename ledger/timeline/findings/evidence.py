@@ -39,6 +39,12 @@ class Evidence:
         return found
 
     @cached_property
+    def compiles(self) -> Mapping[IntervalKey, Interval]:
+        """The interval that each of torch's compiles is."""
+        keys = {IntervalKey(each.process, each.interval) for each in self.compiled.compilations}
+        return {key: one for one in self.reduced.intervals if (key := key_of(one)) in keys} if keys else {}
+
+    @cached_property
     def windows(self) -> Sequence[StartupWindow]:
         """The times from command to ready."""
         return self.reduced.startup_windows

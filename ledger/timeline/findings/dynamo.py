@@ -1,0 +1,206 @@
+"""Findings of what Dynamo compiled again, or in pieces."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePath
+from typing import Final, NamedTuple, TypeVar
+
+from ledger.formatting import counted, cut
+from ledger.timeline.findings.evidence import Evidence
+from ledger.timeline.findings.finding import Finding
+from ledger.timeline.findings.slowest import Slowest, slowest
+from ledger.timeline.records import Compilation, GraphBreak, IntervalKey
+
+_MOST: Final = 3
+_MINIMUM_NS: Final = 100_000_000
+_SHARE: Final = 0.02
+_LENGTH: Final = 62
+
+_VERSION: Final = re.compile(r"^\s*\d{1,9}/\d{1,9}: ")
+"""What a reason begins with: the version whose guard failed."""
+_ASKED_AT: Final = "  #"
+"""What follows a guard: the line of the program that asked for it."""
+_RESUMED: Final = re.compile(r"^torch_dynamo_resume_in_(.*)_at_(\d{1,9})$")
+"""The name of the piece after a break: that of the function, and its line."""
+
+_ADVICE: Final = (
+    ("size mismatch", "Mark the size dynamic: torch._dynamo.mark_dynamic(), or dynamic=True"),
+    ("stride mismatch", "Pass tensors of one layout: contiguous() before the call"),
+    ("dtype mismatch", "Pass tensors of one dtype, or compile a function for each"),
+    ("grad_mode", "Call it always under torch.no_grad(), or never"),
+    ("requires_grad", "Pass inputs that always require gradients, or never"),
+    ("GLOBAL_STATE", "Leave torch's global settings as they are between the calls"),
+    (" == ", "Pass what changes as a tensor, or keep it constant"),
+)
+"""What to do by what the guard says; the first that matches counts."""
+_ANY_ADVICE: Final = "See why: the query `recompiles`, or TORCH_LOGS=recompiles"
+
+
+class _Function(NamedTuple):
+    """A function that was compiled."""
+
+    name: str | None
+    file: str | None
+    line: int | None
+
+    def __str__(self) -> str:
+        return f"{self.name or 'a function'}{_place(self.file, self.line, ' ({})')}"
+
+
+class _Break(NamedTuple):
+    """A place where Dynamo could not go on, and why."""
+
+    file: str | None
+    line: int | None
+    reason: str
+
+
+def recompiles(evidence: Evidence) -> Iterator[Finding]:
+    """Functions that were compiled again, the worst three, each with the guard that cost most.
+
+    The stake is the time of these compiles, with their backward graphs, in the slowest process. A program may
+    recompile at any time: so they are weighed against all that torch compiled, and not against the start.
+    """
+    compilations = evidence.compiled.compilations
+    again = {(each.process, each.compile_id) for each in compilations if each.kind == "recompile"}
+    if not again:
+        return
+    by_function: defaultdict[_Function, list[Compilation]] = defaultdict(list)
+    for each in compilations:
+        if each.kind == "recompile" or (each.kind == "backward" and (each.process, each.compile_id) in again):
+            by_function[_Function(each.function, each.file, each.line)].append(each)
+    all_ns = slowest(evidence, evidence.compiles.values()).stake_ns
+    minimum_ns = max(_MINIMUM_NS, _SHARE * all_ns)
+    for (function, compiled), found in _worst(evidence, by_function.items(), minimum_ns):
+        own = [each for each in compiled if each.process == found.process and each.kind == "recompile"]
+        guard = _costliest_guard(own)
+        if any(each.has_code is False for each in own):
+            summary = f"{function} reached the limit{found.on_ranks}: {guard}"
+        else:
+            summary = f"{function}, {counted(len(own), 'time')} more{found.on_ranks}: {guard}"
+        yield evidence.finding(
+            "recompiles",
+            found.stake_ns,
+            cut(summary, _LENGTH),
+            next((advice for sign, advice in _ADVICE if sign in guard), _ANY_ADVICE),
+            process=found.process,
+            role=own[0].role,
+            component=own[0].component,
+            intervals=found.keys,
+        )
+
+
+def graph_breaks(evidence: Evidence) -> Iterator[Finding]:
+    """Places where Dynamo could not go on, the worst three.
+
+    What a break costs is not recorded: it slows each call, and pieces are compiled that would have been one.
+    The stake is the compile time of the pieces after the break; where the frame was given up, that of the
+    attempt. It is at most what mending spares, since what is in those pieces has to be compiled in any case.
+    As each call pays too, a tenth of a second is enough. A recompile that is refused is none here, nor is a
+    compile that failed: the program was told.
+    """
+    by_key = {(each.process, each.compile_id, each.ordinal): each for each in evidence.compiled.compilations}
+    pieces = _Pieces(evidence)
+    attempts: defaultdict[_Break, list[Compilation]] = defaultdict(list)
+    lost: defaultdict[_Break, list[Compilation]] = defaultdict(list)
+    for each in evidence.compiled.graph_breaks:
+        compilation = by_key[each.process, each.compile_id, each.ordinal]
+        has_no_code = compilation.has_code is False
+        if has_no_code and (compilation.kind == "recompile" or compilation.outcome == "failed"):
+            continue
+        place = _Break(each.file, each.line, _first_line(each.reason))
+        attempts[place].append(compilation)
+        lost[place] += [compilation] if has_no_code else pieces.after(each, compilation)
+    for (place, _), found in _worst(evidence, lost.items(), _MINIMUM_NS):
+        first = attempts[place][0]
+        where = _place(place.file, place.line, "{}") or first.function or "a function"
+        yield evidence.finding(
+            "graph_breaks",
+            found.stake_ns,
+            cut(f"{where}{found.on_ranks}: {place.reason}", _LENGTH),
+            "Take it out of the compiled function; see the query `graph_breaks`",
+            process=found.process,
+            role=first.role,
+            component=first.component,
+            intervals=found.keys,
+        )
+
+
+class _Pieces:
+    """The compiles that go on after a break, by process, file and function."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._pieces: defaultdict[tuple[str, str | None, str | None], list[tuple[int, Compilation]]] = (
+            defaultdict(list)
+        )
+        for each in evidence.compiled.compilations:
+            if (resumed := _RESUMED.match(each.function or "")) is not None:
+                self._pieces[each.process, each.file, resumed[1]].append((int(resumed[2]), each))
+        self._broken: set[tuple[str, str | None, int | None]] = {
+            (each.process, each.file, each.line) for each in evidence.compiled.graph_breaks
+        }
+
+    def after(self, broken: GraphBreak, compilation: Compilation) -> list[Compilation]:
+        """Return the pieces after a break: those of its line.
+
+        Where it lies in what the function calls, those of the function's lines that have no break themselves.
+        """
+        function = compilation.function or ""
+        resumed = _RESUMED.match(function)
+        pieces = self._pieces.get(
+            (compilation.process, compilation.file, resumed[1] if resumed else function), []
+        )
+        if broken.file == compilation.file and any(line == broken.line for line, _ in pieces):
+            return [each for line, each in pieces if line == broken.line]
+        return [
+            each
+            for line, each in pieces
+            if (each.process, each.file, line) not in self._broken and each.start_ns > compilation.start_ns
+        ]
+
+
+_Subject = TypeVar("_Subject")
+
+
+def _worst(
+    evidence: Evidence, groups: Iterable[tuple[_Subject, Sequence[Compilation]]], minimum_ns: float
+) -> list[tuple[tuple[_Subject, Sequence[Compilation]], Slowest]]:
+    """Return the groups of compiles that took longest, with the process in which each did."""
+    found = [
+        (
+            (subject, compiled),
+            slowest(evidence, [evidence.compiles[_key(each)] for each in compiled]),
+        )
+        for subject, compiled in groups
+        if compiled
+    ]
+    found.sort(key=lambda group: -group[1].stake_ns)
+    return [group for group in found[:_MOST] if group[1].stake_ns >= minimum_ns]
+
+
+def _key(compilation: Compilation) -> IntervalKey:
+    return IntervalKey(compilation.process, compilation.interval)
+
+
+def _costliest_guard(compiled: Iterable[Compilation]) -> str:
+    """Return the guard because of which most time passed."""
+    times_ns: defaultdict[str, int] = defaultdict(int)
+    for each in compiled:
+        times_ns[_guard(each.reason)] += each.duration_ns or 0
+    return max(times_ns, key=lambda guard: times_ns[guard])
+
+
+def _guard(reason: str | None) -> str:
+    if reason is None:
+        return "torch gives no reason"
+    return _VERSION.sub("", _first_line(reason)).partition(_ASKED_AT)[0].strip()
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0].strip()
+
+
+def _place(file: str | None, line: int | None, form: str) -> str:
+    """Return a file's name with the line; empty where it is not known."""
+    return "" if file is None else form.format(PurePath(file).name + ("" if line is None else f":{line}"))
