@@ -62,14 +62,19 @@ def recompiles(evidence: Evidence) -> Iterator[Finding]:
     The stake is the time of these compiles, with their backward graphs, in the slowest process. A program may
     recompile at any time: so they are weighed against all that torch compiled, and not against the start.
     """
-    compilations = evidence.compiled.compilations
-    again = {(each.process, each.compile_id) for each in compilations if each.kind == "recompile"}
-    if not again:
-        return
     by_function: defaultdict[_Function, list[Compilation]] = defaultdict(list)
-    for each in compilations:
-        if each.kind == "recompile" or (each.kind == "backward" and (each.process, each.compile_id) in again):
-            by_function[_Function(each.function, each.file, each.line)].append(each)
+    again: dict[tuple[str, str | None], _Function] = {}
+    for each in evidence.compiled.compilations:
+        # What is compiled after a reset has the ids from before it.
+        key = (each.process, each.compile_id)
+        if each.kind == "recompile":
+            again[key] = _Function(each.function, each.file, each.line)
+        elif each.kind == "first":
+            again.pop(key, None)
+        if key in again and each.kind in ("recompile", "backward"):
+            by_function[again[key]].append(each)
+    if not by_function:
+        return
     all_ns = slowest(evidence, evidence.compiles.values()).stake_ns
     minimum_ns = max(_MINIMUM_NS, _SHARE * all_ns)
     for (function, compiled), found in _worst(evidence, by_function.items(), minimum_ns):
