@@ -15,7 +15,10 @@ from ledger.timeline.findings.evidence import Evidence
 from ledger.timeline.findings.finding import ClaimKey, Finding
 from ledger.timeline.findings.kernels import kernels_compiled
 from ledger.timeline.findings.late_compiles import compiled_after_ready
+from ledger.timeline.findings.loading import slow_imports, slow_weights
+from ledger.timeline.findings.processes import serial_processes, straggling_rank
 from ledger.timeline.findings.unattributed import unattributed_time
+from ledger.timeline.findings.wrong_claims import wrong_claim
 
 __all__ = ["ClaimKey", "Evidence", "Finding", "findings_of"]
 
@@ -28,7 +31,12 @@ RULES: Final[tuple[Rule, ...]] = (
     graph_breaks,
     kernels_compiled,
     graphs_captured_twice,
+    slow_imports,
+    slow_weights,
+    serial_processes,
+    straggling_rank,
     unattributed_time,
+    wrong_claim,
 )
 
 

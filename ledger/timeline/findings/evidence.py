@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import Final
 
 from ledger.timeline.compilations import Compilations
 from ledger.timeline.findings.finding import ClaimKey, Finding
@@ -14,7 +15,8 @@ from ledger.vocabulary import FindingName
 
 _MINIMUM_NS = 100_000_000
 _MINIMUM_SHARE = 0.02
-_MOST_INTERVALS = 100
+MOST_INTERVALS: Final = 100
+"""How many intervals a finding names at most."""
 
 
 class Evidence:
@@ -43,6 +45,11 @@ class Evidence:
         """The interval that each of torch's compiles is."""
         keys = {IntervalKey(each.process, each.interval) for each in self.compiled.compilations}
         return {key: one for one in self.reduced.intervals if (key := key_of(one)) in keys} if keys else {}
+
+    @cached_property
+    def by_key(self) -> Mapping[IntervalKey, Interval]:
+        """The intervals by what names them."""
+        return {key_of(interval): interval for interval in self.reduced.intervals}
 
     @cached_property
     def windows(self) -> Sequence[StartupWindow]:
@@ -91,7 +98,7 @@ class Evidence:
             component,
             summary,
             advice,
-            tuple(intervals)[:_MOST_INTERVALS],
+            tuple(intervals)[:MOST_INTERVALS],
             tuple(claims),
         )
 
