@@ -11,14 +11,16 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from ledger import Recorder
+from ledger.adapters import WAITING
 from ledger_engine.model_parts import WHOLE, Part
 from ledger_engine.patching import Call, Ended, HookPoint
+from ledger_engine.processor_wait import ProcessorTime, processor_time
 
 
 class OpenStage:
     """A stage that has begun, in the thread in which it did."""
 
-    __slots__ = ("also", "began_ns", "context", "graphs", "interval", "noted", "part", "stage")
+    __slots__ = ("also", "began_ns", "context", "graphs", "interval", "noted", "part", "processor", "stage")
 
     def __init__(self, stage: str, part: Part) -> None:
         self.stage = stage
@@ -32,6 +34,8 @@ class OpenStage:
         self.graphs: dict[str, list[int]] = {}
         """Of a backend: the graphs that were compiled or loaded in it, by range."""
         self.noted: dict[str, object] = {}
+        self.processor: ProcessorTime | None = None
+        """Of an engine's outermost stage: the times of its thread when it began."""
 
     def mark_stopped(self) -> None:
         """Say that the stage is over now, although its end is written down later."""
@@ -105,12 +109,16 @@ class Stages:
             begun.interval = self.recorder.start(stage, **described, at_ns=at_ns)
         # After the event, so that what is said to begin now is within it.
         begun.began_ns = time.perf_counter_ns()
+        if source == "engine" and stage != WAITING and is_parent and not self._thread.open:
+            begun.processor = processor_time()
         self._thread.open.append(begun)
         return begun
 
     def end(self, begun: OpenStage, error: BaseException | None = None) -> None:
         """End a stage: failed, where an exception left it."""
         if begun in self._thread.open:
+            if begun.processor is not None and (now := processor_time()) is not None:
+                begun.note(**now.since(begun.processor))
             # With what is still open inside it: the hook of that one broke.
             del self._thread.open[self._thread.open.index(begun) :]
         self._thread.last[begun.stage] = begun

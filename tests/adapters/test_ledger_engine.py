@@ -7,6 +7,7 @@ import inspect
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -23,6 +24,7 @@ from ledger.vocabulary import ACTIVITY_OF
 from ledger_engine.activation import activate_once
 from ledger_engine.hook_targets import HookTable, HookTarget
 from ledger_engine.patching import Call, Ended, Patcher, Replacement, does_nothing
+from ledger_engine.processor_wait import processor_time
 from ledger_engine.signature_check import parameters
 from ledger_engine.stages import Stages
 from tests.support.paths import ROOT, TESTS
@@ -337,6 +339,63 @@ class TestPatcher:
         with Ledger.open(path) as ledger:
             rows = ledger.sql("SELECT stage, activity, source FROM intervals")
         assert rows == [{"stage": "spin_up", "activity": "startup", "source": "engine"}]
+
+    def test_an_outermost_stage_says_how_long_its_thread_ran_and_waited_for_a_processor(
+        self, path: Path
+    ) -> None:
+        recorder = Recorder.open(path)
+        stages = Stages(recorder, {"spin_up": "startup"})
+        outer = stages.begin("spin_up", "engine")
+        inner = stages.begin("model_load", "engine")
+        sum(range(100_000))
+        stages.end(inner)
+        stages.end(outer)
+        stages.end(stages.begin("torch_compile", "monitor"))
+        stages.end(stages.begin("waiting", "engine"))
+        recorder.close()
+        from ledger import Ledger
+
+        with Ledger.open(path) as ledger:
+            data = {one.stage: one.data or None for one in ledger.timeline().intervals}
+        times = data.pop("spin_up")
+        assert times is not None
+        assert times.keys() == {"cpu_ns", "cpu_wait_ns"}
+        assert all(isinstance(ns, int) and ns >= 0 for ns in times.values())
+        assert times["cpu_ns"]
+        assert data == {"model_load": None, "torch_compile": None, "waiting": None}
+
+    def test_a_stage_that_ends_in_another_thread_says_nothing_of_processors(self, path: Path) -> None:
+        recorder = Recorder.open(path)
+        stages = Stages(recorder, {"spin_up": "startup"})
+        begun = stages.begin("spin_up", "engine")
+        ending = threading.Thread(target=stages.end, args=[begun])
+        ending.start()
+        ending.join()
+        recorder.close()
+        from ledger import Ledger
+
+        with Ledger.open(path) as ledger:
+            [interval] = ledger.timeline().intervals
+        assert (interval.outcome, interval.data or None) == ("completed", None)
+
+    def test_where_the_kernel_counts_nothing_a_stage_says_nothing_of_processors(
+        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for content in (None, "0 0 0\n", "not a number"):
+            file = tmp_path / "schedstat"
+            if content is not None:
+                file.write_text(content)
+            monkeypatch.setattr("ledger_engine.processor_wait._FILE", str(file))
+            assert processor_time() is None
+        recorder = Recorder.open(path)
+        stages = Stages(recorder, {"spin_up": "startup"})
+        stages.end(stages.begin("spin_up", "engine"))
+        recorder.close()
+        from ledger import Ledger
+
+        with Ledger.open(path) as ledger:
+            [interval] = ledger.timeline().intervals
+        assert not interval.data
 
 
 def test_what_does_nothing_calls_nothing_and_reads_nothing() -> None:

@@ -15,6 +15,7 @@ from ledger.timeline.findings.evidence import Evidence
 from ledger.timeline.findings.finding import ClaimKey, Finding
 from ledger.timeline.findings.kernels import kernels_compiled
 from ledger.timeline.findings.late_compiles import compiled_after_ready
+from ledger.timeline.findings.loaded import loaded_machine
 from ledger.timeline.findings.loading import slow_imports, slow_weights
 from ledger.timeline.findings.processes import serial_processes, straggling_rank
 from ledger.timeline.findings.unattributed import unattributed_time
@@ -37,6 +38,7 @@ RULES: Final[tuple[Rule, ...]] = (
     straggling_rank,
     unattributed_time,
     wrong_claim,
+    loaded_machine,
 )
 
 
