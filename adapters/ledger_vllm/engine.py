@@ -33,7 +33,6 @@ class Engine:
     def __init__(self, stages: Stages, patcher: Patcher) -> None:
         self._stages = stages
         self._patcher = patcher
-        self._load_weights = self.stage("weights_load")
         self._loaders: set[type] = set()
         """The classes whose `load_weights` is hooked already."""
 
@@ -129,6 +128,18 @@ class Engine:
             kind.load_weights = self._patcher.function(kind.load_weights, self._load_weights)
         yield
 
+    def _load_weights(self, call: Call) -> Generator[None, Ended, None]:
+        """Record what a loader of weights does, and how many bytes the model's parameters then have here."""
+        if self._stages.innermost("weights_load") is not None:  # a loader that calls another one
+            yield
+            return
+        begun = self._stages.begin("weights_load", "engine", self._drafter())
+        ended = yield
+        begun.mark_stopped()
+        if ended.error is None and (size := _size_of(call.given.get("model"))):
+            begun.note(bytes=size)
+        self._end(begun, ended)
+
     def _wait_for_engine(self, call: Call) -> Generator[None, Ended, None]:
         """Record the wait of one of several API servers: another process starts the engine for all of them.
 
@@ -185,6 +196,14 @@ def _parent_name() -> str:
 def _vllm_config(call: Call) -> Any:
     # Up to 0.29 the client that runs the engine in its own process takes any arguments, and passes them on.
     return next(value for value in call.given.values() if hasattr(value, "compilation_config"))
+
+
+def _size_of(model: Any) -> int | None:
+    """Return how many bytes a model's parameters have; None where they can't be asked."""
+    try:
+        return sum(int(one.numel()) * int(one.element_size()) for one in model.parameters())
+    except Exception:
+        return None
 
 
 def _has_token(outputs: Any) -> bool:

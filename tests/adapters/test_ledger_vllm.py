@@ -147,6 +147,9 @@ class TestColdStart:
         for stage in ("model_load", "model_init", "weights_load"):
             assert [(i.role, i.component) for i in cold.of(stage)] == [(None, None), ("drafter", DRAFTER)]
 
+    def test_weights_say_how_many_bytes_were_loaded(self, cold: Recording) -> None:
+        assert [i.data for i in cold.of("weights_load")] == [{"bytes": 4_000}, {"bytes": 4_000}]
+
     def test_the_stages_of_the_engine_enclose_each_other(self, cold: Recording) -> None:
         assert cold.tree(None) == [
             ("configuration", None),

@@ -167,7 +167,7 @@ class TestCoordinator:
         assert addresses == ["front", "input", "output"]
         waited, spawned = start.one("waiting"), start.one("process_spawn")
         assert waited.data == {"for": "the coordinator", "child_pid": int(pid)}
-        assert spawned.data == {"child_pid": int(pid)}
+        assert spawned.data["child_pid"] == int(pid)
         assert waited.parent == spawned.interval
 
 

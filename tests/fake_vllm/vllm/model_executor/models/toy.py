@@ -8,8 +8,21 @@ from vllm.compilation.decorators import support_torch_compile
 from vllm.config import get_current_vllm_config
 
 
+class Parameter:
+    """Instead of `torch.nn.Parameter`: 1,000 numbers of 2 bytes."""
+
+    def numel(self) -> int:
+        return 1_000
+
+    def element_size(self) -> int:
+        return 2
+
+
 class Module:
     """Instead of `torch.nn.Module`."""
+
+    def parameters(self) -> list[Parameter]:
+        return [Parameter(), Parameter()]
 
 
 @support_torch_compile(is_encoder=True)
