@@ -52,6 +52,11 @@ class Evidence:
         return {key_of(interval): interval for interval in self.reduced.intervals}
 
     @cached_property
+    def is_one_clock(self) -> bool:
+        """Whether all processes are of one host, so that their times can be compared."""
+        return len({process.host for process in self.reduced.processes}) <= 1
+
+    @cached_property
     def windows(self) -> Sequence[StartupWindow]:
         """The times from command to ready."""
         return self.reduced.startup_windows

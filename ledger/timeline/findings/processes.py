@@ -11,7 +11,6 @@ from ledger.timeline.findings.evidence import MOST_INTERVALS, Evidence, key_of
 from ledger.timeline.findings.finding import Finding
 from ledger.timeline.findings.window_time import (
     family_of,
-    is_one_clock,
     longest_first,
     span_of,
     within_windows,
@@ -46,7 +45,7 @@ def straggling_rank(evidence: Evidence) -> Iterator[Finding]:
     """
     outermost = _outermost_stages(evidence)
     for ranks in _families(evidence):
-        if len(ranks) < (2 if is_one_clock(evidence) else _FEWEST_WITHOUT_A_CLOCK):
+        if len(ranks) < (2 if evidence.is_one_clock else _FEWEST_WITHOUT_A_CLOCK):
             continue
         stages = [outermost.get(rank.process, {}) for rank in ranks]
         shared = set[tuple[str, str | None, int]](stages[0]).intersection(*stages[1:])
@@ -69,7 +68,7 @@ def serial_processes(evidence: Evidence) -> Iterator[Finding]:
     and hardly any time after that. The stake is the work of all of them in the start but for the longest
     one, which the others would have been beside.
     """
-    if not is_one_clock(evidence):
+    if not evidence.is_one_clock:
         return
     ready = {
         one.process: one.at_ns
@@ -122,7 +121,7 @@ def _latest(evidence: Evidence, intervals: Sequence[Interval]) -> _Late | None:
     others = [one for one in intervals if one is not own]
     others_ns = median_high(one.duration_ns or 0 for one in others)
     late_ns = (own.duration_ns or 0) - others_ns
-    if is_one_clock(evidence):
+    if evidence.is_one_clock:
         stop_ns, others_stop_ns = span_of(own).stop_ns, median_high(span_of(one).stop_ns for one in others)
         late_ns = _within(evidence, Span(max(others_stop_ns, stop_ns - late_ns), stop_ns))
     return _Late(late_ns, own, others_ns) if late_ns > 0 else None

@@ -19,18 +19,13 @@ def span_of(interval: Interval) -> Span:
     )
 
 
-def is_one_clock(evidence: Evidence) -> bool:
-    """Tell whether all processes are of one host, so that their times can be compared."""
-    return len({process.host for process in evidence.reduced.processes}) <= 1
-
-
 def within_windows(evidence: Evidence, intervals: Iterable[Interval]) -> list[Span]:
     """Return the union of intervals of one host, cut to the windows.
 
     Of several hosts the times are not on the windows' clock: there nothing is cut.
     """
     spans = merged(map(span_of, intervals))
-    if not is_one_clock(evidence):
+    if not evidence.is_one_clock:
         return spans
     return [
         Span(max(span.start_ns, window.start_ns), min(span.stop_ns, window.stop_ns))
