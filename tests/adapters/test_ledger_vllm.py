@@ -147,6 +147,13 @@ class TestColdStart:
         for stage in ("model_load", "model_init", "weights_load"):
             assert [(i.role, i.component) for i in cold.of(stage)] == [(None, None), ("drafter", DRAFTER)]
 
+    def test_only_outermost_stages_say_how_long_their_thread_waited_for_a_processor(
+        self, cold: Recording
+    ) -> None:
+        times = {"cpu_ns", "cpu_wait_ns"}
+        assert cold.one("engine_start").data.keys() >= times
+        assert not cold.one("engine_init").data.keys() & times
+
     def test_weights_say_how_many_bytes_were_loaded(self, cold: Recording) -> None:
         assert [i.data for i in cold.of("weights_load")] == [{"bytes": 4_000}, {"bytes": 4_000}]
 

@@ -8,7 +8,6 @@ from ledger.formatting import counted
 from ledger.timeline.findings.evidence import Evidence
 from ledger.timeline.findings.finding import Finding
 from ledger.timeline.findings.slowest import slowest
-from ledger.timeline.findings.window_time import is_one_clock
 from ledger.vocabulary import ENGINE_READY, SERVER_READY
 
 _READY: Final = (ENGINE_READY, SERVER_READY)
@@ -22,7 +21,7 @@ def compiled_after_ready(evidence: Evidence) -> Iterator[Finding]:
     after the last time. Of several hosts the clocks differ, and nothing can be said.
     """
     ready = [window.stop_ns for window in evidence.windows if window.ended_by in _READY]
-    if not ready or not is_one_clock(evidence):
+    if not ready or not evidence.is_one_clock:
         return
     late = [
         one

@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from ledger.formatting import counted
 from ledger.timeline.findings.evidence import MOST_INTERVALS, Evidence, key_of
 from ledger.timeline.findings.finding import Finding
-from ledger.timeline.findings.window_time import longest_first, span_of, within_windows_ns
+from ledger.timeline.findings.slowest import slowest_within_start
+from ledger.timeline.findings.window_time import longest_first, span_of
 from ledger.timeline.records import Interval, IntervalKey
 from ledger.timeline.spans import union_ns
 from ledger.vocabulary import IMPORT
@@ -61,26 +61,21 @@ def slow_weights(evidence: Evidence) -> Iterator[Finding]:
 
     The stake is what of its loading lies in the start.
     """
-    by_process: defaultdict[str, list[Interval]] = defaultdict(list)
-    for interval in evidence.by_stage.get("weights_load", ()):
-        by_process[interval.process].append(interval)
-    taken_ns = {process: within_windows_ns(evidence, loads) for process, loads in by_process.items()}
-    slowest = max(taken_ns, key=lambda process: (taken_ns[process], process), default=None)
-    if slowest is None or not evidence.matters(taken_ns[slowest], _WEIGHTS_SHARE):
+    loads = evidence.by_stage.get("weights_load", ())
+    if not loads:
         return
-    loads = longest_first(by_process[slowest])
-    size = sum(map(_bytes_of, loads))
-    taken = union_ns(map(span_of, loads))
-    rate = f", {size / taken:.1f} GB/s" if size else ""
-    others = f" (and {counted(len(taken_ns) - 1, 'other')})" if len(taken_ns) > 1 else ""
-    named = union_ns(map(span_of, loads[:MOST_INTERVALS]))
+    found = slowest_within_start(evidence, loads)
+    if not evidence.matters(found.stake_ns, _WEIGHTS_SHARE):
+        return
+    size = sum(map(_bytes_of, found.intervals))
+    rate = f" at {size / union_ns(map(span_of, found.intervals)):.1f} GB/s" if size else ""
     yield evidence.finding(
         "slow_weights",
-        min(taken_ns[slowest], named),
-        f"loading weights in {evidence.names.get(slowest, slowest)}{rate}{others}",
-        "Keep the weights on a local disk or in the page cache; try another loader",
-        of=loads[0],
-        intervals=map(key_of, loads),
+        min(found.stake_ns, union_ns(map(span_of, found.intervals[:MOST_INTERVALS]))),
+        f"weights were loaded{rate}{found.on_ranks}",
+        "Keep them on a local disk or in the page cache; try another loader",
+        process=found.process,
+        intervals=found.keys,
     )
 
 

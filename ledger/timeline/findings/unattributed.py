@@ -63,9 +63,11 @@ def _advice(evidence: Evidence, hole: StartupPiece, before: str | None) -> str:
     if any(interval.source == LOG for interval in evidence.reduced.intervals):
         return "Record the start itself: its log has only what is printed"
     commands = {one.process for one in evidence.reduced.milestones if one.name == COMMAND_STARTED}
-    if hole.process in commands and before is None:
-        return "`compile-ledger doctor` says whether the command's processes record"
-    if hole.process not in commands and hole.after_stage is None and not _is_from_birth(evidence, hole):
+    if hole.process in commands:
+        if before is None:
+            return "`compile-ledger doctor` says whether the command's processes record"
+        return "Look at what the command does then: no process of it records"
+    if hole.after_stage is None and not _is_from_birth(evidence, hole):
         return "Record from the birth on, imports included: see `compile-ledger doctor`"
     return "Put recorder.stage() around what runs there; the query `holes` lists all"
 

@@ -89,7 +89,7 @@ def test_weights_of_a_tenth_of_the_start_are_the_slowest_process_s() -> None:
     second.ready(10)
     [found] = findings("slow_weights", first, second)
     assert (found.stake_ns, found.process) == (3 * S, "worker1")
-    assert found.summary == "loading weights in worker1 rank 1 (and 1 other)"
+    assert found.summary == "weights were loaded on 2 ranks"
 
 
 def test_a_rate_is_given_where_the_size_is_recorded() -> None:
@@ -97,7 +97,7 @@ def test_a_rate_is_given_where_the_size_is_recorded() -> None:
     worker.stage("weights_load", 1, 3, data={"bytes": 5_000_000_000})
     worker.ready(10)
     [found] = findings("slow_weights", worker)
-    assert found.summary == "loading weights in worker, 2.5 GB/s"
+    assert found.summary == "weights were loaded at 2.5 GB/s"
 
 
 @pytest.mark.parametrize(
