@@ -30,7 +30,7 @@ FINDINGS_TABLES: Final[Mapping[str, Relation]] = {
         "The parts of compile caches' keys that differ from those of the start before.",
         {
             "session": SESSION,
-            "component": f"{COMPONENT} NULL for variables of the environment, which are part of each one's key.",
+            "component": f"{COMPONENT} NULL for the environment's variables, a part of each one's key.",
             "part": "The part of the key, as the cache's owner names it: an environment variable, a hash.",
             "session_before": "The start before: the newest older session with a key of the component.",
             "is_new": "1 where no older session had this key as a whole, else 0.",

@@ -20,7 +20,7 @@ class Program(Tape):
 
     def __init__(self, process: str = "p", **joined: Any) -> None:
         super().__init__(process)
-        self.join(**{"host": "host", **joined})
+        self.join(0, **{"host": "host", **joined})
         self.number = 0
         self.at = 0
 

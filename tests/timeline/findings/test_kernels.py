@@ -18,7 +18,7 @@ def findings(*tapes: Tape) -> list[Finding]:
 
 def engine(process: str = "worker", **joined: Any) -> Tape:
     tape = Tape(process)
-    tape.join(**{"host": "host", **joined})
+    tape.join(0, **{"host": "host", **joined})
     return tape
 
 

@@ -18,7 +18,7 @@ def findings(*tapes: Tape) -> list[Finding]:
 def engine(process: str = "worker", ready: int | None = 10 * S, **joined: Any) -> Tape:
     """An engine's process, ready after 10 s of work."""
     tape = Tape(process)
-    tape.join(**{"host": "host", **joined})
+    tape.join(0, **{"host": "host", **joined})
     tape.span(0, 0, 10 * S, stage="engine_init", source="engine")
     if ready is not None:
         tape.add(MilestoneReached, ready, name="engine_ready")
