@@ -1,7 +1,7 @@
 """Findings of what was compiled since a cache had nothing for it, could not be loaded, or was passed by."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from ledger.formatting import cut
@@ -24,8 +24,12 @@ class _Group(NamedTuple):
     @property
     def compiled(self) -> str:
         """What was compiled, and on how many ranks."""
-        first = self.parts[0]
-        return f"{first.component or first.role or 'a graph'} compiled{self.slowest.on_ranks}"
+        return f"{self.name} compiled{self.slowest.on_ranks}"
+
+    @property
+    def name(self) -> str:
+        """What to call the part."""
+        return self.parts[0].component or self.parts[0].role or "the model"
 
     @property
     def is_torchs(self) -> bool:
@@ -83,10 +87,10 @@ def _empty(group: _Group) -> _Words:
 
 
 def _load_failed(group: _Group) -> _Words:
-    reason = "" if group.reason is None else f", {group.reason}"
+    reason = "" if group.reason is None else f": {group.reason}"
     return (
         "cache_load_failed",
-        f"{group.compiled}: its load failed{reason}",
+        f"{group.name} could not be loaded{group.slowest.on_ranks}{reason}",
         "Mend what the reason says, or empty the compile cache once",
     )
 
@@ -100,7 +104,11 @@ def _bypassed(group: _Group) -> _Words:
     return "cache_bypassed", f"{group.compiled}: the engine's cache is turned off", advice
 
 
-_WORDS: Final = {"empty": _empty, "load failed": _load_failed, "bypassed": _bypassed}
+_WORDS: Final[Mapping[Why, Callable[[_Group], _Words]]] = {
+    "empty": _empty,
+    "load failed": _load_failed,
+    "bypassed": _bypassed,
+}
 
 
 def _claims_without(evidence: Evidence, parts: list[CompiledPart]) -> list[ClaimKey]:

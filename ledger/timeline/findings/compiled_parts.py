@@ -4,9 +4,10 @@ A part is what an engine's monitor timed as one compile, or, outside of that or 
 what the cache answered, one compile of torch's. What was loaded is none.
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Final, Literal, NamedTuple
 
 from pydantic import JsonValue
@@ -16,7 +17,7 @@ from ledger.timeline.findings.enclosing import innermost_around
 from ledger.timeline.findings.evidence import Evidence, key_of
 from ledger.timeline.records import Compilation, Interval, IntervalKey
 
-Why = Literal["empty", "load failed", "bypassed"]
+Why = Literal["empty", "load failed", "bypassed", "not known"]
 
 _AHEAD_OF_TIME: Final = "compile_fx_aot"
 """torch compiles for a package that is loaded elsewhere: no cache is asked."""
@@ -61,6 +62,11 @@ def compiled_parts(evidence: Evidence) -> list[CompiledPart]:
         has_own_cache = bool(within.graphs or within.backends)
         if answer == "compiled" and (has_own_cache or not within.compilations):
             found += _compiled_by_engine(monitor, within)
+        elif not within.compilations:
+            part = CompiledPart(
+                "not known", monitor.process, monitor.role, monitor.component, False, None, (monitor,)
+            )
+            found.append(part)
         else:
             found += of_torch.parts(within.compilations, monitor.role, monitor.component)
     found += of_torch.parts(alone, None, None)
@@ -192,17 +198,20 @@ def _why(compilation: Compilation) -> Why | None:
 def _with_failed_loads(parts: Sequence[CompiledPart], evidence: Evidence) -> list[CompiledPart]:
     """Return the parts; one that was compiled after a load had failed has the load, and its reason."""
     found = list(parts)
-    places: defaultdict[tuple[str, str | None], list[int]] = defaultdict(list)
-    for place, part in enumerate(found):
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for place, part in enumerate(parts):
         if not part.is_torchs:
-            places[part.process, part.role].append(place)
+            places[part.process].append(place)
+    stops = {
+        process: list(accumulate((_last_stop_ns(parts[place]) for place in own), max))
+        for process, own in places.items()
+    }
     for load in evidence.by_stage.get("aot_load", ()):
         if _text(load.data, "cache") != "failed":
             continue
-        own = places.get((load.process, load.role), [])
-        at = bisect_left(own, load.start_ns, key=lambda place: found[place].intervals[0].start_ns)
-        later = (place for place in own[at:] if load.component in (None, found[place].component))
-        place = next(later, None)
+        # In a log, a load has no part yet, and a compile may seem to begin a second too early.
+        at = bisect_right(stops.get(load.process, ()), load.start_ns)
+        place = next((place for place in places[load.process][at:] if _is_of(load, parts[place])), None)
         part = CompiledPart("load failed", load.process, load.role, load.component, False, None, ())
         if place is not None:
             part = found[place]
@@ -215,7 +224,15 @@ def _with_failed_loads(parts: Sequence[CompiledPart], evidence: Evidence) -> lis
             found.append(part)
         else:
             found[place] = part
-    return found
+    return [part for part in found if part.why != "not known"]
+
+
+def _is_of(load: Interval, part: CompiledPart) -> bool:
+    return load.role in (None, part.role) and load.component in (None, part.component)
+
+
+def _last_stop_ns(part: CompiledPart) -> int:
+    return max(one.start_ns if one.stop_ns is None else one.stop_ns for one in part.intervals)
 
 
 def _text(data: Mapping[str, JsonValue] | None, name: str) -> str | None:

@@ -1,5 +1,6 @@
 """What was compiled is a finding, with why no cache gave it; what was loaded is none."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from ledger.timeline.records import IntervalKey
 from tests.support import recordings
 from tests.support.gpu_starts import gpu_starts
 from tests.support.random_sessions import Tape
+from tests.support.reading_logs import import_content, line
 from tests.support.reconciled import LANGUAGE, S
 
 NAMES = ("cache_empty", "cache_load_failed", "cache_bypassed")
@@ -141,7 +143,7 @@ def test_a_load_that_failed_counts_with_the_compile_after_it_and_the_claim_that_
     )  # fmt: skip
     [found] = findings(tape)
     assert (found.finding, found.stake_ns) == ("cache_load_failed", 8 * S)
-    assert found.summary == "backbone compiled: its load failed, RuntimeError: Source code has changed s…"
+    assert found.summary == "backbone could not be loaded: RuntimeError: Source code has changed s…"
     assert found.intervals == (IntervalKey("worker", 2), IntervalKey("worker", 1))
     assert [claim.claim for claim in found.claims] == [8]
 
@@ -154,6 +156,17 @@ def test_a_failed_load_of_another_part_changes_nothing() -> None:
         ("cache_load_failed", "encoder", S),
         ("cache_empty", "language_model", 6 * S),
     }
+
+
+def test_a_log_says_that_a_load_failed_before_it_says_of_what(tmp_path: Path) -> None:
+    failed = (
+        "Compiling model again due to a load failure from /cache/model, reason: RuntimeError: other source"
+    )
+    lines = [line(failed, at="09:18:02"), line("torch.compile took 17.50 s in total", at="09:18:19")]
+    [events] = import_content(tmp_path, *lines).sessions
+    [found] = [one for one in reduce(events).findings if one.finding in NAMES]
+    assert (found.finding, found.stake_ns) == ("cache_load_failed", round(17.5 * S))
+    assert found.summary == "the model could not be loaded: RuntimeError: other source"
 
 
 def test_a_graph_that_could_not_be_read_is_a_failed_load() -> None:
