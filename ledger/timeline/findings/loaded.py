@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from ledger.timeline.findings.evidence import MOST_INTERVALS, Evidence, key_of
 from ledger.timeline.findings.finding import Finding
-from ledger.timeline.findings.window_time import span_of, within_windows_ns
+from ledger.timeline.findings.window_time import longest_first, span_of, within_windows_ns
 from ledger.timeline.records import Interval
 from ledger.timeline.spans import union_ns
 
@@ -34,15 +34,15 @@ def loaded_machine(evidence: Evidence) -> Iterator[Finding]:
     most = max(total_ns, key=lambda thread: (total_ns[thread], thread[0], thread[1] or ""), default=None)
     if most is None or not evidence.matters(total_ns[most], _SHARE):
         return
-    longest = sorted(waits[most], key=lambda wait: (-wait[0], wait[1].interval))[:MOST_INTERVALS]
-    stage = longest[0][1].stage
+    stage = max(waits[most], key=lambda wait: (wait[0], -wait[1].interval))[1].stage
+    intervals = longest_first(one for _, one in waits[most])[:MOST_INTERVALS]
     yield evidence.finding(
         "loaded_machine",
-        min(total_ns[most], union_ns(span_of(one) for _, one in longest)),
+        min(total_ns[most], union_ns(map(span_of, intervals))),
         f"{evidence.names.get(most[0], most[0])} waited for a processor, most of it in {stage}",
         "Measure on an idle machine, or give it more processors",
-        of=longest[0][1],
-        intervals=[key_of(one) for _, one in longest],
+        process=most[0],
+        intervals=map(key_of, intervals),
     )
 
 

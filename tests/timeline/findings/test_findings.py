@@ -27,6 +27,7 @@ PARTS: list[dict[str, Any]] = [
 CACHES = [
     None,
     {},
+    {"cpu_wait_ns": 200_000_000, "bytes": 1_000},
     *({"cache": answer} for answer in ("hit", "miss", "compiled", "failed", "disabled", "outdated")),
 ]
 NAMES = ["f", "torch_dynamo_resume_in_f_at_2", None]
@@ -56,6 +57,9 @@ STAGES = st.one_of(
                 ("graph_capture", "engine"),
                 ("graph_capture_probe", "engine"),
                 ("weights_load", "engine"),
+                ("engine_init", "engine"),
+                ("waiting", "engine"),
+                ("import", "python"),
             ]
         ),
         st.sampled_from(CACHES),
@@ -80,7 +84,7 @@ def compiling_sessions(draw: st.DrawFn) -> list[Event]:
         tape.process = process
         host = draw(st.sampled_from(["one", "one", "one", "two"]))
         tape.join(
-            0, host=host, boot_id=host, rank=draw(st.sampled_from([None, number])), pid=number,
+            0, name=f"Worker_{number}", host=host, boot_id=host, rank=draw(st.sampled_from([None, number])), pid=number,
             parent_pid=draw(st.integers(0, 2)), wall_ns=SECOND,
         )  # fmt: skip
         spans = draw(st.lists(st.tuples(moments, moments, STAGES, st.sampled_from(PARTS)), max_size=9))
