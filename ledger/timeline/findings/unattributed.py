@@ -10,6 +10,7 @@ from ledger.timeline.records import StartupPiece
 from ledger.vocabulary import COMMAND_STARTED, IMPORT
 
 _SHARE = 0.05
+_SHORT_NS = 50_000_000
 
 
 def unattributed_time(evidence: Evidence) -> Iterator[Finding]:
@@ -29,7 +30,9 @@ def unattributed_time(evidence: Evidence) -> Iterator[Finding]:
         yield evidence.finding(
             "unattributed_time",
             window.unattributed_ns,
-            f"{hole.duration_ns / 1e9:.1f} s of it {_where(evidence, hole, before, after)}",
+            f"{hole.duration_ns / 1e9:.1f} s of it {_where(evidence, hole, before, after)}"
+            if hole.duration_ns >= _SHORT_NS
+            else f"in {sum(piece.interval is None for piece in pieces):,} pieces, none of them long",
             _advice(evidence, hole, before),
             process=hole.process,
         )

@@ -92,3 +92,12 @@ def test_a_log_has_only_what_is_printed() -> None:
     events = read(LOGS / "vllm-0.32.0-cpu-vl-cold.log").events
     [found] = findings_of("unattributed_time", events)
     assert found.advice == "Record the start itself: its log has only what is printed"
+
+
+def test_many_short_holes_are_counted() -> None:
+    builder = StartedProcess("engine")
+    for number in range(40):
+        builder.stage("a_stage", number / 10, number / 10 + 0.06)
+    builder.ready(4)
+    [found] = findings_of("unattributed_time", builder)
+    assert found.summary == "in 40 pieces, none of them long"
