@@ -84,8 +84,8 @@ def compiling_sessions(draw: st.DrawFn) -> list[Event]:
         tape.process = process
         host = draw(st.sampled_from(["one", "one", "one", "two"]))
         tape.join(
-            0, name=f"Worker_{number}", host=host, boot_id=host, rank=draw(st.sampled_from([None, number])), pid=number,
-            parent_pid=draw(st.integers(0, 2)), wall_ns=SECOND,
+            0, name=f"Worker_{number}", host=host, boot_id=host, pid=number,
+            rank=draw(st.sampled_from([None, number])), parent_pid=draw(st.integers(0, 2)), wall_ns=SECOND,
         )  # fmt: skip
         spans = draw(st.lists(st.tuples(moments, moments, STAGES, st.sampled_from(PARTS)), max_size=9))
         for interval, (start, stop, ((stage, source), data), part) in enumerate(spans):
