@@ -19,7 +19,7 @@ _WIDTH: Final = 80
 _HEIGHT: Final = 24
 _MOST_WIDTH: Final = 120
 _MOST_HEIGHT: Final = 40
-_TREE_LINES: Final = 7
+_TREE_LINES: Final = 9
 """The tree has at least so many, however many findings there are."""
 _MOST_FINDINGS: Final = 5
 _OUR_OWN: Final = ("python", "compile_ledger")
@@ -27,7 +27,7 @@ _OUR_OWN: Final = ("python", "compile_ledger")
 _SECONDS_WIDTH: Final = 8
 _SHARE_WIDTH: Final = 6
 _BAR_WIDTH: Final = 10
-_PROCESS_WIDTH: Final = 16
+_PROCESS_WIDTH: Final = 17
 _COMMAND_WIDTH: Final = 40
 _ROLE_STYLES: Final = {
     "language_model": "cyan", "encoder": "magenta", "drafter": "yellow", "model": "green",
@@ -159,8 +159,9 @@ def _end_of(text: str, length: int) -> str:
 
 def _print_finding(finding: Finding, console: Console, width: int) -> None:
     amount = f"{seconds(finding.stake_ns)} s"
-    console.print(Text(f"{amount:>11}  {cut(finding.summary, width - 13)}", style="bold"))
-    console.print(Text(f"{'':11}  {cut('→ ' + finding.advice, width - 13)}"))
+    margin = _SECONDS_WIDTH + 3
+    console.print(Text(f"{amount:>{margin - 1}} {cut(finding.summary, width - margin)}", style="bold"))
+    console.print(Text(f"{'':{margin - 2}}→ {cut(finding.advice, width - margin)}"))
 
 
 def _notes(report: Report) -> Iterator[_Note]:
@@ -170,7 +171,8 @@ def _notes(report: Report) -> Iterator[_Note]:
     if differing:
         most = max(row.size_ns for row in differing)
         number = counted(len(differing), "reported time")
-        yield _Note(f"{number} off by more than rounding, by {seconds(most)} s at most", "claims")
+        verb = "is" if len(differing) == 1 else "are"
+        yield _Note(f"{number} {verb} off, by up to {seconds(most)} s", "claims")
     if report.failed.rows and report.heading.outcome != "completed":
         yield _Note(counted(report.failed.number, "failed stage"), "failed")
     if report.anomalies.rows:

@@ -229,7 +229,7 @@ def _print_table(
     console: Console,
     number: int = 0,
 ) -> bool:
-    """Print a table and return True, unless it is empty; one that stops before its `number` of rows says it."""
+    """Print a table, unless it is empty, and return whether; one that stops before `number` rows says so."""
     if cells:
         stops = f" ({len(cells)} of {number:,})" if number > len(cells) else ""
         console.print(table(columns, cells, title + stops, width=console.width))
