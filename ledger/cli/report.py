@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from ledger.cli.console.printing import print_warning, printer
+from ledger.cli.console.printing import Color, print_warning, printer
 from ledger.errors import LedgerError
+from ledger.reports.first_screen import print_first_screen
 from ledger.reports.from_ledger import read_report
 from ledger.reports.json_renderer import to_json
-from ledger.reports.text import print_report
+from ledger.reports.text import SECTIONS, print_report
 from ledger.storage.ledger import Ledger
 
 
@@ -21,6 +22,14 @@ def report(
     session: Annotated[
         str | None, typer.Option("--session", "-s", help="A session id or a prefix of one, or a label.")
     ] = None,
+    sections: Annotated[
+        list[str] | None,
+        typer.Option("--section", metavar="NAME", help=f"Show this section in full: {', '.join(SECTIONS)}."),
+    ] = None,
+    is_whole: Annotated[bool, typer.Option("--all", help="Show all sections that are not empty.")] = False,
+    color: Annotated[
+        Color, typer.Option(help="Whether to colour; auto does so on a terminal, and heeds NO_COLOR.")
+    ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="OUT", help="Write a self-contained HTML page instead.")
@@ -33,13 +42,18 @@ def report(
         typer.Option("--against", metavar="SESSION", help="A second session to show beside it on the page."),
     ] = None,
 ) -> None:
-    """Show where the time of a session went; by default the newest session.
+    """Show how long a session took to be ready, where that went, and what to do; by default the newest.
+
+    Example: compile-ledger report startup.db
+
+    Example: compile-ledger report startup.db --section claims --section failed
 
     Example: compile-ledger report startup.db --session nightly --html startup.html
 
     Example: compile-ledger report startup.db --flame startup.speedscope.json
     """
     _check(as_json, html, flame)
+    _check_sections(sections or [])
     if against is not None and html is None:
         raise LedgerError("--against needs --html; to compare as text, use `compile-ledger diff A B`")
     with Ledger.open(file) as ledger:
@@ -51,8 +65,17 @@ def report(
                 printer(stderr=True).print(Text(sentence), soft_wrap=True)
         elif as_json:
             typer.echo(to_json(read_report(ledger, chosen)))
+        elif is_whole or sections:
+            print_report(read_report(ledger, chosen), printer(color=color), *(sections or []))
         else:
-            print_report(read_report(ledger, chosen), printer())
+            print_first_screen(read_report(ledger, chosen), printer(color=color))
+
+
+def _check_sections(names: Sequence[str]) -> None:
+    """Raise LedgerError for a section that there is not."""
+    for name in names:
+        if name not in SECTIONS:
+            raise LedgerError(f"there is no section {name!r}; there are {', '.join(SECTIONS)}")
 
 
 def _check(as_json: bool, html: Path | None, flame: Path | None) -> None:

@@ -43,7 +43,8 @@ class _Note(NamedTuple):
 
 def print_first_screen(report: Report, console: Console) -> None:
     """Print the first screen of a report: 80 columns and 24 lines, or more where the terminal has them."""
-    is_screen = console.is_terminal
+    # One that is not a terminal is as wide as anything.
+    is_screen = console.is_terminal and console.width < 1000
     width = max(_WIDTH, min(console.width, _MOST_WIDTH)) if is_screen else _WIDTH
     height = max(_HEIGHT, min(console.height, _MOST_HEIGHT)) if is_screen else _HEIGHT
     notes = list(_notes(report))

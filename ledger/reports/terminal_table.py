@@ -10,8 +10,9 @@ from rich.text import Text
 
 from ledger.durations import three_places
 
-_BETWEEN: Final = 2
-_NARROWEST: Final = 10
+_BETWEEN: Final = 3
+_EDGES: Final = 2
+_NARROWEST: Final = 8
 
 
 def table(
@@ -33,7 +34,7 @@ def table(
             max(cell_len(text) for text in (name, *column))
             for name, column in zip(columns, texts, strict=True)
         ]
-        widths = [*_fitted(natural, are_numbers, width - _BETWEEN * (len(columns) - 1))]
+        widths = [*_fitted(natural, are_numbers, width - _EDGES - _BETWEEN * (len(columns) - 1))]
     for name, is_number, limit in zip(columns, are_numbers, widths, strict=True):
         made.add_column(
             Text(name),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from ledger.durations import seconds, signed
@@ -22,10 +23,13 @@ UNATTRIBUTED_SHOWN: Final = 5
 _STARTUP_SHOWN: Final = 10
 _CLAIMS_SHOWN: Final = 10
 _CAUSES_SHOWN: Final = 3
+_SHOWN_NS: Final = 500_000
+"""A cause of less would be shown as 0.000."""
 _TEXT_SHOWN: Final = 50
 _ANOMALIES_SHOWN: Final = 10
 _FAILED_SHOWN: Final = 10
-_WIDE: Final = 160
+_AMOUNTS: Final = ("reported", "measured", "difference")
+_WIDE: Final = 250
 """From so many columns on a claim's causes are in its row; else they are below the table."""
 
 
@@ -75,11 +79,13 @@ def _print_startup(report: Report, console: Console) -> bool:
 
 
 def _print_findings(report: Report, console: Console) -> bool:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", no_wrap=True)
     for finding in report.findings:
-        amount = f"{seconds(finding.stake_ns)} s"
-        console.print(Text(f"{amount:>11}  {finding.summary}"), soft_wrap=True)
-        console.print(Text(f"{'':11}  → {finding.advice} ({finding.finding})"), soft_wrap=True)
+        what = f"{finding.summary}\n→ {finding.advice}\n({finding.finding})"
+        grid.add_row(Text(f"{seconds(finding.stake_ns)} s"), Text(what))
     if report.findings:
+        console.print(grid)
         console.print()
     return bool(report.findings)
 
@@ -108,34 +114,55 @@ def _print_totals(report: Report, console: Console) -> bool:
 def _print_claims(report: Report, console: Console) -> bool:
     section = report.claims
     rows = section.differing[:_CLAIMS_SHOWN]
-    has_several = len({row.process for row in rows}) > 1
-    is_wide = console.width >= _WIDE
-    columns = ["process"] if has_several else []
-    columns += ["source", "role", "stage", "reported", "measured", "difference"]
-    columns = [*columns, "why", "read from"] if is_wide else ["", *columns]
-    cells = [
-        [
-            *([] if is_wide else [f"{number}."]), *([row.process] if has_several else []),
-            row.claim.source, row.claim.role, row.claim.stage, seconds(row.claim.claimed_ns),
-            seconds(row.reconciliation.measured_ns), seconds(row.reconciliation.difference_ns),
-            *([_why(row), cut(row.claim.text or "", _TEXT_SHOWN)] if is_wide else []),
-        ]
-        for number, row in enumerate(rows, 1)
-    ]  # fmt: skip
-    _print_table(columns, cells, section.title, console, len(section.differing))
-    if not is_wide:
-        for number, row in enumerate(rows, 1):
-            text = cut(row.claim.text or "", console.width - 5)
-            console.print(Text(f"{number:>3}. {_why(row)}" + (f"\n     “{text}”" if text else "")))
-        console.print()
+    show = _print_claims_wide if console.width >= _WIDE else _print_claims_narrow
+    show(section.title, rows, len(section.differing), console)
     if section.rows:
         console.print(Text(section.summary), soft_wrap=True)
         console.print()
     return bool(section.rows)
 
 
+def _print_claims_wide(title: str, rows: Sequence[ReconciledClaim], number: int, console: Console) -> None:
+    """Print a row for each claim, with all of it."""
+    cells = [
+        [
+            row.process, row.claim.source, row.claim.role, row.claim.stage, *_amounts(row), _why(row),
+            cut(row.claim.text or "", _TEXT_SHOWN),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    columns = ["process", "source", "role", "stage", *_AMOUNTS, "why", "read from"]
+    _print_table(columns, cells, title, console, number)
+
+
+def _print_claims_narrow(title: str, rows: Sequence[ReconciledClaim], number: int, console: Console) -> None:
+    """Print the numbers as a table, and below it what else is known of each."""
+    cells = [
+        [
+            f"{place}.", row.claim.source, " ".join(filter(None, (row.claim.role, row.claim.stage))),
+            *_amounts(row),
+        ]
+        for place, row in enumerate(rows, 1)
+    ]  # fmt: skip
+    _print_table(["", "source", "of", *_AMOUNTS], cells, title, console, number)
+    grid = Table.grid(padding=(0, 1))
+    for place, row in enumerate(rows, 1):
+        text = f"\n“{cut(row.claim.text, console.width - 8)}”" if row.claim.text else ""
+        grid.add_row(Text(f"{place:>3}."), Text(f"{row.process}: {_why(row)}{text}"))
+    if rows:
+        console.print(grid)
+        console.print()
+
+
+def _amounts(row: ReconciledClaim) -> list[str]:
+    reconciliation = row.reconciliation
+    return list(
+        map(seconds, (row.claim.claimed_ns, reconciliation.measured_ns, reconciliation.difference_ns))
+    )
+
+
 def _why(row: ReconciledClaim) -> str:
-    causes = [cause for cause in row.causes if cause.cause != ROUNDING]
+    causes = [cause for cause in row.causes if cause.cause != ROUNDING and abs(cause.ns) >= _SHOWN_NS]
     texts = [
         f"{cause.cause}{f' of {cause.stage}' if cause.stage is not None else ''} {signed(cause.ns)}"
         for cause in causes[:_CAUSES_SHOWN]

@@ -50,9 +50,9 @@ def test_what_could_not_be_matched_is_counted_in_the_summary_and_not_listed() ->
     builder.claim(SECOND, SECOND, source="monitor", stage="weights_load")
     builder.end(2 * SECOND)
     text = printed(builder)
-    assert "0 of 1 claims agree with the measurement; 1 could not be matched to an interval" in text
+    assert "0 of 1 reported times agree with the measured ones; 1 could not be matched to an interval" in text
     assert "No interval was recorded." in text
-    assert "Claims that disagree" not in text
+    assert "Reported and measured times" not in text
 
 
 def test_no_line_is_wider_than_the_terminal() -> None:
@@ -77,7 +77,7 @@ def test_a_table_that_stops_says_how_many_rows_there_are() -> None:
         builder.claim(at_ns + 3 * SECOND, 9 * SECOND, source="monitor", interval=stage)
     builder.end(200 * SECOND)
     text = printed(builder)
-    assert "Claims that disagree with the measurement (10 of 19)" in text
+    assert "Reported and measured times (10 of 19)" in text
     assert "Unattributed time (5 of 19)" in text
     assert "Failed stages (10 of 19)" in text
     assert "Totals by source\n" in "\n".join(line.rstrip() for line in text.splitlines())
@@ -88,12 +88,13 @@ def test_causes_beyond_the_first_three_are_added_up() -> None:
     builder.begin()
     whole = builder.start(0, "torch_compile", source="monitor", role="encoder")
     for number, name in enumerate(("dynamo", "cache_key", "graph_compile", "aot_save", "standalone_compile")):
-        part = builder.start(number * SECOND, name, source="backend", role="encoder")
+        part = builder.start(number * SECOND, name, source="backend", activity="compile", role="encoder")
         builder.stop((number + 1) * SECOND, part)
     builder.stop(5 * SECOND, whole)
     builder.claim(5 * SECOND, 0, source="engine", counts="ranks", role="encoder", text="nothing")
     builder.end(6 * SECOND)
-    assert "2 more -2.000" in printed(builder)
+    assert "2 more -2.000" in printed(builder, width=80)
+    assert "2 more -2.000" in printed(builder, width=1_000)
 
 
 def test_what_vllm_says_comes_before_what_torch_says() -> None:
@@ -116,7 +117,7 @@ def test_rows_of_several_processes_name_theirs() -> None:
     text = io.StringIO()
     ledger = MemoryLedger(gpu_events("tp2")["tp2-warm"])
     print_report(read_report(ledger, ledger.session()), Console(file=text, width=300))
-    claims, unattributed = text.getvalue().split("Claims that disagree")[1].split("Unattributed time")
+    claims, unattributed = text.getvalue().split("Reported and measured times")[1].split("Unattributed time")
     assert re.search(r"Worker_TP0 rank 0 +torch", claims)
     assert re.search(r"Worker_TP1 rank 1 +torch", claims)
     assert re.search(r"Worker_TP1 rank 1 +\(whole process\) +model_load", unattributed)

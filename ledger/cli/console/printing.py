@@ -1,6 +1,6 @@
 """The console that commands print to."""
 
-from typing import Final
+from typing import Final, Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -13,10 +13,19 @@ __all__ = ["print_warning", "printer", "table", "table_of"]
 _NO_TERMINAL_WIDTH: Final = 1_000
 
 
-def printer(*, stderr: bool = False) -> Console:
+Color = Literal["auto", "always", "never"]
+
+
+def printer(*, stderr: bool = False, color: Color = "auto") -> Console:
     """Return the console to print to. Output that is not a terminal is not wrapped at 80 columns."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=_NO_TERMINAL_WIDTH)
+    is_terminal = Console(stderr=stderr).is_terminal
+    return Console(
+        stderr=stderr,
+        width=None if is_terminal else _NO_TERMINAL_WIDTH,
+        no_color=True if color == "never" else False if color == "always" else None,
+        color_system="standard" if color == "always" else "auto",
+        force_terminal=True if color == "always" else None,
+    )
 
 
 def print_warning(ledger: Ledger) -> None:
