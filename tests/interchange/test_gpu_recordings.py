@@ -24,8 +24,20 @@ RECORDINGS = {
     "fails": ["fails-memory", "fails-length", "fails-kv-cache"],
     "triton-plain": ["plain-cold", "plain-warm-1", "plain-warm-2"],
     "v1": ["v1-runner-cold", "v1-runner-warm"],
+    **{
+        name: [name]
+        for name in (
+            *("text-cold", "text-warm", "vl-cold", "vl-warm", "eagle-cold", "eagle-warm"),
+            *("tp2-cold", "tp2-warm", "pp2-cold", "pp2-warm", "v020-cold", "v020-warm"),
+            *("fails-cold", "killed-cold"),
+        )
+    },
 }
 """The starts of each recording, the oldest first."""
+
+
+def test_each_kept_recording_is_listed() -> None:
+    assert RECORDINGS.keys() == {file.name.removesuffix(".jsonl.gz") for file in FOLDER.glob("*.jsonl.gz")}
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
