@@ -151,9 +151,20 @@ def _unattributed(timeline: Timeline) -> list[Interval]:
 def _failed(timeline: Timeline) -> list[Interval]:
     """The first to end comes first: it is what the others failed of.
 
-    Of a process that was killed, or is gone for another reason, it is the innermost stage that it was in.
+    Of a process that was killed, or is gone for another reason, it is the innermost stage that it was in. An
+    import's exception is caught by whoever imports, unless the process ended by it.
     """
-    intervals = [one for one in timeline.intervals if one.outcome == "failed"]
+    ended_by = {
+        (one.process, one.error)
+        for one in timeline.intervals
+        if one.stage == "process_exit" and one.outcome == "failed" and one.error is not None
+    }
+    intervals = [
+        one
+        for one in timeline.intervals
+        if one.outcome == "failed"
+        and ((one.stage, one.source) != ("import", "python") or (one.process, one.error) in ended_by)
+    ]
     died_in = _innermost_unended(timeline)
     intervals += [
         died_in[one.process] for one in timeline.processes if one.outcome == "lost" and one.process in died_in

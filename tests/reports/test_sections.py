@@ -2,11 +2,14 @@
 
 import io
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from ledger import Event
+from ledger import Event, Ledger
 from ledger.recording.process_identity import this_process
 from ledger.reports.from_ledger import read_report
 from ledger.reports.text import print_report
@@ -48,6 +51,62 @@ def test_an_engine_that_was_killed_is_before_the_front_end_that_waited_for_it() 
         ("EngineCore", "lost"),
         ("<file-1>", "RuntimeError"),
     ]
+
+
+@pytest.mark.parametrize("error", [None, "KeyError", "ModuleNotFoundError"])
+def test_an_import_failed_where_its_process_ended_by_the_same_exception(error: str | None) -> None:
+    """Elsewhere its importer caught the exception, and had another way."""
+    builder = SessionBuilder()
+    builder.begin()
+    outer = builder.start(1, "import", component="a", source="python")
+    inner = builder.start(2, "import", component="a.b", source="python", parent=outer)
+    builder.stop(3, inner, "failed", "ModuleNotFoundError")
+    builder.stop(4, outer, "failed", "ModuleNotFoundError")
+    builder.stop(6, builder.start(5, "import", source="user"), "failed", "ModuleNotFoundError")
+    builder.stop(
+        8, builder.start(7, "process_exit", source="python"), "failed" if error else "completed", error
+    )
+    builder.end(9, "failed" if error else "completed")
+    of_imports = [("process", "import", "ModuleNotFoundError")] * (2 if error == "ModuleNotFoundError" else 0)
+    of_others = [("process", "import", "ModuleNotFoundError")]
+    of_others += [("process", "process_exit", error)] if error else []
+    assert failed(*builder.events) == [*of_imports, *of_others]
+    ledger = MemoryLedger(builder.events)
+    rows = ledger.sql(saved_query("failed_stages"))
+    assert [(row["process"], row["stage"], row["error"]) for row in rows] == [*of_imports, *of_others]
+    assert len(ledger.sql("SELECT * FROM intervals WHERE stage = 'import' AND outcome = 'failed'")) == 3
+
+
+@pytest.mark.parametrize("is_caught", [False, True])
+def test_a_module_that_fails_to_import_is_what_failed_unless_its_importer_went_on(
+    path: Path, is_caught: bool
+) -> None:
+    module = "import time\ntime.sleep(0.05)\nraise ImportError('no such library')\n"
+    (path.parent / "accelerated.py").write_text(module)
+    program = "try:\n    import accelerated\nexcept ImportError:\n    " + (
+        "print('slower')" if is_caught else "raise"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "ledger.cli",
+        "record",
+        "-o",
+        str(path),
+        "--",
+        sys.executable,
+        "-c",
+        program,
+    ]
+    done = subprocess.run(command, cwd=path.parent, capture_output=True, check=False)
+    assert done.returncode == (0 if is_caught else 1)
+    with Ledger.open(path) as ledger:
+        rows = ledger.sql(saved_query("failed_stages"))
+        report = read_report(ledger, ledger.session())
+        imports = ledger.sql("SELECT outcome FROM intervals WHERE component = 'accelerated'")
+    stages = [] if is_caught else ["import", "process_exit", "process_exit"]
+    assert [row["stage"] for row in rows] == [row.interval.stage for row in report.failed.rows] == stages
+    assert [row["outcome"] for row in imports] == ["failed"]
 
 
 def test_a_session_that_was_killed_whole_says_so_where_it_is_read() -> None:

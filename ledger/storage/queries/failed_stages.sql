@@ -10,8 +10,19 @@ WITH unended AS (
 ),
 failed AS (
     SELECT session, process, role, stage, source, error, duration_s, start_ns + duration_ns AS stop_ns, depth, data
-    FROM intervals
+    FROM intervals i
     WHERE outcome = 'failed'
+        -- An import's exception is caught by whoever imports, unless the process ended by it.
+        AND (
+            stage <> 'import'
+            OR source <> 'python'
+            OR EXISTS (
+                SELECT 1
+                FROM intervals e
+                WHERE e.session = i.session AND e.process = i.process AND e.stage = 'process_exit'
+                    AND e.outcome = 'failed' AND e.error = i.error
+            )
+        )
     UNION ALL
     SELECT u.session, u.process, u.role, u.stage, u.source, 'lost', u.duration_s, u.start_ns + u.duration_ns, u.depth, u.data
     FROM unended u
