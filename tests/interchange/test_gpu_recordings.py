@@ -10,7 +10,7 @@ from ledger import Ledger
 from ledger.interchange.importers import Imported, import_into, importer_of
 from ledger.storage.store import Store
 from ledger.storage.verification import verify
-from tests.support.gpu_starts import FOLDER, gpu_lines, gpu_objects
+from tests.support.gpu_starts import FOLDER, FROM_BIRTH, gpu_lines, gpu_objects
 
 RECORDINGS = {
     "llama": ["llama-cold", "llama-warm", "llama-warm-2"],
@@ -24,14 +24,7 @@ RECORDINGS = {
     "fails": ["fails-memory", "fails-length", "fails-kv-cache"],
     "triton-plain": ["plain-cold", "plain-warm-1", "plain-warm-2"],
     "v1": ["v1-runner-cold", "v1-runner-warm"],
-    **{
-        name: [name]
-        for name in (
-            *("text-cold", "text-warm", "vl-cold", "vl-warm", "eagle-cold", "eagle-warm"),
-            *("tp2-cold", "tp2-warm", "pp2-cold", "pp2-warm", "v020-cold", "v020-warm"),
-            *("fails-cold", "killed-cold"),
-        )
-    },
+    **{name: [name] for name in FROM_BIRTH},
 }
 """The starts of each recording, the oldest first."""
 

@@ -29,8 +29,16 @@ LOGS: Final = {
 }
 """The starts whose output is kept beside the recording, and the recording that has them."""
 
+FROM_BIRTH: Final = (
+    *("text-cold", "text-warm", "vl-cold", "vl-warm", "eagle-cold", "eagle-warm"),
+    *("tp2-cold", "tp2-warm", "pp2-cold", "pp2-warm", "v020-cold", "v020-warm"),
+    *("fails-cold", "killed-cold"),
+)
+"""The recordings that begin with the birth of each process: one start each, whose label is their name."""
+
 NEVER_ENDED: Final = {
-    "big-killed-all", "big-killed-engine", "dp2-serve-cold", "killed-cold", "plain-warm-2", "tp2-worker-killed"
+    "big-killed-all", "big-killed-engine", "dp2-serve-cold", "killed-cold", "plain-warm-2",
+    "tp2-worker-killed",
 }  # fmt: skip
 """The starts in which some stage has no stop: what it counts at least is in other tests."""
 
