@@ -4,9 +4,11 @@ Written down from what the starts printed (`tests/data/gpu/logs`) and, where the
 lines of each process in the recording.
 """
 
+import json
+
 import pytest
 
-from tests.support.gpu_starts import answer, gpu_ledger
+from tests.support.gpu_starts import FROM_BIRTH, answer, gpu_ledger, gpu_objects, selected
 
 LANGUAGE = "language_model"
 PROGRAM = "<file-1>"
@@ -76,6 +78,29 @@ FAILED: dict[str, tuple[str, list[Row]]] = {
         ],
     ),
     "plain-warm-2": ("triton-plain", [(PROGRAM, None, "engine_start", "lost", 0.0)]),
+    # Refused as well, by a version that records the front end too: "1 validation error for ModelConfig".
+    "fails-cold": (
+        "fails-cold",
+        [
+            (PROGRAM, None, "model_config", "ValidationError", 16.600),
+            (PROGRAM, None, "configuration", "ValidationError", 16.600),
+            (PROGRAM, None, "front_end_start", "ValidationError", 16.644),
+            (PROGRAM, None, "process_exit", "ValidationError", 0.0),
+            ("compile-ledger", None, "process_exit", "exit code 1", 2.285),
+        ],
+    ),
+    # Its last line is a start too, 9 ms before it was seen alive for the last time.
+    "killed-cold": (
+        "killed-cold",
+        [
+            ("EngineCore", LANGUAGE, "benchmark_fused_nodes", "lost", 0.009),
+            (PROGRAM, None, "waiting", "RuntimeError", 7.457),
+            (PROGRAM, None, "engine_start", "RuntimeError", 7.539),
+            (PROGRAM, None, "front_end_start", "RuntimeError", 24.349),
+            (PROGRAM, None, "process_exit", "RuntimeError", 0.0),
+            ("compile-ledger", None, "process_exit", "exit code 1", 2.448),
+        ],
+    ),
 }
 CAME_UP = {
     **dict.fromkeys(("llama-cold", "llama-warm", "llama-warm-2"), "llama"),
@@ -94,10 +119,36 @@ def test_what_failed(label: str) -> None:
     assert answer(gpu_ledger(name, label), "failed_stages", *columns) == expected
 
 
-@pytest.mark.parametrize("label", CAME_UP)
-def test_of_what_came_up_nothing_failed_and_nobody_died(label: str) -> None:
-    ledger = gpu_ledger(CAME_UP[label], label)
+ALL_THAT_CAME_UP = [
+    *((name, label) for label, name in CAME_UP.items()),
+    *((name, name) for name in FROM_BIRTH if name not in FAILED),
+]
+
+
+@pytest.mark.parametrize(("name", "label"), ALL_THAT_CAME_UP)
+def test_of_what_came_up_nothing_failed_and_nobody_died(name: str, label: str) -> None:
+    """Also where an import failed: what imported it had another way."""
+    ledger = gpu_ledger(name, label)
     assert answer(ledger, "failed_stages") == answer(ledger, "died_in") == []
+
+
+def test_the_last_line_and_the_exit_code_of_a_start_that_was_refused() -> None:
+    """Of the message, the last line says least: the whole of it is beside."""
+    rows = answer(gpu_ledger("fails-cold"), "failed_stages", "process", "last_line")
+    assert rows[-2:] == [(PROGRAM, "For further information visit <url-1>"), ("compile-ledger", None)]
+    sql = "SELECT data FROM intervals WHERE stage = 'process_exit' AND outcome = 'failed' ORDER BY start_ns"
+    of_program, of_command = (json.loads(data) for (data,) in selected(gpu_ledger("fails-cold"), sql))
+    assert of_program["exit_code"] == of_command["exit_code"] == 1
+    first, why, *_ = of_program["message"].splitlines()
+    assert first == "ValidationError: 1 validation error for ModelConfig"
+    refused = "User-specified max_model_len (100000) is greater than the derived max_model_len"
+    assert why.strip().startswith(f"Value error, {refused}")
+
+
+def test_the_last_line_of_a_front_end_whose_engine_was_killed() -> None:
+    rows = answer(gpu_ledger("killed-cold"), "failed_stages", "process", "stage", "last_line")
+    line = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
+    assert [row for row in rows if row[2]] == [(PROGRAM, "process_exit", line)]
 
 
 # What each process was in that has no end
@@ -112,6 +163,13 @@ COMPILING = (
     (LANGUAGE, "create_aot_dispatcher_function"),
 )
 PROFILING = ((None, "memory_profile"), (None, "profile_run"))
+FROM_BIRTH_IN = (
+    *("engine_core_init", "engine_init", "memory_profile", "profile_run", "torch_compile", "aot_compile"),
+    *("fullgraph_capture", "backend_compile", "vllm_backend", "graph_compile"),
+    *("create_aot_dispatcher_function", "compile_fx.<locals>.fw_compiler_base", "inductor_compile"),
+    *("fx_codegen_and_compile", "GraphLowering.compile_to_fn", "code_gen", "GraphLowering.codegen"),
+    *("Scheduler.__init__", "Scheduler.create_combo_kernel_nodes", "benchmark_fused_nodes"),
+)
 BIG = (
     (None, "engine_init"),
     *PROFILING,
@@ -138,6 +196,24 @@ def test_a_killed_engine_was_in_all_that_it_had_begun() -> None:
         ("EngineCore", "lost", *stage, "abandoned", seconds)
         for stage, seconds in zip(BIG, AT_LEAST["big-killed-engine"], strict=True)
     ]
+
+
+def test_what_a_killed_engine_was_in_lasted_until_it_was_last_seen_alive() -> None:
+    """Less is shown of two of torch's, which are not the parents of what went on inside of them."""
+    rows = died("killed-cold", "killed-cold")
+    assert [row[3] for row in rows] == list(FROM_BIRTH_IN)
+    assert {row[:2] for row in rows} == {("EngineCore", "lost")}
+    objects = gpu_objects("killed-cold")["killed-cold"]
+    [lost] = [one for one in objects if one["kind"] == "process_lost"]
+    last = max(one["at_ns"] for one in objects if one["process"] == lost["lost"])
+    assert lost["alive_ns"] > last == lost["at_ns"]
+    sql = "SELECT stage, start_ns, start_ns + duration_ns AS stop FROM intervals WHERE outcome = 'abandoned'"
+    spans = {stage: (start, stop) for stage, start, stop in selected(gpu_ledger("killed-cold"), sql)}
+    assert spans.keys() == set(FROM_BIRTH_IN)
+    early = {stage for stage, (_, stop) in spans.items() if stop != lost["alive_ns"]}
+    assert early == {"fullgraph_capture", "vllm_backend"}
+    assert all(stop > start for start, stop in spans.values())
+    assert spans["benchmark_fused_nodes"][0] == last
 
 
 def test_a_session_that_was_killed_whole_is_in_it_still() -> None:
@@ -214,6 +290,44 @@ TOOK_PART = {
         ("Worker [10288-15316ab6]", 0, "completed", 465),
     ],
 }
+
+REGISTRY = "vllm.model_executor.models.registry"
+"""The process that only looks at the model's class."""
+TOOK_PART_FROM_BIRTH = {
+    "text-cold": [
+        (PROGRAM, None, "completed", 925),
+        (REGISTRY, None, "completed", 797),
+        ("EngineCore", None, "completed", 942),
+    ],
+    # Warm, the class's description comes from vLLM's own cache.
+    "eagle-warm": [(PROGRAM, None, "completed", 907), ("EngineCore", None, "completed", 614)],
+    "pp2-cold": [
+        (PROGRAM, None, "completed", 1119),
+        (REGISTRY, None, "completed", 909),
+        ("EngineCore", None, "completed", 33),
+        ("Worker_PP0", 0, "completed", 838),
+        ("Worker_PP1", 1, "completed", 904),
+    ],
+    "v020-cold": [
+        (PROGRAM, None, "completed", 1018),
+        (REGISTRY, None, "completed", 934),
+        ("EngineCore", None, "completed", 749),
+    ],
+    "fails-cold": [(PROGRAM, None, "failed", 846), (REGISTRY, None, "completed", 764)],
+    "killed-cold": [
+        (PROGRAM, None, "failed", 883),
+        (REGISTRY, None, "completed", 763),
+        ("EngineCore", None, "lost", 396),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", TOOK_PART_FROM_BIRTH)
+def test_who_took_part_from_its_birth_on(name: str) -> None:
+    columns = ("name", "rank", "outcome", "events", "lost")
+    recorder, *others = answer(gpu_ledger(name), "who_took_part", *columns)
+    assert recorder == ("compile-ledger", None, "completed", 8, 0)
+    assert others == [(*process, 0) for process in TOOK_PART_FROM_BIRTH[name]]
 
 
 @pytest.mark.parametrize("label", TOOK_PART)
