@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.gpu_starts import NEVER_ENDED, answer, gpu_ledger, gpu_objects, selected, union_ns
 
-READY, ENDED = "engine_ready", "command_ended"
+PROGRAM = "<file-1>"
+READY, ENDED, SERVES = "engine_ready", "command_ended", "server_ready"
 WINDOWS = {
     # the recording, and until what it goes on, and for how many seconds
     "llama-cold": ("llama", READY, 62.142),
@@ -33,7 +34,29 @@ WINDOWS = {
     "big-killed-all": ("killed", "event", 42.328),
     "tp2-worker-killed": ("tp2killed", ENDED, 70.907),
 }
-
+FROM_BIRTH = {
+    # the recording of a start from the birth of its processes on: "… s from the command to …", where it was
+    # printed; text-warm and tp2 from the moments in their lines
+    "text-cold": (SERVES, 59.354),
+    "text-warm": (SERVES, 24.672),
+    "vl-cold": (SERVES, 61.306),
+    "vl-warm": (SERVES, 23.230),
+    "eagle-cold": (SERVES, 116.432),
+    "eagle-warm": (SERVES, 54.818),
+    "tp2-cold": (SERVES, 72.093),
+    "tp2-warm": (SERVES, 30.725),
+    "pp2-cold": (SERVES, 85.515),
+    "pp2-warm": (SERVES, 30.431),
+    "v020-cold": (SERVES, 66.688),
+    "v020-warm": (SERVES, 31.099),
+    "fails-cold": (ENDED, 33.058),
+    "killed-cold": (ENDED, 42.002),
+}
+STARTS = [
+    *((name, label, until, seconds) for label, (name, until, seconds) in WINDOWS.items()),
+    *((name, name, *FROM_BIRTH[name]) for name in FROM_BIRTH),
+]
+COMPLETE = [(name, label, until) for name, label, until, _ in STARTS if label not in NEVER_ENDED]
 
 IN_NO_STAGE = {"llama-cold": 35.7, "llama-warm": 17.1}
 """Seconds before vLLM's first stage, which this version did not record: imports, and a look at the model."""
@@ -44,9 +67,10 @@ def moment(objects: list[dict[str, Any]], name: str) -> int:
     return max(one["at_ns"] for one in objects if name in ("event", one.get("name")))
 
 
-@pytest.mark.parametrize("label", WINDOWS)
-def test_the_window_of_a_start_and_the_pieces_that_fill_it(label: str) -> None:
-    name, until, seconds = WINDOWS[label]
+@pytest.mark.parametrize(("name", "label", "until", "seconds"), STARTS)
+def test_the_window_of_a_start_and_the_pieces_that_fill_it(
+    name: str, label: str, until: str, seconds: float
+) -> None:
     objects, ledger = gpu_objects(name)[label], gpu_ledger(name, label)
     duration_ns = moment(objects, until) - moment(objects, "command_started")
     window = ("command_started", until, duration_ns)
@@ -55,9 +79,8 @@ def test_the_window_of_a_start_and_the_pieces_that_fill_it(label: str) -> None:
     assert selected(ledger, "SELECT sum(duration_ns) FROM startup_breakdown") == [(duration_ns,)]
 
 
-@pytest.mark.parametrize("label", [label for label in WINDOWS if label not in NEVER_ENDED])
-def test_nobody_is_charged_where_no_process_had_a_stage_open(label: str) -> None:
-    name, until, _ = WINDOWS[label]
+@pytest.mark.parametrize(("name", "label", "until"), COMPLETE)
+def test_nobody_is_charged_where_no_process_had_a_stage_open(name: str, label: str, until: str) -> None:
     objects = gpu_objects(name)[label]
     began, ended = moment(objects, "command_started"), moment(objects, until)
     stops = {
@@ -73,6 +96,60 @@ def test_nobody_is_charged_where_no_process_had_a_stage_open(label: str) -> None
     assert in_no_stage == [(ended - began - open_ns,)]
     if label in IN_NO_STAGE:
         assert round(in_no_stage[0][0] / 1e9, 1) == IN_NO_STAGE[label]
+
+
+@pytest.mark.parametrize("name", FROM_BIRTH)
+def test_next_to_nothing_of_a_start_from_its_birth_is_in_no_stage(name: str) -> None:
+    [(duration_ns, in_no_stage_ns)] = selected(
+        gpu_ledger(name), "SELECT duration_ns, unattributed_ns FROM startup_windows"
+    )
+    assert in_no_stage_ns * 1000 <= duration_ns
+
+
+LONGEST = {
+    # process, stage: as printed under "From command to ready", less the imports
+    "vl-cold": [
+        ("EngineCore", "triton_compile", 8.097),
+        ("EngineCore", "bytecode_tracing", 2.062),
+        (PROGRAM, "waiting", 1.674),
+    ],
+    "eagle-cold": [
+        ("EngineCore", "graph_capture", 31.670),
+        ("EngineCore", "triton_compile", 13.946),
+        ("EngineCore", "triton_build", 9.202),
+        (PROGRAM, "waiting", 3.449),
+        ("EngineCore", "bytecode_tracing", 1.637),
+    ],
+    "pp2-cold": [
+        ("Worker_PP0", "step_warmup", 10.231),
+        ("Worker_PP1", "triton_compile", 5.296),
+        ("EngineCore", "engine_core_init", 3.568),
+        ("Worker_PP0", "triton_build", 2.704),
+    ],
+    "v020-cold": [
+        ("EngineCore", "triton_compile", 8.635),
+        (PROGRAM, "waiting", 1.934),
+        ("EngineCore", "bytecode_tracing", 1.889),
+    ],
+    "killed-cold": [
+        ("compile-ledger", "process_exit", 2.448),
+        (PROGRAM, "waiting", 1.998),
+        ("EngineCore", "model_load", 1.298),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", LONGEST)
+def test_which_stages_took_most_from_the_command_on(name: str) -> None:
+    sql = """
+        SELECT p.name, b.stage, sum(b.duration_ns) / 1e9 AS seconds
+        FROM startup_breakdown b
+        JOIN process_names p USING (session, process)
+        WHERE b.stage <> 'import'
+        GROUP BY b.process, b.stage
+        ORDER BY seconds DESC
+    """
+    assert selected(gpu_ledger(name), sql)[: len(LONGEST[name])] == LONGEST[name]
 
 
 def test_what_passes_before_the_first_stage_of_a_served_engine() -> None:
