@@ -15,7 +15,7 @@ from ledger.reports.from_ledger import read_report
 from ledger.reports.text import print_report
 from ledger.storage.queries import saved_query
 from ledger.testing import MemoryLedger, SessionBuilder
-from tests.support.gpu_starts import gpu_events
+from tests.support.gpu_starts import FROM_BIRTH, gpu_events
 
 
 def notes(*events: Event) -> tuple[str, ...]:
@@ -75,6 +75,17 @@ def test_an_import_failed_where_its_process_ended_by_the_same_exception(error: s
     rows = ledger.sql(saved_query("failed_stages"))
     assert [(row["process"], row["stage"], row["error"]) for row in rows] == [*of_imports, *of_others]
     assert len(ledger.sql("SELECT * FROM intervals WHERE stage = 'import' AND outcome = 'failed'")) == 3
+
+
+@pytest.mark.parametrize("name", FROM_BIRTH)
+def test_what_failed_of_a_start_of_vllm_is_in_its_report_what_the_saved_query_says(name: str) -> None:
+    """No import is among it, though in each that compiles torch looks for a library in vain."""
+    events = gpu_events(name)[name]
+    found = [(process.partition(" rank")[0], stage, error) for process, stage, error in failed(*events)]
+    rows = MemoryLedger(events).sql(saved_query("failed_stages"))
+    assert [(row["process"], row["stage"], row["error"]) for row in rows] == found
+    assert not [stage for _, stage, _ in found if stage == "import"]
+    assert bool(found) == (name in ("fails-cold", "killed-cold"))
 
 
 @pytest.mark.parametrize("is_caught", [False, True])
