@@ -37,6 +37,8 @@ FINDINGS_TABLES: Final[Mapping[str, Relation]] = {
         },
     ),
     "projected_findings": Relation(
-        "What the view findings is made of.", {**_COLUMNS, "number": _NUMBER}, is_internal=True
+        "What the view findings is made of.",
+        {"session": SESSION, "number": _NUMBER, **_COLUMNS},
+        is_internal=True,
     ),
 }
