@@ -107,18 +107,24 @@ def graph_breaks(evidence: Evidence) -> Iterator[Finding]:
     """
     by_key = {(each.process, each.compile_id, each.ordinal): each for each in evidence.compiled.compilations}
     pieces = _Pieces(evidence)
-    attempts: defaultdict[_Break, list[Compilation]] = defaultdict(list)
-    lost: defaultdict[_Break, list[Compilation]] = defaultdict(list)
+    first_of: dict[_Break, Compilation] = {}
+    lost: defaultdict[_Break, dict[IntervalKey, Compilation]] = defaultdict(dict)
+    functions: set[tuple[_Break, str, str | None, str | None]] = set()
     for each in evidence.compiled.graph_breaks:
-        compilation = by_key[each.process, each.compile_id, each.ordinal]
-        has_no_code = compilation.has_code is False
-        if has_no_code and (compilation.kind == "recompile" or compilation.outcome == "failed"):
+        broken = by_key[each.process, each.compile_id, each.ordinal]
+        has_no_code = broken.has_code is False
+        if has_no_code and (broken.kind == "recompile" or broken.outcome == "failed"):
             continue
         place = _Break(each.file, each.line, _first_line(each.reason))
-        attempts[place].append(compilation)
-        lost[place] += [compilation] if has_no_code else pieces.after(each, compilation)
-    for (place, _), found in _worst(evidence, lost.items(), _MINIMUM_NS):
-        first = attempts[place][0]
+        first_of.setdefault(place, broken)
+        if has_no_code:
+            lost[place][_key(broken)] = broken
+        elif (function := (place, each.process, broken.file, broken.function)) not in functions:
+            functions.add(function)
+            lost[place].update((_key(piece), piece) for piece in pieces.after(each, broken))
+    groups = ((place, list(compiled.values())) for place, compiled in lost.items())
+    for (place, _), found in _worst(evidence, groups, _MINIMUM_NS):
+        first = first_of[place]
         where = _place(place.file, place.line, "{}") or first.function or "a function"
         yield evidence.finding(
             "graph_breaks",
@@ -133,38 +139,37 @@ def graph_breaks(evidence: Evidence) -> Iterator[Finding]:
 
 
 class _Pieces:
-    """The compiles that go on after a break, by process, file and function."""
+    """The compiles that go on after a break, by process, file and function, and then by line."""
 
     def __init__(self, evidence: Evidence) -> None:
-        self._pieces: defaultdict[tuple[str, str | None, str | None], list[tuple[int, Compilation]]] = (
-            defaultdict(list)
+        self._pieces: defaultdict[_Key, defaultdict[int | None, list[Compilation]]] = defaultdict(
+            lambda: defaultdict(list)
         )
+        broken = {(each.process, each.file, each.line) for each in evidence.compiled.graph_breaks}
         for each in evidence.compiled.compilations:
             if (resumed := _RESUMED.match(each.function or "")) is not None:
-                self._pieces[each.process, each.file, resumed[1]].append((int(resumed[2]), each))
-        self._broken: set[tuple[str, str | None, int | None]] = {
-            (each.process, each.file, each.line) for each in evidence.compiled.graph_breaks
-        }
+                of_function = self._pieces[each.process, each.file, resumed[1]]
+                line = int(resumed[2])
+                of_function[line].append(each)
+                if (each.process, each.file, line) not in broken:
+                    of_function[None].append(each)
 
-    def after(self, broken: GraphBreak, compilation: Compilation) -> list[Compilation]:
+    def after(self, broken: GraphBreak, compilation: Compilation) -> Sequence[Compilation]:
         """Return the pieces after a break: those of its line.
 
         Where it lies in what the function calls, those of the function's lines that have no break themselves.
         """
         function = compilation.function or ""
         resumed = _RESUMED.match(function)
-        pieces = self._pieces.get(
-            (compilation.process, compilation.file, resumed[1] if resumed else function), []
-        )
-        if broken.file == compilation.file and any(line == broken.line for line, _ in pieces):
-            return [each for line, each in pieces if line == broken.line]
-        return [
-            each
-            for line, each in pieces
-            if (each.process, each.file, line) not in self._broken and each.start_ns > compilation.start_ns
-        ]
+        key = (compilation.process, compilation.file, resumed[1] if resumed else function)
+        of_function = self._pieces.get(key)
+        if of_function is None:
+            return ()
+        is_own = broken.file == compilation.file and broken.line in of_function
+        return of_function.get(broken.line if is_own else None, ())
 
 
+_Key = tuple[str, str | None, str]
 _Subject = TypeVar("_Subject")
 
 

@@ -185,3 +185,16 @@ def test_a_recorded_program_that_breaks() -> None:
     assert {key.interval for key in found.intervals} == pieces
     # Its recompiles take a second of 80 s of compiles.
     assert "recompiles" not in {one.finding for one in timeline.findings}
+
+
+def test_a_recorded_program_until_its_first_expensive_compile_recompiles() -> None:
+    events = list(recordings.events("compilations"))
+    compiled = reduce(events).compilations
+    expensive = min(one.start_ns for one in compiled if one.function == "forward")
+    before = [event for event in events if event.at_ns < expensive]
+    scaled, *_ = [one for one in reduce(before).findings if one.finding == "recompiles"]
+    [first, *again] = [one for one in compiled if one.function == "scaled"]
+    assert {key.interval for key in scaled.intervals} == {one.interval for one in again}
+    assert scaled.stake_ns == sum(one.duration_ns or 0 for one in again)
+    assert scaled.summary.startswith("scaled (<path-2>:34), 3 times more: ")
+    assert first.kind == "first"
