@@ -28,7 +28,6 @@ from ledger.errors import LedgerError, LedgerNotWritable
 from ledger.recording.journal import journal_folder
 from ledger.recording.recorder import Recorder
 from ledger.recording.settings import Settings, environment_for
-from ledger.storage.ledger import Ledger
 from ledger.storage.store import Store
 from ledger.vocabulary import COMMAND_ENDED, COMMAND_STARTED
 from ledger_birth.environment import new_session_id
@@ -90,9 +89,15 @@ def record(
         _say(str(error))
         raise typer.Exit(REFUSED) from None
     if recorded.is_started and not quiet:
-        _report(output, recorded)
+        # The report comes last, so that nothing scrolls it away.
+        if recorded.still_running:
+            _say(
+                f"{recorded.still_running} of the session's processes are still running; their events are "
+                "collected when the ledger is next read"
+            )
         if reason := why_unrecorded(command, recorded.extent):
             _say(reason)
+        _report(output, recorded)
     raise typer.Exit(recorded.exit_code)
 
 
@@ -302,23 +307,14 @@ def _probe(folder: Path) -> None:
 
 
 def _report(ledger_file: Path, recorded: Recorded) -> None:
-    from ledger.cli.console.printing import print_warning
-    from ledger.reports.from_ledger import read_report
-    from ledger.reports.text import print_report
+    from ledger.cli.console.final_screen import print_final_screen
 
     try:
-        with Ledger.open(ledger_file) as ledger:
-            print_warning(ledger)
-            print_report(read_report(ledger, recorded.session), printer(stderr=True))
+        print_final_screen(ledger_file, recorded.session, printer(stderr=True))
     except KeyboardInterrupt:
         _say(f"interrupted; `compile-ledger report {ledger_file}` prints the report")
     except (Exception, SystemExit) as error:  # rich exits if stderr is a closed pipe
         _say(f"no report: {error}")
-    if recorded.still_running:
-        _say(
-            f"{recorded.still_running} of the session's processes are still running; their events are "
-            "collected when the ledger is next read"
-        )
 
 
 def _say(line: str) -> None:

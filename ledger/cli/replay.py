@@ -17,7 +17,8 @@ import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from ledger.cli.console.live_view import ProcessNames, StageRow, line, open_stages, printable
+from ledger.cli.console.live_processes import ProcessNames, printable
+from ledger.cli.console.live_view import StageRow, line, process_table
 from ledger.cli.console.printing import print_warning, printer, table
 from ledger.durations import seconds
 from ledger.errors import LedgerError
@@ -227,7 +228,10 @@ def shown(replay: Replay, moment: Moment) -> Group:
     """Return a moment for display."""
     names = _names(replay)
     last = _event_text(replay.event(moment.position), names) if moment.position else "no event yet"
-    stages = [StageRow(stage.process, stage.stage, stage.role, stage.open_ns) for stage in moment.open]
+    stages = [
+        StageRow(stage.process, stage.stage, stage.role, stage.component, stage.open_ns)
+        for stage in moment.open
+    ]
     totals = [
         [names[total.process].name, printable(total.role or ""), total.activity, seconds(total.total_ns)]
         for total in moment.totals
@@ -248,7 +252,7 @@ def shown(replay: Replay, moment: Moment) -> Group:
     if replay.unplaced:
         unplaced = ", ".join(names[process].name for process in replay.unplaced)
         parts.append(line(f"  clock not aligned with the others: {unplaced}", "yellow"))
-    parts += [line(""), open_stages(stages, names, _PROCESSES_SHOWN)]
+    parts += [line(""), process_table(stages, names, _PROCESSES_SHOWN)]
     if totals:
         parts += [line(""), table(["process", "role", "activity", "seconds so far"], totals)]
     if claims:

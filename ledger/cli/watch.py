@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ledger.cli.console.final_screen import print_final_screen
 from ledger.cli.console.live_view import LiveView
-from ledger.cli.console.printing import print_warning
-from ledger.errors import LedgerError, LedgerNotWritable
+from ledger.cli.console.printing import print_warning, printer
+from ledger.errors import LedgerError, LedgerMissing, LedgerNotWritable, UnknownSession
 from ledger.events.rows import EventRow
-from ledger.recording.journal import journal_folder
+from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import collect
 from ledger.storage.ledger import Ledger, in_memory
 from ledger.storage.projections import bring_up_to_date
@@ -32,23 +33,23 @@ _ENDS: Final = frozenset({"session_ended", "process_left", "process_lost"})
 
 
 def watch(
-    file: Annotated[Path, typer.Argument(help="The ledger that is being recorded into.")],
+    file: Annotated[Path, typer.Argument(help="The ledger that is being recorded into, or will be.")],
     session: Annotated[
         str | None, typer.Option("--session", "-s", help="A session id or a prefix of one, or a label.")
     ] = None,
 ) -> None:
-    """Show the open stages of a session while another program records it.
+    """Show what each process of a session is doing while another program records it, and then the report.
 
     Example: compile-ledger watch startup.db
+
+    It can be started before the program: it waits for the ledger, and for its first session.
     """
     console = Console()
-    with Ledger.open(file) as ledger:
-        print_warning(ledger)
-        chosen = ledger.session(session)
     view = LiveView()
     try:
+        chosen = _awaited_session(file, session, console)
         if console.is_terminal:
-            with Live(console=console, auto_refresh=False) as live:
+            with Live(console=console, auto_refresh=False, transient=True) as live:
                 for _ in _refreshes(file, chosen, view):
                     live.update(view.render(console.size.height - 1), refresh=True)
         else:
@@ -59,10 +60,41 @@ def watch(
                     console.print(view.render(_LINES_PRINTED))
     except KeyboardInterrupt:
         return
+    print_final_screen(file, chosen, printer())
+
+
+def _awaited_session(file: Path, name: str | None, console: Console) -> str:
+    """Return the session's id; wait where there is no ledger yet, or one without a session.
+
+    Raises LedgerError, and UnknownSession where the ledger had sessions already, but none of that name.
+    """
+    if not file.absolute().parent.is_dir():
+        raise LedgerMissing(f"{file}: no such folder: {file.parent}")
+    is_waiting = False
+    while (chosen := _session_in(file, name, may_come=is_waiting)) is None:
+        if not is_waiting:
+            is_waiting = True
+            subject = f"session {name!r} in {file}" if name else str(file)
+            hint = f"start the program with `compile-ledger record -o {file} -- COMMAND`"
+            console.print(Text(f"Waiting for {subject}; {hint}"), soft_wrap=True)
+        time.sleep(_REFRESH_EVERY_S)
+    return chosen
+
+
+def _session_in(file: Path, name: str | None, *, may_come: bool) -> str | None:
+    if not os.path.exists(file) and not journals(journal_folder(file)):
+        return None
     with Ledger.open(file) as ledger:
-        [row] = ledger.sql("SELECT outcome FROM sessions WHERE session = ?", [chosen])
-    summary = f"Session {chosen}: {row['outcome']}; for details: compile-ledger report {file}"
-    console.print(Text(summary), soft_wrap=True)
+        if not ledger.sessions():
+            return None
+        try:
+            chosen = ledger.session(name)
+        except UnknownSession:
+            if may_come:
+                return None
+            raise
+        print_warning(ledger)
+        return chosen
 
 
 def _refreshes(file: Path, session: str, view: LiveView) -> Iterator[None]:

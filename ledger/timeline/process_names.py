@@ -1,18 +1,33 @@
-"""What a reader is shown for each process of a session: one rule for every report and export."""
+"""What a reader is shown for each process of a session: one rule for the live view, reports and exports."""
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Protocol
 
 from ledger.formatting import cut
-from ledger.timeline.records import Process
 
 
-def process_names(processes: Iterable[Process], *, max_length: int | None = None) -> dict[str, str]:
+class Named(Protocol):
+    """What a process's name is made of: a `Process`, or what is known of one so far."""
+
+    @property
+    def process(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str | None: ...  # noqa: D102
+    @property
+    def rank(self) -> int | None: ...  # noqa: D102
+    @property
+    def pid(self) -> int | None: ...  # noqa: D102
+    @property
+    def host(self) -> str | None: ...  # noqa: D102
+
+
+def process_names(processes: Iterable[Named], *, max_length: int | None = None) -> dict[str, str]:
     """Return a name for each process of a session, by its id.
 
     It is the process's own name, or else its id, with its rank. The host follows if the session has several
-    hosts, and the id in brackets if two still have the same name. Names, hosts and ids longer than
-    `max_length` are cut, each by itself.
+    hosts, the pid if two still have the same name, and the id in brackets if that tells them apart neither.
+    Names, hosts and ids longer than `max_length` are cut, each by itself.
     """
     records = list(processes)
 
@@ -25,6 +40,10 @@ def process_names(processes: Iterable[Process], *, max_length: int | None = None
         rank = "" if record.rank is None else f" rank {record.rank}"
         host = f" on {shortened(record.host)}" if record.host and has_hosts else ""
         names[record.process] = (shortened(record.name or "") or shortened(record.process)) + rank + host
+    uses = Counter(names.values())
+    for record in records:
+        if uses[names[record.process]] > 1 and record.pid is not None:
+            names[record.process] += f" pid {record.pid}"
     uses = Counter(names.values())
     return {
         process: name if uses[name] == 1 else f"{name} [{shortened(process)}]"

@@ -8,21 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from ledger.cli.console.live_view import LINES_AROUND, LiveState
 from ledger.cli.console.screen import Output
-from ledger.clock import ClockDomain
-from ledger.events.models import ProcessJoined, ProcessLeft, ProcessLost
-from ledger.events.rows import to_row
 from ledger.storage.ledger import Ledger
 from ledger.storage.queries import saved_query
-from ledger.testing import SessionBuilder
 from tests.support.terminals import Terminal, terminal
 from tests.support.waiting import DEADLINE_S
 
@@ -31,7 +24,6 @@ UNNEEDED = "import sys; sys.modules.update(numpy=None, pandas=None); "
 PROGRAM = [sys.executable, "-c", f"{UNNEEDED}from ledger.cli import main; main()"]
 IS_ROOT = os.geteuid() == 0
 NOBODY = 65534
-SECOND = 1_000_000_000
 INTO = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 
 COUNT_SIGNALS = """
@@ -73,118 +65,6 @@ def rows(path: Path, query: str) -> list[dict[str, object]]:
 
 def outcome(path: Path) -> object:
     return rows(path, "SELECT outcome FROM sessions")[0]["outcome"]
-
-
-class Session:
-    """What `LiveState` has seen of some processes, and how it shows that."""
-
-    def __init__(self, *processes: SessionBuilder, here: ClockDomain | None = None) -> None:
-        self.state = LiveState(here)
-        for process in processes:
-            for event in process.events:
-                self.state.add(to_row(event))
-
-    def lines(self, now: int = 0, shown: int = 12, width: int = 100) -> list[str]:
-        console = Console(width=width, file=StringIO())
-        with console.capture() as capture:
-            console.print(self.state.render(now * SECOND, shown))
-        return [line.rstrip() for line in capture.get().splitlines()]
-
-
-def process(name: str = "Worker", host: str = "host") -> SessionBuilder:
-    builder = SessionBuilder(process=name)
-    builder.begin(host=host)
-    return builder
-
-
-class TestLiveState:
-    def test_shows_the_outermost_and_the_innermost_open_stage(self) -> None:
-        worker = process()
-        outer = worker.start(0, "torch_compile", role="encoder", source="monitor")
-        inner = worker.start(2 * SECOND, "dynamo", source="torch", parent=outer)
-        worker.start(70 * SECOND, "compile_attempt_0", source="torch", parent=inner)
-        header, line = Session(worker).lines(now=71)
-        assert header.split() == ["process", "open", "stages", "role", "innermost", "outermost"]
-        stages = f"torch_compile {INTO} … "
-        assert " ".join(line.split()) == f"Worker {stages}{INTO} compile_attempt_0 encoder 1.0 s 1 min 11 s"
-
-    def test_says_the_time_so_far_as_the_reducer_would(self) -> None:
-        worker = process()
-        outer = worker.start(0, "torch_compile", role="encoder", source="monitor")
-        inner = worker.start(SECOND, "dynamo", source="torch", parent=outer)
-        worker.stop(2 * SECOND, inner)
-        assert Session(worker).lines()[-1] == "compiled so far: encoder 1.0 s"
-        worker.stop(3 * SECOND, outer)
-        again = worker.start(10 * SECOND, "dynamo", role="encoder", source="torch")
-        worker.stop(12 * SECOND, again)
-        load = worker.start(12 * SECOND, "weights_load", source="engine")
-        worker.stop(99 * SECOND, load)
-        assert Session(worker).lines() == ["no stage is open", "compiled so far: encoder 5.0 s"]
-
-    def test_says_the_slowest_of_several_processes(self) -> None:
-        workers = [process("a"), process("b")]
-        for seconds, worker in enumerate(workers, 1):
-            worker.stop(seconds * SECOND, worker.start(0, "dynamo", source="torch"))
-        assert Session(*workers).lines()[-1] == "compiled so far: model 2.0 s (in the slowest process)"
-
-    def test_drops_what_a_parent_that_has_ended_left_open(self) -> None:
-        worker = process()
-        outer = worker.start(0, "torch_compile", role="encoder", source="monitor")
-        worker.start(SECOND, "dynamo", source="torch", parent=outer)
-        worker.stop(2 * SECOND, outer)
-        assert Session(worker).lines() == ["no stage is open", "compiled so far: encoder 2.0 s"]
-
-    def test_drops_what_a_process_that_is_over_left_open(self) -> None:
-        left, lost = process("left"), process("lost")
-        for worker in (left, lost):
-            worker.start(0, "torch_compile", role="encoder", source="monitor")
-        key = {"session": "session", "process": "left", "seq": len(left.events), "at_ns": SECOND}
-        left.events.append(ProcessLeft(**key, outcome="completed", event_count=len(left.events) + 1))
-        gone = SessionBuilder(process="lost:lost")
-        gone.events.append(
-            ProcessLost(session="session", process="lost:lost", seq=0, at_ns=0, lost="lost", last_seq=2)
-        )
-        assert Session(left, lost).lines()[1].startswith("lost ")
-        assert Session(left, lost, gone).lines() == ["no stage is open"]
-
-    def test_takes_a_stop_without_a_start_and_a_start_that_comes_twice(self) -> None:
-        worker = process()
-        worker.stop(SECOND, 99)
-        worker.start(0, "dynamo", role="encoder", source="torch")
-        worker.events.append(worker.events[-1])
-        assert len(Session(worker).lines()) == 2
-
-    def test_cuts_a_long_list(self) -> None:
-        workers = [process(f"worker {number}") for number in range(30)]
-        for worker in workers:
-            worker.start(0, "dynamo", source="torch")
-        shown = Session(*workers)
-        assert shown.lines(shown=5)[-1] == "… and 25 more"
-        assert len(shown.lines(shown=5, width=20)) <= 5 + LINES_AROUND
-
-    def test_takes_names_as_they_are(self) -> None:
-        worker = process("[bold]w[/bold]")
-        worker.start(0, "\x1b[2Jdynamo\n", role="[red]", source="torch", activity="compile")
-        line = Session(worker).lines()[1]
-        assert line.startswith("[bold]w[/bold]  \ufffd[2Jdynamo\ufffd  [red] ")
-
-    def test_knows_no_time_of_a_process_with_another_clock(self) -> None:
-        here, there = process("here", host="host"), process("there", host="elsewhere")
-        for worker in (here, there):
-            worker.start(0, "dynamo", source="torch")
-        lines = Session(here, there, here=ClockDomain("host", "host", None)).lines(now=1)
-        assert lines[1].split()[-2:] == ["1.0", "s"]
-        assert lines[2].split()[-2:] == ["other", "clock"]
-
-    def test_a_process_that_is_named_later_keeps_its_clock(self) -> None:
-        worker = process("spawn", host="host")
-        worker.start(0, "dynamo", source="torch")
-        key = {"session": worker.events[0].session, "process": worker.events[0].process}
-        renamed = ProcessJoined(**key, seq=len(worker.events), at_ns=0, name="Worker_TP1", rank=1)
-        worker.events.append(renamed)
-        line = Session(worker, here=ClockDomain("host", "host", None)).lines(now=1)[1]
-        assert line.startswith("Worker_TP1 (rank 1)")
-        assert line.split()[-2:] == ["1.0", "s"]
 
 
 class TestHeldOutput:
@@ -461,6 +341,7 @@ while not pathlib.Path(sys.argv[2]).exists():
             screen.wait_for("compiled so far: encoder ")
             end.touch()
             assert screen.finish() == 0
+        assert b" since the start" in screen.view
         assert b"compiled so far" not in screen.output
         assert b"Time by role" in screen.output
 
@@ -506,7 +387,9 @@ recorder.milestone("gone")
                 assert screen.finish() == 0
             finally:
                 os.kill(int(re.findall(rb"child (\d+) here", screen.output)[0]), signal.SIGKILL)
-        assert b"1 of the session's processes are still running" in screen.output
+        note = b"1 of the session's processes are still running"
+        # The report is the last thing on the screen.
+        assert 0 < screen.output.index(note) < screen.output.index(b"Session ")
 
     def test_that_is_no_terminal_for_the_cursor_gets_no_view(
         self, path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,5 +1,7 @@
 """What a watcher sees of a ledger that others fill, also where it may only read."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,12 @@ from ledger.cli.console.live_view import LiveView
 from ledger.cli.watch import _refreshes, _Watched
 from ledger.events.models import Event, to_line
 from ledger.recording.journal import journal_folder
+from ledger.storage.store import Store
 from tests.support.collecting import collect_at, joined, keys, left, milestones, rows
 from tests.support.journals import write
 from tests.support.processes import Spawn, as_nobody, exit_code, needs_root
+from tests.support.terminals import terminal
+from tests.support.waiting import DEADLINE_S
 
 
 def new(watched: _Watched) -> list[tuple[str, int]]:
@@ -82,3 +87,64 @@ def test_it_looks_until_the_session_is_over(tmp_path: Path) -> None:
     recorder.close()
     next(looks)
     assert list(looks) == []
+
+
+PROGRAM = [sys.executable, "-m", "ledger.cli"]
+RECORDED = """
+import pathlib, sys, time
+from ledger import Recorder
+with Recorder.from_environment().stage("weights_load", source="engine"):
+    while not pathlib.Path(sys.argv[1]).exists():
+        time.sleep(0.01)
+"""
+
+
+def started(path: Path, go_on: Path, *options: str) -> "subprocess.Popen[bytes]":
+    command = [*PROGRAM, "record", "--quiet", "-o", str(path), *options, "--"]
+    return subprocess.Popen([*command, sys.executable, "-c", RECORDED, str(go_on)])
+
+
+@pytest.mark.parametrize("options", [(), ("--label", "nightly")], ids=["the newest", "by its label"])
+def test_it_can_be_started_before_the_program_and_ends_with_the_report(
+    path: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    session = ["--session", "nightly"] if options else []
+    with terminal([*PROGRAM, "watch", str(path), *session]) as screen:
+        subject = "session 'nightly' in " if session else ""
+        screen.wait_for(f"Waiting for {subject}{path}; start the program")
+        program = started(path, tmp_path / "go on", *options)
+        for text in (" since the start", "weights_load"):
+            screen.wait_for(text)
+        (tmp_path / "go on").touch()
+        assert program.wait(timeout=DEADLINE_S) == 0
+        assert screen.finish() == 0
+    [shown] = screen.screen.decode().split("Session ")[1:]
+    report = subprocess.run([*PROGRAM, "report", str(path)], capture_output=True, check=True, text=True)
+    assert shown.split()[0] == report.stdout.split()[1]
+    assert "From command to ready" in shown
+
+
+def test_it_waits_for_the_session_of_a_ledger_without_one(path: Path, tmp_path: Path) -> None:
+    Store.open(path).close()
+    with terminal([*PROGRAM, "watch", str(path)]) as screen:
+        screen.wait_for("Waiting for ")
+        (tmp_path / "go on").touch()
+        assert started(path, tmp_path / "go on").wait(timeout=DEADLINE_S) == 0
+        assert screen.finish() == 0
+    assert b"From command to ready" in screen.screen
+
+
+def test_it_can_be_left_while_it_waits(path: Path) -> None:
+    with terminal([*PROGRAM, "watch", str(path)]) as screen:
+        screen.wait_for("Waiting for ")
+        screen.type("\x03")
+        assert screen.finish() == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("place", ["no/such/folder/startup.db", "startup.db"])
+def test_it_does_not_wait_for_what_can_not_come(tmp_path: Path, place: str) -> None:
+    Recorder.open(tmp_path / "startup.db").milestone("first")
+    command = [*PROGRAM, "watch", str(tmp_path / place), "--session", "no such one"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=DEADLINE_S)
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)

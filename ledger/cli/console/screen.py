@@ -6,7 +6,7 @@ the real one byte for byte. The cursor stays where the command left it, and the 
     loaded 3 of 12 shards
     shards: 25%|##        | 3/12 _        <- the cursor
                                           <- an empty line, so that return can be pressed to answer a prompt
-    process   open stages         …       <- the view
+    process   stage               …       <- the view
 
 So input, or what a shell prints when the command is stopped, appears where it would without the view.
 Before any of the command's output is written the view is erased, and nothing else ever is.

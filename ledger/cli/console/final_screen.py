@@ -1,0 +1,17 @@
+"""The screen that a recording and the watching of one end with: the session's report."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from ledger.cli.console.printing import print_warning
+from ledger.reports.from_ledger import read_report
+from ledger.reports.text import print_report
+from ledger.storage.ledger import Ledger
+
+
+def print_final_screen(ledger_file: Path, session: str, console: Console) -> None:
+    """Print what `report` prints of a session. Raises LedgerError."""
+    with Ledger.open(ledger_file) as ledger:
+        print_warning(ledger)
+        print_report(read_report(ledger, session), console)
