@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ledger.cli.console.printing import printer, table
-from ledger.cli.record import run_recorded
+from ledger.cli.recorded_run import Attendant, on_terminal, run_recorded
 from ledger.durations import seconds
 from ledger.errors import LedgerError
 from ledger.storage.ledger import Ledger
@@ -41,7 +41,8 @@ def demo(
             cache_state = "an empty cache" if run == "cold" else "the cache of the first run"
             console.print(Text(f"{run}: compiling, with {cache_state}"))
             recorded = run_recorded(
-                [sys.executable, "-m", _PROGRAM], output, f"demo {run}", live=console.is_terminal,
+                [sys.executable, "-m", _PROGRAM], output, f"demo {run}",
+                on_terminal if console.is_terminal else Attendant,
                 environment={"TORCHINDUCTOR_CACHE_DIR": cache},
             )  # fmt: skip
             if recorded.exit_code:
