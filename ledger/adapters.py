@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ledger.doctor import DoctorCheck
-    from ledger.engines import EngineDescription, register_engine
+    from ledger.engines import CacheVariable, EngineDescription, register_engine
     from ledger.interchange.exporters import Exporter
     from ledger.interchange.importers import Importer, UnreadLine
     from ledger.recording.process_identity import ProcessCreated, process_created
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ON_DEMAND = {
     "CAUSES": "ledger.vocabulary",
+    "CacheVariable": "ledger.engines",
     "ClockAlignment": "ledger.timeline.clocks",
     "DoctorCheck": "ledger.doctor",
     "ENGINE_READY": "ledger.vocabulary",
@@ -55,6 +56,7 @@ __all__ = [
     "FIRST_TOKEN",
     "SERVER_READY",
     "WAITING",
+    "CacheVariable",
     "ClockAlignment",
     "DoctorCheck",
     "EngineDescription",

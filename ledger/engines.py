@@ -15,6 +15,14 @@ ENTRY_POINTS: Final = "compile_ledger.engines"
 """Entry point group. An adapter registers its `EngineDescription`."""
 
 
+class CacheVariable(NamedTuple):
+    """An environment variable that says where compiled code is kept."""
+
+    name: str
+    where_unset: str | None = None
+    """The variable to set where `name` is not, if setting `name` itself would change what is cached."""
+
+
 class EngineDescription(NamedTuple):
     """The engine-specific parts of a session's own description."""
 
@@ -24,6 +32,8 @@ class EngineDescription(NamedTuple):
     """Environment variables that a session stores. Whole names: a prefix would include keys and tokens."""
     words: tuple[str, ...] = ()
     """Words of the engine that identify nobody, and so are not redacted; nor is the package's name."""
+    caches: tuple[CacheVariable, ...] = ()
+    """Where it keeps compiled code: `bench` gives each a folder of its own."""
 
 
 _registered: Final[dict[str, EngineDescription]] = {}

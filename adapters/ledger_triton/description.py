@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ledger.adapters import EngineDescription
+from ledger.adapters import CacheVariable, EngineDescription
 
 TRITON: Final = EngineDescription(
     package="triton",
@@ -14,4 +14,6 @@ TRITON: Final = EngineDescription(
         "TRITON_INTERPRET",
         "TRITON_STORE_BINARY_ONLY",
     ),
+    # A program that sets the first one keeps kernels which another one compiles again in its warm starts.
+    caches=(CacheVariable("TRITON_CACHE_DIR", where_unset="TRITON_HOME"),),
 )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ledger.adapters import EngineDescription
+from ledger.adapters import CacheVariable, EngineDescription
 
 VLLM: Final = EngineDescription(
     package="vllm",
@@ -14,4 +14,5 @@ VLLM: Final = EngineDescription(
         "VLLM_USE_AOT_COMPILE",
         "VLLM_WORKER_MULTIPROC_METHOD",
     ),
+    caches=(CacheVariable("VLLM_CACHE_ROOT"),),
 )

@@ -174,6 +174,12 @@ def compare(a: Sequence[Timeline], b: Sequence[Timeline]) -> Comparison:
     )
 
 
+def median_ns(times: Sequence[int]) -> int:
+    """Return the median; for an even number of times, halfway between the two in the middle."""
+    ordered = sorted(times)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2
+
+
 def _role_times(timeline: Timeline) -> dict[_Role, int]:
     return {(total.role, total.activity): total.max_ns for total in timeline.session_totals}
 
@@ -218,10 +224,8 @@ def _is_large_enough(a_ns: int, b_ns: int) -> bool:
 
 def _side(times: Sequence[int | None]) -> Side:
     ordered = sorted(ns or 0 for ns in times)
-    # For an even number of times, halfway between the two in the middle.
-    median_ns = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2
     seen = sum(ns is not None for ns in times)
-    return Side(median_ns, ordered[0], ordered[-1], seen, len(ordered))
+    return Side(median_ns(ordered), ordered[0], ordered[-1], seen, len(ordered))
 
 
 def _by_size(rows: Mapping[_Key, Difference]) -> list[tuple[_Key, Difference]]:

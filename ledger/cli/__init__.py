@@ -8,6 +8,7 @@ from rich.text import Text
 
 from ledger._version import __version__
 from ledger.cli import (
+    bench,
     check,
     collect,
     demo,
@@ -41,6 +42,7 @@ app.command()(demo.demo)
 app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(
     record.record
 )
+app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(bench.bench)
 app.command()(report.report)
 app.command()(sql.sql)
 app.command()(replay.replay)

@@ -58,7 +58,7 @@ def diff(
     of_a, of_b = sides(a, b, ledger, on_open=print_warning)
     comparison = compare(of_a.timelines, of_b.timelines)
     if as_json:
-        typer.echo(json.dumps(_as_json(of_a, of_b, comparison), indent=2))
+        typer.echo(json.dumps(comparison_as_json(of_a, of_b, comparison), indent=2))
     else:
         print_comparison(of_a, of_b, comparison, printer())
 
@@ -69,7 +69,7 @@ def print_comparison(a: Side, b: Side, comparison: Comparison, console: Console)
     for line in (*_other_ways(a, b), *_other_keys(a, b), *_other_versions(a, b)):
         _print_line(line, console)
     console.print()
-    for line in (*_about("A", a), *_about("B", b), _how_tested(comparison)):
+    for line in (*_about("A", a), *_about("B", b), how_tested(comparison)):
         _print_line(line, console)
     console.print()
     _print_roles(comparison, console)
@@ -167,7 +167,8 @@ def _about(letter: str, side: Side) -> Iterator[str]:
         yield f"  left out: {session} {why}"
 
 
-def _how_tested(comparison: Comparison) -> str:
+def how_tested(comparison: Comparison) -> str:
+    """Return in one sentence what was tested, and how."""
     tests = comparison.tests
     if not tests:
         return f"Not tested: no two sessions differ by {_MS} in any row."
@@ -261,7 +262,8 @@ def _p(each: Difference) -> str:
     return f"{each.p:.3f}" if each.p >= _SMALL_P else f"{each.p:.0e}"
 
 
-def _as_json(a: Side, b: Side, comparison: Comparison) -> Mapping[str, object]:
+def comparison_as_json(a: Side, b: Side, comparison: Comparison) -> Mapping[str, object]:
+    """Return the differences between two sides as plain values."""
     return {
         "answer": answer(comparison, a.name, b.name),
         "a": _side_as_json(a),

@@ -75,13 +75,16 @@ class Attendant:
     This one leaves it this process's streams, and shows nothing.
     """
 
-    view: LiveView | None = None
-    """What new events are added to."""
     streams = Streams()
     has_own_group = False
     """Whether the command gets a process group of its own: all signals then go to the whole group."""
     is_ending = False
     """Whether the command was told to end, so that its exit code is no failure."""
+
+    @property
+    def view(self) -> LiveView | None:
+        """What new events are added to."""
+        return None
 
     def begin(self) -> None:
         """The command was started: only now may there be threads."""
@@ -105,10 +108,15 @@ class OnTerminal(Attendant):
     """Shows a command's output on the terminal, and the live view below it."""
 
     def __init__(self, view: LiveView, screen: Screen) -> None:
-        self.view = view
         self.streams = Streams(stdout=screen.stdout, stderr=screen.stderr)
+        self._view: Final = view
         self._screen: Final = screen
         self._is_started = False
+
+    @property
+    def view(self) -> LiveView:
+        """The live view below the output."""
+        return self._view
 
     def begin(self) -> None:
         """Start to draw."""
