@@ -42,7 +42,7 @@ app.command()(demo.demo)
 app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(
     record.record
 )
-app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(bench.bench)
+app.command(context_settings={"allow_interspersed_args": False})(bench.bench)
 app.command()(report.report)
 app.command()(sql.sql)
 app.command()(replay.replay)

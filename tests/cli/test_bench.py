@@ -152,24 +152,29 @@ while True:
         for pid in pids:
             wait_until(lambda pid=pid: not is_running(pid), f"{pid} was killed")
 
-    def test_ends_what_outlives_the_command_and_hears_only_of_a_second_signal(self, path: Path) -> None:
-        program = """
+    def test_ends_what_outlives_the_command(self, path: Path, tmp_path: Path) -> None:
+        program = f"""
 import os, signal, time
 from ledger import Recorder
 recorder = Recorder.from_environment()
 reading, writing = os.pipe()
-if os.fork() == 0:
+pid = os.fork()
+if pid == 0:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.write(writing, b"here")
     time.sleep(600)
 os.read(reading, 4)
+open({str(tmp_path / "pids")!r}, "a").write(f"{{pid}} ")
 recorder.milestone("ready")
 time.sleep(600)
 """
         options = ("--cold", "1", "--warm", "1", "--until", "ready", "--grace", "2")
         done = run(path, *options, command=python(program))
         assert done.returncode == 0, done.stderr
-        assert "still running" not in done.stderr
+        pids = (tmp_path / "pids").read_text().split()
+        assert len(pids) == 2
+        for pid in pids:
+            wait_until(lambda pid=pid: not is_running(pid), f"{pid} was ended")
 
     def test_that_is_never_reached_is_said_in_one_line(self, path: Path) -> None:
         done = run(path, "--until", "engine_ready")
@@ -212,6 +217,10 @@ class TestFailure:
         assert (done.returncode, done.stderr.count("\n")) == (5, 1)
         assert "--prepare failed before cold-1 with exit code 5" in done.stderr
         assert log(path, "cold-1") == "no server\n"
+
+    def test_of_an_option_that_there_is_not_starts_nothing(self, path: Path) -> None:
+        assert run(path, "--colt", "3").returncode == 2
+        assert not path.exists()
 
     def test_of_a_place_that_takes_no_files_is_one_line(self, tmp_path: Path) -> None:
         done = run(tmp_path / "no such folder" / "bench.db")
