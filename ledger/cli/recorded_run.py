@@ -189,7 +189,7 @@ def _run(
 
         def before_exec() -> None:
             if attendant.has_own_group:
-                os.setpgid(0, 0)
+                os.setsid()  # without a terminal either, for which it would be stopped in the background
             restore_signals()
 
         recorder.milestone(COMMAND_STARTED)

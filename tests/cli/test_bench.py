@@ -250,6 +250,12 @@ with Recorder.from_environment().stage("weights_load", source="engine"):
             assert screen.finish() == 0
         assert b"from command to command_ended" in screen.screen
 
+    def test_is_not_the_command_s(self, path: Path) -> None:
+        command = ["sh", "-c", f"cat /dev/tty || exec {' '.join(START)}"]
+        with terminal(arguments(path, "--cold", "1", "--warm", "1", command=command)) as screen:
+            assert screen.finish() == 0
+        assert "/dev/tty" in log(path, "warm-1")
+
     def test_s_interrupt_ends_the_start_and_the_bench(self, path: Path) -> None:
         with terminal(arguments(path, command=[*START, "serve"])) as screen:
             screen.wait_for("server_ready after")
