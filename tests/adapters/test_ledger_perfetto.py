@@ -272,7 +272,7 @@ def test_processes_of_one_name_are_not_one(processor: TraceProcessor) -> None:
         "SELECT p.name AS process FROM slice s JOIN track t ON t.id = s.track_id "
         "JOIN track p ON p.id = t.parent_id ORDER BY process"
     )
-    assert [row["process"] for row in shown] == ["Worker [a]", "Worker [b]"]
+    assert [row["process"] for row in shown] == ["Worker pid 1 [a]", "Worker pid 1 [b]"]
 
 
 def worker(process: str, pid: int) -> list[Event]:
