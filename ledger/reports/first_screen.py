@@ -69,9 +69,13 @@ def print_first_screen(report: Report, console: Console) -> None:
             console.print(Text(cut(f"{note.text} (--section {note.section})", width), style="dim"))
 
 
-def _fitting(findings: tuple[Finding, ...], room: int) -> tuple[Finding, ...]:
-    number = min(_MOST_FINDINGS, len(findings), max(1, (room - 1 - 1 - _TREE_LINES) // 2))
-    return findings[:number]
+def _fitting(findings: tuple[Finding, ...], room: int) -> list[Finding]:
+    """Return the findings that there is room for: of each kind the one that is worth most."""
+    number = min(_MOST_FINDINGS, max(1, (room - 1 - 1 - _TREE_LINES) // 2))
+    worth_most: dict[str, Finding] = {}
+    for finding in findings:
+        worth_most.setdefault(finding.finding, finding)
+    return list(worth_most.values())[:number]
 
 
 def _print_heading(report: Report, console: Console, width: int) -> None:

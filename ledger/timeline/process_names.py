@@ -1,8 +1,9 @@
 """What a reader is shown for each process of a session: one rule for the live view, reports and exports."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 from ledger.formatting import cut
 
@@ -22,12 +23,15 @@ class Named(Protocol):
     def host(self) -> str | None: ...  # noqa: D102
 
 
+_NUMBER: Final = re.compile(r"\d*$")
+
+
 def process_names(processes: Iterable[Named], *, max_length: int | None = None) -> dict[str, str]:
     """Return a name for each process of a session, by its id.
 
-    It is the process's own name, or else its id, with its rank. The host follows if the session has several
-    hosts, the pid if two still have the same name, and the id in brackets if that tells them apart neither.
-    Names, hosts and ids longer than `max_length` are cut, each by itself.
+    It is the process's own name, or else its id, with its rank where the name does not end with it. The host
+    follows if the session has several hosts, the pid if two still have the same name, and the id in brackets
+    if that tells them apart neither. Names, hosts and ids longer than `max_length` are cut, each by itself.
     """
     records = list(processes)
 
@@ -37,7 +41,7 @@ def process_names(processes: Iterable[Named], *, max_length: int | None = None) 
     has_hosts = len({record.host for record in records} - {None}) > 1
     names: dict[str, str] = {}
     for record in records:
-        rank = "" if record.rank is None else f" rank {record.rank}"
+        rank = "" if _has_rank(record) else f" rank {record.rank}"
         host = f" on {shortened(record.host)}" if record.host and has_hosts else ""
         names[record.process] = (shortened(record.name or "") or shortened(record.process)) + rank + host
     uses = Counter(names.values())
@@ -49,3 +53,9 @@ def process_names(processes: Iterable[Named], *, max_length: int | None = None) 
         process: name if uses[name] == 1 else f"{name} [{shortened(process)}]"
         for process, name in names.items()
     }
+
+
+def _has_rank(record: Named) -> bool:
+    """Whether a process has no rank, or a name that ends with it, as Worker_TP0 has."""
+    number = _NUMBER.search(record.name or "")
+    return record.rank is None or (number is not None and number[0] == str(record.rank))

@@ -6,7 +6,11 @@ SELECT
     session,
     process,
     coalesce(
-        iif(count(*) OVER (PARTITION BY session, name) > 1, name || ' [' || process || ']', name),
+        name || CASE
+            WHEN count(*) OVER (PARTITION BY session, name) = 1 THEN ''
+            WHEN count(*) OVER (PARTITION BY session, name, pid) = 1 THEN ' pid ' || pid
+            ELSE ' [' || process || ']'
+        END,
         process
     ) AS name
 FROM processes;

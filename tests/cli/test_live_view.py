@@ -173,7 +173,7 @@ class TestProcesses:
         worker.start(0, "dynamo", source="torch")
         worker.events.append(joined("spawn", len(worker.events), name="Worker_TP1", rank=1))
         line = Session(worker, here=ClockDomain("host", "host", None)).lines(now=1)[2]
-        assert line.startswith("Worker_TP1 rank 1")
+        assert line.startswith("Worker_TP1")
         assert line.split()[-2:] == ["1.0", "s"]
 
 

@@ -110,7 +110,7 @@ def test_what_vllm_says_comes_before_what_torch_says() -> None:
     for process, total in report.sources.rows:
         by_process.setdefault(process, []).append(total.source == "torch")
     assert all(is_torch == sorted(is_torch) for is_torch in by_process.values())
-    assert list(by_process) == ["<file-1>", "EngineCore", "Worker_TP0 rank 0", "Worker_TP1 rank 1"]
+    assert list(by_process) == ["<file-1>", "EngineCore", "Worker_TP0", "Worker_TP1"]
 
 
 def test_rows_of_several_processes_name_theirs() -> None:
@@ -118,6 +118,6 @@ def test_rows_of_several_processes_name_theirs() -> None:
     ledger = MemoryLedger(gpu_events("tp2")["tp2-warm"])
     print_report(read_report(ledger, ledger.session()), Console(file=text, width=300))
     claims, unattributed = text.getvalue().split("Reported and measured times")[1].split("Unattributed time")
-    assert re.search(r"Worker_TP0 rank 0 +torch", claims)
-    assert re.search(r"Worker_TP1 rank 1 +torch", claims)
-    assert re.search(r"Worker_TP1 rank 1 +\(whole process\) +model_load", unattributed)
+    assert re.search(r"Worker_TP0 +torch", claims)
+    assert re.search(r"Worker_TP1 +torch", claims)
+    assert re.search(r"Worker_TP1 +\(whole process\) +model_load", unattributed)

@@ -74,7 +74,7 @@ FAILED: dict[str, tuple[str, list[Row]]] = {
             ("ApiServer_0", None, "engine_start", "lost", 0.0),
             ("EngineCore_DP1", None, "engine_init", "lost", 0.0),
             ("EngineCore_DP0", None, "engine_init", "lost", 0.0),
-            ("Worker [10288-15316ab6]", None, "warmup", "SystemExit", 6.409),
+            ("Worker pid 10288", None, "warmup", "SystemExit", 6.409),
         ],
     ),
     "plain-warm-2": ("triton-plain", [(PROGRAM, None, "engine_start", "lost", 0.0)]),
@@ -240,7 +240,7 @@ def test_both_workers_died_in_their_compile() -> None:
 
 def test_what_a_stopped_start_was_in() -> None:
     assert died("dp2", "dp2-serve-cold") == [
-        ("Worker [10289-349745ae]", "running", None, "warmup", "abandoned", 0.749),
+        ("Worker pid 10289", "running", None, "warmup", "abandoned", 0.749),
         ("EngineCore_DP0", "lost", None, "engine_init", "abandoned", 0.0),
         ("EngineCore_DP1", "lost", None, "engine_init", "abandoned", 0.0),
         ("ApiServer_0", "lost", None, "engine_start", "abandoned", 0.0),
@@ -286,8 +286,8 @@ TOOK_PART = {
         ("ApiServer_0", None, "lost", 5),
         ("EngineCore_DP0", None, "lost", 7),
         # The parent process had exited: this one was told so by a signal, the other one not yet.
-        ("Worker [10289-349745ae]", 0, "running", 456),
-        ("Worker [10288-15316ab6]", 0, "completed", 465),
+        ("Worker pid 10289", 0, "running", 456),
+        ("Worker pid 10288", 0, "completed", 465),
     ],
 }
 

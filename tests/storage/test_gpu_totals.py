@@ -81,11 +81,11 @@ TOTALS: dict[str, list[Total]] = {
     ],
     "dp2-serve-cold": [
         (WHOLE, "startup", 49.826, 65.213, 219.344, 6, "EngineCore_DP0"),
-        (LANGUAGE, "compile", 15.473, 15.535, 27.669, 2, "Worker [10289-349745ae]"),
-        (WHOLE, "warmup", 6.409, 6.462, 7.158, 2, "Worker [10288-15316ab6]"),
-        (WHOLE, "load", 1.665, 3.280, 3.280, 2, "Worker [10288-15316ab6]"),
-        (WHOLE, "capture", 0.708, 0.712, 1.366, 2, "Worker [10289-349745ae]"),
-        (LANGUAGE, "warmup", 0.250, 0.273, 0.494, 2, "Worker [10288-15316ab6]"),
+        (LANGUAGE, "compile", 15.473, 15.535, 27.669, 2, "Worker pid 10289"),
+        (WHOLE, "warmup", 6.409, 6.462, 7.158, 2, "Worker pid 10288"),
+        (WHOLE, "load", 1.665, 3.280, 3.280, 2, "Worker pid 10288"),
+        (WHOLE, "capture", 0.708, 0.712, 1.366, 2, "Worker pid 10289"),
+        (LANGUAGE, "warmup", 0.250, 0.273, 0.494, 2, "Worker pid 10288"),
     ],
 }
 """The table that the report at the end of each start's log begins with."""

@@ -16,7 +16,7 @@ from tests.support.gpu_starts import answer, recording
 from tests.support.paths import DATA
 from tests.support.reconciled import LANGUAGE, S, Worker, merged
 
-DP0, DP1 = "Worker [10288-15316ab6]", "Worker [10289-349745ae]"
+DP0, DP1 = "Worker pid 10288", "Worker pid 10289"
 """The workers of two engines, which both call themselves Worker, of rank 0."""
 
 
@@ -139,8 +139,8 @@ def test_a_worker_is_compared_with_the_engine_that_started_it() -> None:
         worker("elsewhere", 4.0, 22, 12),
     )
     assert answer(events, "who_says_what", "process", "measured", "monitor", "engine") == [
-        ("Worker [first]", 3.0, 3.0, 3.0),
-        ("Worker [second]", 5.0, 5.0, 5.0),
+        ("Worker pid 20", 3.0, 3.0, 3.0),
+        ("Worker pid 21", 5.0, 5.0, 5.0),
         ("elsewhere", 4.0, 4.0, None),
     ]
 
