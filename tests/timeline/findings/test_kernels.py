@@ -57,9 +57,13 @@ def test_kernels_that_the_cache_has_are_none() -> None:
 
 def test_kernels_after_ready_are_none_here() -> None:
     tape = engine()
-    tape.add(MilestoneReached, S, name="engine_ready")
+    tape.add(MilestoneReached, 2 * S, name="engine_ready")
     kernel(tape, 0, 2, 5)
     assert findings(tape) == []
+    kernel(tape, 1, 0, 1)
+    [found] = findings(tape)
+    assert (found.stake_ns, found.summary) == (S, "1 kernel compiled, which no cache had")
+    assert [key.interval for key in found.intervals] == [1]
 
 
 def test_kernels_of_a_compile_are_none() -> None:
