@@ -8,6 +8,7 @@ from ledger.durations import NS_PER_S
 from ledger.reports.model import Report
 from ledger.storage.record_rows import TABLES, rows_of
 from ledger.storage.schema_docs import schema
+from ledger.timeline.findings import Finding
 from ledger.timeline.timeline import Timeline
 
 _SECONDS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -34,9 +35,19 @@ _VERSION: Final = "_version"
 
 
 def to_json(report: Report) -> str:
-    """Return a report as one JSON object: the session, and a list for each table."""
+    """Return a report as one JSON object: the session, what can be acted upon, and a list for each table."""
     tables = {table: _rows(report.timeline, table) for table in _SECONDS}
-    return json.dumps({"session": _session(report.timeline), **tables}, indent=2)
+    findings = [_finding(finding) for finding in report.findings]
+    return json.dumps({"session": _session(report.timeline), "findings": findings, **tables}, indent=2)
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    return {
+        **finding._asdict(),
+        "intervals": [key._asdict() for key in finding.intervals],
+        "claims": [key._asdict() for key in finding.claims],
+        "stake_s": finding.stake_s,
+    }
 
 
 def _session(timeline: Timeline) -> dict[str, object] | None:

@@ -9,6 +9,8 @@ from ledger.timeline.records import StartupPiece
 
 _SHOWN_SHARE: Final = 0.02
 """A stage with a smaller part of the start has no line of its own."""
+_SMALL_SHARE: Final = 0.05
+"""One with less than this may lose its line, where the longest stage could not be opened otherwise."""
 _INSIDE: Final = " ▸ "
 
 
@@ -66,29 +68,23 @@ def stage_tree(pieces: Iterable[StartupPiece], names: Callable[[str], str]) -> l
 def tree_lines(nodes: Sequence[StageNode], total_ns: int, most: int) -> list[TreeLine]:
     """Return at most so many lines, three at least: those of one depth add up to what encloses them.
 
-    What takes longest is opened first, the outer before the inner ones.
+    What takes longest is opened first, the outer before the inner ones. Where there is no room to open the
+    longest stage of all, small ones are put together in one line for it.
     """
     smallest_ns = max(1, round(total_ns * _SHOWN_SHARE))
-    longest = sorted((node.duration_ns for node in nodes), reverse=True)
+    durations = sorted((node.duration_ns for node in nodes), reverse=True)
     room = max(2, most - 1)
-    outermost_ns = max(smallest_ns, longest[room - 1]) if len(longest) > room else smallest_ns
-    view = _View(smallest_ns, outermost_ns, max(1, total_ns // 1000))
-    lines = list(view.lines(nodes))
-    candidates = [(node, 1) for node in nodes]
-    while candidates:
-        node, depth = max(candidates, key=lambda one: one[0].duration_ns / one[1])
-        candidates.remove((node, depth))
-        inside = [child for child in node.children if child.duration_ns >= smallest_ns]
-        if not inside:
-            continue
-        view.opened.add(id(node))
-        more = list(view.lines(nodes))
-        if len(more) > most:
-            view.opened.remove(id(node))
-            continue
-        lines = more
-        candidates += [(child, depth + 1) for child in inside]
-    return lines
+    outermost_ns = max(smallest_ns, durations[room - 1]) if len(durations) > room else smallest_ns
+    small_ns = total_ns * _SMALL_SHARE
+    found: list[list[TreeLine]] = []
+    longer_ns = (ns + 1 for ns in reversed(durations) if outermost_ns <= ns < small_ns)
+    for at_least_ns in (outermost_ns, *longer_ns):
+        view = _View(smallest_ns, at_least_ns, max(1, total_ns // 1000))
+        found.append(view.opened_until(nodes, most))
+        longest = max(nodes, key=lambda node: node.duration_ns, default=None)
+        if longest is None or view.is_open(longest):
+            return found[-1]
+    return found[0]
 
 
 def begins_role(name: str) -> bool:
@@ -105,6 +101,34 @@ class _View:
     smallest_rest_ns: int
     """What is left of a stage and is less than this is rounding, to the eye."""
     opened: set[int] = field(default_factory=set[int])
+
+    def can_open(self, node: StageNode) -> bool:
+        """Whether anything inside of a stage is large enough for a line."""
+        return any(child.duration_ns >= self.smallest_ns for child in node.children)
+
+    def is_open(self, node: StageNode) -> bool:
+        """Whether a stage has lines for what is inside, or nothing inside that could have one."""
+        while id(node) in self.opened and (only := self._as_good_as(node)) is not None:
+            node = only
+        return id(node) in self.opened or not self.can_open(node)
+
+    def opened_until(self, nodes: Sequence[StageNode], most: int) -> list[TreeLine]:
+        """Open what there is room for, and return the lines."""
+        lines = list(self.lines(nodes))
+        candidates = [(node, 1) for node in nodes]
+        while candidates:
+            node, depth = max(candidates, key=lambda one: one[0].duration_ns / one[1])
+            candidates.remove((node, depth))
+            if not self.can_open(node):
+                continue
+            self.opened.add(id(node))
+            more = list(self.lines(nodes))
+            if len(more) > most:
+                self.opened.remove(id(node))
+                continue
+            lines = more
+            candidates += [(child, depth + 1) for child in node.children]
+        return lines
 
     def lines(self, nodes: Sequence[StageNode], depth: int = 0, own_ns: int = 0) -> Iterator[TreeLine]:
         smallest_ns = self.smallest_ns if depth else self.smallest_outermost_ns

@@ -77,8 +77,11 @@ def test_every_output_is_checked() -> None:
 def test_every_command_on_the_pages_exists_with_its_options() -> None:
     found = 0
     for block in blocks("console"):
-        for line in block.text.splitlines():
-            words = line.removeprefix("$ ").split("  #")[0]
+        lines = block.text.splitlines()
+        # Where there are prompts, the other lines are what a command printed.
+        commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")] or lines
+        for line in commands:
+            words = line.split("  #")[0]
             if not words.startswith("compile-ledger "):
                 continue
             _, name, *arguments = shlex.split(words.split(" -- ")[0])

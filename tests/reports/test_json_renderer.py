@@ -19,8 +19,12 @@ TABLES = (
 def test_the_columns_and_their_values_are_those_of_sql(name: str, session: str) -> None:
     ledger = MemoryLedger(hostile_events(HOSTILE)) if name == "hostile" else kept(name)
     report = json.loads(to_json(read_report(ledger, session)))
-    assert list(report) == ["session", *TABLES]
+    assert list(report) == ["session", "findings", *TABLES]
     key = ledger.session(session)
+    findings = ledger.sql("SELECT * FROM findings WHERE session = ? ORDER BY number", [key])
+    for row, finding in zip(findings, report["findings"], strict=True):
+        keys = {name: json.loads(str(row[name])) for name in ("intervals", "claims")}
+        assert finding == {name: value for name, value in {**row, **keys}.items() if name != "number"}
     assert [report["session"]] == ledger.sql("SELECT * FROM sessions WHERE session = ?", [key])
     for table in TABLES:
         assert report[table] == ledger.sql(f"SELECT * FROM {table} WHERE session = ? ORDER BY rowid", [key])

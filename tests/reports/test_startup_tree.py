@@ -69,6 +69,13 @@ def test_where_there_is_no_room_for_all_the_longest_have_a_line() -> None:
     ]
 
 
+def test_small_stages_give_their_lines_to_the_parts_of_the_longest() -> None:
+    pieces = [piece("a > b", 400), piece("a > c", 300), piece("d", 40), piece("e", 45), piece("f", 215)]
+    assert lines(pieces, 5) == [
+        (0, "a", 700), (1, "b", 400), (1, "c", 300), (0, "f", 215), (0, "other stages", 85)
+    ]  # fmt: skip
+
+
 PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(" > ".join)
 PIECES = st.lists(
     st.builds(piece, PATHS, st.integers(1, 10**10), st.sampled_from("pq")), min_size=1, max_size=40
