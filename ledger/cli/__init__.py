@@ -25,23 +25,26 @@ from ledger.cli import (
     verify,
     watch,
 )
+from ledger.cli.console.standard_streams import OutputClosed, OutputNotWritable, replace_standard_streams
+from ledger.cli.console.usage_errors import USAGE_ERROR, usage_line
 from ledger.errors import LedgerError
 
+NAME = "compile-ledger"
+NOT_WRITTEN = 1
 WRONG_USE = 2
+INTERRUPTED = 130
 
 app = typer.Typer(
-    name="compile-ledger",
+    name=NAME,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Record and explain where torch.compile and engine start-up spend their time.",
     epilog="To get started: compile-ledger demo",
 )
 app.command()(demo.demo)
-app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(
-    record.record
-)
+app.command(context_settings={"allow_interspersed_args": False})(record.record)
 app.command(context_settings={"allow_interspersed_args": False})(bench.bench)
 app.command()(report.report)
 app.command()(sql.sql)
@@ -60,7 +63,7 @@ app.command()(doctor.doctor)
 
 def _show_version(is_wanted: bool) -> None:
     if is_wanted:
-        typer.echo(f"compile-ledger {__version__}")
+        typer.echo(f"{NAME} {__version__}")
         raise typer.Exit
 
 
@@ -74,9 +77,34 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line. A LedgerError becomes one line on stderr and exit code 2."""
+    """Run the command line. What goes wrong becomes one line on stderr, and the exit code."""
+    replace_standard_streams()
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int | str | None:
     try:
-        app()
+        try:
+            code = app(standalone_mode=False, prog_name=NAME) or 0
+        except SystemExit as ended:
+            code = ended.code
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            sys.stdout.flush()
+        return code
+    except OutputClosed:
+        return 0
+    except OutputNotWritable as error:
+        return _failed(f"{NAME}: {error}", NOT_WRITTEN)
     except LedgerError as error:
-        Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {error}"))
-        sys.exit(WRONG_USE)
+        return _failed(f"{NAME}: {error}", WRONG_USE)
+    except USAGE_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            return _failed(str(error), WRONG_USE)
+        return _failed(usage_line(error), WRONG_USE)
+    except typer.Abort:
+        return INTERRUPTED
+
+
+def _failed(line: str, code: int) -> int:
+    Console(stderr=True, soft_wrap=True).print(Text(line))
+    return code

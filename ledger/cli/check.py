@@ -1,6 +1,5 @@
 """The command `check`: checks recorded sessions against a budget."""
 
-import json
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +12,10 @@ from rich.text import Text
 from ledger.analysis.budget import Budget, Verdict, Verdicts, check_budget
 from ledger.analysis.budget.ci_output import annotations, junit
 from ledger.analysis.budget.verdicts import COLUMNS, plain
-from ledger.cli.console.printing import print_warning, printer, table
+from ledger.cli.console import completion
+from ledger.cli.console.options import AsJson
+from ledger.cli.console.printing import print_json, print_warning, printer, table
+from ledger.cli.console.standard_streams import reader_may_leave
 from ledger.errors import LedgerError
 from ledger.storage.ledger import Ledger
 
@@ -35,6 +37,7 @@ def check(
             "--session",
             "-s",
             help="A session id or a prefix of one, or a label: all its sessions are checked.",
+            autocompletion=completion.sessions,
         ),
     ] = None,
     baseline: Annotated[
@@ -47,7 +50,7 @@ def check(
     github: Annotated[
         bool, typer.Option("--github", help="Print broken limits as GitHub Actions annotations.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    as_json: AsJson = False,
     example: Annotated[
         bool,
         typer.Option(
@@ -72,14 +75,15 @@ def check(
             junit_file.write_bytes(junit(verdicts, str(budget)))
         except OSError as error:
             raise LedgerError(f"{junit_file}: can't be written ({error.strerror})") from error
-    if as_json:
-        typer.echo(json.dumps(_as_json(verdicts), indent=2))
-    else:
-        print_verdicts(verdicts, printer())
-    if github:
-        # With --json, stdout is for whatever parses it. The runner reads annotations from stderr too.
-        for line in annotations(verdicts):
-            typer.echo(line, err=as_json)
+    with reader_may_leave():
+        if as_json:
+            print_json(_as_json(verdicts))
+        else:
+            print_verdicts(verdicts, printer())
+        if github:
+            # With --json, stdout is for whatever parses it. The runner reads annotations from stderr too.
+            for line in annotations(verdicts):
+                typer.echo(line, err=as_json)
     if verdicts.broken:
         raise typer.Exit(BROKEN)
 

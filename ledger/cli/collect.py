@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ledger.cli.console.options import AsJson
+from ledger.cli.console.printing import print_json
 from ledger.cli.console.progress import reading
 from ledger.errors import LedgerError, LedgerMissing
 from ledger.recording.journal import journal_folder, journals
@@ -18,6 +20,7 @@ def collect(
         Path | None,
         typer.Option("--output", "-o", help="The ledger to collect into; journals are then kept."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Move recorded events from the processes' journals into the ledger.
 
@@ -43,6 +46,9 @@ def collect(
         projections.bring_up_to_date(store)
     finally:
         store.close()
+    if as_json:
+        print_json({"ledger": str(output or path), **total._asdict()})
+        return
     if total.is_waiting:
         typer.echo("another process is already collecting; some journals may still be waiting")
     typer.echo(

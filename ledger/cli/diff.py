@@ -1,6 +1,5 @@
 """The command `diff`: shows which stages are slower or faster in one set of sessions than in another."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +23,9 @@ from ledger.analysis.comparison import (
 )
 from ledger.analysis.comparison import Side as Times
 from ledger.analysis.significance import ALPHA
-from ledger.cli.console.printing import print_warning, printer, table
+from ledger.cli.console import completion
+from ledger.cli.console.options import AsJson
+from ledger.cli.console.printing import print_json, print_warning, printer, table
 from ledger.durations import seconds, signed
 from ledger.formatting import NO_ROLE, in_shown_order
 
@@ -39,12 +40,24 @@ _WORTH: Final = f"at least {int(100 * MIN_RATIO)} % and {_MS}"
 
 
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="A label, a session's id, FILE, or FILE:NAME.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="What to compare with A; same forms.")],
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="A label, a session's id, FILE, or FILE:NAME.",
+            autocompletion=completion.sessions,
+        ),
+    ],
+    b: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", help="What to compare with A; same forms.", autocompletion=completion.sessions
+        ),
+    ],
     ledger: Annotated[
         Path, typer.Option("--ledger", "-l", metavar="FILE", help="The ledger to look labels and ids up in.")
     ] = Path("startup.db"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what is slower, faster, new or gone in B, and what was loaded there instead of compiled.
 
@@ -58,7 +71,7 @@ def diff(
     of_a, of_b = sides(a, b, ledger, on_open=print_warning)
     comparison = compare(of_a.timelines, of_b.timelines)
     if as_json:
-        typer.echo(json.dumps(comparison_as_json(of_a, of_b, comparison), indent=2))
+        print_json(comparison_as_json(of_a, of_b, comparison))
     else:
         print_comparison(of_a, of_b, comparison, printer())
 

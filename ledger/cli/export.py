@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ledger.cli.console import completion
+from ledger.cli.console.options import SessionName
 from ledger.cli.console.output_files import STANDARD_OUTPUT, replacing
 from ledger.cli.console.printing import print_warning
 from ledger.errors import LedgerError
@@ -20,9 +22,7 @@ from ledger.storage.ledger import Ledger
 
 def export(
     file: Annotated[Path, typer.Argument(help="The ledger.")],
-    session: Annotated[
-        str | None, typer.Option("--session", "-s", help="A session id or a prefix of one, or a label.")
-    ] = None,
+    session: SessionName = None,
     every: Annotated[
         bool, typer.Option("--all", "-a", help="Export all sessions, not only the newest.")
     ] = False,
@@ -35,6 +35,7 @@ def export(
             help="jsonl: text that `import` reads back. perfetto, chrome: a trace for ui.perfetto.dev. "
             "datasette: metadata for browsing the ledger with Datasette. "
             "prometheus: metrics for node_exporter's textfile collector.",
+            autocompletion=completion.export_formats,
         ),
     ] = "jsonl",
     output: Annotated[

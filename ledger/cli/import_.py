@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ledger.cli.console.options import AsJson
+from ledger.cli.console.printing import print_json
 from ledger.cli.console.progress import reading
 from ledger.errors import LedgerError
 from ledger.interchange import importers
@@ -69,6 +71,7 @@ def import_files(
             help="Accept exported sessions that were cut or edited, and copies of journals.",
         ),
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Import sessions, logs or traces into a ledger. Importing a file twice changes nothing.
 
@@ -82,6 +85,7 @@ def import_files(
         sources = [_source(file, label, stack) for file in files]
         # All files are recognised and checked before anything is written.
         chosen = [(source, _importer_of(source, is_checked=not unchecked)) for source in sources]
+        finished: list[dict[str, object]] = []
         store = Store.open(output)
         stack.callback(store.close)
         for source, importer in chosen:
@@ -89,9 +93,13 @@ def import_files(
                 done = importers.import_into(
                     store, source.path, importer, progress, name=source.name, label=source.label
                 )
-            typer.echo(_summary(source, done, is_label_given=label is not None))
+            finished.append({"source": source.name, **done._asdict()})
+            if not as_json:
+                typer.echo(_summary(source, done, is_label_given=label is not None))
         with Console(stderr=True).status("reducing") as status:
             projections.bring_up_to_date(store, lambda session: status.update(Text(f"reducing {session}")))
+    if as_json:
+        print_json({"ledger": str(output), "imported": finished})
 
 
 def _source(file: Path, label: str | None, stack: ExitStack) -> _Source:

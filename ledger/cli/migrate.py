@@ -5,16 +5,22 @@ from typing import Annotated
 
 import typer
 
+from ledger.cli.console.options import AsJson
+from ledger.cli.console.printing import print_json
 from ledger.storage.store import Store
 
 
-def migrate(file: Annotated[Path, typer.Argument(help="The ledger.")]) -> None:
+def migrate(file: Annotated[Path, typer.Argument(help="The ledger.")], as_json: AsJson = False) -> None:
     """Upgrade a ledger to this version's schema. Every command that opens a ledger does this by itself.
 
     Example: compile-ledger migrate startup.db
     """
     store = Store.open_existing(file)
     try:
-        typer.echo(f"{file}: schema {store.schema_version}")
+        version = store.schema_version
     finally:
         store.close()
+    if as_json:
+        print_json({"ledger": str(file), "schema_version": version})
+    else:
+        typer.echo(f"{file}: schema {version}")

@@ -6,13 +6,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ledger.cli.console.options import AsJson
+from ledger.cli.console.printing import print_json
 from ledger.formatting import counted
 from ledger.storage import projections
 from ledger.storage.store import Store
 
 
-def rebuild(file: Annotated[Path, typer.Argument(help="The ledger.")]) -> None:
-    """Discard everything that is derived from the events, and derive it again.
+def rebuild(file: Annotated[Path, typer.Argument(help="The ledger.")], as_json: AsJson = False) -> None:
+    """Rebuild derived tables from events.
 
     Example: compile-ledger rebuild startup.db
     """
@@ -23,4 +25,7 @@ def rebuild(file: Annotated[Path, typer.Argument(help="The ledger.")]) -> None:
             sessions = projections.rebuild(store, lambda session: status.update(f"reducing {session}"))
     finally:
         store.close()
-    typer.echo(f"{counted(len(sessions), 'session')} rebuilt")
+    if as_json:
+        print_json({"ledger": str(file), "sessions": sessions})
+    else:
+        typer.echo(f"{counted(len(sessions), 'session')} rebuilt")

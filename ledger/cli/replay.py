@@ -19,6 +19,7 @@ from rich.live import Live
 
 from ledger.cli.console.live_processes import ProcessNames, printable
 from ledger.cli.console.live_view import StageRow, line, process_table
+from ledger.cli.console.options import SessionName
 from ledger.cli.console.printing import print_warning, printer, table
 from ledger.durations import seconds
 from ledger.errors import LedgerError
@@ -40,9 +41,7 @@ _MORE_KEYS: Final = "page up, page down: 100 · m, M: milestone · + -: speed ·
 
 def replay(
     file: Annotated[Path | None, typer.Argument(help="The ledger.")] = None,
-    session: Annotated[
-        str | None, typer.Option("--session", "-s", help="A session id or a prefix of one, or a label.")
-    ] = None,
+    session: SessionName = None,
     speed: Annotated[
         float,
         typer.Option("--speed", "-x", min=0.001, help="Playback speed; 2 is twice as fast as recorded."),

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from ledger.cli.console import completion
+from ledger.cli.console.options import AsJson, SessionName
 from ledger.cli.console.printing import Color, print_warning, printer
 from ledger.errors import LedgerError
 from ledger.reports.first_screen import print_first_screen
@@ -19,9 +21,7 @@ from ledger.storage.ledger import Ledger
 
 def report(
     file: Annotated[Path, typer.Argument(help="The ledger.")],
-    session: Annotated[
-        str | None, typer.Option("--session", "-s", help="A session id or a prefix of one, or a label.")
-    ] = None,
+    session: SessionName = None,
     sections: Annotated[
         list[str] | None,
         typer.Option("--section", metavar="NAME", help=f"Show this section in full: {', '.join(SECTIONS)}."),
@@ -30,7 +30,7 @@ def report(
     color: Annotated[
         Color, typer.Option(help="Whether to colour; auto does so on a terminal, and heeds NO_COLOR.")
     ] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    as_json: AsJson = False,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="OUT", help="Write a self-contained HTML page instead.")
     ] = None,
@@ -39,7 +39,12 @@ def report(
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option("--against", metavar="SESSION", help="A second session to show beside it on the page."),
+        typer.Option(
+            "--against",
+            metavar="SESSION",
+            help="A second session to show beside it on the page.",
+            autocompletion=completion.sessions,
+        ),
     ] = None,
 ) -> None:
     """Show how long a session took to be ready, where that went, and what to do; by default the newest.

@@ -1,16 +1,17 @@
 """The command `sql`: runs a read-only query, or a saved one, and prints a table, JSON or CSV."""
 
 import csv
-import json
+import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ledger.cli.console.printing import print_warning, printer, table, table_of
+from ledger.cli.console import completion
+from ledger.cli.console.printing import print_json, print_warning, printer, table_of
 from ledger.errors import InvalidQuery
 from ledger.storage.ledger import Ledger
 from ledger.storage.queries import query_title, saved_queries, saved_query
@@ -29,10 +30,14 @@ def sql(
     query: Annotated[
         str | None, typer.Argument(help="One SELECT statement; - reads it from standard input.")
     ] = None,
-    name: Annotated[str | None, typer.Option("--query", "-q", help="The name of a saved query.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--query", "-q", help="The name of a saved query.", autocompletion=completion.queries),
+    ] = None,
     output_format: Annotated[
         Format, typer.Option("--format", "-f", help="How to print the rows.")
     ] = Format.TABLE,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Run a query on a ledger; without a query, list the saved ones.
 
@@ -40,24 +45,27 @@ def sql(
     """
     if query is not None and name is not None:
         raise InvalidQuery("a query and --query NAME were both given; give one of them")
+    shown_as = Format.JSON if as_json else output_format
     with Ledger.open(file) as ledger:
         print_warning(ledger)
         if query is None and name is None:
-            rows = [[saved, query_title(text)] for saved, text in saved_queries().items()]
-            printer().print(table(["--query", "question"], rows))
+            saved = saved_queries().items()
+            _print([{"--query": one, "question": query_title(text)} for one, text in saved], shown_as)
             return
         text = saved_query(name) if name is not None else query or ""
-        _print(ledger.sql(sys.stdin.read() if text == "-" else text), output_format)
+        _print(ledger.sql(sys.stdin.read() if text == "-" else text), shown_as)
 
 
-def _print(rows: Sequence[dict[str, object]], output_format: Format) -> None:
+def _print(rows: Sequence[Mapping[str, object]], output_format: Format) -> None:
     if output_format is Format.JSON:
-        typer.echo(json.dumps(rows, indent=2))
+        print_json(rows)
     elif output_format is Format.CSV:
-        writer = csv.writer(sys.stdout)
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
         if rows:
             writer.writerow(rows[0])
         writer.writerows(row.values() for row in rows)
+        typer.echo(text.getvalue(), nl=False)
     elif rows:
         printer().print(table_of(rows))
     else:

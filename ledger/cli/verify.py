@@ -1,5 +1,6 @@
 """The command `verify`: checks a ledger's integrity."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,21 +8,34 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ledger.cli.console.options import AsJson
+from ledger.cli.console.printing import print_json
+from ledger.cli.console.standard_streams import reader_may_leave
 from ledger.storage import verification
 
 FAILED_CHECK = 1
 
 
-def verify(file: Annotated[Path, typer.Argument(help="The ledger.")]) -> None:
+def verify(file: Annotated[Path, typer.Argument(help="The ledger.")], as_json: AsJson = False) -> None:
     """Check a ledger's pages, triggers, numbering, journals and projections. Exits with code 1 on a fault.
 
     Example: compile-ledger verify startup.db
     """
     with Console(stderr=True).status("verifying"):
         findings = verification.verify(file)
+    is_good = not any(finding.is_fault for finding in findings)
+    with reader_may_leave():
+        if as_json:
+            print_json({"is_good": is_good, "findings": [finding._asdict() for finding in findings]})
+        else:
+            _print(file, findings, is_good=is_good)
+    if not is_good:
+        raise typer.Exit(FAILED_CHECK)
+
+
+def _print(file: Path, findings: Sequence[verification.Finding], *, is_good: bool) -> None:
     for finding in findings:
         kind = "FAULT" if finding.is_fault else "note"
         Console(soft_wrap=True).print(Text(f"{kind} {finding.what}: {finding.detail}"))
-    if any(finding.is_fault for finding in findings):
-        raise typer.Exit(FAILED_CHECK)
-    typer.echo(f"{file}: no fault found")
+    if is_good:
+        typer.echo(f"{file}: no fault found")

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ledger.cli.console.final_screen import print_final_screen
 from ledger.cli.console.live_view import LiveView
+from ledger.cli.console.options import SessionName
 from ledger.cli.console.printing import print_warning, printer
 from ledger.errors import LedgerError, LedgerMissing, LedgerNotWritable, UnknownSession
 from ledger.events.rows import EventRow
@@ -34,9 +35,7 @@ _ENDS: Final = frozenset({"session_ended", "process_left", "process_lost"})
 
 def watch(
     file: Annotated[Path, typer.Argument(help="The ledger that is being recorded into, or will be.")],
-    session: Annotated[
-        str | None, typer.Option("--session", "-s", help="A session id or a prefix of one, or a label.")
-    ] = None,
+    session: SessionName = None,
 ) -> None:
     """Show what each process of a session is doing while another program records it, and then the report.
 

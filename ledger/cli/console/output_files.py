@@ -1,6 +1,5 @@
 """Writes a command's output: to a file, which appears only once it is complete, or to standard output."""
 
-import io
 import os
 import secrets
 import stat
@@ -58,23 +57,11 @@ def replacing(file: Path, refuse: Callable[[Path], None]) -> Generator[BinaryIO]
 
 @contextmanager
 def _standard_output() -> Generator[BinaryIO]:
-    """Yield standard output as a binary stream. Raises BrokenPipeError if its reader is gone."""
+    """Yield standard output as a binary stream."""
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
         raise LedgerNotWritable("standard output is closed; name a file")
-    try:
-        if isinstance(sys.stdout.buffer, io.RawIOBase):
-            # Unbuffered (PYTHONUNBUFFERED), a write may be partial without raising.
-            with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as opened:
-                yield opened
-        else:
-            yield sys.stdout.buffer
-            sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # Buffered output would be flushed at exit, and fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise LedgerNotWritable(f"standard output: can't be written ({error.strerror or error})") from error
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()
 
 
 def _copy_permissions(descriptor: int, replaced: os.stat_result) -> None:

@@ -1,14 +1,17 @@
 """The console that commands print to."""
 
+import json
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
 from ledger.reports.terminal_table import table, table_of
 from ledger.storage.ledger import Ledger
 
-__all__ = ["print_warning", "printer", "table", "table_of"]
+__all__ = ["print_json", "print_warning", "printer", "table", "table_of"]
 
 _NO_TERMINAL_WIDTH: Final = 1_000
 
@@ -26,6 +29,11 @@ def printer(*, stderr: bool = False, color: Color = "auto") -> Console:
         color_system="standard" if color == "always" else "auto",
         force_terminal=True if color == "always" else None,
     )
+
+
+def print_json(content: Mapping[str, object] | Sequence[object]) -> None:
+    """Print a JSON object, or a list of them, for another program to read."""
+    typer.echo(json.dumps(content, indent=2))
 
 
 def print_warning(ledger: Ledger) -> None:
