@@ -65,5 +65,11 @@ class InvalidBudget(LedgerError):
     """A budget has mistakes. The message has a line for each: where it is and what is allowed there."""
 
 
-class MissingExtra(LedgerError):
+class MissingExtra(LedgerError, ImportError):
     """A feature needs a package from an optional extra."""
+
+    @classmethod
+    def of(cls, what: str, package: str | None, extra: str) -> "MissingExtra":
+        """Return the error, with the command that installs the extra."""
+        name = (package or "a package").partition(".")[0]
+        return cls(f'{what} needs {name}, which is not installed: pip install "compile-ledger[{extra}]"')

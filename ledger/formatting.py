@@ -10,6 +10,7 @@ NO_STAGE: Final = "(in no stage)"
 """Shown instead of a stage for time that is in none."""
 
 _CUT: Final = "…"
+_LABEL_SHOWN: Final = 40
 _OWN_NAME: Final = "compile_ledger"
 
 
@@ -17,6 +18,11 @@ def cut(text: str, length: int) -> str:
     """Return a text on one line, cut to at most `length` characters."""
     line = " ".join(text.split())
     return line if len(line) <= length else line[: length - 1] + _CUT
+
+
+def with_label(session: str, label: object) -> str:
+    """Return a session's id, with its label if it has one."""
+    return f"{session} “{cut(str(label), _LABEL_SHOWN)}”" if label else session
 
 
 def in_shown_order(names: Iterable[str]) -> list[str]:

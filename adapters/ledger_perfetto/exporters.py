@@ -37,15 +37,13 @@ def perfetto() -> Exporter:
     try:
         from ledger_perfetto import protobuf
     except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"Perfetto's format needs {error.name}, which is not installed: "
-            "pip install 'compile-ledger[perfetto]'; --format chrome needs no package"
-        ) from error
+        missing = MissingExtra.of("Perfetto's format", error.name, "perfetto")
+        raise MissingExtra(f"{missing}; --format chrome needs no package") from error
     except Exception as error:  # protobuf has its own class for incompatible versions
         reason = " ".join(str(error).split())
         raise LedgerError(
             f"Perfetto's package can't be used here ({reason}): "
-            "pip install --upgrade 'compile-ledger[perfetto]'; --format chrome needs no package"
+            'pip install --upgrade "compile-ledger[perfetto]"; --format chrome needs no package'
         ) from error
     return TraceExporter(protobuf.trace, is_text=False)
 

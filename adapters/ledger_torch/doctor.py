@@ -1,5 +1,6 @@
 """Checks for `compile-ledger doctor`: whether torch's compiles would be recorded here."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -13,6 +14,8 @@ _TIMEOUT_S: Final = 300
 
 def examine() -> list[DoctorCheck]:
     """Run the self-test in a separate process, with recording off, and return its findings."""
+    if importlib.util.find_spec("torch") is None:
+        return [DoctorCheck("torch", True, "not installed (only needed for recording)")]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COMPILE_LEDGER")}
     try:
         ran = subprocess.run(

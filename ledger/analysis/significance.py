@@ -96,7 +96,5 @@ def _stats() -> object:
     try:
         from scipy import stats
     except ImportError:
-        raise MissingExtra(
-            'telling a difference from chance needs scipy: pip install "compile-ledger[stats]"'
-        ) from None
+        raise MissingExtra.of("telling a difference from chance", "scipy", "stats") from None
     return stats

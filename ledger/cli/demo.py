@@ -15,7 +15,7 @@ from rich.text import Text
 from ledger.cli.console.printing import printer, table
 from ledger.cli.recorded_run import Attendant, on_terminal, run_recorded
 from ledger.durations import seconds
-from ledger.errors import LedgerError
+from ledger.errors import MissingExtra
 from ledger.storage.ledger import Ledger
 from ledger.timeline.records import RoleTotal, SourceTotal
 
@@ -33,7 +33,7 @@ def demo(
     Example: compile-ledger demo -o demo.db
     """
     if importlib.util.find_spec("torch") is None:
-        raise LedgerError("the demo needs torch, which is not installed: pip install torch")
+        raise MissingExtra.of("the demo", "torch", "torch")
     console = printer()
     sessions: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="compile-ledger-demo-") as cache:

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ledger.cli.console import completion
-from ledger.cli.console.options import SessionName
-from ledger.cli.console.output_files import STANDARD_OUTPUT, replacing
+from ledger.cli.console.options import Force, SessionName
+from ledger.cli.console.output_files import STANDARD_OUTPUT, refuse_existing, replacing
 from ledger.cli.console.printing import print_warning
 from ledger.errors import LedgerError
 from ledger.interchange import exporters
@@ -45,7 +45,7 @@ def export(
     redact: Annotated[
         bool, typer.Option("--redact", help="Replace hosts, user names and paths by placeholders.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    force: Force = False,
 ) -> None:
     """Write a session in a format that other programs read.
 
@@ -64,8 +64,8 @@ def export(
     def refuse(final: Path) -> None:
         if os.path.realpath(file) == str(final):
             raise LedgerError(f"{output}: is the ledger itself; name another file")
-        if final.exists() and not force:
-            raise LedgerError(f"{output}: already exists; name another file, or overwrite it with --force")
+        if not force:
+            refuse_existing(output, final)
 
     with Ledger.open(file) as ledger:
         print_warning(ledger)

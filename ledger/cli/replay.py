@@ -24,8 +24,9 @@ from ledger.cli.console.printing import print_warning, printer, table
 from ledger.durations import seconds
 from ledger.errors import LedgerError
 from ledger.events.jsonl import read_events
-from ledger.events.models import Event
+from ledger.events.models import Event, SessionStarted
 from ledger.events.rows import to_row
+from ledger.formatting import with_label
 from ledger.storage.ledger import Ledger
 from ledger.storage.record_rows import TABLES
 from ledger.timeline.replay import Moment, Replay
@@ -112,11 +113,15 @@ def _chosen(file: Path | None, source: Path | None, session: str | None) -> Repl
 
 
 def _replay_from_text(source: Path, session: str | None) -> Replay:
-    rows = [to_row(event) for event in read_events(source)]
-    sessions = list(dict.fromkeys(row.session for row in rows))
-    named = [one for one in sessions if session is None or one.startswith(session)]
+    events = list(read_events(source))
+    labels = dict.fromkeys((event.session for event in events), "")
+    labels.update({one.session: one.label or "" for one in events if isinstance(one, SessionStarted)})
+    named = [one for one, label in labels.items() if session is None or label == session]
+    named = named or [one for one in labels if one.startswith(session or "")]
     if len(named) != 1:
-        raise LedgerError(f"{source}: name one of its sessions with --session: {', '.join(sessions)}")
+        sessions = ", ".join(with_label(one, label) for one, label in labels.items())
+        raise LedgerError(f"{source}: name one of its sessions with --session: {sessions}")
+    rows = list(map(to_row, events))
     return Replay(row for row in rows if row.session == named[0])
 
 

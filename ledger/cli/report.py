@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from ledger.cli.console import completion
-from ledger.cli.console.options import AsJson, SessionName
+from ledger.cli.console.options import AsJson, Force, SessionName
 from ledger.cli.console.printing import Color, print_warning, printer
 from ledger.errors import LedgerError
 from ledger.reports.first_screen import print_first_screen
@@ -46,6 +46,7 @@ def report(
             autocompletion=completion.sessions,
         ),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Show how long a session took to be ready, where that went, and what to do; by default the newest.
 
@@ -66,7 +67,7 @@ def report(
         chosen = ledger.session(session)
         if html is not None or flame is not None:
             others = [] if against is None else [ledger.session(against)]
-            for sentence in _write_pictures(ledger, [chosen, *others], html, flame):
+            for sentence in _write_pictures(ledger, [chosen, *others], html, flame, force=force):
                 printer(stderr=True).print(Text(sentence), soft_wrap=True)
         elif as_json:
             typer.echo(to_json(read_report(ledger, chosen)))
@@ -93,12 +94,12 @@ def _check(as_json: bool, html: Path | None, flame: Path | None) -> None:
 
 
 def _write_pictures(
-    ledger: Ledger, sessions: Sequence[str], html: Path | None, flame: Path | None
+    ledger: Ledger, sessions: Sequence[str], html: Path | None, flame: Path | None, *, force: bool
 ) -> Iterator[str]:
     """Write the requested files, and yield a sentence about each. Flame graphs show the first session."""
     from ledger.cli.console.pictures import write_flame_graphs, write_page
 
     if html is not None:
-        yield write_page(ledger, sessions, html)
+        yield write_page(ledger, sessions, html, force=force)
     if flame is not None:
-        yield write_flame_graphs(ledger, sessions[0], flame)
+        yield write_flame_graphs(ledger, sessions[0], flame, force=force)

@@ -151,11 +151,10 @@ def importer_of(path: Path, *, is_checked: bool = True) -> Importer:
     for importer in installed:
         if importer.recognises(path, head):
             return importer
-    kinds = " nor ".join(importer.name for importer in installed)
-    reason = f"neither {kinds}" if kinds else "no installed adapter reads it"
+    supported = ", ".join(importer.name for importer in installed)
     # UTF-16 text contains zero bytes too.
-    binary = "a binary file, or not in UTF-8: " if b"\0" in head else ""
-    raise UnrecognisedFile(f"{path}: {binary}{reason}")
+    binary = " (a binary file, or not in UTF-8)" if b"\0" in head else ""
+    raise UnrecognisedFile(f"{path}: Unrecognized format{binary}. Supported: {supported}")
 
 
 def _head(path: Path) -> bytes:

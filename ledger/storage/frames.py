@@ -66,6 +66,4 @@ def _imported(package: str, extra: str) -> Any:
     try:
         return import_module(package)
     except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"this needs {error.name}, which is not installed: pip install 'compile-ledger[{extra}]'"
-        ) from error
+        raise MissingExtra.of("this", error.name, extra) from error

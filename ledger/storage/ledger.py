@@ -25,6 +25,7 @@ from ledger.events.jsonl import lines_of
 from ledger.events.models import Event
 from ledger.events.redaction import redacted
 from ledger.events.rows import from_row
+from ledger.formatting import with_label
 from ledger.notebook_tables import html_table
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import Collected, collect
@@ -49,6 +50,9 @@ Parameters = Sequence[object] | dict[str, object]
 """Of a query: for `?`, or by name for `:name`."""
 
 _SESSIONS_SHOWN: Final = 50
+_WRITES: Final = ("not authorized", "readonly", "append-only", "SQL that returns rows")
+"""What errors say of a statement that does not only read."""
+_SESSIONS_NAMED: Final = 5
 
 
 class Ledger:
@@ -128,9 +132,9 @@ class Ledger:
                 fault = translate_sqlite_error(self.path, error)
                 if isinstance(fault, (LedgerDamaged, LedgerLocked)):
                     raise fault from error
-            is_write = any(words in str(error) for words in ("not authorized", "readonly", "append-only"))
-            reason = "a ledger is only read here" if is_write else str(error)
-            raise InvalidQuery(f"the query is refused: {reason}") from error
+            is_write = any(words in str(error) for words in _WRITES)
+            reason = "Read-only: only SELECT is allowed" if is_write else f"the query is refused: {error}"
+            raise InvalidQuery(reason) from error
 
     def sessions(self) -> list[str]:
         """Return the ids of the sessions, oldest first."""
@@ -160,13 +164,14 @@ class Ledger:
         sessions = self.sessions()
         if name in sessions:
             return [name]
-        rows = self._store.select("SELECT session FROM sessions WHERE label = ?", [name])
-        labelled = {str(session) for (session,) in rows}
-        found = [session for session in sessions if session in labelled]
+        rows = self._store.select("SELECT session, label FROM sessions")
+        labels = {str(session): label for session, label in rows}
+        found = [session for session in sessions if labels[session] == name]
         found = found or [session for session in sessions if session.startswith(name)]
         if not found:
-            last = ", ".join(sessions[-5:]) or "there is none yet"
-            raise UnknownSession(f"{self.path}: no session {name!r}; the last ones are {last}")
+            last = (with_label(session, labels[session]) for session in sessions[-_SESSIONS_NAMED:])
+            known = ", ".join(last) or "there is none yet"
+            raise UnknownSession(f"{self.path}: no session {name!r}; the last ones are {known}")
         return found
 
     def timeline(self, session: str | None = None) -> Timeline:

@@ -374,7 +374,7 @@ def begun(session: str) -> list[Event]:
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        ("sys.modules['perfetto'] = None", "pip install 'compile-ledger[perfetto]'; --format chrome needs"),
+        ("sys.modules['perfetto'] = None", 'pip install "compile-ledger[perfetto]"; --format chrome needs'),
         (
             "import perfetto.protos.perfetto.trace as t; t.__path__ = [sys.argv[1]]",
             "Perfetto's package can't be used here (two versions): pip install --upgrade",

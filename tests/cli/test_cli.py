@@ -95,10 +95,10 @@ def test_sql_without_a_query_lists_the_saved_ones_and_runs_them_by_name(run: Run
     [
         ("SELEC 1", "syntax error"),
         ("SELECT no_such FROM events", "no such column"),
-        ("DELETE FROM events", "only read here"),
-        ("UPDATE sessions SET label = 'x'", "only read here"),
-        ("PRAGMA query_only = off", "only read here"),
-        ("ATTACH 'other.db' AS other", "refused"),
+        ("DELETE FROM events", "Read-only: only SELECT is allowed"),
+        ("UPDATE sessions SET label = 'x'", "Read-only: only SELECT is allowed"),
+        ("PRAGMA query_only = off", "Read-only: only SELECT is allowed"),
+        ("ATTACH 'other.db' AS other", "Read-only: only SELECT is allowed"),
         ("SELECT 1; SELECT 2", "one statement at a time"),
     ],
 )
@@ -139,11 +139,11 @@ def test_a_newer_ledger_is_left_alone(run: Run, ledger: Path) -> None:
     assert "pip install -U" in one_line(shown.stderr)
 
 
-def test_an_unknown_session_is_answered_with_the_known_ones(run: Run, ledger: Path) -> None:
+def test_an_unknown_session_is_answered_with_ids_and_labels(run: Run, ledger: Path) -> None:
     shown = run("report", "startup.db", "--session", "nope")
     assert shown.returncode == 2
     with Ledger.open(ledger) as opened:
-        assert opened.session() in one_line(shown.stderr)
+        assert f"the last ones are {opened.session()} “[red]first[/red]”" in one_line(shown.stderr)
         assert run("report", "startup.db", "--session", opened.session()[:17]).returncode == 0
 
 

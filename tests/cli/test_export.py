@@ -197,7 +197,9 @@ class TestExport:
     def test_what_is_there_is_written_over_only_with_force(self, run: Run, ledger: Path) -> None:
         there = ledger.with_name("session.jsonl")
         there.write_text("mine")
-        assert "overwrite it with --force" in one_line(run("export", ledger, "-o", "session.jsonl"))
+        assert "already exists; choose another name or use --force" in one_line(
+            run("export", ledger, "-o", "session.jsonl")
+        )
         assert there.read_text() == "mine"
         assert run("export", ledger, "-o", "session.jsonl", "--force").returncode == 0
         assert len(list(read_events(there))) == 5
@@ -245,7 +247,7 @@ class TestImport:
             (lambda lines: [lines[1], lines[0], *lines[2:]], "in another order"),
             (lambda lines: [lines[0].replace(b"second", b"edited"), *lines[1:]], "edited"),
             (lambda lines: [*lines[:2], b"garbled\n", *lines[3:]], "line 3: no event"),
-            (lambda _: [b'{"hello": "world"}\n'], "neither a session as text nor "),
+            (lambda _: [b'{"hello": "world"}\n'], "Unrecognized format. Supported: a session as text, "),
             (lambda _: [b""], "an empty file"),
         ],
         ids=["cut", "cut in a line", "reordered", "edited", "a bad line", "foreign", "empty"],

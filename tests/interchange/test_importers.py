@@ -222,10 +222,13 @@ def test_many_sessions_are_named_by_the_first_and_the_last(run: Run, tmp_path: P
     ("content", "said"),
     [
         (b"", "an empty file; nothing to import"),
-        (os.urandom(1_000) + b"\0", "a binary file, or not in UTF-8: neither "),
-        (LOG.read_text().encode("utf-16"), "a binary file, or not in UTF-8: neither "),
-        (b"hello\n", "neither "),
-        (b"\n" * HEAD_BYTES + LOG.read_bytes(), "neither "),
+        (os.urandom(1_000) + b"\0", "Unrecognized format (a binary file, or not in UTF-8). Supp"),
+        (
+            LOG.read_text().encode("utf-16"),
+            "Unrecognized format (a binary file, or not in UTF-8). Supp",
+        ),
+        (b"hello\n", "Unrecognized format. Supported: "),
+        (b"\n" * HEAD_BYTES + LOG.read_bytes(), "Unrecognized format. Supported: "),
     ],
 )
 def test_what_nobody_reads_is_said_in_one_line_and_nothing_is_written(
@@ -236,7 +239,7 @@ def test_what_nobody_reads_is_said_in_one_line_and_nothing_is_written(
     shown = run(LOG, "x.log", "-o", path)
     assert (shown.returncode, shown.stdout, shown.stderr.count("\n")) == (2, "", 1)
     assert f"x.log: {said}" in shown.stderr
-    if "neither" in said:
+    if "Supp" in said:
         assert "a log of vLLM's" in shown.stderr
         assert "a TORCH_TRACE log or folder" in shown.stderr
     assert not path.exists()
@@ -247,7 +250,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     for name, said in (
         ("pipe", "save it to a file first, or pipe it into `compile-ledger import -`"),
         ("missing.log", "No such file"),
-        ("", "neither "),  # an empty folder
+        ("", "Unrecognized format. Supported: "),  # an empty folder
     ):
         with pytest.raises(UnrecognisedFile, match=said):
             importer_of(tmp_path / name)

@@ -495,11 +495,15 @@ def run(*arguments: object) -> tuple[int, str, str]:
 def test_report_writes_a_page_and_says_so(ledger_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "a <b> 'c'.html"
     out.write_text("before")
-    code, message, _ = run("report", ledger_file, "--session", "demo cold", "--html", out)
+    refused = run("report", ledger_file, "--session", "demo cold", "--html", out)
+    assert (refused[0], refused[2]) == (1, f"{out}: already exists; choose another name or use --force")
+    assert out.read_text() == "before"
+    code, message, _ = run("report", ledger_file, "--session", "demo cold", "--html", out, "--force")
     assert (code, message.startswith(f"{out}: demo cold, one page of ")) == (0, True)
     assert out.read_text().startswith("<!doctype html>")
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
-    code, message, _ = run("report", ledger_file, "-s", "demo cold", "--html", out, "--against", "demo warm")
+    both = ("-s", "demo cold", "--against", "demo warm", "--force")
+    code, message, _ = run("report", ledger_file, "--html", out, *both)
     assert (code, "demo cold against demo warm" in message) == (0, True)
     assert '<h1><span class="letter">B</span> demo warm: completed</h1>' in out.read_text()
 
@@ -545,7 +549,7 @@ def test_a_missing_extra_is_named_in_one_line(missing: str, ledger_file: Path, t
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     assert re.fullmatch(
-        r"compile-ledger: a page needs \S+, which is not installed: pip install 'compile-ledger\[html\]'\n",
+        r"compile-ledger: a page needs \S+, which is not installed: pip install \"compile-ledger\[html\]\"\n",
         ran.stderr,
     )
     assert not (tmp_path / "x.html").exists()

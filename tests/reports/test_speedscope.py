@@ -383,6 +383,14 @@ class TestReport:
         assert (tmp_path / "x.html").stat().st_size > 0
         assert (tmp_path / "x.json").stat().st_size > 0
 
+    def test_a_file_that_is_there_is_overwritten_only_with_force(self, run: Any, tmp_path: Path) -> None:
+        (tmp_path / "x.json").write_text("before")
+        refused = (2, "", "compile-ledger: x.json: already exists; choose another name or use --force\n")
+        assert run("--flame", "x.json") == refused
+        assert (tmp_path / "x.json").read_text() == "before"
+        assert run("--flame", "x.json", "--force")[0] == 0
+        assert json.loads((tmp_path / "x.json").read_text())["name"] == "demo cold"
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [

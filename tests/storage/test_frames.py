@@ -116,7 +116,7 @@ def test_without_its_package_the_command_that_installs_it_is_named(
     with pytest.raises(MissingExtra) as raised:
         frame(ledger, "SELECT 1")
     assert str(raised.value) == (
-        f"this needs {package}, which is not installed: pip install 'compile-ledger[{extra}]'"
+        f'this needs {package}, which is not installed: pip install "compile-ledger[{extra}]"'
     )
     requires = map(Requirement, importlib.metadata.requires("compile-ledger") or [])
     of_extra = [one.name for one in requires if one.marker and one.marker.evaluate({"extra": extra})]

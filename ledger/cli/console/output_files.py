@@ -55,6 +55,12 @@ def replacing(file: Path, refuse: Callable[[Path], None]) -> Generator[BinaryIO]
         raise LedgerNotWritable(f"{file}: can't be written ({error.strerror or error})") from error
 
 
+def refuse_existing(file: Path, final: Path) -> None:
+    """Raise LedgerError if the path to be written to, called `file`, exists."""
+    if final.exists():
+        raise LedgerError(f"{file}: already exists; choose another name or use --force")
+
+
 @contextmanager
 def _standard_output() -> Generator[BinaryIO]:
     """Yield standard output as a binary stream."""

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ledger.cli.console.output_files import replacing
+from ledger.cli.console.output_files import refuse_existing, replacing
 from ledger.errors import LedgerError
 from ledger.formatting import counted, cut
 from ledger.reports.html import page, subject_of
@@ -18,14 +18,14 @@ _NAME: Final = 80
 """Characters of a session's name to show in a sentence."""
 
 
-def write_page(ledger: Ledger, sessions: Sequence[str], file: Path) -> str:
+def write_page(ledger: Ledger, sessions: Sequence[str], file: Path, *, force: bool) -> str:
     """Write the page of one session, or of two side by side; return a sentence about the file.
 
     The file appears only once it is complete. Raises LedgerError.
     """
     if len(set(sessions)) < len(sessions):
         raise LedgerError(f"{sessions[0]} is on both sides; name two sessions")
-    with replacing(file, partial(refuse_database, file)) as opened:
+    with replacing(file, partial(_refuse, file, force)) as opened:
         subjects = [subject_of(ledger, session) for session in sessions]
         text = page(subjects).encode("utf-8", "replace")
         opened.write(text)
@@ -33,7 +33,7 @@ def write_page(ledger: Ledger, sessions: Sequence[str], file: Path) -> str:
     return f"{file}: {names}, one page of {len(text) / _BYTES_PER_MB:.1f} MB that opens in any browser"
 
 
-def write_flame_graphs(ledger: Ledger, session: str, file: Path) -> str:
+def write_flame_graphs(ledger: Ledger, session: str, file: Path, *, force: bool) -> str:
     """Write a session's flame graphs; return a sentence about the file and how to open it.
 
     The file appears only once it is complete. Raises LedgerError.
@@ -41,7 +41,7 @@ def write_flame_graphs(ledger: Ledger, session: str, file: Path) -> str:
     timeline = ledger.timeline(session)
     label = timeline.session.label if timeline.session else None
     name = label or session
-    with replacing(file, partial(refuse_database, file)) as opened:
+    with replacing(file, partial(_refuse, file, force)) as opened:
         graphs = flame_graphs(timeline)
         if not graphs.profiles:
             raise LedgerError(
@@ -51,6 +51,12 @@ def write_flame_graphs(ledger: Ledger, session: str, file: Path) -> str:
     number = counted(len(graphs.profiles), "flame graph")
     open_command = "open it at https://www.speedscope.app, where it stays on your machine"
     return f"{file}: {cut(name, _NAME)}, {number}; {open_command}"
+
+
+def _refuse(file: Path, force: bool, final: Path) -> None:
+    refuse_database(file, final)
+    if not force:
+        refuse_existing(file, final)
 
 
 def refuse_database(file: Path, final: Path) -> None:

@@ -32,9 +32,7 @@ def page(subjects: Sequence[Subject]) -> str:
 
         scripts = [_library(), _own("page.js")]
     except ImportError as error:
-        raise MissingExtra(
-            f"a page needs {error.name}, which is not installed: pip install 'compile-ledger[html]'"
-        ) from error
+        raise MissingExtra.of("a page", error.name, "html") from error
     shown = contents(subjects)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
