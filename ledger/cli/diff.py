@@ -24,8 +24,9 @@ from ledger.analysis.comparison import (
 from ledger.analysis.comparison import Side as Times
 from ledger.analysis.significance import ALPHA
 from ledger.cli.console import completion
-from ledger.cli.console.options import AsJson
-from ledger.cli.console.printing import print_json, print_warning, printer, table
+from ledger.cli.console.options import AsJson, NoPager
+from ledger.cli.console.pager import paged
+from ledger.cli.console.printing import print_json, print_warning, table
 from ledger.durations import seconds, signed
 from ledger.formatting import NO_ROLE, in_shown_order
 
@@ -58,6 +59,7 @@ def diff(
         Path, typer.Option("--ledger", "-l", metavar="FILE", help="The ledger to look labels and ids up in.")
     ] = Path("startup.db"),
     as_json: AsJson = False,
+    no_pager: NoPager = False,
 ) -> None:
     """Show what is slower, faster, new or gone in B, and what was loaded there instead of compiled.
 
@@ -73,7 +75,8 @@ def diff(
     if as_json:
         print_json(comparison_as_json(of_a, of_b, comparison))
     else:
-        print_comparison(of_a, of_b, comparison, printer())
+        with paged(is_wanted=not no_pager) as console:
+            print_comparison(of_a, of_b, comparison, console)
 
 
 def print_comparison(a: Side, b: Side, comparison: Comparison, console: Console) -> None:

@@ -6,15 +6,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
 from ledger.cli.console import completion
-from ledger.cli.console.printing import print_json, print_warning, printer, table_of
+from ledger.cli.console.options import NoPager
+from ledger.cli.console.pager import paged
+from ledger.cli.console.printing import print_json, print_warning, table_of
 from ledger.errors import InvalidQuery
 from ledger.storage.ledger import Ledger
 from ledger.storage.queries import query_title, saved_queries, saved_query
+
+Rows: TypeAlias = Sequence[Mapping[str, object]]
 
 
 class Format(str, Enum):
@@ -38,6 +42,7 @@ def sql(
         Format, typer.Option("--format", "-f", help="How to print the rows.")
     ] = Format.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    no_pager: NoPager = False,
 ) -> None:
     """Run a query on a ledger; without a query, list the saved ones.
 
@@ -45,18 +50,18 @@ def sql(
     """
     if query is not None and name is not None:
         raise InvalidQuery("a query and --query NAME were both given; give one of them")
-    shown_as = Format.JSON if as_json else output_format
     with Ledger.open(file) as ledger:
         print_warning(ledger)
         if query is None and name is None:
             saved = saved_queries().items()
-            _print([{"--query": one, "question": query_title(text)} for one, text in saved], shown_as)
-            return
-        text = saved_query(name) if name is not None else query or ""
-        _print(ledger.sql(sys.stdin.read() if text == "-" else text), shown_as)
+            rows: Rows = [{"--query": one, "question": query_title(text)} for one, text in saved]
+        else:
+            text = saved_query(name) if name is not None else query or ""
+            rows = ledger.sql(sys.stdin.read() if text == "-" else text)
+    _print(rows, Format.JSON if as_json else output_format, is_paged=not no_pager)
 
 
-def _print(rows: Sequence[Mapping[str, object]], output_format: Format) -> None:
+def _print(rows: Rows, output_format: Format, *, is_paged: bool) -> None:
     if output_format is Format.JSON:
         print_json(rows)
     elif output_format is Format.CSV:
@@ -67,6 +72,7 @@ def _print(rows: Sequence[Mapping[str, object]], output_format: Format) -> None:
         writer.writerows(row.values() for row in rows)
         typer.echo(text.getvalue(), nl=False)
     elif rows:
-        printer().print(table_of(rows))
+        with paged(is_wanted=is_paged) as console:
+            console.print(table_of(rows))
     else:
         typer.echo("no rows")
