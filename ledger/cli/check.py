@@ -14,10 +14,9 @@ from ledger.analysis.budget.ci_output import annotations, junit
 from ledger.analysis.budget.verdicts import COLUMNS, plain
 from ledger.cli.console import completion
 from ledger.cli.console.options import AsJson
-from ledger.cli.console.printing import print_json, print_warning, printer, table
+from ledger.cli.console.printing import open_ledger, print_json, printer, table
 from ledger.cli.console.standard_streams import reader_may_leave
 from ledger.errors import LedgerError
-from ledger.storage.ledger import Ledger
 
 BROKEN = 1
 
@@ -67,8 +66,7 @@ def check(
     Example: compile-ledger check startup.db --budget budget.toml --baseline main.db:main --junit check.xml
     """
     limits = Budget.read(budget)
-    with Ledger.open(file) as ledger:
-        print_warning(ledger)
+    with open_ledger(file) as ledger:
         verdicts = check_budget(ledger, limits, session=session, baseline=baseline)
     if junit_file is not None:
         try:

@@ -2,19 +2,17 @@
 
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ledger.cli.console import completion
 from ledger.cli.console.options import Force, SessionName
 from ledger.cli.console.output_files import STANDARD_OUTPUT, refuse_existing, replacing
-from ledger.cli.console.printing import print_warning
+from ledger.cli.console.printing import open_ledger
+from ledger.cli.console.progress import writing
 from ledger.errors import LedgerError
 from ledger.interchange import exporters
 from ledger.storage.ledger import Ledger
@@ -67,11 +65,10 @@ def export(
         if not force:
             refuse_existing(output, final)
 
-    with Ledger.open(file) as ledger:
-        print_warning(ledger)
+    with open_ledger(file) as ledger:
         sessions = ledger.sessions() if every else []
         sessions = sessions or [ledger.session(session)]
-        with replacing(output, refuse) as opened, _events_progress(ledger, sessions) as track:
+        with replacing(output, refuse) as opened, writing(_event_count(ledger, sessions)) as track:
             for piece in track(exporters.export(ledger, sessions, exporter, redact=redact)):
                 opened.write(piece)
     if redact:
@@ -81,14 +78,6 @@ def export(
         typer.echo(f"{output}: open it with {exporter.open_command(file, output)}", err=True)
 
 
-@contextmanager
-def _events_progress(
-    ledger: Ledger, sessions: Sequence[str]
-) -> Generator[Callable[[Iterable[bytes]], Iterable[bytes]]]:
+def _event_count(ledger: Ledger, sessions: Sequence[str]) -> int:
     rows = ledger.sql("SELECT session, event_count FROM sessions")
-    total = sum(int(str(row["event_count"])) for row in rows if row["session"] in sessions)
-    columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    # If stderr is not a terminal, a progress bar would still write an empty line to it.
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield lambda pieces: progress.track(pieces, total=total)
+    return sum(int(str(row["event_count"])) for row in rows if row["session"] in sessions)

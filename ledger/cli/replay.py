@@ -20,14 +20,13 @@ from rich.live import Live
 from ledger.cli.console.live_processes import ProcessNames, printable
 from ledger.cli.console.live_view import StageRow, line, process_table
 from ledger.cli.console.options import SessionName
-from ledger.cli.console.printing import print_warning, printer, table
+from ledger.cli.console.printing import open_ledger, printer, table
 from ledger.durations import seconds
 from ledger.errors import LedgerError
 from ledger.events.jsonl import read_events
 from ledger.events.models import Event, SessionStarted
 from ledger.events.rows import to_row
 from ledger.formatting import with_label
-from ledger.storage.ledger import Ledger
 from ledger.storage.record_rows import TABLES
 from ledger.timeline.replay import Moment, Replay
 
@@ -107,8 +106,7 @@ def _chosen(file: Path | None, source: Path | None, session: str | None) -> Repl
     if source is not None:
         return _replay_from_text(source, session)
     assert file is not None
-    with Ledger.open(file) as ledger:
-        print_warning(ledger)
+    with open_ledger(file) as ledger:
         return ledger.replay(session)
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ledger.cli.console import completion
 from ledger.cli.console.options import AsJson, Force, SessionName
-from ledger.cli.console.printing import Color, print_warning, printer
+from ledger.cli.console.printing import Color, open_ledger, printer
 from ledger.errors import LedgerError
 from ledger.reports.first_screen import print_first_screen
 from ledger.reports.from_ledger import read_report
@@ -62,8 +62,7 @@ def report(
     _check_sections(sections or [])
     if against is not None and html is None:
         raise LedgerError("--against needs --html; to compare as text, use `compile-ledger diff A B`")
-    with Ledger.open(file) as ledger:
-        print_warning(ledger)
+    with open_ledger(file) as ledger:
         chosen = ledger.session(session)
         if html is not None or flame is not None:
             others = [] if against is None else [ledger.session(against)]

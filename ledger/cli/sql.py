@@ -13,9 +13,8 @@ import typer
 from ledger.cli.console import completion
 from ledger.cli.console.options import NoPager
 from ledger.cli.console.pager import paged
-from ledger.cli.console.printing import print_json, print_warning, table_of
+from ledger.cli.console.printing import open_ledger, print_json, table_of
 from ledger.errors import InvalidQuery
-from ledger.storage.ledger import Ledger
 from ledger.storage.queries import query_title, saved_queries, saved_query
 
 Rows: TypeAlias = Sequence[Mapping[str, object]]
@@ -50,8 +49,7 @@ def sql(
     """
     if query is not None and name is not None:
         raise InvalidQuery("a query and --query NAME were both given; give one of them")
-    with Ledger.open(file) as ledger:
-        print_warning(ledger)
+    with open_ledger(file) as ledger:
         if query is None and name is None:
             saved = saved_queries().items()
             rows: Rows = [{"--query": one, "question": query_title(text)} for one, text in saved]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger.cli.console.output_files import refuse_existing, replacing
+from ledger.cli.console.progress import working
 from ledger.errors import LedgerError
 from ledger.formatting import counted, cut
 from ledger.reports.html import page, subject_of
@@ -26,8 +27,11 @@ def write_page(ledger: Ledger, sessions: Sequence[str], file: Path, *, force: bo
     if len(set(sessions)) < len(sessions):
         raise LedgerError(f"{sessions[0]} is on both sides; name two sessions")
     with replacing(file, partial(_refuse, file, force)) as opened:
-        subjects = [subject_of(ledger, session) for session in sessions]
-        text = page(subjects).encode("utf-8", "replace")
+        with working("reading the session") as now:
+            subjects = [subject_of(ledger, session) for session in sessions]
+            number = sum(len(subject.timeline.intervals) for subject in subjects)
+            now(f"drawing {counted(number, 'interval')}")
+            text = page(subjects).encode("utf-8", "replace")
         opened.write(text)
     names = " against ".join(subject.name for subject in subjects)
     return f"{file}: {names}, one page of {len(text) / _BYTES_PER_MB:.1f} MB that opens in any browser"
@@ -38,11 +42,13 @@ def write_flame_graphs(ledger: Ledger, session: str, file: Path, *, force: bool)
 
     The file appears only once it is complete. Raises LedgerError.
     """
-    timeline = ledger.timeline(session)
+    with working("reading the session"):
+        timeline = ledger.timeline(session)
     label = timeline.session.label if timeline.session else None
     name = label or session
     with replacing(file, partial(_refuse, file, force)) as opened:
-        graphs = flame_graphs(timeline)
+        with working("drawing the flame graphs"):
+            graphs = flame_graphs(timeline)
         if not graphs.profiles:
             raise LedgerError(
                 f"{cut(name, _NAME)}: no stage of this session has ended yet; name another session"

@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, Literal
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from ledger.cli.console.progress import working
 from ledger.reports.terminal_table import table, table_of
 from ledger.storage.ledger import Ledger
 
-__all__ = ["print_json", "print_warning", "printer", "table", "table_of"]
+__all__ = ["open_ledger", "print_json", "print_warning", "printer", "table", "table_of"]
 
 _NO_TERMINAL_WIDTH: Final = 1_000
 
@@ -34,6 +36,14 @@ def printer(*, stderr: bool = False, color: Color = "auto") -> Console:
 def print_json(content: Mapping[str, object] | Sequence[object]) -> None:
     """Print a JSON object, or a list of them, for another program to read."""
     typer.echo(json.dumps(content, indent=2))
+
+
+def open_ledger(file: Path) -> Ledger:
+    """Open a ledger, showing that this goes on where it takes long. Raises LedgerError."""
+    with working(f"reading {file.name}"):
+        ledger = Ledger.open(file)
+    print_warning(ledger)
+    return ledger
 
 
 def print_warning(ledger: Ledger) -> None:
