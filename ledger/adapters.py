@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from ledger.timeline.enclosure import by_enclosure
     from ledger.timeline.process_names import process_names
     from ledger.timeline.records import IntervalKey
-    from ledger.vocabulary import CAUSES, ENGINE_READY, FIRST_TOKEN, SERVER_READY, WAITING
+    from ledger.vocabulary import CAUSE_LABELS, CAUSES, ENGINE_READY, FIRST_TOKEN, SERVER_READY, WAITING
 
 _ON_DEMAND = {
+    "CAUSE_LABELS": "ledger.vocabulary",
     "CAUSES": "ledger.vocabulary",
     "CacheVariable": "ledger.engines",
     "ClockAlignment": "ledger.timeline.clocks",
@@ -52,6 +53,7 @@ _ON_DEMAND = {
 
 __all__ = [
     "CAUSES",
+    "CAUSE_LABELS",
     "ENGINE_READY",
     "FIRST_TOKEN",
     "SERVER_READY",

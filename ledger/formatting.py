@@ -6,7 +6,7 @@ from typing import Final
 NO_ROLE: Final = "(whole process)"
 """Shown instead of a role if there is none."""
 
-NO_STAGE: Final = "(in no stage)"
+NO_STAGE: Final = "(unattributed)"
 """Shown instead of a stage for time that is in none."""
 
 _CUT: Final = "…"

@@ -146,6 +146,23 @@ FINDINGS: Final[dict[FindingName, str]] = {
 }
 """What each finding means: something that a reader can act upon."""
 
+CAUSE_LABELS: Final[dict[str, str]] = {
+    "double_counted": "counted more than once",
+    "overlapping_ranges": "clocks of several ranges overlap",
+    "role_lumping": "includes another role's time",
+    "cumulative": "includes what was reported before",
+    "lost_on_failure": "failed attempt not included",
+    "not_reported": "missing from the reported value",
+    "late": "too late to be included",
+    "omitted_stage": "not included",
+    "mixed_ranks": "maxima of different processes",
+    "clock": "wall clock was set",
+    "rounding": "rounding",
+    "unexplained": "unexplained",
+    UNMATCHED: "no interval to compare with",
+}
+"""What reports call each cause, and a claim that has no interval."""
+
 AnomalyName = Literal[
     "duplicate_start",
     "duplicate_stop",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from ledger.adapters import CAUSES
+from ledger.adapters import CAUSE_LABELS, CAUSES
 from ledger_vllm.message_patterns import DURATIONS, KEYWORDS, NOTICES, OCCURRENCES, UNSTAMPED_NOTICES
 from ledger_vllm.messages import Durations, Notice, Occurrence, durations_in, notice_in, occurrence_in
 
@@ -25,8 +25,12 @@ _MENTIONS_DURATION: Final = re.compile(
     re.DOTALL,
 )
 
-_OWN_REPORT: Final = re.compile(rf"\b(?:{'|'.join(CAUSES)})(?: of \S+)? [+-][\d,]+\.\d{{3}}\b")
-"""A row of the table of claims in a report of ours, as it says why the two numbers in it differ."""
+_OWN_REPORT: Final = re.compile(
+    rf"\b(?:{'|'.join(map(re.escape, CAUSE_LABELS.values()))})(?: \(\S+\))?: [+-][\d,]+\.\d{{3}} s\b"
+    rf"|\b(?:{'|'.join(CAUSES)})(?: of \S+)? [+-][\d,]+\.\d{{3}}\b"
+)
+"""A row of the table of claims in a report of ours, as it says why the two numbers in it differ; then as
+older ones said it."""
 
 LINE_KEYWORDS: Final[Sequence[bytes]] = tuple(
     keyword.encode() for keyword in dict.fromkeys((*_DURATION_WORDS, *KEYWORDS))

@@ -92,7 +92,7 @@ def print_verdicts(verdicts: Verdicts, console: Console) -> None:
     console.print(table(COLUMNS, rows))
     console.print(Text(verdicts.summary, style="bold"))
     for left_out in verdicts.baseline_left_out:
-        console.print(Text(plain(f"left out of the baseline: {left_out}")), soft_wrap=True)
+        console.print(Text(plain(f"not included in the baseline: {left_out}")), soft_wrap=True)
     for line in verdicts.explained:
         console.print(Text(line), soft_wrap=True)
 

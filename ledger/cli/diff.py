@@ -180,7 +180,7 @@ def _about(letter: str, side: Side) -> Iterator[str]:
     sessions = ids[0] if len(ids) == 1 else f"{len(ids)} sessions, {ids[0]} to {ids[-1]}"
     yield f"{letter} is {side.name}: {sessions}{label}"
     for session, why in side.left_out:
-        yield f"  left out: {session} {why}"
+        yield f"  not included: {session} {why}"
 
 
 def how_tested(comparison: Comparison) -> str:

@@ -135,7 +135,7 @@ def _summary(source: _Source, done: importers.Imported, *, is_label_given: bool)
     parts = [f"{done.events} new events", f"{done.duplicates} already in the ledger"]
     if done.conflicting:
         parts.append(
-            f"{done.conflicting} left out (another version read them differently: import into a new ledger)"
+            f"{done.conflicting} not included (another version read them otherwise: import into a new ledger)"
         )
     parts.append(f"{done.unread} unreadable lines" + (" (see rejected_lines)" if done.unread else ""))
     summary = [f"{source.name}: {done.importer}: {sessions}", f"  {', '.join(parts)}"]

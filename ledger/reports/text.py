@@ -9,6 +9,7 @@ from rich.text import Text
 
 from ledger.durations import seconds, signed
 from ledger.formatting import NO_ROLE, counted, cut
+from ledger.reports.cause_text import cause_text
 from ledger.reports.model import (
     ROUNDING,
     Heading,
@@ -65,7 +66,7 @@ def _print_startup(report: Report, console: Console) -> bool:
     for window in section.windows:
         rows = [row for row in section.rows if row.window == window]
         cells: list[list[object]] = [
-            [row.process or "nobody", row.stage_name, seconds(row.duration_ns), f"{row.share:.1%}"]
+            [row.process or "(no process)", row.stage_name, seconds(row.duration_ns), f"{row.share:.1%}"]
             for row in rows[:_STARTUP_SHOWN]
         ]
         if others := rows[_STARTUP_SHOWN:]:
@@ -163,12 +164,9 @@ def _amounts(row: ReconciledClaim) -> list[str]:
 
 def _why(row: ReconciledClaim) -> str:
     causes = [cause for cause in row.causes if cause.cause != ROUNDING and abs(cause.ns) >= _SHOWN_NS]
-    texts = [
-        f"{cause.cause}{f' of {cause.stage}' if cause.stage is not None else ''} {signed(cause.ns)}"
-        for cause in causes[:_CAUSES_SHOWN]
-    ]
+    texts = list(map(cause_text, causes[:_CAUSES_SHOWN]))
     if others := causes[_CAUSES_SHOWN:]:
-        texts.append(f"{len(others)} more {signed(sum(cause.ns for cause in others))}")
+        texts.append(f"{len(others)} more: {signed(sum(cause.ns for cause in others))} s")
     return ", ".join(texts)
 
 

@@ -920,6 +920,10 @@ class TestUnread:
             "Model loading took 0.02 GiB and 1.657153 seconds",
             " monitor   torch_compile  1,716.250  5.710  +1,710.540  cumulative of torch_compile +1,710.539, "
             "rounding +0.001  torch.compile took 1716.25 s in total",
+            " engine   model_load   1.657   1.665   -0.008   not included (model_load): -0.008 s   "
+            "Model loading took 0.02 GiB and 1.657153 seconds",
+            " monitor   torch_compile  1,716.250  5.710  +1,710.540  includes what was reported before: "
+            "+1,710.539 s, rounding: +0.001 s  torch.compile took 1716.25 s in total",
         ],
     )
     def test_a_row_of_our_own_report_is_none(self, log: Callable[..., Imported], row: str) -> None:

@@ -160,8 +160,8 @@ def test_sessions_that_did_not_come_to_their_end_are_left_out_and_named(tmp_path
     file = write(tmp_path / "startup.db", events)
     text = printed("before", "after", "-l", file)
     assert "A is before: 3 sessions, 1-good to 5-served" in text
-    assert "  left out: 2-failed failed, and has not reached engine_ready\n" in text
-    assert "  left out: 3-running is running, and has not reached engine_ready\n" in text
+    assert "  not included: 2-failed failed, and has not reached engine_ready\n" in text
+    assert "  not included: 3-running is running, and has not reached engine_ready\n" in text
     left_out = json.loads(printed("before", "after", "-l", file, "--json"))["a"]["left_out"]
     assert [each["session"] for each in left_out] == ["2-failed", "3-running"]
     refused = refusal("2-failed", "after", "-l", file)

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from ledger import reduce
-from ledger.vocabulary import CAUSES, UNMATCHED, AnomalyName
+from ledger.vocabulary import CAUSE_LABELS, CAUSES, UNMATCHED, AnomalyName
 from tests.support.cause_examples import EXAMPLES, Example
 from tests.support.handbook import DOCS, fenced, matches
 from tests.support.paths import ROOT
@@ -22,6 +22,12 @@ def test_the_page_has_every_cause_and_no_other() -> None:
     sections = re.findall(r"^### (\w+)$", PAGE.read_text(), re.MULTILINE)
     assert sorted(sections) == sorted(MAIN_CAUSES)
     assert sorted(made.__name__ for made in EXAMPLES) == sorted(MAIN_CAUSES)
+
+
+def test_the_page_has_the_words_of_reports() -> None:
+    shown = dict(re.findall(r"^### (\w+)\n\nIn reports: “(.+)”\.$", PAGE.read_text(), re.MULTILINE))
+    assert shown == CAUSE_LABELS
+    assert tuple(CAUSE_LABELS) == MAIN_CAUSES
 
 
 @pytest.mark.parametrize("make", EXAMPLES, ids=lambda make: make.__name__)

@@ -175,7 +175,7 @@ def test_a_label_stays_and_a_session_keeps_its_id(run: Run, tmp_path: Path) -> N
     ):
         _, counts, *more = run(*arguments).stdout.splitlines()
         assert counts.startswith("  0 new events, ")
-        assert "left out" not in counts
+        assert "not included" not in counts
         assert more == said
     assert (tmp_path / "startup.db").read_bytes() == before
 
@@ -186,7 +186,7 @@ def test_standard_input_is_read_like_a_file_and_has_no_name(run: Run, tmp_path: 
     assert from_file.returncode == piped.returncode == 0
     assert piped.stdout.startswith("standard input: a log of vLLM's: log-")
     assert labels(tmp_path / "b.db") == {"log": None}
-    assert run("-", "-o", "b.db", "--label", "x", stdin=LOG.read_text()).stdout.count("left out") == 0
+    assert run("-", "-o", "b.db", "--label", "x", stdin=LOG.read_text()).stdout.count("not included") == 0
     with Ledger.open(tmp_path / "b.db") as ledger:
         [row] = ledger.sql("SELECT DISTINCT file FROM rejected_lines")
         assert row == {"file": "standard input"}

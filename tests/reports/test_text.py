@@ -93,8 +93,8 @@ def test_causes_beyond_the_first_three_are_added_up() -> None:
     builder.stop(5 * SECOND, whole)
     builder.claim(5 * SECOND, 0, source="engine", counts="ranks", role="encoder", text="nothing")
     builder.end(6 * SECOND)
-    assert "2 more -2.000" in printed(builder, width=80)
-    assert "2 more -2.000" in printed(builder, width=1_000)
+    assert "2 more: -2.000 s" in printed(builder, width=80)
+    assert "2 more: -2.000 s" in printed(builder, width=1_000)
 
 
 def test_what_vllm_says_comes_before_what_torch_says() -> None:

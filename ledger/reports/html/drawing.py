@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ledger.durations import NS_PER_S, seconds, signed
 from ledger.formatting import NO_ROLE, counted, cut
+from ledger.reports.cause_text import cause_text, main_cause_text
 from ledger.reports.html import charts
 from ledger.reports.html.bars import Bar
 from ledger.reports.html.charts import Row
@@ -102,10 +103,7 @@ def _block(subject: Subject, drawn: DrawnBlock) -> Row:
 
 def _claim(mark: ClaimMark) -> Row:
     claim, row = mark.reconciled.claim, mark.reconciled.reconciliation
-    because = [
-        f"{cause.cause}{f' of {cause.stage}' if cause.stage else ''} {signed(cause.ns)} s"
-        for cause in mark.reconciled.causes[:_CAUSES]
-    ]
+    because = map(cause_text, mark.reconciled.causes[:_CAUSES])
     tip = {
         "claim of": claim.source,
         "role": claim.role,
@@ -113,7 +111,7 @@ def _claim(mark: ClaimMark) -> Row:
         "claimed": f"{seconds(claim.claimed_ns)} s",
         "measured": row.measured_ns is not None and f"{seconds(row.measured_ns)} s",
         "difference": row.difference_ns is not None and f"{signed(row.difference_ns)} s",
-        "cause": "; ".join(because) or row.main_cause,
+        "cause": "; ".join(because) or main_cause_text(row.main_cause),
         "read from": claim.text,
     }
     stop_ns = mark.at_ns

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from ledger.durations import seconds, signed
 from ledger.formatting import NO_ROLE, counted, cut
+from ledger.reports.cause_text import cause_text, main_cause_text
 from ledger.reports.html.lanes import Drawn, Picture
 from ledger.reports.html.linked_claims import keys_of_cause
 from ledger.reports.html.subject import Subject
@@ -120,7 +121,7 @@ def startup(section: StartupSection) -> Table:
     )  # fmt: skip
     rows = tuple(
         (
-            of_text(row.window.window), of_text(row.process or "nobody"), of_text(row.stage_name),
+            of_text(row.window.window), of_text(row.process or "(no process)"), of_text(row.stage_name),
             of_ns(row.duration_ns), of_text(f"{row.share:.1%}"),
         )
         for row in section.rows
@@ -129,7 +130,7 @@ def startup(section: StartupSection) -> Table:
 
 
 def claims(subject: Subject, section: ClaimSection, anchors: Anchors) -> Table:
-    """Return the claims that disagree with the measurement, and why; then all others."""
+    """Return reported and measured times: first those that disagree, and why; then all others."""
     columns = (
         Column("source"), Column("role"), Column("stage"), Column("claimed", True), Column("measured", True),
         Column("difference", True), Column("why", is_text=True), Column("read from", is_text=True),
@@ -159,7 +160,7 @@ def sources(section: Section[SourceRow]) -> Table:
     """Return the totals of each source's intervals alone."""
     columns = (
         Column("process"), Column("role"), Column("activity"), Column("source"), Column("seconds", True),
-        Column("naive sum", True), Column("counted twice", True),
+        Column("naive sum", True), Column("counted more than once", True),
     )  # fmt: skip
     rows = tuple(
         (
@@ -294,18 +295,17 @@ def why(subject: Subject, causes: Sequence[Cause], anchors: Anchors) -> Cell:
         links = tuple(Link(f"#{key[1]}", anchors.get(key, "")) for key in keys[:_LINKS])
         if len(keys) > _LINKS:
             links += (Link(f"and {len(keys) - _LINKS:,} more", ""),)
-        of_stage = f" of {cut(cause.stage, _NAME)}" if cause.stage else ""
-        lines.append(Line(f"{cause.cause}{of_stage} {signed(cause.ns)}", cause.ns, links))
+        lines.append(Line(cause_text(cause), cause.ns, links))
     if len(causes) > _CAUSES:
         rest = causes[_CAUSES:]
         rest_ns = sum(cause.ns for cause in rest)
-        lines.append(Line(f"{counted(len(rest), 'more cause')} {signed(rest_ns)}", rest_ns))
+        lines.append(Line(f"{counted(len(rest), 'more cause')}: {signed(rest_ns)} s", rest_ns))
     return tuple(lines)
 
 
 def _claim(subject: Subject, row: ReconciledClaim, anchors: Anchors) -> tuple[Cell, ...]:
     claim, reconciliation = row.claim, row.reconciliation
-    causes = why(subject, row.causes, anchors) or of_text(reconciliation.main_cause)
+    causes = why(subject, row.causes, anchors) or of_text(main_cause_text(reconciliation.main_cause))
     measured = of_ns(reconciliation.measured_ns)
     if uncertainty_ns := reconciliation.measured_uncertainty_ns:
         measured += (Line(f"± {seconds(uncertainty_ns)}", uncertainty_ns),)
