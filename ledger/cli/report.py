@@ -9,7 +9,8 @@ import typer
 from rich.text import Text
 
 from ledger.cli.console import completion
-from ledger.cli.console.options import AsJson, Force, SessionName
+from ledger.cli.console.options import AsJson, Force, NoPager, SessionName
+from ledger.cli.console.pager import paged
 from ledger.cli.console.printing import Color, open_ledger, printer
 from ledger.errors import LedgerError
 from ledger.reports.first_screen import print_first_screen
@@ -47,6 +48,7 @@ def report(
         ),
     ] = None,
     force: Force = False,
+    no_pager: NoPager = False,
 ) -> None:
     """Show how long a session took to be ready, where that went, and what to do; by default the newest.
 
@@ -71,7 +73,8 @@ def report(
         elif as_json:
             typer.echo(to_json(read_report(ledger, chosen)))
         elif is_whole or sections:
-            print_report(read_report(ledger, chosen), printer(color=color), *(sections or []))
+            with paged(is_wanted=not no_pager, color=color) as console:
+                print_report(read_report(ledger, chosen), console, *(sections or []))
         else:
             print_first_screen(read_report(ledger, chosen), printer(color=color))
 

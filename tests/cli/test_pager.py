@@ -81,6 +81,14 @@ def test_a_comparison_is_paged(ledger: Path, pager: Path) -> None:
     assert "Stages that differ" in shown
 
 
+def test_a_whole_report_is_paged_and_its_first_screen_is_not(ledger: Path, pager: Path) -> None:
+    assert "PAGED" in on_terminal("report", str(ledger), "--all")
+    assert "PAGED" not in on_terminal("report", str(ledger), "--all", "--no-pager")
+    assert "PAGED" not in on_terminal("report", str(ledger))
+    command = [sys.executable, "-m", "ledger.cli", "report", str(ledger), "--all", "--color", "always"]
+    assert "PAGED" not in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize("value", ["", "cat", "no-such-pager-anywhere", "less '"])
 def test_without_a_pager_it_is_printed(ledger: Path, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAGER", value)

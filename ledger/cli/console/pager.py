@@ -13,7 +13,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from ledger.cli.console.printing import printer
+from ledger.cli.console.printing import Color, printer
 
 _PAGER: Final = "PAGER"
 _DEFAULT: Final = "less"
@@ -23,13 +23,15 @@ _OPTIONS: Final = {"LESS": "FRX", "LV": "-c"}
 
 
 @contextmanager
-def paged(*, is_wanted: bool = True) -> Generator[Console]:
+def paged(*, is_wanted: bool = True, color: Color = "auto") -> Generator[Console]:
     """Yield the console to print to. What is longer than the terminal is shown in a pager, after the block.
 
     Where standard output is no terminal, or no pager is wanted or found, it is printed as ever.
     """
-    console = printer()
-    command = _command() if is_wanted and console.is_terminal and not console.is_dumb_terminal else None
+    console = printer(color=color)
+    # Colours on demand make a terminal of any console.
+    is_terminal = Console().is_terminal and not console.is_dumb_terminal
+    command = _command() if is_wanted and is_terminal else None
     if command is None:
         yield console
         return
