@@ -1,6 +1,5 @@
 """The command `bench`: starts a command cold and warm in turns, and compares the two kinds of start."""
 
-import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,8 @@ from ledger.analysis.comparison import compare
 from ledger.cli.bench_start import StartAttendant, last_lines
 from ledger.cli.cold_and_warm import CacheFolders, PlannedStart, planned_starts
 from ledger.cli.console.live_view import printable
-from ledger.cli.console.printing import print_warning, printer, table
+from ledger.cli.console.options import AsJson
+from ledger.cli.console.printing import print_json, print_warning, printer, table
 from ledger.cli.diff import answer, comparison_as_json, how_tested
 from ledger.cli.nothing_recorded import why_unrecorded
 from ledger.cli.recorded_run import SIGNALLED, run_recorded, say
@@ -85,7 +85,7 @@ def bench(
         Path,
         typer.Option("--output", "-o", metavar="FILE", help="The ledger to record into; created if missing."),
     ] = Path("bench.db"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start a command cold and warm in turns, record each start, and compare the two kinds.
 
@@ -119,7 +119,7 @@ def bench(
         print_warning(ledger)
         found = _compared(ledger, starts)
     if as_json:
-        typer.echo(json.dumps(_as_json(options, starts, found), indent=2))
+        print_json(_as_json(options, starts, found))
     else:
         _print(found, options, printer())
 

@@ -57,7 +57,7 @@ def test_every_command_has_help_with_an_example() -> None:
 
 
 def test_report_says_where_the_time_went_and_what_was_claimed(run: Run, ledger: Path) -> None:
-    shown = run("report", "startup.db")
+    shown = run("report", "startup.db", "--all")
     assert shown.returncode == 0
     for text in ("[red]first[/red]", "completed", "encoder", "16.770", "torch.compile took", "missing_hook"):
         assert text in shown.stdout
