@@ -25,12 +25,11 @@ from ledger.cli import (
     verify,
     watch,
 )
-from ledger.cli.console.standard_streams import OutputClosed, OutputNotWritable, replace_standard_streams
+from ledger.cli.console.standard_streams import OutputClosed, replace_standard_streams
 from ledger.cli.console.usage_errors import USAGE_ERROR, usage_line
 from ledger.errors import LedgerError
 
 NAME = "compile-ledger"
-NOT_WRITTEN = 1
 WRONG_USE = 2
 INTERRUPTED = 130
 
@@ -93,8 +92,6 @@ def _exit_code() -> int | str | None:
         return code
     except OutputClosed:
         return 0
-    except OutputNotWritable as error:
-        return _failed(f"{NAME}: {error}", NOT_WRITTEN)
     except LedgerError as error:
         return _failed(f"{NAME}: {error}", WRONG_USE)
     except USAGE_ERROR as error:

@@ -126,7 +126,7 @@ def _print_tree(report: Report, window: StartupWindow, console: Console, width: 
         table.add_row(*cells, *_cells(label, label_width, line.duration_ns, window, _style(line.name)))
     cells = [Text("")] if has_processes else []
     unattributed = window.unattributed_ns
-    table.add_row(*cells, *_cells("in no stage", label_width, unattributed, window, "red"))
+    table.add_row(*cells, *_cells("unattributed", label_width, unattributed, window, "red"))
     console.print(table)
 
 

@@ -232,7 +232,7 @@ class StartupSection(Section[StartupRow]):
         """How long each window was, in a sentence."""
         return "; ".join(
             f"{seconds(window.duration_ns)} s from {WINDOW_STARTS[window.began_by]} "
-            f"to {WINDOW_ENDS[window.ended_by]}, of which {seconds(window.unattributed_ns)} s are in no stage"
+            f"to {WINDOW_ENDS[window.ended_by]}, {seconds(window.unattributed_ns)} s of it unattributed"
             for window in self.windows
         )
 

@@ -86,7 +86,7 @@ class TestStages:
         worker.start(SECOND, "dynamo", source="torch", parent=outer)
         worker.stop(2 * SECOND, outer)
         assert Session(worker).lines(now=5)[2:] == [
-            "Worker (in no stage) after torch_compile 3.0 s",
+            "Worker (unattributed) after torch_compile 3.0 s",
             "compiled so far: encoder 2.0 s",
         ]
 
@@ -122,7 +122,7 @@ class TestProcesses:
         worker.stop(2 * SECOND, worker.start(SECOND, "import", component="torch", source="python"))
         assert Session(command(), worker).lines(now=3)[2] == f"Worker {WAITING} 2.0 s"
         worker.stop(3 * SECOND, worker.start(2 * SECOND, "weights_load", source="engine"))
-        assert Session(command(), worker).lines(now=4)[2] == "Worker (in no stage) after weights_load 1.0 s"
+        assert Session(command(), worker).lines(now=4)[2] == "Worker (unattributed) after weights_load 1.0 s"
 
     def test_that_are_busy_come_first_by_rank(self) -> None:
         waiting, second, first = process("a"), process("b"), process("c")

@@ -111,7 +111,7 @@ def test_standard_output_that_takes_a_part_alone_is_an_error(ledger: Path, unbuf
             [sys.executable, "-c", limited, *arguments], stdout=out, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONUNBUFFERED": unbuffered}, check=False,
         )  # fmt: skip
-    assert done.returncode == 1, done
+    assert done.returncode == 2, done
     assert "standard output: can't be written (File too large)" in done.stderr
 
 
@@ -149,7 +149,7 @@ def test_standard_output_that_takes_nothing_is_said_in_one_line(ledger: Path, wr
         done = subprocess.run(
             command(name, str(ledger), *options), stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "standard output: can't be written (No space left on device)" in done.stderr
     closed = subprocess.run(
         [sys.executable, "-c", "import os, sys; os.close(1); os.execv(sys.executable, sys.argv[1:])",

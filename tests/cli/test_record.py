@@ -252,7 +252,7 @@ class TestOutput:
         done = run(path, "sh", "-c", 'cat "$1"; cat "$1" >&2', "sh", str(tmp_path / "data"))
         assert done.stdout == data
         assert done.stderr.startswith(data)
-        assert b"in no stage" in done.stderr[len(data) :]
+        assert b"unattributed" in done.stderr[len(data) :]
 
     def test_has_nothing_of_ours_where_quiet(self, path: Path) -> None:
         command = arguments(path, "sh", "-c", "echo out; echo error >&2", options=("--quiet",))
@@ -280,7 +280,7 @@ class TestSignals:
             stdout, stderr = process.communicate(timeout=DEADLINE_S)
         assert json.loads(stdout) == dict.fromkeys(sent, 1)
         assert process.returncode == 7
-        assert b"in no stage" in stderr
+        assert b"unattributed" in stderr
 
     def test_that_end_the_command_end_us_after_it(self, path: Path) -> None:
         command = arguments(path, "sh", "-c", "echo ready; exec sleep 600")
@@ -290,7 +290,7 @@ class TestSignals:
             process.terminate()
             stderr = process.communicate(timeout=DEADLINE_S)[1]
         assert process.returncode == 128 + signal.SIGTERM
-        assert b"in no stage" in stderr
+        assert b"unattributed" in stderr
         assert outcome(path) == "failed"
 
     def test_of_the_terminal_reach_the_command_once(self, path: Path) -> None:
@@ -299,7 +299,7 @@ class TestSignals:
             screen.type("\x03")
             assert screen.finish() == 7
         assert b'{"SIGINT": 1}\n' in screen.output
-        assert b"in no stage" in screen.output
+        assert b"unattributed" in screen.output
 
     def test_that_only_we_get_when_the_terminal_goes_away_is_passed_on(
         self, path: Path, tmp_path: Path
@@ -389,7 +389,7 @@ recorder.milestone("gone")
                 os.kill(int(re.findall(rb"child (\d+) here", screen.output)[0]), signal.SIGKILL)
         note = b"1 of the session's processes are still running"
         # The report is the last thing on the screen.
-        assert 0 < screen.output.index(note) < screen.output.index(b"in no stage")
+        assert 0 < screen.output.index(note) < screen.output.index(b"unattributed")
 
     def test_that_is_no_terminal_for_the_cursor_gets_no_view(
         self, path: Path, monkeypatch: pytest.MonkeyPatch

@@ -107,7 +107,7 @@ def test_a_full_disk_is_one_line(folder: Path, arguments: list[str], unbuffered:
             command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, cwd=folder, check=False,
             env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         )  # fmt: skip
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == "compile-ledger: standard output: can't be written (No space left on device)\n"
 
 

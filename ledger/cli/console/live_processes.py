@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from ledger.clock import ClockDomain
 from ledger.events.rows import EventRow
+from ledger.formatting import NO_STAGE
 from ledger.timeline.incremental import Change, body_of
 from ledger.timeline.process_names import process_names
 from ledger.vocabulary import COMMAND_ENDED, COMMAND_STARTED
@@ -161,7 +162,7 @@ class ProcessLives:
 def _idle_text(last_stage: str | None) -> str:
     if last_stage is None:
         return WAITING_FOR_FIRST_STAGE
-    return f"(in no stage) after {printable(last_stage)}"
+    return f"{NO_STAGE} after {printable(last_stage)}"
 
 
 def printable(name: str) -> str:

@@ -3,7 +3,7 @@ SELECT
     coalesce(s.label, s.session) AS label,
     b.window,
     coalesce(p.name, b.process) AS process,
-    coalesce(b.stage, '(in no stage)') AS stage,
+    coalesce(b.stage, '(unattributed)') AS stage,
     b.component,
     sum(b.duration_s) AS seconds,
     round(100.0 * sum(b.duration_ns) / w.duration_ns, 1) AS percent
