@@ -8,7 +8,7 @@ ledger; FILE is the longest prefix that is a file. A session counts if its times
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.analysis.cache_origins import Origins, origins
 from ledger.errors import LedgerError, UnknownSession
@@ -16,7 +16,9 @@ from ledger.recording.journal import journal_folder, journals
 from ledger.storage.ledger import Ledger
 from ledger.storage.store import SQLITE_HEADER
 from ledger.timeline.timeline import Timeline
-from ledger.vocabulary import ENGINE_READY
+from ledger.vocabulary import ENGINE_READY, SERVER_READY
+
+_READY: Final = (ENGINE_READY, SERVER_READY)
 
 
 class LeftOut(NamedTuple):
@@ -54,19 +56,19 @@ class Side(NamedTuple):
 def why_left_out(timeline: Timeline, *, may_run: bool = False) -> str | None:
     """Return why a session's times don't cover a whole start-up; None if they do.
 
-    They do if it completed or the engine became ready, whatever happened later. An imported session, whose
-    processes have no host, can't show how they ended, and always counts. With `may_run`, running sessions
-    count too.
+    They do if it completed, or if its engine or server became ready, whatever happened later. An imported
+    session, whose processes have no host, can't show how they ended, and always counts. With `may_run`,
+    running sessions count too.
     """
     if timeline.session is None:
         return "has no events"
     outcome = timeline.session.outcome
-    if outcome == "completed" or any(milestone.name == ENGINE_READY for milestone in timeline.milestones):
+    if outcome == "completed" or any(one.name in _READY for one in timeline.milestones):
         return None
     if outcome == "running" and (may_run or all(process.host is None for process in timeline.processes)):
         return None
     how = "failed" if outcome == "failed" else f"is {outcome}"
-    return f"{how}, and has not reached {ENGINE_READY}"
+    return f"{how}, and has not become ready"
 
 
 def place_of(text: str, ledger: Path) -> Place:

@@ -188,7 +188,7 @@ def test_a_budget_fails_a_test_with_the_rows_that_the_command_prints(pytester: p
     ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=pytester.path, check=False)
     assert done.returncode == 1
-    assert "it failed, and has not reached engine_ready" in done.stdout
+    assert "it failed, and has not become ready" in done.stdout
 
 
 RECORDED = (

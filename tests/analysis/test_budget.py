@@ -490,9 +490,9 @@ def not_written(builder: SessionBuilder) -> None:
 @pytest.mark.parametrize(
     ("end", "fault"),
     [
-        (failed, "it failed, and has not reached engine_ready; process process (process) is failed"),
-        (lost, "it is lost, and has not reached engine_ready; process process (process) is lost"),
-        (lambda builder: None, "it is running, and has not reached engine_ready"),
+        (failed, "it failed, and has not become ready; process process (process) is failed"),
+        (lost, "it is lost, and has not become ready; process process (process) is lost"),
+        (lambda builder: None, "it is running, and has not become ready"),
         (with_a_hole, "1 of its events are missing"),
         (not_written, "3 of its events are missing"),
     ],
@@ -505,7 +505,7 @@ def test_a_session_that_did_not_complete_breaks_the_check_by_itself(
     (row,) = verdicts.broken
     assert (row.kind, row.fault) == ("session", fault)
     may_run = evaluate(budget(total=[{"role": "encoder", "at_most": "1 s"}]), [timeline], None, may_run=True)
-    assert bool(may_run.broken) == (fault != "it is running, and has not reached engine_ready")
+    assert bool(may_run.broken) == (fault != "it is running, and has not become ready")
 
 
 # Baselines

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from ledger import Budget, Event, Ledger, LedgerError, UnknownSession, check_budget, reduce
+from ledger.analysis.budget import evaluate
 from ledger.analysis.cohorts import Place, place_of, sides, why_left_out
+from ledger.events.models import ProcessLost
 from ledger.events.rows import to_row
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
-from ledger.vocabulary import Outcome
+from ledger.vocabulary import Outcome, Readiness
 
 S = 1_000_000_000
 HERE = Path("startup.db")
@@ -22,14 +24,14 @@ def session(
     label: str,
     *,
     outcome: Outcome | None = "completed",
-    is_ready: bool = False,
+    ready: Readiness | None = None,
     is_imported: bool = False,
 ) -> list[Event]:
     builder = SessionBuilder(name)
     builder.begin(label=label)
     builder.stop(S, builder.start(0, "torch_compile", role="encoder", source="monitor"))
-    if is_ready:
-        builder.milestone(S, "engine_ready")
+    if ready is not None:
+        builder.milestone(S, ready)
     if outcome is not None:
         builder.end(S, outcome)
     if is_imported:
@@ -46,14 +48,15 @@ MIXED = [
     *session("2-failed", "main", outcome="failed"),
     *session("3-running", "main", outcome=None),
     *session("4-imported", "main", outcome=None, is_imported=True),
-    *session("5-served", "main", outcome="failed", is_ready=True),
-    *session("6-serves", "main", outcome=None, is_ready=True),
-    *session("7-new", "new"),
+    *session("5-served", "main", outcome="failed", ready="engine_ready"),
+    *session("6-serves", "main", outcome=None, ready="engine_ready"),
+    *session("7-server", "main", outcome="failed", ready="server_ready"),
+    *session("8-new", "new"),
 ]
-COUNT = ("1-completed", "4-imported", "5-served", "6-serves")
+COUNT = ("1-completed", "4-imported", "5-served", "6-serves", "7-server")
 LEFT_OUT = {
-    "2-failed": "failed, and has not reached engine_ready",
-    "3-running": "is running, and has not reached engine_ready",
+    "2-failed": "failed, and has not become ready",
+    "3-running": "is running, and has not become ready",
 }
 
 
@@ -83,8 +86,8 @@ def test_a_checked_session_that_does_not_count_breaks_the_check_and_says_why() -
     assert {name for name, fault in faults.items() if fault is None} == set(COUNT)
     for name, why in LEFT_OUT.items():
         assert str(faults[name]).startswith(f"it {why}")
-    # The median is that of the four that count.
-    assert "the median of 4 sessions is compared" in next(
+    # The median is that of the five that count.
+    assert "the median of 5 sessions is compared" in next(
         row.sentence for row in verdicts.rows if row.is_relative
     )
 
@@ -95,6 +98,22 @@ def test_a_session_that_may_still_run_counts_where_that_is_asked_for() -> None:
     assert why_left_out(running, may_run=True) is None
     assert why_left_out(reduce(session("s", "main", outcome="failed")), may_run=True) is not None
     assert why_left_out(reduce([])) == "has no events"
+
+
+@pytest.mark.parametrize("ready", ["server_ready", "engine_ready"])
+def test_a_server_that_is_killed_after_it_was_ready_counts(ready: Readiness) -> None:
+    events = session("s", "main", outcome=None, ready=ready)
+    killed = ProcessLost(
+        session="s", process="process:lost", seq=0, at_ns=2 * S, lost="process", last_seq=len(events) - 1
+    )
+    timeline = reduce([*events, killed])
+    assert timeline.session is not None
+    assert timeline.session.outcome == "lost"
+    assert why_left_out(timeline) is None
+    before_ready = [*session("s", "main", outcome=None), killed.model_copy(update={"last_seq": 3})]
+    assert why_left_out(reduce(before_ready)) == "is lost, and has not become ready"
+    budget = Budget.from_mapping({"total": [{"role": "encoder", "at_most": "2 s"}]})
+    assert evaluate(budget, [timeline], None).broken == ()
 
 
 def test_a_label_goes_before_the_beginning_of_an_id_and_an_id_before_both(path: Path) -> None:

@@ -160,12 +160,12 @@ def test_sessions_that_did_not_come_to_their_end_are_left_out_and_named(tmp_path
     file = write(tmp_path / "startup.db", events)
     text = printed("before", "after", "-l", file)
     assert "A is before: 3 sessions, 1-good to 5-served" in text
-    assert "  not included: 2-failed failed, and has not reached engine_ready\n" in text
-    assert "  not included: 3-running is running, and has not reached engine_ready\n" in text
+    assert "  not included: 2-failed failed, and has not become ready\n" in text
+    assert "  not included: 3-running is running, and has not become ready\n" in text
     left_out = json.loads(printed("before", "after", "-l", file, "--json"))["a"]["left_out"]
     assert [each["session"] for each in left_out] == ["2-failed", "3-running"]
     refused = refusal("2-failed", "after", "-l", file)
-    assert refused.endswith("; 2-failed failed, and has not reached engine_ready")
+    assert refused.endswith("; 2-failed failed, and has not become ready")
 
 
 def test_imported_logs_do_not_say_how_they_ended_and_are_compared(tmp_path: Path) -> None:
