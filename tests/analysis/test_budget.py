@@ -170,6 +170,14 @@ def one(table: str, **keys: object) -> dict[str, object]:
             one("disagreement", at_most="1 s", between=["log", "log"]),
             "between: ['log', 'log'] is not a pair of sources; write it as [\"monitor\", \"backend\"]",
         ),
+        (
+            one("finding", finding=["recompiles", "recompile"], at_most="0 s"),
+            "[[finding]] 1, finding: 'recompile' is none of 'cache_key_changed', 'cache_load_failed', ",
+        ),
+        (one("finding", at_most="0 s", finding="x"), "'wrong_claim' or 'loaded_machine'"),
+        (one("finding", at_most="0 s", finding=[]), "[] names no finding; write it as \"recompiles\" or "),
+        (one("finding", at_most="0 s", finding=5), "[[finding]] 1, finding: 5 is not a list"),
+        (one("finding", at_most="0 s"), "[[finding]] 1: finding is missing"),
         (one("anomalies", at_most="1 s"), "1, at_most: '1 s' is not a number of anomalies; write 0, 1, 2"),
         (one("anomalies", at_most=True), "[[anomalies]] 1, at_most: True is not a number of anomalies"),
         (one("anomalies", **{"at_most": 0, "except": "x"}), "[[anomalies]] 1, except: 'x' is not a list"),
@@ -408,6 +416,7 @@ def test_every_kind_of_limit_can_be_held_against_a_recorded_start_of_vllm() -> N
         "difference": [{"source": "monitor", "at_most": "1 s"}],
         "disagreement": [{"between": ["monitor", "backend"], "activity": "compile", "at_most": "1 s"}],
         "unattributed": [{"stage": "torch_compile", "at_most": "1 s"}],
+        "finding": [{"finding": "cache_empty", "at_most": "1 min"}],
         "anomalies": [{"at_most": 0, "except": ["repeated_load"]}],
     }
     assert tables.keys() == TABLES.keys()

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection
 from contextlib import ExitStack
+from dataclasses import replace
 
 from ledger.analysis.budget.model import Budget
 from ledger.analysis.budget.verdicts import Baseline, Verdict, Verdicts, evaluate
 from ledger.analysis.cohorts import place_of, sessions_of
 from ledger.errors import InvalidBudget, UnknownSession
 from ledger.storage.ledger import Ledger
+from ledger.timeline.timeline import Timeline
 
 __all__ = ["Baseline", "Budget", "Verdict", "Verdicts", "check_budget", "evaluate"]
 
@@ -36,11 +38,19 @@ def check_budget(
             "or give --baseline"
         )
     with ExitStack() as opened:
-        before = _baseline(ledger, name, checked, opened) if compares and name is not None else None
-        return evaluate(budget, (ledger.timeline(one) for one in checked), before, may_run=may_run)
+        before = _baseline(ledger, name, budget, checked, opened) if compares and name is not None else None
+        return evaluate(budget, (_timeline(ledger, one, budget) for one in checked), before, may_run=may_run)
 
 
-def _baseline(ledger: Ledger, name: str, excluded: Collection[str], opened: ExitStack) -> Baseline:
+def _timeline(ledger: Ledger, session: str, budget: Budget) -> Timeline:
+    timeline = ledger.timeline(session)
+    # Only the ledger knows the start before, and which parts of the caches' keys have changed since.
+    return replace(timeline, findings=ledger.findings(session)) if budget.finding else timeline
+
+
+def _baseline(
+    ledger: Ledger, name: str, budget: Budget, excluded: Collection[str], opened: ExitStack
+) -> Baseline:
     """Return the sessions that a name stands for, here or in another ledger, then kept open by `opened`."""
     place = place_of(name, ledger.path)
     if place.file != ledger.path:
@@ -49,4 +59,6 @@ def _baseline(ledger: Ledger, name: str, excluded: Collection[str], opened: Exit
         sessions = sessions_of(place, ledger)
     except UnknownSession as error:
         raise UnknownSession(f"baseline: {error}") from None
-    return Baseline(name, (ledger.timeline(session) for session in sessions if session not in excluded))
+    return Baseline(
+        name, (_timeline(ledger, session, budget) for session in sessions if session not in excluded)
+    )

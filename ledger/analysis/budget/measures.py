@@ -16,14 +16,17 @@ from ledger.analysis.budget.model import (
     Selection,
     Total,
     Unattributed,
+    WorstFinding,
 )
 from ledger.timeline.enclosure import encloses, outermost
+from ledger.timeline.findings import Finding
+from ledger.timeline.process_names import process_names
 from ledger.timeline.records import Interval, Reconciliation
 from ledger.timeline.spans import Span, merged, union_ns
 from ledger.timeline.timeline import Timeline
-from ledger.vocabulary import UNMATCHED
+from ledger.vocabulary import UNMATCHED, FindingName
 
-_Row = TypeVar("_Row", Interval, Reconciliation)
+_Row = TypeVar("_Row", Interval, Reconciliation, Finding)
 
 Group = tuple[str | None, ...]
 """For a limit with `each`: a role, or a role and a component. Otherwise empty."""
@@ -32,14 +35,18 @@ _IN_ROLE_OR_STAGE: Final = ("role", "component", "stage", "activity")
 
 
 class Trace(NamedTuple):
-    """One of the intervals, claims or anomalies behind a number."""
+    """One of the intervals, claims, findings or anomalies behind a number."""
 
-    process: str
+    process: str | None
+    """None for a finding about several."""
     interval: int | None = None
     claim: int | None = None
     ns: int | None = None
     """Its share of the number."""
     what: str = ""
+    finding: FindingName | None = None
+    advice: str | None = None
+    """What to do about a finding."""
 
 
 class Measured(NamedTuple):
@@ -148,6 +155,30 @@ def _(limit: Difference, timeline: Timeline) -> Mapping[Group, Measured]:
         unknown += _and_more(len(found) - len(matched) - 1)
     process = trace[0].process if trace else None
     return {(): Measured(max(apart_ns, default=None), unknown=unknown, process=process, trace=trace)}
+
+
+@_measure.register
+def _(limit: WorstFinding, timeline: Timeline) -> Mapping[Group, Measured]:
+    found = [
+        finding
+        for finding in _selected(limit, ("role", "component"), timeline.findings)
+        if finding.finding in limit.finding
+    ]
+    if limit.process is not None:
+        shown = process_names(timeline.processes)
+        processes = {
+            one.process
+            for one in timeline.processes
+            if limit.process in (one.name, one.process, shown[one.process])
+        }
+        found = [finding for finding in found if finding.process in processes]
+    trace = _sorted(
+        Trace(one.process, ns=one.stake_ns, what=one.summary, finding=one.finding, advice=one.advice)
+        for one in found
+    )
+    if not trace:
+        return {(): Measured(0)}
+    return {(): Measured(trace[0].ns, process=trace[0].process, trace=trace)}
 
 
 @_measure.register

@@ -19,7 +19,7 @@ from pydantic import (
 from ledger.analysis.budget.amounts import Ratio, duration_text, parse_duration, parse_ratio, shortened
 from ledger.errors import InvalidBudget
 from ledger.formatting import NO_ROLE
-from ledger.vocabulary import CAUSES, Counts, Source
+from ledger.vocabulary import CAUSES, Counts, FindingName, Source
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -54,6 +54,12 @@ def _two(value: object) -> object:
         text = shortened(cast("object", value))
         raise ValueError(f'{text} is not a pair of sources; write it as ["monitor", "backend"]')
     return cast("object", value)
+
+
+def _one_or_several(value: object) -> object:
+    if value == []:
+        raise ValueError('[] names no finding; write it as "recompiles" or ["recompiles", "graph_breaks"]')
+    return [value] if isinstance(value, str) else value
 
 
 def _cause(value: str) -> str:
@@ -169,6 +175,19 @@ class Difference(Limit):
     """Whether the limit holds where a claim speaks of nothing that was recorded."""
 
 
+class WorstFinding(Limit):
+    """The time at stake in the worst finding of these kinds; where there is none, 0."""
+
+    kind: ClassVar[str] = "finding"
+    _selecting: ClassVar[tuple[str, ...]] = ("finding", "role", "component", "process")
+
+    finding: Annotated[tuple[FindingName, ...], Field(strict=False), BeforeValidator(_one_or_several)]
+    role: Name | None = None
+    component: Name | None = None
+    process: Name | None = None
+    """The name of a process, with or without its rank; findings about several processes have none."""
+
+
 class Anomalies(Limit):
     """How many anomalies there are."""
 
@@ -193,12 +212,16 @@ class Budget(_Written):
     difference: Annotated[tuple[Difference, ...], Field(strict=False)] = ()
     disagreement: Annotated[tuple[Disagreement, ...], Field(strict=False)] = ()
     unattributed: Annotated[tuple[Unattributed, ...], Field(strict=False)] = ()
+    finding: Annotated[tuple[WorstFinding, ...], Field(strict=False)] = ()
     anomalies: Annotated[tuple[Anomalies, ...], Field(strict=False)] = ()
 
     @property
     def limits(self) -> tuple[Limit, ...]:
         """Every limit, in the order in which reports show them."""
-        return (*self.total, *self.difference, *self.disagreement, *self.unattributed, *self.anomalies)
+        return (
+            *self.total, *self.difference, *self.disagreement, *self.unattributed, *self.finding,
+            *self.anomalies,
+        )  # fmt: skip
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Budget":
@@ -228,7 +251,7 @@ class Budget(_Written):
 
 
 TABLES: Final[Mapping[str, type[Limit]]] = {
-    limit.kind: limit for limit in (Total, Difference, Disagreement, Unattributed, Anomalies)
+    limit.kind: limit for limit in (Total, Difference, Disagreement, Unattributed, WorstFinding, Anomalies)
 }
 
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from ledger.analysis.budget.amounts import Ratio, rounded_text
 from ledger.analysis.budget.measures import Group, Measured, Trace, measure, value_of
-from ledger.analysis.budget.model import Budget, Difference, Limit, Unit, allowance_text
+from ledger.analysis.budget.model import Budget, Difference, Limit, Unit, WorstFinding, allowance_text
 from ledger.analysis.cohorts import LeftOut, why_left_out
 from ledger.timeline.records import Process
 from ledger.timeline.timeline import Timeline
@@ -89,8 +89,10 @@ class Verdict(NamedTuple):
         process = f"process {_in_brackets(self.process_name, self.process)} of " if self.process else ""
         lines = [f"in {process}session {self.session}"]
         for trace in self.trace[:_TRACE_SHOWN]:
-            elsewhere = f" in process {trace.process}" if trace.process != self.process else ""
+            elsewhere = "" if trace.process in (None, self.process) else f" in process {trace.process}"
             lines.append(f"  {_trace_text(trace)}{elsewhere}")
+            if trace.advice:
+                lines.append(f"    → {trace.advice}")
         if len(self.trace) > _TRACE_SHOWN:
             lines.append(f"  and {len(self.trace) - _TRACE_SHOWN} more")
         return tuple(map(plain, lines))
@@ -314,8 +316,8 @@ def _verdict(
     is_relative: bool = False,
 ) -> Verdict:
     is_over = value is not None and allowed is not None and value > allowed
-    # Of several claims, show only those beyond the limit.
-    is_of_each = is_over and isinstance(limit, Difference)
+    # Of several claims or findings, show only those beyond the limit.
+    is_of_each = is_over and isinstance(limit, Difference | WorstFinding)
     trace = tuple(one for one in measured.trace if not is_of_each or (one.ns or 0) > (allowed or 0))
     fault = measured.unknown
     if fault is None and measured.value is None and not limit.may_be_missing:
@@ -369,5 +371,6 @@ def _in_brackets(name: str | None, identity: str | None) -> str:
 def _trace_text(trace: Trace) -> str:
     kinds = (("interval", trace.interval), ("claim", trace.claim))
     named = [f"{kind} {number}" for kind, number in kinds if number is not None]
-    parts = [text for text in ("" if trace.ns is None else rounded_text(trace.ns), trace.what) if text]
+    what = f"{trace.what} ({trace.finding})" if trace.finding else trace.what
+    parts = [text for text in ("" if trace.ns is None else rounded_text(trace.ns), what) if text]
     return ": ".join(text for text in (" ".join(named), ", ".join(parts)) if text)
