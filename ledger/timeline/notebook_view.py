@@ -1,4 +1,4 @@
-"""What a timeline shows of itself in a notebook: how long until it was ready, and where that went."""
+"""What a timeline shows of itself in a notebook: how long until it was ready, where that went, what to do."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Final
 from ledger.durations import seconds
 from ledger.formatting import NO_ROLE, NO_STAGE, counted
 from ledger.notebook_tables import Bar, Figure, html_line, html_table
+from ledger.timeline.findings import Finding
 from ledger.timeline.process_names import process_names
 from ledger.timeline.records import Process, SessionTotal, StartupPiece, StartupWindow
 from ledger.vocabulary import ENGINE_READY, IMPORT, SERVER_READY, WINDOW_ENDS, WINDOW_STARTS
@@ -14,6 +15,7 @@ from ledger.vocabulary import ENGINE_READY, IMPORT, SERVER_READY, WINDOW_ENDS, W
 _STAGES_SHOWN: Final = 12
 _PROCESSES_NAMED: Final = 2
 _WINDOWS_SHOWN: Final = 3
+_FINDINGS_SHOWN: Final = 5
 _NAME_LENGTH: Final = 40
 
 
@@ -21,10 +23,11 @@ def html_of(
     title: str,
     windows: Sequence[StartupWindow],
     pieces: Iterable[StartupPiece],
+    findings: Sequence[Finding],
     totals: Iterable[SessionTotal],
     processes: Iterable[Process],
 ) -> str:
-    """Return a session as HTML: a line for each time that it became ready, and two kinds of tables."""
+    """Return a session as HTML: each time that it became ready, with its breakdown; findings; role totals."""
     names = process_names(processes, max_length=_NAME_LENGTH)
     of_window: defaultdict[int, list[StartupPiece]] = defaultdict(list)
     for piece in pieces:
@@ -35,6 +38,10 @@ def html_of(
         parts.append(_breakdown(window, of_window[window.window], names))
     if len(windows) > _WINDOWS_SHOWN:
         parts.append(html_line(f"and {counted(len(windows) - _WINDOWS_SHOWN, 'earlier start')}"))
+    if findings:
+        parts.append(_findings(findings[:_FINDINGS_SHOWN]))
+    if len(findings) > _FINDINGS_SHOWN:
+        parts.append(html_line(f"and {counted(len(findings) - _FINDINGS_SHOWN, 'more finding')}"))
     parts.append(_role_totals(totals, names))
     return "".join(parts)
 
@@ -85,6 +92,11 @@ def _where(durations: Mapping[str | None, int], names: Mapping[str, str]) -> Ite
         yield names.get(process or "", process or "")
     if len(processes) > _PROCESSES_NAMED:
         yield f"{len(processes) - _PROCESSES_NAMED} more"
+
+
+def _findings(findings: Iterable[Finding]) -> str:
+    rows = [(finding.stake_ns / 1e9, finding.summary, finding.advice) for finding in findings]
+    return html_table("Findings", ("seconds", "finding", "what to do"), rows)
 
 
 def _role_totals(totals: Iterable[SessionTotal], names: Mapping[str, str]) -> str:

@@ -57,9 +57,14 @@ class Timeline:
         return f"<Timeline of {self._title()}>"
 
     def _repr_html_(self) -> str:
-        """Show in a notebook how long it took to be ready, where that went, and what each role took."""
+        """Show in a notebook how long it took to be ready, where that went, and what to do about it."""
         return html_of(
-            self._title(), self.startup_windows, self.startup_breakdown, self.session_totals, self.processes
+            self._title(),
+            self.startup_windows,
+            self.startup_breakdown,
+            self.findings,
+            self.session_totals,
+            self.processes,
         )
 
     def _title(self) -> str:

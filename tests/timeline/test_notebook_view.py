@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from ledger import Event, Ledger, Timeline, reduce
-from ledger.events.models import MilestoneReached
+from ledger.events.models import MilestoneReached, StageStopped
 from ledger.formatting import NO_STAGE
 from ledger.testing import SessionBuilder
 from ledger.timeline.notebook_view import window_sentence
@@ -60,6 +60,18 @@ def ready_session(*ready_ns: int) -> list[Event]:
     return builder.events
 
 
+def compiled(builder: SessionBuilder, component: str) -> None:
+    """Add a second in which a part is compiled, since the cache has nothing for it."""
+    at_ns = builder.events[-1].at_ns
+    interval = builder.start(at_ns, "torch_compile", component=component, source="monitor")
+    builder.events.append(
+        StageStopped(
+            session="session", process=builder.process, seq=len(builder.events), at_ns=at_ns + S,
+            interval=interval, outcome="completed", data={"cache": "compiled"},
+        )
+    )  # fmt: skip
+
+
 def sessions() -> Iterator[tuple[Ledger, str]]:
     for name in RECORDINGS:
         ledger = recorded(name)
@@ -94,9 +106,44 @@ def test_the_longest_stages_come_first_and_the_rest_is_one_row() -> None:
     assert [row[4] for row in rows if row[0] == "import torch"] == ["Worker rank 0, EngineCore, 2 more"]
 
 
+def test_the_findings_follow_the_breakdown_what_is_worth_most_first() -> None:
+    timeline = recorded("vllm").timeline("vllm cold")
+    shown = Shown(timeline)
+    assert [caption for caption, _ in shown.tables] == [
+        "Where that went", "Findings", "Time by role, in its slowest process",
+    ]  # fmt: skip
+    _, [header, *rows] = shown.tables[1]
+    assert header == ["seconds", "finding", "what to do"]
+    assert len(rows) == len(timeline.findings[:5]) == 5
+    assert rows[0] == [
+        "10.693",
+        "Qwen2_5_VisionPatchEmbed compiled: the cache had nothing for it",
+        "Keep the compile cache's folder from start to start",
+    ]
+    assert [row[1:] for row in rows] == [[one.summary, one.advice] for one in timeline.findings[:5]]
+
+
+def test_of_many_findings_the_first_five_are_shown() -> None:
+    builder = SessionBuilder()
+    builder.begin()
+    for number in range(7):
+        compiled(builder, f"part {number}")
+    builder.end(8 * S)
+    timeline = reduce(builder.events)
+    shown = Shown(timeline)
+    assert len(shown.tables[1][1]) == 1 + 5
+    assert f"and {len(timeline.findings) - 5} more findings" in shown.lines
+
+
+def test_without_findings_there_is_no_table_of_them() -> None:
+    timeline = reduce(ready_session(0))
+    assert timeline.findings == ()
+    assert len(Shown(timeline).tables) == 2
+
+
 def test_role_totals_are_those_of_the_slowest_process() -> None:
     timeline = recorded("vllm").timeline("vllm cold")
-    caption, [_, *rows] = Shown(timeline).tables[1]
+    caption, [_, *rows] = Shown(timeline).tables[2]
     assert caption == "Time by role, in its slowest process"
     assert ["encoder", "compile", "21.717", "Worker rank 0", "1"] in rows
     assert len(rows) == len(timeline.session_totals)
@@ -117,7 +164,7 @@ def test_of_many_restarts_the_last_are_shown() -> None:
     assert [line.partition(",")[0] for line in shown.lines[1:]] == [
         "Ready after 7.000 s", "Ready after 9.000 s", "Ready after 11.000 s", "and 3 earlier starts",
     ]  # fmt: skip
-    assert len(shown.tables) == 4
+    assert [caption for caption, _ in shown.tables].count("Where that went") == 3
 
 
 def test_a_session_without_events_shows_itself() -> None:
@@ -141,3 +188,16 @@ def test_hostile_names_stay_text() -> None:
     shown = Shown(reduce(builder.events))
     assert [name, "2.000", "50.0%", "█" * 20, "</td><script>alert(1)</script>&amp;"] in shown.tables[0][1]
     assert f"({name})" in shown.lines[0]
+
+
+def test_hostile_names_in_findings_stay_text() -> None:
+    name = "</td><script>alert(1)</script>&amp;"
+    builder = SessionBuilder()
+    builder.begin()
+    compiled(builder, name)
+    builder.end(S)
+    timeline = reduce(builder.events)
+    assert "<script" not in timeline._repr_html_()
+    assert f"{name} compiled: the cache had nothing for it" in [
+        row[1] for row in Shown(timeline).tables[1][1]
+    ]
