@@ -36,6 +36,8 @@ from ledger.storage.record_rows import finding_of
 from ledger.storage.store import Store, translate_sqlite_error
 from ledger.timeline.clocks import ClockAlignment
 from ledger.timeline.findings import Finding
+from ledger.timeline.process_events import SessionEvents, by_process
+from ledger.timeline.process_lives import Lives, lives_of
 from ledger.timeline.records import Compilation, StartupPiece
 from ledger.timeline.replay import Replay, clock_alignment
 from ledger.timeline.timeline import Timeline
@@ -244,6 +246,15 @@ class Ledger:
             "(SELECT process, min(at_ns) FROM events WHERE session = ?1 GROUP BY process)",
         )
         return clock_alignment([*joined_or_lost, *first])
+
+    def process_lives(self, session: str | None = None) -> Lives:
+        """Return when each process of a session existed, on one clock. Raises UnknownSession."""
+        rows = self._store.rows(
+            self.session(session),
+            "(kind IN ('process_joined', 'process_left', 'process_lost') OR (process, at_ns) IN "
+            "(SELECT process, min(at_ns) FROM events WHERE session = ?1 GROUP BY process))",
+        )
+        return lives_of(by_process(SessionEvents({}, [from_row(row) for row in rows])))
 
     def replay(self, session: str | None = None) -> Replay:
         """Return a session to go through event by event: the newest, or the one of that id or label.

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -81,7 +82,7 @@ class Read(HTMLParser):
             self.tables[self._table].append([])
         elif tag == "td":
             self.tables[self._table][-1].append(("", None))
-        elif tag == "data":
+        elif tag == "data" and "td" in self._inside:
             row = self.tables[self._table][-1]
             if row[-1][1] is None:  # of several numbers in a cell, the first
                 row[-1] = (row[-1][0], int(values["value"]))
@@ -101,8 +102,19 @@ class Read(HTMLParser):
                 row[-1] = (row[-1][0] + data, row[-1][1])
 
     @property
+    def own_scripts(self) -> list[str]:
+        """What is run; the others are data."""
+        return self.scripts[-2:]
+
+    @property
     def data(self) -> dict[str, object]:
-        return json.loads(self.scripts[0])
+        """What the charts show."""
+        return json.loads(self.scripts[-3])
+
+    @property
+    def waterfalls(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The lanes of the waterfall of each session, and all their intervals."""
+        return json.loads(self.scripts[0]), json.loads(self.scripts[1])
 
     def numbers(self, table: str, *columns: int) -> list[tuple[int | None, ...]]:
         return [tuple(row[column][1] for column in columns) for row in self.tables.get(table, [])]
@@ -306,8 +318,8 @@ def test_what_comes_from_a_ledger_stays_text(text: str) -> None:
     written = page([subject_of(ledger, text)])
     read = Read(written)
     assert sorted(set(read.tags)) == sorted(set(plain.tags))
-    assert len(read.scripts) == len(plain.scripts) == 3
-    assert read.scripts[1:] == plain.scripts[1:]
+    assert len(read.scripts) == len(plain.scripts) == 5
+    assert read.own_scripts == plain.own_scripts
     assert not [value for name, value in read.attributes if name.startswith("on") or name == "src"]
     assert {value for name, value in read.attributes if name == "href" and not value.startswith("#")} == set()
     stages = [row["label"] for row in rows_of(read.data, "a-timeline", "intervals")]
@@ -322,7 +334,7 @@ def test_the_page_may_run_its_own_scripts_and_load_nothing(ledgers: dict[str, Le
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
     digests = [
-        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in read.scripts[1:]
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in read.own_scripts
     ]
     assert rules["script-src"] == " ".join(f"'sha256-{digest}'" for digest in digests)
     assert not {"connect-src", "img-src", "font-src"} & rules.keys()

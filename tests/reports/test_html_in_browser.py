@@ -3,14 +3,12 @@
 With COMPILE_LEDGER_SCREENSHOTS=FOLDER what was opened is kept there, to be looked at.
 """
 
-import os
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, FloatRect, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Locator, Page, Request, expect
 
 from ledger import Ledger
 from ledger.reports.html import page as text_of_page
@@ -18,33 +16,10 @@ from ledger.reports.html import subject_of
 from ledger.reports.html.tables import LISTED
 from ledger.testing import MemoryLedger, SessionBuilder
 from tests.reports.test_html import HOSTILE, LONG, SECOND, deep_session, hostile_events, kept
-from tests.support.chromium import NoBrowser, chromium
+from tests.support.browsing import DRAWN, NARROW, SCREENSHOTS, Open, colour, contrast, rgb, variable
 
-SCREENSHOTS = os.environ.get("COMPILE_LEDGER_SCREENSHOTS")
-DRAWN: Final = "document.documentElement.dataset.drawnMs"
-WIDE = {"width": 1280, "height": 900}
-NARROW = {"width": 360, "height": 740}
-PATIENCE_MS = 60_000
-Open = Callable[..., Page]
 TOTAL_S: Final = subject_of(kept("vllm"), "vllm cold").length_ns / 1e9
 """How long the cold start of vLLM is, from its first event to its last."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    try:
-        found = chromium()
-    except NoBrowser as error:
-        if os.environ.get("CI"):
-            pytest.fail(f"NO BROWSER: {error}")
-        pytest.skip(f"NO BROWSER, THE PAGE IS NOT TESTED: {error}")
-    with sync_playwright() as playwright:
-        # Root, as which CI runs, has no sandbox of Chromium's.
-        launched = playwright.chromium.launch(
-            executable_path=found.executable, args=["--no-sandbox"], env={**os.environ, **found.environment}
-        )
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -82,37 +57,6 @@ def small_sessions() -> dict[str, SessionBuilder]:
     return builders
 
 
-@pytest.fixture
-def opened(browser: Browser, pages: dict[str, Path], request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Open a page by its name; what it asks of the network, and what its console says, is an error."""
-    faults: list[str] = []
-    contexts = []
-
-    def note(request: Request) -> None:
-        if not request.url.startswith("file:") or request.resource_type != "document":
-            faults.append(f"asked for {request.url}")
-
-    def open_page(name: str, **options: object) -> Page:
-        context = browser.new_context(**{"viewport": WIDE, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", note)
-        page.on("console", lambda message: faults.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
-        page.goto(pages[name].as_uri())
-        page.wait_for_function(DRAWN, timeout=PATIENCE_MS)
-        return page
-
-    yield open_page
-    for context in contexts:
-        if SCREENSHOTS:
-            name = re.sub(r"\W+", "-", request.node.name).strip("-")
-            context.pages[0].screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
-        context.close()
-    assert faults == []
-
-
 def timeline(page: Page, side: str = "a") -> Locator:
     return page.locator(f"#{side}-timeline")
 
@@ -133,29 +77,6 @@ def assert_shown(page: Page, begin: float, end: float) -> None:
     """Check which part of the cold start is shown, in parts of all of it."""
     found = [float(number) for number in re.findall(r"([\d.]+) s", span_shown(page))]
     assert found == pytest.approx([begin * TOTAL_S, end * TOTAL_S], abs=0.6)
-
-
-def variable(page: Page, name: str) -> str:
-    return page.evaluate("name => getComputedStyle(document.documentElement).getPropertyValue(name)", name)
-
-
-def colour(page: Page, selector: str, what: str) -> tuple[float, ...]:
-    """Return a colour that is really shown, as numbers from 0 to 255."""
-    shown = page.evaluate(
-        "([selector, what]) => getComputedStyle(document.querySelector(selector))[what]", [selector, what]
-    )
-    return tuple(float(number) for number in re.findall(r"[\d.]+", shown))[:3]
-
-
-def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    """WCAG 2's contrast ratio."""
-
-    def luminance(rgb: tuple[float, ...]) -> float:
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (n / 255 for n in rgb)]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 def test_each_process_and_thread_has_a_lane(opened: Open) -> None:
@@ -244,7 +165,7 @@ def test_the_timeline_is_moved_with_the_keyboard_alone(opened: Open) -> None:
 def test_every_control_works_with_the_keyboard_and_has_a_name(opened: Open) -> None:
     page = opened("vllm")
     whole = span_shown(page)
-    zoom, position = page.get_by_label("Zoom"), page.get_by_label("Position")
+    zoom, position = page.get_by_label("Zoom", exact=True), page.get_by_label("Position")
     zoom.focus()
     for _ in range(8):
         page.keyboard.press("ArrowRight")
@@ -398,10 +319,6 @@ def test_text_can_be_read_in_both_colour_schemes(opened: Open, scheme: str) -> N
         assert contrast(bar, paper) >= 3
 
 
-def rgb(text: str) -> tuple[float, ...]:
-    return tuple(int(text.strip()[place : place + 2], 16) for place in (1, 3, 5))
-
-
 def test_the_scheme_changes_while_the_page_is_open(opened: Open) -> None:
     page = opened("killed", color_scheme="light")
     before = colour(page, "#a-timeline [fill='var(--role-4)']", "fill")
@@ -430,7 +347,7 @@ def test_what_has_no_end_and_what_failed_look_otherwise(opened: Open) -> None:
     assert timeline(page).locator("svg [fill='url(#hatch)']").count() == unended
     failed = sum(one.outcome == "failed" for one in timeline_of.intervals)
     assert timeline(page).get_by_text("✕", exact=True).count() == failed
-    legend = page.locator(".legend").inner_text()
+    legend = page.locator("#timeline .legend").inner_text()
     assert "abandoned or open: at least so long" in legend
     assert "failed" in legend
 

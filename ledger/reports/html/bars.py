@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ledger.formatting import NO_ROLE, counted, cut
-from ledger.reports.html.linked_claims import LinkedClaim
+from ledger.reports.html.linked_claims import LinkedClaim, is_torchs_sum
 from ledger.reports.html.subject import Subject
 from ledger.reports.model import ReconciledClaim
 from ledger.timeline.records import SourceTotal
@@ -40,7 +40,8 @@ def bars(subject: Subject, claims: Sequence[LinkedClaim]) -> list[Bar]:
     sources: defaultdict[Group, list[SourceTotal]] = defaultdict(list)
     for total in subject.timeline.source_totals:
         sources[total.role, total.activity].append(total)
-    by_group = _claims(subject, claims)
+    sums = sum(is_torchs_sum(row.claim) for row, _ in claims)
+    by_group = _claims(subject, [one for one in claims if not is_torchs_sum(one.row.claim)])
     found: list[Bar] = []
     rows = subject.report.totals.rows
     longest_ns = max((row.total.max_ns for row in rows), default=0)
@@ -62,6 +63,8 @@ def bars(subject: Subject, claims: Sequence[LinkedClaim]) -> list[Bar]:
         found.append(
             Bar(f"{counted(len(small), 'more total')}, too small to be seen, in the table", None, kind="more")
         )
+    if sums and found:
+        found.append(Bar(f"{counted(sums, 'sum')} of torch's own, in the table of claims", None, kind="more"))
     return found
 
 

@@ -1,7 +1,6 @@
 """What a page says, section by section, in the order in which somebody asks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from ledger.analysis.comparison import compare
@@ -10,85 +9,23 @@ from ledger.formatting import NO_ROLE, counted, cut
 from ledger.reports import model
 from ledger.reports.html import drawing, tables
 from ledger.reports.html.bars import bars
+from ledger.reports.html.breakdown import breakdown_bars
+from ledger.reports.html.compiled import compilations
+from ledger.reports.html.families import TITLES, family_of
+from ledger.reports.html.found import found_rows
 from ledger.reports.html.lanes import Drawn, Picture, picture
 from ledger.reports.html.linked_claims import LinkedClaim, linked_claims, places_of_claims
 from ledger.reports.html.roles import Roles
+from ledger.reports.html.structure import Chart, Contents, Head, Part, Section
 from ledger.reports.html.subject import Subject
 from ledger.reports.html.tables import Anchors, Cell, Column, Table, of_ns, of_text
-from ledger.vocabulary import ENGINE_READY
+from ledger.reports.html.waterfall import waterfall
 
 LETTERS: Final = "ab"
 _STAGES: Final = 8
 _LONGEST: Final = 400
 _SHORTEST_NS: Final = 1_000_000
 """An axis has to have a length, also that of a session with one event."""
-_NARROW: Final = ("totals", "by-role", "intervals")
-"""Tables whose first columns say enough on a narrow screen, or that have too many rows to be lists there."""
-
-
-class Chart(NamedTuple):
-    """A place for a chart; `described` says what it shows to those who can't see it."""
-
-    name: str
-    kind: str
-    described: str
-
-
-@dataclass(slots=True)
-class Part:
-    """What a section has to say of one session."""
-
-    side: str
-    notes: list[str] = field(default_factory=list[str])
-    charts: list[Chart] = field(default_factory=list[Chart])
-    tables: list[tuple[str, Table]] = field(default_factory=list[tuple[str, Table]])
-
-
-@dataclass(slots=True)
-class Section:
-    """A question, and the answer for each session."""
-
-    name: str
-    title: str
-    lead: str
-    parts: list[Part]
-    shared: list[tuple[str, Table]] = field(default_factory=list[tuple[str, Table]])
-    """Tables that are about both sessions."""
-
-
-class Head(NamedTuple):
-    """Who a session is."""
-
-    side: str
-    name: str
-    session: str
-    outcome: str
-    command: str
-    versions: str
-    times: str
-
-
-class Contents(NamedTuple):
-    """All that a page says."""
-
-    title: str
-    heads: list[Head]
-    sections: list[Section]
-    legend: list[tuple[str, int]]
-    """The roles, each with its colour."""
-    marks: list[tuple[str, str]]
-    """What else is drawn: its style, and what it says."""
-    sources: list[str]
-    charts: dict[str, dict[str, Any]]
-    length_s: float
-
-    @property
-    def lists(self) -> dict[str, tuple[Column, ...]]:
-        """The tables that are lists on a narrow screen, by name, with their columns."""
-        all_tables = [table for section in self.sections for _, table in section.shared]
-        parts = [part for section in self.sections for part in section.parts]
-        all_tables += [table for part in parts for _, table in part.tables]
-        return {table.name: table.columns for table in all_tables if table.name not in _NARROW}
 
 
 class _Side(NamedTuple):
@@ -116,10 +53,12 @@ def contents(subjects: Sequence[Subject]) -> Contents:
                 side.subject, side.drawn, roles, length_ns
             )
     sections = [
-        _startup(sides), _totals(sides, specifications), _claims(sides), _unattributed(sides),
+        _startup(sides), _findings(sides), _compilations(sides), _totals(sides, specifications),
+        _claims(sides), _unattributed(sides),
         _timeline(sides, specifications), _sources(sides), _processes(sides), _failed(sides),
         _anomalies(sides),
     ]  # fmt: skip
+    used = {family_of(one.stage, one.activity) for subject in subjects for one in subject.timeline.intervals}
     seen = {one.source for subject in subjects for one in subject.timeline.intervals}
     return Contents(
         " against ".join(subject.name for subject in subjects),
@@ -129,7 +68,11 @@ def contents(subjects: Sequence[Subject]) -> Contents:
         _marks(sides),
         sorted(seen),
         specifications,
+        {side.letter: waterfall(side.subject) for side in sides},
         length_ns / NS_PER_S,
+        [family for family in TITLES if family in used],
+        TITLES,
+        max((one.duration_ns for subject in subjects for one in subject.timeline.startup_windows), default=0),
     )
 
 
@@ -142,15 +85,21 @@ def _side(letter: str, subject: Subject) -> _Side:
 
 
 def _head(side: _Side) -> Head:
-    heading = side.subject.report.heading
+    subject = side.subject
+    heading = subject.report.heading
     versions = cut(", ".join(f"{name} {version}" for name, version in heading.versions), _LONGEST)
-    ready = [one.at_ns for one in side.drawn.milestones if one.milestone.name == ENGINE_READY]
-    times = [f"{ENGINE_READY} after {seconds(ready[0])} s"] if ready else []
-    times.append(f"{seconds(side.subject.length_ns)} s from the first event to the last")
+    windows = subject.report.startup.windows
+    counts = (
+        counted(len(subject.timeline.processes), "process", "processes"),
+        counted(len(subject.timeline.intervals), "interval"),
+    )
+    times = [subject.report.startup.summary] if windows else []
+    times.append(f"{seconds(subject.length_ns)} s from the first event to the last")
     return Head(
-        side.letter, side.subject.name, cut(heading.session, _LONGEST), heading.outcome,
+        side.letter, subject.name, cut(heading.session, _LONGEST), heading.outcome,
         cut(heading.command or "unknown command", _LONGEST),
-        f"started {heading.started_at or 'at an unknown time'}, {versions or 'versions unknown'}",
+        f"started {heading.started_at or 'at an unknown time'}, {versions or 'versions unknown'}, "
+        f"{' and '.join(counts)}",
         "; ".join(times),
     )  # fmt: skip
 
@@ -159,12 +108,38 @@ def _startup(sides: Sequence[_Side]) -> Section:
     parts: list[Part] = []
     for side in sides:
         section = side.subject.report.startup
-        part = Part(side.letter, notes=[section.summary] if section.windows else [])
+        part = Part(side.letter, bars=breakdown_bars(side.subject), has_waterfall=True)
         if section.rows:
             part.tables.append(("By process and stage", tables.startup(section)))
         parts.append(part)
     lead = "Each moment counts once: in the innermost stage of the process that was farthest down the tree."
     return Section("startup", sides[0].subject.report.startup.title, lead, parts)
+
+
+def _findings(sides: Sequence[_Side]) -> Section:
+    parts: list[Part] = []
+    for side in sides:
+        part = Part(side.letter, findings=found_rows(side.subject))
+        if not part.findings:
+            part.notes.append("Nothing was found that would save a noticeable part of the time.")
+        parts.append(part)
+    lead = (
+        "What can be acted upon, what is worth most first. Findings overlap: their seconds are at most what "
+        "would be gone, and do not add up."
+    )
+    return Section("findings", "Findings", lead, parts)
+
+
+def _compilations(sides: Sequence[_Side]) -> Section:
+    parts: list[Part] = []
+    for side in sides:
+        part, table = Part(side.letter), compilations(side.subject)
+        if table.rows:
+            part.tables.append(("Compilations", table))
+        else:
+            part.notes.append("torch compiled nothing, or nothing of it was recorded.")
+        parts.append(part)
+    return Section("compilations", "Compilations", "Each thing that torch compiled, or loaded.", parts)
 
 
 def _totals(sides: Sequence[_Side], specifications: dict[str, dict[str, Any]]) -> Section:
@@ -219,9 +194,7 @@ def _claims(sides: Sequence[_Side]) -> Section:
     for side in sides:
         section = side.subject.report.claims
         part = Part(side.letter, notes=[section.summary])
-        if section.rows:
-            table = tables.claims(side.subject, section, side.anchors)
-            part.tables.append(("All claims, those that disagree first", table))
+        part.tables += tables.claims(side.subject, section, side.anchors)
         parts.append(part)
     lead = (
         "What was claimed minus what was measured, split into causes that add up to it. The numbers "

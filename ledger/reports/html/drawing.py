@@ -59,6 +59,7 @@ def _interval(subject: Subject, drawn: Drawn, roles: Roles) -> Row:
         "stage": one.stage,
         "role": one.role or NO_ROLE,
         "component": one.component,
+        "compiles": subject.interval_name.about(one),
         "source": one.source,
         "begins at": f"{seconds(drawn.start_ns)} s",
         "takes": f"{'' if is_ended else 'at least '}{seconds(drawn.stop_ns - drawn.start_ns)} s",
@@ -76,7 +77,7 @@ def _interval(subject: Subject, drawn: Drawn, roles: Roles) -> Row:
         "start": _s(drawn.start_ns), "stop": _s(drawn.stop_ns), **_rows(drawn.row, _TOP, _BOTTOM),
         "colour": str(roles.colour(one.role)), "role": roles.number(one.role), "source": one.source,
         "is_top": one.is_top_level, "is_ended": is_ended, "is_failed": one.outcome == "failed",
-        "label": cut(_BEFORE.get(one.outcome, "") + _name(one.stage, one.component), _NAME),
+        "label": cut(_BEFORE.get(one.outcome, "") + subject.interval_name(one), _NAME),
         "tip": _tip(tip),
     }  # fmt: skip
 
@@ -157,10 +158,6 @@ def _rows(row: float, top: float, bottom: float) -> dict[str, float]:
 
 def _s(ns: int) -> float:
     return round(ns / NS_PER_S, 6)
-
-
-def _name(stage: str, component: str | None) -> str:
-    return f"{stage} {component}" if component else stage
 
 
 def _plain(data: str) -> str:

@@ -7,7 +7,7 @@ from ledger.reports.html.subject import Subject
 from ledger.reports.model import ReconciledClaim
 from ledger.reports.sections import Key
 from ledger.timeline.claim_intervals import claim_intervals
-from ledger.timeline.records import Cause
+from ledger.timeline.records import Cause, Claim
 
 
 class LinkedClaim(NamedTuple):
@@ -29,6 +29,14 @@ def linked_claims(subject: Subject) -> tuple[LinkedClaim, ...]:
         LinkedClaim(row, _last(subject, keys_of[row.claim.process, row.claim.claim]))
         for row in subject.report.claims.rows
     )
+
+
+def is_torchs_sum(claim: Claim) -> bool:
+    """Whether a claim is a sum of torch's, such as `compile_times()`.
+
+    That adds up what encloses each other, and comes to many times of what passed: no scale is made for it.
+    """
+    return claim.source == "torch" and claim.counts == "total"
 
 
 def keys_of_cause(subject: Subject, cause: Cause) -> list[Key]:

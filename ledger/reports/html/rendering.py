@@ -15,6 +15,8 @@ from ledger.reports.html.subject import Subject
 _SIDES: Final = 2
 _IN_JSON: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 """JSON can say these without any character that HTML might take for the end of a script, or a comment."""
+_PARTS: Final = ("lanes", "waterfall", "intervals", "sorting", "charts", "printing")
+"""What the page's script is put together from. A part uses what those before it define."""
 _BUNDLED: Final = "window.vegaEmbed = vegaEmbed;"
 
 
@@ -30,7 +32,8 @@ def page(subjects: Sequence[Subject]) -> str:
 
         from ledger.reports.html.contents import contents
 
-        scripts = [_library(), _own("page.js")]
+        # Ours first: what it draws is to be seen while the browser still reads Vega.
+        scripts = [_own_script(), _library()]
     except ImportError as error:
         raise MissingExtra.of("a page", error.name, "html") from error
     shown = contents(subjects)
@@ -44,7 +47,11 @@ def page(subjects: Sequence[Subject]) -> str:
         policy=_policy(scripts),
         style=_own("page.css"),
         scripts=scripts,
-        data=as_json({"charts": shown.charts, "lengthS": shown.length_s}),
+        data={
+            "waterfall": as_json({side: one.lanes for side, one in shown.waterfalls.items()}),
+            "intervals": as_json({side: one.intervals for side, one in shown.waterfalls.items()}),
+            "charts": as_json({"charts": shown.charts, "lengthS": shown.length_s}),
+        },
     )
 
 
@@ -74,6 +81,12 @@ def _library() -> str:
     script = vl_convert.javascript_bundle(_BUNDLED)
     # A browser reads every line's end as "\n", and the policy has the digest of what it reads.
     return script.replace("\r\n", "\n").replace("</script", "<\\/script")
+
+
+def _own_script() -> str:
+    """Return the page's own script: its parts, in one scope."""
+    parts = "\n".join(_own(f"{name}.js") for name in _PARTS)
+    return f'"use strict";\n(() => {{\n{parts}\n}})();\n'
 
 
 def _own(name: str) -> str:

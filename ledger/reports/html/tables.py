@@ -7,7 +7,7 @@ from ledger.durations import seconds, signed
 from ledger.formatting import NO_ROLE, counted, cut
 from ledger.reports.cause_text import cause_text, main_cause_text
 from ledger.reports.html.lanes import Drawn, Picture
-from ledger.reports.html.linked_claims import keys_of_cause
+from ledger.reports.html.linked_claims import is_torchs_sum, keys_of_cause
 from ledger.reports.html.subject import Subject
 from ledger.reports.html.thinning import is_looked_for
 from ledger.reports.model import (
@@ -30,6 +30,8 @@ _TEXT: Final = 600
 """Characters of a text that are shown: whole lines of logs, but not ten thousand."""
 _CAUSES: Final = 4
 _LINKS: Final = 4
+_ALL_CLAIMS: Final = "All claims, those that disagree first"
+_SUMS: Final = "Sums of torch's own, which count what encloses each other several times"
 _CLAIMS: Final = 500
 _CLAIMS_OPEN: Final = 10
 _ROWS: Final = 300
@@ -126,18 +128,28 @@ def startup(section: StartupSection) -> Table:
         )
         for row in section.rows
     )  # fmt: skip
-    return Table("startup", columns, rows, 12)
+    return Table("startup", columns, rows, 0)
 
 
-def claims(subject: Subject, section: ClaimSection, anchors: Anchors) -> Table:
-    """Return reported and measured times: first those that disagree, and why; then all others."""
+def claims(subject: Subject, section: ClaimSection, anchors: Anchors) -> list[tuple[str, Table]]:
+    """Return reported and measured times: first those that disagree, and why; then all others.
+
+    torch's own sums are a table of their own, which is folded.
+    """
     columns = (
         Column("source"), Column("role"), Column("stage"), Column("claimed", True), Column("measured", True),
         Column("difference", True), Column("why", is_text=True), Column("read from", is_text=True),
     )  # fmt: skip
-    rows = tuple(_claim(subject, row, anchors) for row in section.rows[:_CLAIMS])
-    open_rows = min(len(section.differing), _CLAIMS_OPEN)
-    return Table("differences", columns, rows, open_rows, len(section.rows) - len(rows))
+    sums = [row for row in section.rows if is_torchs_sum(row.claim)]
+    others = [row for row in section.rows if not is_torchs_sum(row.claim)]
+    open_rows = min(sum(row.differs for row in others), _CLAIMS_OPEN)
+    found: list[tuple[str, Table]] = []
+    for title, of_kind, number in ((_ALL_CLAIMS, others, open_rows), (_SUMS, sums, 0)):
+        if of_kind:
+            rows = tuple(_claim(subject, row, anchors) for row in of_kind[:_CLAIMS])
+            table = Table("differences", columns, rows, number, len(of_kind) - len(rows))
+            found.append((title, table))
+    return found
 
 
 def unattributed(section: Section[IntervalRow], anchors: Anchors) -> Table:

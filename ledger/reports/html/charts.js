@@ -1,6 +1,6 @@
-"use strict";
-(() => {
-  const { charts, lengthS } = JSON.parse(document.getElementById("data").textContent);
+// The charts that Vega draws: the bars, and the timeline with all that is marked in it.
+function drawCharts() {
+  const { charts, lengthS } = JSON.parse(document.getElementById("charts-data").textContent);
   const domain = "grid_start";
   const timelines = [];
   const controls = document.querySelector(".controls");
@@ -102,21 +102,16 @@
     document.getElementById(name).addEventListener("keydown", onKey);
   }
 
-  // What is folded on the screen is unfolded on paper.
-  const folded = [];
-  addEventListener("beforeprint", () => {
-    for (const details of document.querySelectorAll("details:not([open])")) {
-      details.open = true;
-      folded.push(details);
-    }
-  });
-  addEventListener("afterprint", () => {
-    while (folded.length) folded.pop().open = false;
-  });
-
   const began = performance.now();
   Promise.all(Object.keys(charts).map(draw)).then(() => {
     if (timelines.length) listen();
     document.documentElement.dataset.drawnMs = Math.round(performance.now() - began);
   });
-})();
+}
+
+// After the browser has shown what the page says first. Vega itself is read after this script.
+document.documentElement.dataset.openedMs = Math.round(performance.now());
+requestAnimationFrame(() => setTimeout(() => {
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", drawCharts);
+  else drawCharts();
+}));
