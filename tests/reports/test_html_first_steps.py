@@ -1,4 +1,4 @@
-"""What a page shows first: the breakdown, the waterfall, findings, compilations; and what intervals are called."""
+"""What a page shows first: the breakdown, the waterfall, findings and compilations, with intervals' names."""
 
 import json
 from collections import Counter
@@ -95,7 +95,7 @@ def test_a_lane_begins_with_its_process_and_imports_of_a_package_are_one(
     lanes = waterfall(subject).lanes
     by_name = {lane["name"]: lane for lane in lanes["processes"]}
     assert list(by_name)[:2] == ["compile-ledger", "start.py"]
-    assert [name for name in by_name if name.startswith("python ")][0] == "python pid 18121"
+    assert next(name for name in by_name if name.startswith("python ")) == "python pid 18121"
     began = {life.process: life.began_ns for life in subject.lives.processes}
     first_ns = min(began.values())
     for lane in lanes["processes"]:

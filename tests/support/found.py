@@ -27,12 +27,14 @@ def with_findings(subject: Subject, findings: Sequence[Finding]) -> Subject:
 def seven_findings(subject: Subject, texts: str = "forward was compiled again") -> Subject:
     """Return a session with seven findings, each shown by one interval more than the one before."""
     longest = sorted(subject.timeline.intervals, key=lambda one: -(one.duration_ns or 0))
+    # Not what encloses all.
+    inner = longest[10:] or longest
     return with_findings(
         subject,
         [
             finding(
                 "recompiles", (7 - number) * SECOND, f"{texts} {number}", f"Do {number}; see `recompiles`",
-                longest[10 : 11 + number],
+                inner[: 1 + number],
             )
             for number in range(7)
         ],
