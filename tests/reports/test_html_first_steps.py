@@ -64,10 +64,7 @@ def test_torchs_own_stages_count_as_what_encloses_them(subjects: dict[str, Subje
 def test_every_interval_is_in_the_waterfall_where_it_was(subjects: dict[str, Subject], name: str) -> None:
     subject = subjects[name]
     drawn = waterfall(subject)
-    begin_ns = min(
-        [window.start_ns for window in subject.timeline.startup_windows]
-        + [life.began_ns for life in subject.lives.processes]
-    )
+    begin_ns = subject.timeline.startup_windows[0].start_ns
     found: Counter[tuple[str, int, int, int]] = Counter()
     for lane, columns in zip(drawn.lanes["processes"], drawn.intervals["processes"], strict=True):
         at = 0
@@ -97,10 +94,10 @@ def test_a_lane_begins_with_its_process_and_imports_of_a_package_are_one(
     assert list(by_name)[:2] == ["compile-ledger", "start.py"]
     assert next(name for name in by_name if name.startswith("python ")) == "python pid 18121"
     began = {life.process: life.began_ns for life in subject.lives.processes}
-    first_ns = min(began.values())
+    first_ns = subject.timeline.startup_windows[0].start_ns
     for lane in lanes["processes"]:
         assert lane["began"] == (began[lane["id"]] - first_ns) // US
-        assert not lane["stages"]["start"] or lane["stages"]["start"][0] >= lane["began"]
+        assert min(lane["stages"]["start"], default=lane["began"]) >= lane["began"]
     front_end = by_name["start.py"]
     stages = [lanes["names"][name] for name in front_end["stages"]["name"]]
     assert stages == ["interpreter_start", "import vllm", "front_end_start"]
@@ -131,12 +128,23 @@ def test_holes_are_what_no_interval_of_the_process_covers() -> None:
     assert (lane["after"], lane["ended"]) == (10 * second, 15 * second)
 
 
-def test_what_only_waits_for_the_command_has_no_holes(subjects: dict[str, Subject]) -> None:
-    [recorder, *_] = waterfall(subjects["vllm cold"]).lanes["processes"]
+@pytest.mark.parametrize("name", ["vllm cold", "dp2-serve-cold"])
+def test_what_waits_for_the_command_has_the_holes_that_the_breakdown_charges_to_it(
+    subjects: dict[str, Subject], name: str
+) -> None:
+    subject = subjects[name]
+    [recorder, *_] = waterfall(subject).lanes["processes"]
     assert recorder["name"] == "compile-ledger"
-    [reached] = [one for one in subjects["vllm cold"].timeline.milestones if one.name == "command_started"]
-    assert [sum(hole) for hole in recorder["holes"]] == [recorder["after"]]
-    assert recorder["id"] == reached.process
+    assert recorder["after"] == 0
+    pieces = [
+        piece
+        for piece in subject.timeline.startup_breakdown
+        if piece.process == recorder["id"] and piece.interval is None
+    ]
+    assert sum(length for _, length in recorder["holes"]) == pytest.approx(
+        sum(piece.duration_ns for piece in pieces) / US, abs=len(pieces)
+    )
+    assert (sum(piece.duration_ns for piece in pieces) > 70 * SECOND) == (name == "dp2-serve-cold")
 
 
 def test_intervals_are_called_by_what_they_compile(subjects: dict[str, Subject]) -> None:

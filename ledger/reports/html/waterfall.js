@@ -1,6 +1,9 @@
 // The waterfall as a whole: its lanes, which all show the same time, and how a reader zooms.
 const startView = [0, Math.max(...sides.map((side) => waterfalls[side].shown), 1)];
-const wholeView = [0, Math.max(...sides.map((side) => waterfalls[side].length), 1)];
+const wholeView = [
+  Math.min(...sides.map((side) => waterfalls[side].first)),
+  Math.max(...sides.map((side) => waterfalls[side].length), 1),
+];
 const tools = document.querySelector(".waterfall-tools");
 const lanes = [];
 const plots = new Map(); // by side: the element, its axis and its lanes
@@ -8,14 +11,10 @@ const tip = htmlElement("div", { class: "tip", "aria-hidden": "true" });
 let view = [...startView];
 let isDrawing = false;
 
-function isWhole() {
-  return view[0] === startView[0] && view[1] === startView[1];
-}
-
 // Shows the time between two moments, once for all that is asked for until the screen is drawn anew.
 function look(from, to) {
-  const width = Math.min(Math.max(to - from, 20), wholeView[1]);
-  from = Math.min(Math.max(from, 0), wholeView[1] - width);
+  const width = Math.min(Math.max(to - from, 20), wholeView[1] - wholeView[0]);
+  from = Math.min(Math.max(from, wholeView[0]), wholeView[1] - width);
   view = [from, from + width];
   if (isDrawing) return;
   isDrawing = true;
@@ -170,7 +169,7 @@ function onViewKey(event) {
     "=": () => zoomView(0.5),
     "-": () => zoomView(2),
     0: () => look(...startView),
-    Home: () => look(0, width),
+    Home: () => look(startView[0], startView[0] + width),
     End: () => look(wholeView[1] - width, wholeView[1]),
   };
   if (!(event.key in steps)) return;

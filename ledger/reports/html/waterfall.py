@@ -2,7 +2,7 @@
 
 A lane shows a process's outermost stages, and in front of them where it waited. Opened, it shows all of its
 intervals, each below what encloses it; those are data of their own, which a page reads only when asked to.
-Times are whole microseconds since the waterfall begins. Texts are in lists that numbers point into.
+Times are whole microseconds since the start began. Texts are in lists that numbers point into.
 """
 
 from collections import defaultdict
@@ -69,7 +69,8 @@ def waterfall(subject: Subject) -> Waterfall:
     offset_ns = subject.lives.offset_ns
     windows = subject.timeline.startup_windows
     lives = sorted(subject.lives.processes, key=lambda life: (life.began_ns, life.process))
-    begin_ns = min([window.start_ns for window in windows] + [life.began_ns for life in lives], default=0)
+    first_ns = min([window.start_ns for window in windows] + [life.began_ns for life in lives], default=0)
+    begin_ns = windows[0].start_ns if windows else first_ns
     by_process: defaultdict[str, list[Span]] = defaultdict(list)
     for place, one in enumerate(subject.timeline.intervals):
         shift_ns = offset_ns[one.process] - begin_ns
@@ -91,9 +92,12 @@ def waterfall(subject: Subject) -> Waterfall:
     everything: list[dict[str, Any]] = []
     for life in lives:
         nest = nested(by_process[life.process])
-        until_ns = _start_ends(subject, life, begin_ns, ready_ns)
-        ended_ns = length_ns if life.ended_ns is None else life.ended_ns - begin_ns
-        holes = _holes(nest, life.began_ns - begin_ns, min(ended_ns, until_ns), length_ns // _FINEST)
+        if _is_recorder(subject, life.process):
+            after_ns, holes = 0, _charged_holes(subject, life.process, begin_ns)
+        else:
+            after_ns = ready_ns
+            ended_ns = length_ns if life.ended_ns is None else life.ended_ns - begin_ns
+            holes = _holes(nest, life.began_ns - begin_ns, min(ended_ns, ready_ns), length_ns // _FINEST)
         rows = _rows(_outermost(subject, nest, length_ns // _EYE))
         waits = _waits(subject, nest, {stage.place: row for stage, row in rows.items()})
         lanes.append(
@@ -104,7 +108,7 @@ def waterfall(subject: Subject) -> Waterfall:
                 "began": (life.began_ns - begin_ns) // _US,
                 "ended": None if life.ended_ns is None else (life.ended_ns - begin_ns) // _US,
                 "holes": [[start_ns // _US, (stop_ns - start_ns) // _US] for start_ns, stop_ns in holes],
-                "after": until_ns // _US,
+                "after": after_ns // _US,
                 "stages": _columns(subject, rows, names),
                 "waits": _columns(subject, waits, names),
             }
@@ -112,6 +116,7 @@ def waterfall(subject: Subject) -> Waterfall:
         everything.append(_all(subject, nest, stages, abouts))
     return Waterfall(
         {
+            "first": (first_ns - begin_ns) // _US,
             "length": length_ns // _US,
             "shown": (ready_ns or length_ns) // _US,
             "families": FAMILIES,
@@ -128,19 +133,18 @@ def _pid(subject: Subject, life: ProcessLife) -> int | None:
     return record.pid if record else None
 
 
-def _start_ends(subject: Subject, life: ProcessLife, begin_ns: int, ready_ns: int) -> int:
-    """Return until when a process's time in no stage is a hole.
+def _is_recorder(subject: Subject, process: str) -> bool:
+    """Tell whether a process recorded a command: it does nothing but wait for it."""
+    return any(one.process == process and one.name == COMMAND_STARTED for one in subject.timeline.milestones)
 
-    What a process does that is ready is no part of the start, and what recorded a command only waits for it.
-    """
-    commands = [
-        one.at_ns
-        for one in subject.timeline.milestones
-        if one.process == life.process and one.name == COMMAND_STARTED
+
+def _charged_holes(subject: Subject, process: str, begin_ns: int) -> list[tuple[int, int]]:
+    """Return the time in no stage that the breakdown charges to a process."""
+    return [
+        (piece.start_ns - begin_ns, piece.stop_ns - begin_ns)
+        for piece in subject.timeline.startup_breakdown
+        if piece.process == process and piece.interval is None
     ]
-    if not commands:
-        return ready_ns
-    return min(commands) + subject.lives.offset_ns[life.process] - begin_ns
 
 
 def _holes(nest: Sequence[Nested], start_ns: int, stop_ns: int, shortest_ns: int) -> list[tuple[int, int]]:
