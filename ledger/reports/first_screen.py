@@ -81,29 +81,13 @@ def _fitting(findings: tuple[Finding, ...], room: int) -> list[Finding]:
 def _print_heading(report: Report, console: Console, width: int) -> None:
     heading = report.heading
     what = heading.label or heading.command or f"session {heading.session}"
-    result = _result(report)
+    result = report.result
     console.print(Text(f"{cut(what, width - len(result) - 2)}: {result}", style="bold"))
     command = cut(heading.command or "", _COMMAND_WIDTH) if heading.label else None
     versions = ", ".join(f"{name} {version}" for name, version in heading.versions if name not in _OUR_OWN)
     details = filter(None, (command, versions, heading.session))
     console.print(Text(cut(" · ".join(details), width), style="dim"))
     console.print()
-
-
-def _result(report: Report) -> str:
-    """Say how long it took to be ready, or how it ended before."""
-    windows = report.startup.windows
-    if not windows:
-        return f"{report.heading.outcome}; nothing says how long it took"
-    first = windows[0]
-    took = f"{seconds(first.duration_ns)} s"
-    if first.ended_by.endswith("_ready"):
-        again = f", and {counted(len(windows) - 1, 'more time')} after that" if windows[1:] else ""
-        return f"ready after {took} ({first.ended_by}){again}"
-    failed = next((row for row in report.failed.rows if row.failure), None)
-    if report.heading.outcome == "failed" and failed is not None:
-        return f"failed after {took}: {failed.failure} in {failed.interval.stage}"
-    return f"{report.heading.outcome} after {took}"
 
 
 def _print_tree(report: Report, window: StartupWindow, console: Console, width: int, room: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from ledger.durations import seconds
-from ledger.formatting import NO_STAGE
+from ledger.formatting import NO_STAGE, counted
 from ledger.reports.startup_tree import StageNode
 from ledger.timeline.findings import Finding
 from ledger.timeline.records import (
@@ -261,3 +261,19 @@ class Report:
     """How well the processes' times can be compared, where that is in doubt."""
     ledger_notes: tuple[str, ...]
     """What a reader should know of the ledger: lines it could not read."""
+
+    @property
+    def result(self) -> str:
+        """How long it took to be ready, or how it ended before."""
+        windows = self.startup.windows
+        if not windows:
+            return f"{self.heading.outcome}; nothing says how long it took"
+        first = windows[0]
+        took = f"{seconds(first.duration_ns)} s"
+        if first.ended_by.endswith("_ready"):
+            again = f", and {counted(len(windows) - 1, 'more time')} after that" if windows[1:] else ""
+            return f"ready after {took} ({first.ended_by}){again}"
+        failed = next((row for row in self.failed.rows if row.failure), None)
+        if self.heading.outcome == "failed" and failed is not None:
+            return f"failed after {took}: {failed.failure} in {failed.interval.stage}"
+        return f"{self.heading.outcome} after {took}"

@@ -52,9 +52,9 @@ def test_the_pieces_of_a_bar_add_up_to_its_window(subjects: dict[str, Subject], 
 def test_torchs_own_stages_count_as_what_encloses_them(subjects: dict[str, Subject]) -> None:
     [bar] = breakdown_bars(subjects["vllm cold"])
     names = [piece.name for piece in bar.pieces]
-    assert "graph_compile · encoder" in names
+    assert "graph_compile [encoder]" in names
     assert not [name for name in names if name.startswith("compile_file")]
-    [compiling] = [piece for piece in bar.pieces if piece.name == "graph_compile · encoder"]
+    [compiling] = [piece for piece in bar.pieces if piece.name == "graph_compile [encoder]"]
     assert compiling.inside.startswith("compile_file ")
     [imports] = [piece for piece in bar.pieces if piece.family == "import"]
     assert imports.inside.startswith("torch ")

@@ -1,6 +1,7 @@
 """Findings as a rule would make them, for what shows findings."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ledger.reports.html import Subject
 from ledger.timeline.findings import Finding
@@ -21,7 +22,8 @@ def finding(
 
 def with_findings(subject: Subject, findings: Sequence[Finding]) -> Subject:
     """Return a session to show with these findings, and no others."""
-    return Subject(subject.report, subject.on_clock, subject.lives, findings, subject.warning)
+    report = replace(subject.report, findings=tuple(findings))
+    return Subject(report, subject.on_clock, subject.lives, subject.warning)
 
 
 def seven_findings(subject: Subject, texts: str = "forward was compiled again") -> Subject:

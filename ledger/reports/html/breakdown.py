@@ -150,7 +150,7 @@ def _named(subject: Subject, piece: StartupPiece) -> tuple[tuple[str, str], str]
         return (family_of(IMPORT, interval.activity), IMPORT), package_of(interval)
     around = _in_vocabulary(subject, interval)
     role = piece.role or around.role
-    name = cut(f"{around.stage} · {role}" if role else around.stage, _NAME)
+    name = cut(f"{around.stage} [{role}]" if role else around.stage, _NAME)
     return (family_of(around.stage, around.activity), name), interval.stage
 
 

@@ -88,19 +88,17 @@ def _head(side: _Side) -> Head:
     subject = side.subject
     heading = subject.report.heading
     versions = cut(", ".join(f"{name} {version}" for name, version in heading.versions), _LONGEST)
-    windows = subject.report.startup.windows
+    result = cut(subject.report.result, _LONGEST)
     counts = (
         counted(len(subject.timeline.processes), "process", "processes"),
         counted(len(subject.timeline.intervals), "interval"),
     )
-    times = [subject.report.startup.summary] if windows else []
-    times.append(f"{seconds(subject.length_ns)} s from the first event to the last")
     return Head(
         side.letter, subject.name, cut(heading.session, _LONGEST), heading.outcome,
         cut(heading.command or "unknown command", _LONGEST),
         f"started {heading.started_at or 'at an unknown time'}, {versions or 'versions unknown'}, "
         f"{' and '.join(counts)}",
-        "; ".join(times),
+        f"{result[:1].upper()}{result[1:]}; {seconds(subject.length_ns)} s from the first event to the last",
     )  # fmt: skip
 
 

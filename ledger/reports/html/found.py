@@ -44,7 +44,7 @@ class FoundRow(NamedTuple):
 
 def found_rows(subject: Subject) -> list[FoundRow]:
     """Return what a page says of each finding."""
-    return [_row(subject, finding) for finding in subject.findings[:_MOST]]
+    return [_row(subject, finding) for finding in subject.report.findings[:_MOST]]
 
 
 def _row(subject: Subject, finding: Finding) -> FoundRow:

@@ -1,6 +1,6 @@
 """What a page shows: a session's report, on one clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
 
@@ -11,7 +11,6 @@ from ledger.reports.model import Report
 from ledger.reports.sections import Key, process_namer, report_of
 from ledger.storage.ledger import Ledger
 from ledger.timeline.clocks import ClockAlignment
-from ledger.timeline.findings import Finding
 from ledger.timeline.process_lives import Lives
 from ledger.timeline.records import Interval, Process
 from ledger.timeline.timeline import Timeline
@@ -28,14 +27,11 @@ class Subject:
         report: Report,
         on_clock: ClockAlignment,
         lives: Lives,
-        findings: Sequence[Finding],
         warning: str | None = None,
     ) -> None:
         self.report: Final = report
         self.on_clock: Final = on_clock
         self.lives: Final = lives
-        self.findings: Final = findings
-        """What is worth most first."""
         self.warning: Final = warning
         """What a reader should know of how the ledger was opened."""
         self.process_name: Final = process_namer(report.timeline)
@@ -91,5 +87,4 @@ def subject_of(ledger: Ledger, session: str) -> Subject:
     session = ledger.session(session)
     clocks = ledger.clock_alignment(session)
     report = report_of(ledger.timeline(session), facts_of(ledger, session, clocks))
-    lives, findings = ledger.process_lives(session), ledger.findings(session)
-    return Subject(report, clocks, lives, findings, ledger.warning)
+    return Subject(report, clocks, ledger.process_lives(session), ledger.warning)
