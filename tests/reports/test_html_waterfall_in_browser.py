@@ -376,7 +376,7 @@ def test_two_sessions_show_the_same_time(opened: Open) -> None:
         "before => document.querySelector('#b-waterfall .axis text').textContent !== before", arg=before[0]
     )
     assert ticks("a") == ticks("b")
-    page.locator(".findings a").first.click()  # of the second session
+    page.locator("#findings .side").nth(1).locator("a").first.click()
     expect(waterfall(page, "b").locator("rect.mark")).to_have_count(1)
     expect(waterfall(page, "a").locator("rect.mark")).to_have_count(0)
 

@@ -205,7 +205,7 @@ def _unattributed(sides: Sequence[_Side]) -> Section:
     parts: list[Part] = []
     for side in sides:
         section = side.subject.report.unattributed
-        parts.append(_part(side, section, tables.unattributed(section, side.anchors)))
+        parts.append(_part(side, section, tables.unattributed(side.subject, section, side.anchors)))
     lead = "Time of an interval in which nothing that it encloses was going on."
     return Section("unattributed", sides[0].subject.report.unattributed.title, lead, parts)
 
@@ -282,7 +282,7 @@ def _failed(sides: Sequence[_Side]) -> Section:
     parts: list[Part] = []
     for side in sides:
         section = side.subject.report.failed
-        parts.append(_part(side, section, tables.failed(section, side.anchors)))
+        parts.append(_part(side, section, tables.failed(side.subject, section, side.anchors)))
     lead = (
         "Stages that an exception left, and the last one of each process that was lost, in the order in "
         "which they ended. Control flow by exception is no failure."
@@ -297,7 +297,7 @@ def _anomalies(sides: Sequence[_Side]) -> Section:
         shown = (
             (report.anomalies.title, tables.anomalies(report.anomalies)),
             (report.gaps.title, tables.gaps(report.gaps)),
-            (report.unended.title, tables.unended(report.unended, side.anchors)),
+            (report.unended.title, tables.unended(subject, report.unended, side.anchors)),
         )
         notes = [*report.missing_hooks, *report.clock_notes, *report.ledger_notes]
         notes += [subject.warning] if subject.warning else []

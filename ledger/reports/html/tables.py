@@ -152,7 +152,7 @@ def claims(subject: Subject, section: ClaimSection, anchors: Anchors) -> list[tu
     return found
 
 
-def unattributed(section: Section[IntervalRow], anchors: Anchors) -> Table:
+def unattributed(subject: Subject, section: Section[IntervalRow], anchors: Anchors) -> Table:
     """Return the time of intervals in which nothing that they enclose was going on."""
     columns = (
         Column("role"), Column("stage"), Column("component"), Column("source"), Column("process"),
@@ -160,7 +160,8 @@ def unattributed(section: Section[IntervalRow], anchors: Anchors) -> Table:
     )  # fmt: skip
     rows = tuple(
         (
-            of_text(one.role or NO_ROLE), _linked(one, anchors), of_text(one.component), of_text(one.source),
+            of_text(one.role or NO_ROLE), _linked(subject, one, anchors), of_text(one.component),
+            of_text(one.source),
             of_text(process), of_ns(one.duration_ns), of_ns(one.unattributed_ns),
         )
         for process, one in section.rows[:_ROWS]
@@ -203,7 +204,7 @@ def processes(section: Section[ProcessRow]) -> Table:
     return Table("processes", columns, rows, 20)
 
 
-def failed(section: Section[IntervalRow], anchors: Anchors) -> Table:
+def failed(subject: Subject, section: Section[IntervalRow], anchors: Anchors) -> Table:
     """Return the stages that failed or that a lost process was in, the first to end first."""
     columns = (
         Column("process"), Column("role"), Column("stage"), Column("component"), Column("error"),
@@ -211,8 +212,9 @@ def failed(section: Section[IntervalRow], anchors: Anchors) -> Table:
     )  # fmt: skip
     rows = tuple(
         (
-            of_text(row.process), of_text(row.interval.role or NO_ROLE), _linked(row.interval, anchors),
-            of_text(row.interval.component), of_text(": ".join(filter(None, (row.failure, row.last_line)))),
+            of_text(row.process), of_text(row.interval.role or NO_ROLE),
+            _linked(subject, row.interval, anchors), of_text(row.interval.component),
+            of_text(": ".join(filter(None, (row.failure, row.last_line)))),
             of_ns(row.interval.duration_ns),
         )
         for row in section.rows[:_ROWS]
@@ -220,7 +222,7 @@ def failed(section: Section[IntervalRow], anchors: Anchors) -> Table:
     return Table("failed", columns, rows, 10, len(section.rows) - len(rows))
 
 
-def unended(section: Section[IntervalRow], anchors: Anchors) -> Table:
+def unended(subject: Subject, section: Section[IntervalRow], anchors: Anchors) -> Table:
     """Return the intervals without a stop: lower bounds, and those that are still open."""
     columns = (
         Column("process"), Column("role"), Column("stage"), Column("component"), Column("outcome"),
@@ -228,8 +230,9 @@ def unended(section: Section[IntervalRow], anchors: Anchors) -> Table:
     )  # fmt: skip
     rows = tuple(
         (
-            of_text(row.process), of_text(row.interval.role or NO_ROLE), _linked(row.interval, anchors),
-            of_text(row.interval.component), of_text(row.interval.outcome), of_ns(row.at_least_ns),
+            of_text(row.process), of_text(row.interval.role or NO_ROLE),
+            _linked(subject, row.interval, anchors), of_text(row.interval.component),
+            of_text(row.interval.outcome), of_ns(row.at_least_ns),
         )
         for row in section.rows[:_ROWS]
     )  # fmt: skip
@@ -278,9 +281,10 @@ def listed(subject: Subject, drawn: Picture, claim_intervals: Iterable[int]) -> 
 def intervals(subject: Subject, shown: Sequence[Drawn], anchors: Anchors) -> Table:
     """Return the timeline as a table."""
     columns = (
-        Column("process"), Column("thread"), Column("stage"), Column("role"), Column("component"),
-        Column("source"), Column("begins at", True), Column("seconds", True), Column("self", True),
-        Column("unattributed", True), Column("outcome"), Column("top-level"), Column("interval", True),
+        Column("process"), Column("thread"), Column("stage"), Column("compiles"), Column("role"),
+        Column("component"), Column("source"), Column("begins at", True), Column("seconds", True),
+        Column("self", True), Column("unattributed", True), Column("outcome"),
+        Column("top-level"), Column("interval", True),
     )  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for drawn in shown:
@@ -288,7 +292,8 @@ def intervals(subject: Subject, shown: Sequence[Drawn], anchors: Anchors) -> Tab
         rows.append(
             (
                 of_text(subject.process_name(one.process)), of_text(one.thread), of_text(one.stage),
-                of_text(one.role or NO_ROLE), of_text(one.component), of_text(one.source),
+                of_text(subject.interval_name.about(one)), of_text(one.role or NO_ROLE),
+                of_text(one.component), of_text(one.source),
                 of_ns(drawn.start_ns), of_ns(one.open_ns if one.duration_ns is None else one.duration_ns),
                 of_ns(one.self_ns), of_ns(one.unattributed_ns), of_text(one.outcome),
                 of_text("yes" if one.is_top_level else None), of_text(one.interval),
@@ -329,9 +334,8 @@ def _claim(subject: Subject, row: ReconciledClaim, anchors: Anchors) -> tuple[Ce
     )  # fmt: skip
 
 
-def _linked(interval: Interval, anchors: Anchors) -> Cell:
-    """Return an interval's stage, as a link where the interval is in the table beside the timeline."""
+def _linked(subject: Subject, interval: Interval, anchors: Anchors) -> Cell:
+    """Return an interval's stage, and what it compiles: a link where it is in the table of the timeline."""
+    text = " ".join(filter(None, (interval.stage, subject.interval_name.about(interval))))
     target = anchors.get((interval.process, interval.interval))
-    return (
-        (Line("", links=(Link(cut(interval.stage, _NAME), target),)),) if target else of_text(interval.stage)
-    )
+    return (Line("", links=(Link(cut(text, _NAME), target),)),) if target else of_text(text)
