@@ -392,6 +392,14 @@ def test_processes_that_live_for_a_moment_are_shown_on_demand(opened: Open) -> N
     expect(page.get_by_role("button", name="more processes")).to_have_count(0)
 
 
+def test_paper_has_all_processes(opened: Open) -> None:
+    page = opened("many")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(waterfall(page).locator(".lane > button").last).to_be_visible()
+    expect(page.locator(".more")).to_be_hidden()
+
+
 def test_a_large_session_draws_no_more_than_can_be_seen(opened: Open) -> None:
     page = opened("large")
     width = waterfall(page).locator(".axis").evaluate("axis => axis.clientWidth")

@@ -91,15 +91,15 @@ function hideSmall(element, side, own) {
   if (!small.length) return;
   for (const lane of small) lane.element.hidden = true;
   const more = htmlElement("button", { type: "button", class: "more" }, `Show ${small.length} more processes`);
-  more.addEventListener("click", () => {
-    showLanes(small);
-    more.remove();
-  });
+  more.addEventListener("click", () => showLanes(small));
   element.append(more);
 }
 
 function showLanes(hidden) {
   for (const lane of hidden) lane.element.hidden = false;
+  for (const { element, lanes: own } of plots.values()) {
+    if (own.every((lane) => !lane.element.hidden)) element.querySelector(".more")?.remove();
+  }
   drawWaterfalls();
 }
 
