@@ -93,7 +93,8 @@ def _print_heading(report: Report, console: Console, width: int) -> None:
 def _print_tree(report: Report, window: StartupWindow, console: Console, width: int, room: int) -> None:
     lines = tree_lines(report.startup.tree, window.duration_ns, room - 1)
     has_processes = len({line.process for line in lines if line.process}) > 1
-    numbers_width = 1 + _SECONDS_WIDTH + 1 + _SHARE_WIDTH + 1 + _BAR_WIDTH
+    bar_width = _BAR_WIDTH + (width - _WIDTH) // 2
+    numbers_width = 1 + _SECONDS_WIDTH + 1 + _SHARE_WIDTH + 1 + bar_width
     label_width = width - numbers_width - (_PROCESS_WIDTH + 1 if has_processes else 0)
     table = Table.grid(padding=(0, 1))
     if has_processes:
@@ -101,7 +102,7 @@ def _print_tree(report: Report, window: StartupWindow, console: Console, width: 
     table.add_column(width=label_width, no_wrap=True)
     table.add_column(width=_SECONDS_WIDTH, justify="right", no_wrap=True)
     table.add_column(width=_SHARE_WIDTH, justify="right", no_wrap=True)
-    table.add_column(width=_BAR_WIDTH, no_wrap=True)
+    table.add_column(width=bar_width, no_wrap=True)
     before = None
     for label, line in zip(_labels(lines), lines, strict=True):
         process = None if line.process == before or line.depth else line.process
@@ -120,7 +121,7 @@ def _cells(label: str, width: int, duration_ns: int, window: StartupWindow, styl
         Text(cut(label, width), style=style),
         Text(seconds(duration_ns)),
         Text(f"{share:.1%}", style="dim"),
-        Bar(max(1, window.duration_ns), 0, duration_ns, width=_BAR_WIDTH, color=style or "default"),
+        Bar(max(1, window.duration_ns), 0, duration_ns, color=style or "default"),
     ]
 
 

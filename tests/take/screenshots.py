@@ -21,8 +21,14 @@ _TIMELINE: Final = "Timeline"
 
 
 def main() -> None:
-    """Write the page of a cold start of vLLM, open it, and keep what it shows."""
+    """Write the handbook's pictures."""
     IMAGES.mkdir(exist_ok=True)
+    for path in take(IMAGES):
+        print(f"{path}: {path.stat().st_size:,} bytes")
+
+
+def take(folder: Path) -> list[Path]:
+    """Write the page of a cold start of vLLM, open it, and return the pictures of it, in a folder."""
     found = chromium()
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         written = write_page(Path(name))
@@ -33,11 +39,12 @@ def main() -> None:
         page = browser.new_page(viewport=_VIEW)
         page.goto(written.as_uri())
         page.wait_for_function("document.documentElement.dataset.drawnMs")
-        keep(page, "page")
+        taken = [keep(page, folder / "page.png")]
         page.get_by_role("heading", name=_TIMELINE).scroll_into_view_if_needed()
         page.get_by_role("heading", name=_TIMELINE).evaluate("heading => heading.scrollIntoView()")
-        keep(page, "timeline")
+        taken.append(keep(page, folder / "timeline.png"))
         browser.close()
+    return taken
 
 
 def write_page(folder: Path) -> Path:
@@ -49,12 +56,11 @@ def write_page(folder: Path) -> Path:
     return written
 
 
-def keep(page: Page, name: str) -> None:
-    """Write what the page shows now, in few colours."""
-    path = IMAGES / f"{name}.png"
+def keep(page: Page, path: Path) -> Path:
+    """Write what the page shows now, in few colours, and return the file."""
     page.screenshot(path=path)
     Image.open(path).convert("RGB").quantize(_COLOURS).save(path, optimize=True)
-    print(f"{path}: {path.stat().st_size:,} bytes")
+    return path
 
 
 if __name__ == "__main__":

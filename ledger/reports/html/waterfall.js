@@ -189,7 +189,7 @@ function showTip(event, lane) {
       nameIn(lane.side, kind, lane.place, i),
       `${least}${inSeconds(columns.length[i])}, from ${inSeconds(columns.start[i])} on${columns.flag[i] === 1 ? ", failed" : ""}`,
     );
-  } else if (style === "hole") words.push("in no stage");
+  } else if (style === "hole") words.push("unattributed");
   else if (style === "after") words.push("no part of the start");
   else if (style === "reached") words.push(event.target.dataset.name);
   tip.hidden = !words.length || !lane;
