@@ -69,7 +69,9 @@ def versions() -> dict[str, str]:
     """Return the versions of what takes part: ours, Python's, torch's and the engines' once imported."""
     found = {"compile_ledger": __version__, "python": sys.version.split()[0]}
     for name in ("torch", *(engine.package for engine in registered_engines())):
-        # A process that has not imported torch must not do so because it is watched.
-        if (module := sys.modules.get(name)) is not None:
-            found[name] = str(getattr(module, "__version__", "unknown"))
+        # A process that has not imported torch must not do so because it is watched; one that does so right
+        # now has no version yet.
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if version is not None:
+            found[name] = str(version)
     return found

@@ -11,7 +11,7 @@ from rich.text import Text
 from ledger.durations import seconds
 from ledger.formatting import counted, cut
 from ledger.reports.model import Report
-from ledger.reports.startup_tree import TreeLine, begins_role, tree_lines
+from ledger.reports.startup_tree import INSIDE, TreeLine, begins_role, tree_lines
 from ledger.timeline.findings import Finding
 from ledger.timeline.records import StartupWindow
 
@@ -71,11 +71,14 @@ def print_first_screen(report: Report, console: Console) -> None:
 
 def _fitting(findings: tuple[Finding, ...], room: int) -> list[Finding]:
     """Return the findings that there is room for: of each kind the one that is worth most."""
-    number = min(_MOST_FINDINGS, max(1, (room - 1 - 1 - _TREE_LINES) // 2))
     worth_most: dict[str, Finding] = {}
     for finding in findings:
         worth_most.setdefault(finding.finding, finding)
-    return list(worth_most.values())[:number]
+    room -= 1 + _TREE_LINES
+    # The line that says how many more there are takes room as well.
+    if len(worth_most) < len(findings) or len(findings) > min(_MOST_FINDINGS, room // 2):
+        room -= 1
+    return list(worth_most.values())[: min(_MOST_FINDINGS, max(1, room // 2))]
 
 
 def _print_heading(report: Report, console: Console, width: int) -> None:
@@ -104,7 +107,7 @@ def _print_tree(report: Report, window: StartupWindow, console: Console, width: 
     table.add_column(width=_SHARE_WIDTH, justify="right", no_wrap=True)
     table.add_column(width=bar_width, no_wrap=True)
     before = None
-    for label, line in zip(_labels(lines), lines, strict=True):
+    for label, line in zip(_labels(lines, label_width), lines, strict=True):
         process = None if line.process == before or line.depth else line.process
         before = line.process or before
         cells = [Text(_end_of(process or "", _PROCESS_WIDTH), style="dim")] if has_processes else []
@@ -125,14 +128,23 @@ def _cells(label: str, width: int, duration_ns: int, window: StartupWindow, styl
     ]
 
 
-def _labels(lines: list[TreeLine]) -> Iterator[str]:
-    """Yield the names with the guides of a tree before them."""
+def _labels(lines: list[TreeLine], width: int) -> Iterator[str]:
+    """Yield the names with the guides of a tree before them, cut to a width."""
     is_last_at: list[bool] = []
     for line in lines:
         del is_last_at[line.depth :]
         guides = "".join("  " if is_last else "│ " for is_last in is_last_at[1:])
         is_last_at.append(line.is_last)
-        yield guides + ("" if not line.depth else "└ " if line.is_last else "├ ") + line.name
+        guides += "" if not line.depth else "└ " if line.is_last else "├ "
+        yield guides + _fitting_name(line.name, width - len(guides))
+
+
+def _fitting_name(name: str, width: int) -> str:
+    """Return a name; of several stages in one that is too long, the innermost where its role is told by it."""
+    first, *inner = name.split(INSIDE)
+    if inner and len(name) > width:
+        name = f"…{INSIDE}{inner[-1]}" if begins_role(inner[-1]) else f"{first}{INSIDE}…"
+    return cut(name, width)
 
 
 def _style(name: str) -> str:

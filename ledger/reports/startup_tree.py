@@ -11,7 +11,8 @@ _SHOWN_SHARE: Final = 0.02
 """A stage with a smaller part of the start has no line of its own."""
 _SMALL_SHARE: Final = 0.05
 """One with less than this may lose its line, where the longest stage could not be opened otherwise."""
-_INSIDE: Final = " ▸ "
+INSIDE: Final = " ▸ "
+"""Stands between stages that share a line."""
 
 
 @dataclass(slots=True)
@@ -141,7 +142,7 @@ class _View:
                 if not begins_role(names[-1]):
                     names.append(only.name)
                 inner = only
-            name = _INSIDE.join(names if len(names) < 3 else (names[0], "…", names[-1]))
+            name = INSIDE.join(names if len(names) < 3 else (names[0], "…", names[-1]))
             is_last = node is shown[-1] and rest_ns < self.smallest_rest_ns
             yield TreeLine(name, node.process, depth, is_last, node.duration_ns)
             if id(inner) in self.opened:

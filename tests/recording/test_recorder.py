@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from unittest import mock
 
 import pytest
@@ -30,6 +31,7 @@ from ledger import (
     TotalClaimed,
 )
 from ledger.clock import monotonic_ns
+from ledger.recording.settings import versions
 from ledger_birth.environment import FILE_VARIABLE, SESSION_VARIABLE
 from tests.support.collecting import collected
 from tests.support.journals import events_in, intervals, recorded
@@ -37,6 +39,13 @@ from tests.support.processes import Spawn, exit_code
 
 
 class TestWhatIsWritten:
+    def test_a_package_that_is_being_imported_has_no_version_yet(self) -> None:
+        half_imported = ModuleType("torch")
+        with mock.patch.dict(sys.modules, {"torch": half_imported}):
+            assert "torch" not in versions()
+            half_imported.__dict__["__version__"] = "2.13.0"
+            assert versions()["torch"] == "2.13.0"
+
     def test_recording_nothing_leaves_nothing(self, path: Path) -> None:
         with Recorder.open(path) as recorder:
             recorder.add_hook("dynamo")

@@ -6,16 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import Final, NamedTuple, TypeVar
 
-from ledger.formatting import counted, cut
+from ledger.formatting import counted
 from ledger.timeline.findings.evidence import Evidence
-from ledger.timeline.findings.finding import Finding
+from ledger.timeline.findings.finding import Finding, fitting
 from ledger.timeline.findings.slowest import Slowest, slowest
 from ledger.timeline.records import Compilation, GraphBreak, IntervalKey
 
 _MOST: Final = 3
 _MINIMUM_NS: Final = 100_000_000
 _SHARE: Final = 0.02
-_LENGTH: Final = 62
 
 _VERSION: Final = re.compile(r"^\s*\d{1,9}/\d{1,9}: ")
 """What a reason begins with: the version whose guard failed."""
@@ -23,6 +22,13 @@ _ASKED_AT: Final = "  #"
 """What follows a guard: the line of the program that asked for it."""
 _RESUMED: Final = re.compile(r"^torch_dynamo_resume_in_(.*)_at_(\d{1,9})$")
 """The name of the piece after a break: that of the function, and its line."""
+_MISMATCH: Final = re.compile(
+    r"tensor '(?P<name>.+?)' (?P<what>[\w ]+?) mismatch(?: at index (?P<index>\d{1,9}))?\."
+    r" expected (?P<before>.+?), actual (?P<now>.+)"
+)
+"""A guard of a tensor, as it is written out."""
+_BUILTIN: Final = re.compile(r"builtin operator `([^`\n]+)`")
+"""What a break of the reason "Failed to trace builtin operator" explains."""
 
 _ADVICE: Final = (
     ("size mismatch", "Mark the size dynamic: torch._dynamo.mark_dynamic(), or dynamic=True"),
@@ -38,14 +44,21 @@ _ANY_ADVICE: Final = "See why: the query `recompiles`, or TORCH_LOGS=recompiles"
 
 
 class _Function(NamedTuple):
-    """A function that was compiled."""
+    """A function that was compiled; of the piece after a break, the line is that of the break."""
 
     name: str | None
     file: str | None
     line: int | None
 
     def __str__(self) -> str:
-        return f"{self.name or 'a function'}{_place(self.file, self.line, ' ({})')}"
+        resumed = _RESUMED.match(self.name or "")
+        name = resumed[1] if resumed else self.name or "a function"
+        return f"{name}{_place(self.file, self.line, ' ({})')}"
+
+    @property
+    def place(self) -> str:
+        """Its file and line; its name, where there is no file."""
+        return _place(self.file, self.line, "{}") or str(self)
 
 
 class _Break(NamedTuple):
@@ -80,14 +93,13 @@ def recompiles(evidence: Evidence) -> Iterator[Finding]:
     for (function, compiled), found in _worst(evidence, by_function.items(), minimum_ns):
         own = [each for each in compiled if each.process == found.process and each.kind == "recompile"]
         guard = _costliest_guard(own)
-        if any(each.has_code is False for each in own):
-            summary = f"{function} reached the limit{found.on_ranks}: {guard}"
-        else:
-            summary = f"{function}, {counted(len(own), 'time')} more{found.on_ranks}: {guard}"
+        has_reached_limit = any(each.has_code is False for each in own)
+        often = " reached the limit" if has_reached_limit else f", {counted(len(own), 'time')} more"
+        why = f"{often}{found.on_ranks}: {_in_short(guard)}"
         yield evidence.finding(
             "recompiles",
             found.stake_ns,
-            cut(summary, _LENGTH),
+            fitting(f"{function}{why}", f"{function.place}{why}"),
             next((advice for sign, advice in _ADVICE if sign in guard), _ANY_ADVICE),
             process=found.process,
             role=own[0].role,
@@ -115,7 +127,7 @@ def graph_breaks(evidence: Evidence) -> Iterator[Finding]:
         has_no_code = broken.has_code is False
         if has_no_code and (broken.kind == "recompile" or broken.outcome == "failed"):
             continue
-        place = _Break(each.file, each.line, _first_line(each.reason))
+        place = _Break(each.file, each.line, _reason_of_break(each.reason))
         first_of.setdefault(place, broken)
         if has_no_code:
             lost[place][_key(broken)] = broken
@@ -129,7 +141,7 @@ def graph_breaks(evidence: Evidence) -> Iterator[Finding]:
         yield evidence.finding(
             "graph_breaks",
             found.stake_ns,
-            cut(f"{where}{found.on_ranks}: {place.reason}", _LENGTH),
+            fitting(f"{where}{found.on_ranks}: {place.reason}"),
             "Take it out of the compiled function; see the query `graph_breaks`",
             process=found.process,
             role=first.role,
@@ -205,6 +217,21 @@ def _guard(reason: str | None) -> str:
     if reason is None:
         return "torch gives no reason"
     return _VERSION.sub("", _first_line(reason)).partition(_ASKED_AT)[0].strip()
+
+
+def _in_short(guard: str) -> str:
+    """Return a guard; one of a tensor as `x.size(0) 32 → 24`."""
+    found = _MISMATCH.fullmatch(guard)
+    if found is None:
+        return guard
+    index = "" if found["index"] is None else f"({found['index']})"
+    return f"{found['name']}.{found['what']}{index} {found['before']} → {found['now']}"
+
+
+def _reason_of_break(reason: str) -> str:
+    """Return the first line of a reason, with the builtin that it is about."""
+    first, builtin = _first_line(reason), _BUILTIN.search(reason)
+    return f"{first} {builtin[1]}" if builtin and first.endswith("builtin operator") else first
 
 
 def _first_line(text: str) -> str:

@@ -1,9 +1,14 @@
 """The record of a finding."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from ledger.formatting import cut
 from ledger.timeline.records import IntervalKey
 from ledger.vocabulary import FindingName
+
+
+LONGEST: Final = 69
+"""A summary, or an advice, beside its time on a line of 80 columns."""
 
 
 class ClaimKey(NamedTuple):
@@ -36,3 +41,8 @@ class Finding(NamedTuple):
     def stake_s(self) -> float:
         """`stake_ns` in seconds."""
         return self.stake_ns / 1e9
+
+
+def fitting(*forms: str) -> str:
+    """Return the first form of a text that is not too long; the last one cut, where all are."""
+    return next((form for form in forms if len(form) <= LONGEST), cut(forms[-1], LONGEST))

@@ -42,13 +42,14 @@ def slow_imports(evidence: Evidence) -> Iterator[Finding]:
         return
     processes = {one.process for one in intervals}
     several = f" (in {len(processes)} processes)" if len(processes) > 1 else ""
-    advice = f"Import {package} only where it is needed; `python -X importtime` shows by whom"
+    advice = f"Import {package} only where needed; see `python -X importtime`"
     if several:
-        advice = f"Start fewer processes that import {package}, or fork them after its import"
+        advice = f"Import {package} in fewer processes, or fork them after its import"
     yield evidence.finding(
         "slow_imports",
         stake_ns,
-        f"imports take {_s(total_ns)} s, {package} most: {_s(charged[package])} s{several}",
+        f"imports take {_s(total_ns)} s ({total_ns / evidence.start_ns:.0%}), "
+        f"{package} most: {_s(charged[package])} s{several}",
         advice,
         intervals=map(key_of, intervals),
         process=intervals[0].process if len(processes) == 1 else None,

@@ -139,7 +139,7 @@ def _straggler(evidence: Evidence, late: Sequence[_Late], stake_ns: int, ranks: 
     took_ns = sum(one.duration_ns or 0 for one in own)
     others_ns = sum(one.others_ns for one in late)
     rank = next(one.rank for one in evidence.reduced.processes if one.process == own[0].process)
-    others = "the other" if ranks == 2 else f"the other {ranks - 1}"
+    others = "the other" if ranks == 2 else f"the {ranks - 1} others"
     return evidence.finding(
         "straggling_rank",
         min(stake_ns, union_ns(map(span_of, own[:MOST_INTERVALS]))),

@@ -71,7 +71,7 @@ def _advice(evidence: Evidence, hole: StartupPiece, before: str | None) -> str:
             return "`compile-ledger doctor` says whether the command's processes record"
         return "Look at what the command does then: no process of it records"
     if hole.after_stage is None and not _is_from_birth(evidence, hole):
-        return "Record from the birth on, imports included: see `compile-ledger doctor`"
+        return "Record it from its birth on: see `compile-ledger doctor`"
     return "Put recorder.stage() around what runs there; the query `holes` lists all"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple
 
 from ledger.timeline.findings.evidence import MOST_INTERVALS, Evidence, key_of
-from ledger.timeline.findings.finding import ClaimKey, Finding
+from ledger.timeline.findings.finding import ClaimKey, Finding, fitting
 from ledger.timeline.findings.window_time import family_of, longest_first, span_of
 from ledger.timeline.records import Cause, Reconciliation
 from ledger.timeline.spans import union_ns
@@ -84,13 +84,13 @@ def _finding(evidence: Evidence, wrong: _Wrong, key: ClaimKey, causes: list[Caus
     shown = {one: None for cause in causes for one in cause.intervals if one in by_key}
     intervals = longest_first(by_key[one] for one in shown)[:MOST_INTERVALS]
     covered_ns = union_ns(map(span_of, intervals)) if intervals else wrong.off_ns
-    stage = row.stage or "all"
-    what = f"{row.role} {stage}" if row.role else stage
+    stage, why = row.stage or "all", _because(row, causes)
+    whats = (f"{row.role} {stage}", row.role) if row.role else (stage,)
     claimed, measured = f"{row.claimed_ns / 1e9:.1f}", f"{wrong.measured_ns / 1e9:.1f}"
     return evidence.finding(
         "wrong_claim",
         min(wrong.off_ns, covered_ns),
-        f"{row.source} says {claimed} s of {what}, it was {measured} s: {_because(row, causes)}",
+        fitting(*(f"{row.source} says {claimed} s of {what}, it was {measured} s: {why}" for what in whats)),
         f"Believe the {measured} s; the query `why` takes the difference apart",
         intervals=map(key_of, intervals),
         claims=(key,),
@@ -105,5 +105,5 @@ def _because(row: Reconciliation, causes: list[Cause]) -> str:
         (one for one in causes if one.cause == row.main_cause), key=lambda one: abs(one.ns), default=None
     )
     if main is not None and main.cause == "omitted_stage" and main.stage:
-        return "a part is left out" if main.stage == row.stage else f"no {main.stage} in it"
+        return "a part is left out" if main.stage == row.stage else f"no {main.stage}"
     return _BECAUSE.get(row.main_cause, "nobody knows why")

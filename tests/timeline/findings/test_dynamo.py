@@ -59,6 +59,42 @@ def test_the_backward_graphs_of_recompiles_count_too() -> None:
     assert "mark_dynamic" in found.advice
 
 
+@pytest.mark.parametrize(
+    ("guard", "shown"),
+    [
+        ("tensor 'x' size mismatch at index 0. expected 32, actual 24", "x.size(0) 32 → 24"),
+        ("tensor 'x' stride mismatch at index 1. expected 4, actual 1", "x.stride(1) 4 → 1"),
+        ("tensor 'L['x']' dtype mismatch. expected Float, actual Double", "L['x'].dtype Float → Double"),
+        ("x.requires_grad == 1", None),
+        ("GLOBAL_STATE changed: grad_mode", None),
+    ],
+)
+def test_a_guard_of_a_tensor_is_shown_in_short(guard: str, shown: str | None) -> None:
+    program = Program()
+    program.frame("0/0", 9)
+    program.frame("0/1", 2, recompile_reason=f"0/0: {guard}")
+    [found] = findings("recompiles", program)
+    assert found.summary == f"f (model.py:12), 1 time more: {shown or guard}"
+
+
+def test_the_piece_after_a_break_is_named_as_its_function_at_the_line_of_the_break() -> None:
+    program = Program()
+    program.frame("0/0", 9, "torch_dynamo_resume_in_f_at_22", co_firstlineno=22)
+    program.frame(
+        "0/1", 2, "torch_dynamo_resume_in_f_at_22", co_firstlineno=22, recompile_reason="0/0: n == 2"
+    )
+    [found] = findings("recompiles", program)
+    assert found.summary == "f (model.py:22), 1 time more: n == 2"
+
+
+def test_where_there_is_no_room_for_the_function_its_line_and_the_guard_stay() -> None:
+    program = Program()
+    program.frame("0/0", 9, "a_function_with_a_long_name" * 2)
+    program.frame("0/1", 2, "a_function_with_a_long_name" * 2, recompile_reason="0/0: n == 2")
+    [found] = findings("recompiles", program)
+    assert found.summary == "model.py:12, 1 time more: n == 2"
+
+
 def test_ids_begin_anew_with_a_reset() -> None:
     program = Program()
     program.frame("0/0", 9)
@@ -121,7 +157,7 @@ def test_recompiles_of_ranks_are_one_finding_for_the_slowest() -> None:
 
 
 PRINTED = {
-    "reason": "Failed to trace builtin operator\n  Explanation: print",
+    "reason": "Failed to trace builtin operator\n  Explanation: does not know the builtin operator `print`",
     "file": "/src/model.py",
     "line": 22,
 }
@@ -134,7 +170,7 @@ def test_a_break_is_a_finding_with_the_pieces_after_it() -> None:
     program.frame("2/0", 3, name="torch_dynamo_resume_in_g_at_22")
     [found] = findings("graph_breaks", program)
     assert (found.stake_ns, [key.interval for key in found.intervals]) == (2 * S, [piece])
-    assert found.summary == "model.py:22: Failed to trace builtin operator"
+    assert found.summary == "model.py:22: Failed to trace builtin operator print"
 
 
 def test_a_break_within_what_the_function_calls_has_the_piece_of_the_functions_line() -> None:
@@ -178,7 +214,7 @@ def test_a_tenth_of_a_second_is_enough_for_a_break() -> None:
 def test_a_recorded_program_that_breaks() -> None:
     timeline = recordings.recorded("compilations").timeline()
     [found] = [one for one in timeline.findings if one.finding == "graph_breaks"]
-    assert found.summary.endswith(":22: Failed to trace builtin operator")
+    assert found.summary.endswith(":22: Failed to trace builtin operator print")
     pieces = {
         one.interval for one in timeline.compilations if one.function == "torch_dynamo_resume_in_broken_at_22"
     }

@@ -22,7 +22,7 @@ def test_imports_of_a_fifth_of_the_start_name_the_package_that_takes_most() -> N
     imports = importing(("host", 0, 4), ("torch", 0.2, 3), ("torch._dynamo", 1, 2), ("numpy", 2, 3), ready=10)
     [found] = findings("slow_imports", imports)
     assert (found.component, found.stake_ns, found.process) == ("torch", ns(1.8), "engine")
-    assert found.summary == "imports take 4.0 s, torch most: 1.8 s"
+    assert found.summary == "imports take 4.0 s (40%), torch most: 1.8 s"
 
 
 def test_what_a_package_imports_of_others_is_theirs() -> None:
@@ -40,8 +40,8 @@ def test_several_processes_that_import_a_package_are_counted_in_words() -> None:
     server.ready(10, "server_ready")
     [found] = findings("slow_imports", server, worker)
     assert (found.stake_ns, found.process) == (7 * S, None)
-    assert found.summary == "imports take 7.0 s, torch most: 7.0 s (in 2 processes)"
-    assert found.advice == "Start fewer processes that import torch, or fork them after its import"
+    assert found.summary == "imports take 7.0 s (70%), torch most: 7.0 s (in 2 processes)"
+    assert found.advice == "Import torch in fewer processes, or fork them after its import"
 
 
 @pytest.mark.parametrize(("took", "ready", "is_one"), [(1.1, 10, True), (0.9, 8, False), (1.1, 12, False)])
@@ -65,7 +65,7 @@ def test_no_package_of_many_is_worth_naming_where_each_takes_little() -> None:
 def test_a_real_start_on_gpus_imports_torch_in_several_processes() -> None:
     [found] = [one for one in gpu_starts("tp2-cold")["tp2-cold"].findings if one.finding == "slow_imports"]
     assert found.component == "torch"
-    assert found.summary == "imports take 34.5 s, torch most: 14.0 s (in 3 processes)"
+    assert found.summary == "imports take 34.5 s (48%), torch most: 14.0 s (in 3 processes)"
 
 
 def test_a_real_program_of_torch_alone_imports_it_once() -> None:

@@ -37,7 +37,7 @@ def test_the_rank_that_took_longer_is_named_with_its_stage() -> None:
         ),
     )
     assert (found.process, found.stake_ns) == ("worker3", ns(7.5))
-    assert found.summary == "rank 3 took 12.0 s in worker_init, the other 3 4.5 s"
+    assert found.summary == "rank 3 took 12.0 s in worker_init, the 3 others 4.5 s"
 
 
 def test_a_rank_that_waits_for_a_late_one_is_not_late_itself() -> None:

@@ -57,7 +57,7 @@ def test_a_process_that_was_not_recorded_from_its_birth_should_be() -> None:
         process.ready(10)
     [found] = findings_of("unattributed_time", late)
     assert found.summary == "5.0 s of it in engine before engine_init, its first stage"
-    assert found.advice.startswith("Record from the birth on")
+    assert found.advice.startswith("Record it from its birth on")
     [found] = findings_of("unattributed_time", whole)
     assert found.advice.startswith("Put recorder.stage()")
 
