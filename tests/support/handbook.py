@@ -101,3 +101,14 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     """Return a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def matches_file(file: Path, text: str) -> None:
+    """Assert that a file has this text; with UPDATE_DOCS=1 write it."""
+    if IS_UPDATE:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    else:
+        assert text == file.read_text(), (
+            f"{file.name} is not what is printed: `UPDATE_DOCS=1 make docs-update` writes it"
+        )
