@@ -67,7 +67,7 @@ docs: install
 
 # Writes what is generated into README and handbook again: outputs, SQL reference, command line, causes.
 docs-update: install
-	UPDATE_DOCS=1 $(BIN)/python -m pytest -q tests/docs
+	UPDATE_DOCS=1 $(BIN)/python -m pytest -q tests/reports/test_first_screen.py tests/reports/test_five_questions.py tests/docs
 
 # Records the demo and a start of vLLM anew, takes the pictures, and shows them.
 docs-record: install browser

@@ -50,12 +50,13 @@ def print_first_screen(report: Report, console: Console) -> None:
     notes = list(_notes(report))
     # Less the line of the next prompt, the heading, and what stands between the parts.
     room = height - 1 - 3 - (1 + len(notes) if notes else 0)
-    findings = _fitting(report.findings, room)
+    lines_of_others = 1 if notes else 2
+    findings = _fitting(report.findings, room, lines_of_others)
     room -= 1 + 2 * len(findings) if findings else 0
     if len(findings) < len(report.findings):
         others = len(report.findings) - len(findings)
         notes.insert(0, _Note(counted(others, "more finding"), "findings"))
-        room -= 1
+        room -= lines_of_others
     _print_heading(report, console, width)
     for window in report.startup.windows[:1]:
         _print_tree(report, window, console, width, room)
@@ -69,15 +70,15 @@ def print_first_screen(report: Report, console: Console) -> None:
             console.print(Text(cut(f"{note.text} (--section {note.section})", width), style="dim"))
 
 
-def _fitting(findings: tuple[Finding, ...], room: int) -> list[Finding]:
+def _fitting(findings: tuple[Finding, ...], room: int, lines_of_others: int) -> list[Finding]:
     """Return the findings that there is room for: of each kind the one that is worth most."""
     worth_most: dict[str, Finding] = {}
     for finding in findings:
         worth_most.setdefault(finding.finding, finding)
     room -= 1 + _TREE_LINES
-    # The line that says how many more there are takes room as well.
+    # What says how many others there are takes room as well.
     if len(worth_most) < len(findings) or len(findings) > min(_MOST_FINDINGS, room // 2):
-        room -= 1
+        room -= lines_of_others
     return list(worth_most.values())[: min(_MOST_FINDINGS, max(1, room // 2))]
 
 
@@ -140,7 +141,7 @@ def _labels(lines: list[TreeLine], width: int) -> Iterator[str]:
 
 
 def _fitting_name(name: str, width: int) -> str:
-    """Return a name; of several stages in one that is too long, the innermost where its role is told by it."""
+    """Return a name, cut; of several stages in one, the innermost stays where it begins a role."""
     first, *inner = name.split(INSIDE)
     if inner and len(name) > width:
         name = f"…{INSIDE}{inner[-1]}" if begins_role(inner[-1]) else f"{first}{INSIDE}…"

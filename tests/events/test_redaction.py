@@ -18,6 +18,7 @@ from ledger import (
     ProcessJoined,
     SessionStarted,
     StageStarted,
+    StageStopped,
     parse_event,
     reduce,
 )
@@ -164,6 +165,12 @@ class TestPaths:
         [_, done] = redacted(lambda: events, keep=["train.py"])
         assert isinstance(done, ProcessJoined)
         assert done.name == "train.py"
+
+    def test_a_file_that_is_named_without_its_folder_stays_where_its_name_does(self) -> None:
+        stopped = StageStopped(**KEY, interval=1, data={"co_filename": "train.py", "file": "other.py"})
+        [kept] = redacted(lambda: [stopped], keep=["train.py"])
+        assert isinstance(kept, StageStopped)
+        assert kept.data == {"co_filename": "train.py", "file": "<path-1>"}
 
 
 class TestNames:

@@ -1,4 +1,4 @@
-"""Loads shards on each worker of torchrun, of which the last worker has many more, and sums them up over all."""
+"""Loads shards on each worker of torchrun, many more of them on the last one, and sums up over all."""
 
 import hashlib
 import tempfile

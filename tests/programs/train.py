@@ -1,4 +1,4 @@
-"""Trains a small classifier, compiled, on batches of several sizes, and prints the loss in the compiled step."""
+"""Trains a small classifier on batches of several sizes, and prints the loss in the compiled step."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""Recorded starts, each of which answers a question that people ask: `tests.take.five_questions` made them."""
+"""Recorded starts, each of which answers a question that people ask: see `tests.take.five_questions`."""
 
 import gzip
 from collections.abc import Mapping

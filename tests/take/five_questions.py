@@ -1,6 +1,6 @@
 """Records five starts, each of which answers a question, and keeps them as tests/data/questions.
 
-`python -m tests.take.five_questions [QUESTION …]` makes all of them, or some, and takes about ten minutes. That of
+`python -m tests.take.five_questions [QUESTION …]` makes all of them, or some, and takes ten minutes. That of
 what an engine says and what it was is a start on an NVIDIA H200, and stays in tests/data/gpu.
 """
 

@@ -73,7 +73,11 @@ class TextVisitor(ABC):
     def of_key(self, key: str, text: str, otherwise: Callable[[str], str]) -> str:
         """The value of a key that may say what it is."""
         kind = patterns.kind_by_key(key)
-        if kind is None or patterns.SAYS_NOTHING.fullmatch(text) or (kind == "path" and is_no_path(text)):
+        if (
+            kind is None
+            or patterns.SAYS_NOTHING.fullmatch(text)
+            or (kind == "path" and (text in self.kept or is_no_path(text)))
+        ):
             return otherwise(text)
         return self.whole("digest" if patterns.DIGEST.fullmatch(text) else kind, text)
 

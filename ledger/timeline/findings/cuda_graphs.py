@@ -22,7 +22,7 @@ def graphs_captured_twice(evidence: Evidence) -> Iterator[Finding]:
             "graphs_captured_twice",
             found.stake_ns,
             f"captured once more{found.on_ranks}, to measure their memory",
-            "Capture fewer sizes, or turn the engine's estimate of their memory off",
+            "Capture fewer sizes, or turn the engine's memory estimate off",
             process=found.process,
             intervals=found.keys,
         )

@@ -6,7 +6,6 @@ from ledger.formatting import cut
 from ledger.timeline.records import IntervalKey
 from ledger.vocabulary import FindingName
 
-
 LONGEST: Final = 69
 """A summary, or an advice, beside its time on a line of 80 columns."""
 

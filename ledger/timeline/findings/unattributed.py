@@ -30,9 +30,9 @@ def unattributed_time(evidence: Evidence) -> Iterator[Finding]:
         yield evidence.finding(
             "unattributed_time",
             window.unattributed_ns,
-            f"{hole.duration_ns / 1e9:.1f} s of it {_where(evidence, hole, before, after)}"
+            f"in no stage: {hole.duration_ns / 1e9:.1f} s {_where(evidence, hole, before, after)}"
             if hole.duration_ns >= _SHORT_NS
-            else f"in {sum(piece.interval is None for piece in pieces):,} pieces, none of them long",
+            else f"in no stage: {sum(piece.interval is None for piece in pieces):,} pieces, none long",
             _advice(evidence, hole, before),
             process=hole.process,
         )
@@ -53,7 +53,7 @@ def _where(evidence: Evidence, hole: StartupPiece, before: str | None, after: st
     if hole.after_stage:
         return f"in {name} after {hole.after_stage}"
     if hole.before_stage:
-        return f"in {name} before {hole.before_stage}, its first stage"
+        return f"in {name} before its first stage"
     if before is not None:
         return f"in {name} after {names.get(before, before)}"
     if after is not None:
@@ -72,7 +72,7 @@ def _advice(evidence: Evidence, hole: StartupPiece, before: str | None) -> str:
         return "Look at what the command does then: no process of it records"
     if hole.after_stage is None and not _is_from_birth(evidence, hole):
         return "Record it from its birth on: see `compile-ledger doctor`"
-    return "Put recorder.stage() around what runs there; the query `holes` lists all"
+    return "Put recorder.stage() around it; the query `holes` lists all"
 
 
 def _is_from_birth(evidence: Evidence, hole: StartupPiece) -> bool:

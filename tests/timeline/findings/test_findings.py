@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from ledger import Event, Finding, MilestoneReached, Timeline, reduce
 from ledger.timeline.findings import RULES
+from ledger.timeline.findings.finding import LONGEST
 from ledger.timeline.records import IntervalKey
 from ledger.timeline.spans import union_ns
+from tests.support.gpu_starts import FOLDER as GPU
 from tests.support.gpu_starts import gpu_starts
+from tests.support.questions import QUESTIONS, asked
 from tests.support.random_sessions import SECOND, Tape, outcomes, sessions
 from tests.support.recordings import RECORDINGS, recorded
 from tests.support.startup_sessions import breakdown_sessions
@@ -123,6 +126,8 @@ def check(timeline: Timeline) -> None:
             assert found.stake_ns <= shown_ns(found, timeline)
         assert found.summary == found.summary.strip()
         assert "\n" not in found.summary + found.advice
+        assert len(found.summary) <= LONGEST
+        assert len(found.advice) <= LONGEST
         assert not found.summary.endswith(".")
     order = [-found.stake_ns for found in timeline.findings]
     assert order == sorted(order)
@@ -163,12 +168,17 @@ def test_recordings(name: str) -> None:
         check(ledger.timeline(str(row["session"])))
 
 
-@pytest.mark.parametrize(
-    "name", ["dp2", "fails", "killed", "text-warm", "tp2", "tp2-cold", "tp2-warm", "tp2killed", "v1"]
-)
+@pytest.mark.parametrize("name", sorted(path.name.partition(".")[0] for path in GPU.glob("*.gz")))
 def test_starts_on_gpus(name: str) -> None:
     for timeline in gpu_starts(name).values():
         check(timeline)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_starts_that_answer_a_question(question: str) -> None:
+    ledger = asked(question)
+    for session in ledger.sessions():
+        check(ledger.timeline(session))
 
 
 def test_an_empty_session_has_none() -> None:
