@@ -71,15 +71,17 @@ def print_first_screen(report: Report, console: Console) -> None:
 
 
 def _fitting(findings: tuple[Finding, ...], room: int, lines_of_others: int) -> list[Finding]:
-    """Return the findings that there is room for: of each kind the one that is worth most."""
-    worth_most: dict[str, Finding] = {}
-    for finding in findings:
-        worth_most.setdefault(finding.finding, finding)
+    """Return the findings that there is room for: first of each kind the one that is worth most."""
     room -= 1 + _TREE_LINES
-    # What says how many others there are takes room as well.
-    if len(worth_most) < len(findings) or len(findings) > min(_MOST_FINDINGS, room // 2):
-        room -= lines_of_others
-    return list(worth_most.values())[: min(_MOST_FINDINGS, max(1, room // 2))]
+    number = min(_MOST_FINDINGS, room // 2)
+    if len(findings) > number:
+        # What says how many others there are takes room as well.
+        number = min(_MOST_FINDINGS, max(1, (room - lines_of_others) // 2))
+    first: dict[str, int] = {}
+    for at, finding in enumerate(findings):
+        first.setdefault(finding.finding, at)
+    chosen = sorted(range(len(findings)), key=lambda at: (first[findings[at].finding] != at, at))[:number]
+    return [findings[at] for at in sorted(chosen)]
 
 
 def _print_heading(report: Report, console: Console, width: int) -> None:

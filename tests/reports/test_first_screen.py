@@ -5,6 +5,7 @@ import re
 import pytest
 
 from ledger import Ledger
+from ledger.reports.from_ledger import read_report
 from ledger.testing import MemoryLedger
 from tests.support import screens
 from tests.support.gpu_starts import gpu_ledger
@@ -71,3 +72,19 @@ def test_all_findings_are_shown_where_a_line_that_counts_the_others_would_take_t
     assert shown.count("→") == 4
     assert "more finding" not in shown
     assert len(shown.splitlines()) == screens.HEIGHT - 1
+
+
+def test_findings_of_each_kind_come_before_others_of_one_kind() -> None:
+    ledger = gpu_ledger("vl", "vl-cold")
+    kinds = [found.finding for found in read_report(ledger, ledger.sessions()[-1]).findings]
+    assert kinds == ["unattributed_time", *["cache_empty"] * 4, "graphs_captured_twice"]
+    shown = screens.screen(ledger)
+    assert "captured once more, to measure their memory" in shown
+    assert 1 <= shown.count("the cache had nothing for it") < 4
+
+
+def test_where_there_is_room_there_are_several_of_one_kind() -> None:
+    ledger = recorded("demo")
+    shown = screens.screen(ledger, ledger.sessions()[0])
+    assert shown.count("the cache had nothing for it") == 2
+    assert "more finding" not in shown

@@ -18,14 +18,14 @@ _MOST = 3
 _BECAUSE: Final[Mapping[CauseName | Literal["unmatched"] | None, str]] = {
     "double_counted": "counted twice",
     "overlapping_ranges": "ranges overlap",
-    "role_lumping": "another role in it",
-    "cumulative": "an earlier one in it",
-    "lost_on_failure": "no failed attempt in it",
+    "role_lumping": "of two roles",
+    "cumulative": "a running sum",
+    "lost_on_failure": "no failed try",
     "not_reported": "never reported",
     "late": "read too early",
-    "omitted_stage": "a part is left out",
-    "mixed_ranks": "of several ranks",
-    "clock": "the clock was set",
+    "omitted_stage": "part left out",
+    "mixed_ranks": "mixed ranks",
+    "clock": "clock was set",
 }
 """Why a claim is off, in as few words as a line has room for."""
 
@@ -105,5 +105,5 @@ def _because(row: Reconciliation, causes: list[Cause]) -> str:
         (one for one in causes if one.cause == row.main_cause), key=lambda one: abs(one.ns), default=None
     )
     if main is not None and main.cause == "omitted_stage" and main.stage:
-        return "a part is left out" if main.stage == row.stage else f"no {main.stage}"
-    return _BECAUSE.get(row.main_cause, "nobody knows why")
+        return "part left out" if main.stage == row.stage else f"no {main.stage}"
+    return _BECAUSE.get(row.main_cause, "unexplained")

@@ -3,6 +3,8 @@
 import pytest
 
 from ledger import Finding, reduce
+from ledger.timeline.findings.finding import LONGEST
+from ledger.timeline.findings.wrong_claims import _BECAUSE
 from tests.support import recordings
 from tests.support.gpu_starts import gpu_starts
 from tests.support.reconciled import CENT, ENCODER, LANGUAGE, S, Worker, merged
@@ -21,7 +23,7 @@ def claimed(seconds: float, took: float, **known: object) -> list[Finding]:
 def test_a_claim_that_is_far_off_says_which_number_to_believe() -> None:
     [found] = claimed(4, 9)
     assert (found.stake_ns, found.process, found.role) == (5 * S, "worker", "encoder")
-    assert found.summary == "monitor says 4.0 s of encoder, it was 9.0 s: a part is left out"
+    assert found.summary == "monitor says 4.0 s of encoder, it was 9.0 s: part left out"
     assert found.advice == "Believe the 9.0 s; the query `why` takes the difference apart"
     assert len(found.claims) == 1
 
@@ -117,3 +119,8 @@ def test_sums_of_torch_are_none_in_a_real_program(name: str) -> None:
     events = list(recordings.events(name))
     of_session = [event for event in events if event.session == events[0].session]
     assert [one for one in reduce(of_session).findings if one.finding == "wrong_claim"] == []
+
+
+@pytest.mark.parametrize("why", _BECAUSE.values())
+def test_no_reason_is_cut(why: str) -> None:
+    assert len(f"monitor says 99.8 s of language_model, it was 119.5 s: {why}") <= LONGEST
