@@ -6,7 +6,7 @@ from typing import Final
 from ledger.durations import seconds
 from ledger.formatting import counted
 from ledger.timeline.findings.evidence import Evidence
-from ledger.timeline.findings.finding import Finding
+from ledger.timeline.findings.finding import Finding, fitting
 from ledger.timeline.findings.slowest import slowest
 from ledger.vocabulary import ENGINE_READY, SERVER_READY
 
@@ -39,11 +39,14 @@ def compiled_after_ready(evidence: Evidence) -> Iterator[Finding]:
         return
     longest = found.intervals[0]
     of = longest.component or longest.role
+    summary = (
+        f"{counted(len(found.intervals), 'compile')} after ready{found.on_ranks}; "
+        f"longest {seconds(longest.duration_ns)} s"
+    )
     yield evidence.finding(
         "compiled_after_ready",
         found.stake_ns,
-        f"{counted(len(found.intervals), 'compile')} after ready{found.on_ranks}; "
-        f"the longest {seconds(longest.duration_ns)} s{f', {of}' if of else ''}",
+        fitting(f"{summary}, {of}", summary) if of else summary,
         "Let a warm-up request run what the first requests will run",
         process=found.process,
         role=longest.role,

@@ -33,7 +33,7 @@ def test_compiles_after_ready_are_a_finding_with_their_union() -> None:
     [found] = findings(tape)
     assert (found.stake_ns, found.process, found.role) == (4 * S, "worker", "encoder")
     assert [key.interval for key in found.intervals] == [1, 3]
-    assert found.summary == "2 compiles after ready; the longest 3.000 s, VisionBlock"
+    assert found.summary == "2 compiles after ready; longest 3.000 s, VisionBlock"
 
 
 def test_a_tenth_of_a_second_is_enough() -> None:
@@ -73,7 +73,7 @@ def test_of_ranks_there_is_one_for_the_slowest() -> None:
         tape.span(1, 11 * S, (14 + number) * S, stage="dynamo")
     [found] = findings(*tapes)
     assert (found.process, found.stake_ns) == ("rank1", 4 * S)
-    assert found.summary == "1 compile after ready on 2 ranks; the longest 4.000 s, model"
+    assert found.summary == "1 compile after ready on 2 ranks; longest 4.000 s, model"
 
 
 def test_of_several_hosts_nothing_can_be_said() -> None:
