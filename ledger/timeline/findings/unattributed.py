@@ -30,9 +30,9 @@ def unattributed_time(evidence: Evidence) -> Iterator[Finding]:
         yield evidence.finding(
             "unattributed_time",
             window.unattributed_ns,
-            f"in no stage: {hole.duration_ns / 1e9:.1f} s {_where(evidence, hole, before, after)}"
+            f"unattributed: {hole.duration_ns / 1e9:.1f} s {_where(evidence, hole, before, after)}"
             if hole.duration_ns >= _SHORT_NS
-            else f"in no stage: {sum(piece.interval is None for piece in pieces):,} pieces, none long",
+            else f"unattributed: {sum(piece.interval is None for piece in pieces):,} pieces, none long",
             _advice(evidence, hole, before),
             process=hole.process,
         )

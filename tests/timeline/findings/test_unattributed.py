@@ -28,7 +28,7 @@ def start(*spans: tuple[float, float], ready: float) -> SessionBuilder:
 def test_a_hole_in_the_start_is_a_finding_with_its_length_and_place() -> None:
     [found] = findings(start((0, 2), (5, 6), ready=10))
     assert (found.stake_ns, found.process) == (7 * S, "engine")
-    assert found.summary == "in no stage: 4.0 s in engine after a_stage"
+    assert found.summary == "unattributed: 4.0 s in engine after a_stage"
 
 
 def test_a_small_part_of_the_start_is_none() -> None:
@@ -45,7 +45,7 @@ def test_a_hole_between_two_stages_names_both() -> None:
     builder.stage("engine_init", 5, 10)
     builder.ready(10)
     [found] = findings_of("unattributed_time", builder)
-    assert found.summary == "in no stage: 4.0 s in engine between configuration and engine_init"
+    assert found.summary == "unattributed: 4.0 s in engine between configuration and engine_init"
     assert found.advice == "Put recorder.stage() around it; the query `holes` lists all"
 
 
@@ -56,7 +56,7 @@ def test_a_process_that_was_not_recorded_from_its_birth_should_be() -> None:
         process.stage("engine_init", 5, 10)
         process.ready(10)
     [found] = findings_of("unattributed_time", late)
-    assert found.summary == "in no stage: 5.0 s in engine before its first stage"
+    assert found.summary == "unattributed: 5.0 s in engine before its first stage"
     assert found.advice.startswith("Record it from its birth on")
     [found] = findings_of("unattributed_time", whole)
     assert found.advice.startswith("Put recorder.stage()")
@@ -70,7 +70,7 @@ def test_a_command_whose_processes_recorded_late_is_told_before_which_one() -> N
     [found] = findings_of("unattributed_time", command, engine)
     assert (found.stake_ns, found.summary) == (
         6 * S,
-        "in no stage: 6.0 s in compile-ledger before engine",
+        "unattributed: 6.0 s in compile-ledger before engine",
     )
     assert found.advice == "`compile-ledger doctor` says whether the command's processes record"
 
@@ -82,7 +82,7 @@ def test_a_command_that_goes_on_after_its_process_is_no_case_for_the_doctor() ->
     program.end(6 * S)
     command.milestone(9 * S, "command_ended")
     [found] = findings_of("unattributed_time", command, program)
-    assert found.summary == "in no stage: 3.0 s in compile-ledger after program"
+    assert found.summary == "unattributed: 3.0 s in compile-ledger after program"
     assert found.advice == "Look at what the command does then: no process of it records"
 
 
@@ -103,4 +103,4 @@ def test_many_short_holes_are_counted() -> None:
         builder.stage("a_stage", number / 10, number / 10 + 0.06)
     builder.ready(4)
     [found] = findings_of("unattributed_time", builder)
-    assert found.summary == "in no stage: 40 pieces, none long"
+    assert found.summary == "unattributed: 40 pieces, none long"
