@@ -65,14 +65,17 @@ compat: install
 docs: install
 	$(BIN)/mkdocs build --strict --quiet
 
-# Writes what is generated into README and handbook again: outputs, SQL reference, command line, causes.
+# Keeps the first screens again, and writes what is generated into README and handbook: outputs, SQL reference,
+# command line, causes.
 docs-update: install
-	UPDATE_DOCS=1 $(BIN)/python -m pytest -q tests/reports/test_first_screen.py tests/reports/test_five_questions.py tests/docs
+	UPDATE_DOCS=1 $(BIN)/python -m pytest -q tests/reports/test_first_screen.py tests/reports/test_five_questions.py
+	UPDATE_DOCS=1 $(BIN)/python -m pytest -q tests/docs
 
 # Records the demo and a start of vLLM anew, takes the pictures, and shows them.
 docs-record: install browser
 	$(BIN)/python -m tests.take.demo
 	$(BIN)/python -m tests.take.compilations
+	$(BIN)/python -m tests.take.five_questions
 	$(BIN)/python -m tests.vllm.take
 	$(BIN)/python -m tests.take.screenshots
 	$(MAKE) docs-update
