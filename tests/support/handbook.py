@@ -110,5 +110,5 @@ def matches_file(file: Path, text: str) -> None:
         file.write_text(text)
     else:
         assert text == file.read_text(), (
-            f"{file.name} is not what is printed: `UPDATE_DOCS=1 make docs-update` writes it"
+            f"{file.name} is not what is printed: `make docs-update` writes it"
         )
