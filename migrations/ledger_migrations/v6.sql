@@ -124,7 +124,7 @@ SELECT
     f.role,
     f.component,
     iif(r.parts IS NULL, f.summary, replace(
-        f.summary, 'the cache had nothing for it', r.parts || ' of the key changed'
+        f.summary, ': the cache had nothing for it', ' (key changed: ' || r.parts || ')'
     )) AS summary,
     iif(r.parts IS NULL, f.advice, 'Undo that change, or keep both caches; see the query `why_cold`') AS advice,
     f.intervals,

@@ -122,7 +122,7 @@ def test_what_the_ledger_knows_of_the_start_before_counts() -> None:
     assert verdicts == {"cache_key_changed": True, "cache_empty": False}
     (broken,) = check_budget(ledger, budget("cache_key_changed"), session="s2").broken
     assert "    → Undo that change, or keep both caches; see the query `why_cold`" in broken.details
-    assert "backbone compiled: code_hash of the key changed" in broken.details[1]
+    assert "backbone compiled (key changed: code_hash)" in broken.details[1]
     assert check_budget(ledger, budget("cache_key_changed"), session="s1").broken == ()
 
 

@@ -62,7 +62,7 @@ def test_a_start_after_one_with_another_key_says_which_part_changed() -> None:
         ("cache_empty", "drafter", f"drafter {EMPTY}"),
     ]
     assert findings(ledger, 2) == [
-        ("cache_key_changed", "backbone", "backbone compiled on 2 ranks: code_hash of the key changed"),
+        ("cache_key_changed", "backbone", "backbone compiled on 2 ranks (key changed: code_hash)"),
         ("cache_empty", "drafter", f"drafter {EMPTY}"),
     ]
 
@@ -87,8 +87,8 @@ def test_a_variable_that_changed_counts_for_every_component_of_the_session() -> 
         ]
     )
     assert findings(ledger, 2) == [
-        ("cache_key_changed", "backbone", "backbone compiled on 2 ranks: A_FLAG of the key changed"),
-        ("cache_key_changed", "drafter", "drafter compiled on 2 ranks: A_FLAG, code_hash of the key changed"),
+        ("cache_key_changed", "backbone", "backbone compiled on 2 ranks (key changed: A_FLAG)"),
+        ("cache_key_changed", "drafter", "drafter compiled on 2 ranks (key changed: A_FLAG, code_hash)"),
     ]
     rows = ledger.sql("SELECT component, part FROM cache_key_changes WHERE component IS NULL")
     assert [row["part"] for row in rows] == ["A_FLAG"]
@@ -99,13 +99,13 @@ def test_variables_that_come_and_go_count_and_many_are_cut_short() -> None:
     after = {"A_FLAG": "0", "C_FLAG": "0", "D_FLAG": "0"}
     ledger = MemoryLedger([*start(1, variables=before, m=A), *start(2, variables=after, m=A)])
     [(_, _, summary)] = findings(ledger, 2)
-    assert summary == "m compiled on 2 ranks: B_FLAG, C_FLAG and 1 more of the key changed"
+    assert summary == "m compiled on 2 ranks (key changed: B_FLAG, C_FLAG and 1 more)"
 
 
 def test_where_the_variables_were_not_kept_the_environment_changed() -> None:
     first, second = {"code_hash": "a", "env": "1"}, {"code_hash": "a", "env": "2"}
     ledger = MemoryLedger([*start(1, m=first), *start(2, m=second)])
-    assert [one[2] for one in findings(ledger, 2)] == ["m compiled on 2 ranks: env of the key changed"]
+    assert [one[2] for one in findings(ledger, 2)] == ["m compiled on 2 ranks (key changed: env)"]
 
 
 def test_what_is_loaded_is_no_finding_whatever_its_key() -> None:
@@ -131,7 +131,7 @@ def test_two_real_cold_starts_on_two_ranks(changes: Key) -> None:
         assert found.summary == f"backbone {EMPTY}"
     else:
         assert found.finding == "cache_key_changed"
-        assert found.summary == f"backbone compiled on 2 ranks: {next(iter(changes))} of the key changed"
+        assert found.summary == f"backbone compiled on 2 ranks (key changed: {next(iter(changes))})"
 
 
 def _of_the_next_day(event: Event, changes: Key) -> Event:

@@ -109,6 +109,4 @@ def matches_file(file: Path, text: str) -> None:
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
     else:
-        assert text == file.read_text(), (
-            f"{file.name} is not what is printed: `make docs-update` writes it"
-        )
+        assert text == file.read_text(), f"{file.name} is not what is printed: `make docs-update` writes it"
