@@ -238,7 +238,7 @@ def test_a_claim_that_was_found_by_its_stage_speaks_of_what_it_was_held_against(
     builder.begin()
     outer = builder.start(S, "torch_compile", source="monitor")
     for start, stop in ((1, 3), (3, 7)):
-        builder.stop(stop * S, builder.start(start * S, "inductor", source="backend"))
+        builder.stop(stop * S, builder.start(start * S, "inductor", source="backend", activity="compile"))
     builder.stop(12 * S, outer)
     builder.claim(12 * S, 5 * S, source="monitor")
     timeline = MemoryLedger(builder.events).timeline("session")
