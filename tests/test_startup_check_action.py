@@ -153,11 +153,11 @@ def test_a_start_within_its_budget_passes_and_its_report_is_in_the_summary(actio
     assert "::" not in ran.printed
     heading, fence, *screen, end, last = ran.summary.split("\n")[0:1] + ran.summary.split("\n")[2:]
     assert (heading, fence, end, last) == ("### Start-up", "```text", "```", "")
-    assert "nightly" in screen[0]
-    assert any("encoder" in line for line in screen)
+    assert screen[0].startswith("nightly: ready after ")
+    assert any("unattributed" in line for line in screen)
     with Ledger.open(action.folder / "startup.db") as ledger:
         (session,) = ledger.sessions()
-        assert session in screen[0]
+        assert session in screen[1]
 
 
 def test_a_start_over_its_budget_fails_with_the_code_of_check_and_is_annotated(action: Action) -> None:

@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ledger.cli.console.printing import printer, table
-from ledger.cli.recorded_run import Attendant, on_terminal, run_recorded
+from ledger.cli.console.options import AsJson
+from ledger.cli.console.printing import print_json, printer, table
+from ledger.cli.recorded_run import Attendant, Streams, on_terminal, run_recorded
 from ledger.durations import seconds
 from ledger.errors import MissingExtra
 from ledger.storage.ledger import Ledger
@@ -27,6 +28,7 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="The ledger to record into.")] = Path(
         "demo.db"
     ),
+    as_json: AsJson = False,
 ) -> None:
     """Compile a small vision encoder and a small language model, cold and then warm, and compare.
 
@@ -34,7 +36,7 @@ def demo(
     """
     if importlib.util.find_spec("torch") is None:
         raise MissingExtra.of("the demo", "torch", "torch")
-    console = printer()
+    console = printer(stderr=as_json)
     sessions: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="compile-ledger-demo-") as cache:
         for run in _RUNS:
@@ -42,34 +44,53 @@ def demo(
             console.print(Text(f"{run}: compiling, with {cache_state}"))
             recorded = run_recorded(
                 [sys.executable, "-m", _PROGRAM], output, f"demo {run}",
-                on_terminal if console.is_terminal else Attendant,
+                _BesideJson if as_json else on_terminal if console.is_terminal else Attendant,
                 environment={"TORCHINDUCTOR_CACHE_DIR": cache},
             )  # fmt: skip
             if recorded.exit_code:
                 raise typer.Exit(recorded.exit_code)
             sessions[run] = recorded.session
     with Ledger.open(output) as ledger:
-        print_comparison(ledger, sessions, console)
+        if as_json:
+            print_json({"ledger": str(output), "sessions": sessions, "compiling": _times(ledger, sessions)})
+        else:
+            print_comparison(ledger, sessions, console)
     console.print(Text(f"Recorded in {output}. Next: compile-ledger report {output}"), soft_wrap=True)
+
+
+class _BesideJson(Attendant):
+    """Leaves standard output to the answer."""
+
+    streams = Streams(stdout=2)
 
 
 def print_comparison(ledger: Ledger, sessions: dict[str, str], console: Console) -> None:
     """Print what compiling took, per role, in each of some sessions, by the name of its run."""
-    columns = ["role"]
-    rows: dict[str | None, list[object]] = {}
+    columns = ["role", *(name for run in sessions for name in (f"{run}, seconds", f"{run}, added up"))]
+    cells = [
+        [
+            times["role"],
+            *(seconds(times.get(f"{run}_{what}")) for run in sessions for what in ("ns", "added_up_ns")),
+        ]
+        for times in _times(ledger, sessions)
+    ]
+    console.print()
+    console.print(
+        table(columns, cells, "Compiling: what passed on the clock, and what adding all intervals up gives")
+    )
+
+
+def _times(ledger: Ledger, sessions: dict[str, str]) -> list[dict[str, object]]:
+    """Return what compiling took, per role: of each run on the clock, and added up."""
+    rows: dict[str | None, dict[str, object]] = {}
     for run, session in sessions.items():
-        columns += [f"{run}, seconds", f"{run}, added up"]
         timeline = ledger.timeline(session)
         totals = _by_role((one.role, one.total_ns) for one in timeline.role_totals if _compiles(one))
         sums = _by_role((one.role, one.naive_sum_ns) for one in timeline.source_totals if _compiles(one))
         for role in sorted(totals, key=lambda role: role or ""):
-            row = rows.setdefault(role, [role, *[None] * (len(columns) - 3)])
-            row += [seconds(totals[role]), seconds(sums.get(role))]
-    console.print()
-    cells = [row + [None] * (len(columns) - len(row)) for row in rows.values()]
-    console.print(
-        table(columns, cells, "Compiling: what passed on the clock, and what adding all intervals up gives")
-    )
+            row = rows.setdefault(role, {"role": role})
+            row |= {f"{run}_ns": totals[role], f"{run}_added_up_ns": sums[role]}
+    return list(rows.values())
 
 
 def _compiles(total: RoleTotal | SourceTotal) -> bool:

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from ledger import Ledger, Recorder
 from ledger.cli import app
+from ledger.cli.demo import print_comparison
 from ledger.recording.journal import journal_folder
 from ledger.storage.store import SCHEMA_VERSION
 
@@ -230,8 +232,9 @@ def test_doctor_finds_that_torch_would_be_recorded(run: Run) -> None:
 
 @pytest.mark.slow
 def test_the_demo_compiles_cold_and_warm_and_compares(run: Run, tmp_path: Path) -> None:
-    shown = run("demo", "-o", "demo.db")
+    shown = run("demo", "-o", "demo.db", "--json")
     assert shown.returncode == 0, shown
+    answer = json.loads(shown.stdout)
     with Ledger.open(tmp_path / "demo.db") as opened:
         rows = opened.sql(
             "SELECT s.label, r.role, r.total_ns FROM role_totals r JOIN sessions s USING (session) "
@@ -242,6 +245,8 @@ def test_the_demo_compiles_cold_and_warm_and_compares(run: Run, tmp_path: Path) 
             "SELECT s.label, count(*) AS graphs FROM intervals i JOIN sessions s USING (session) "
             "WHERE i.stage = 'fx_codegen_and_compile' GROUP BY s.label"
         )
+        printed = io.StringIO()
+        print_comparison(opened, answer["sessions"], Console(file=printed, width=100))
     assert [(row["label"], row["role"]) for row in rows] == [
         ("demo cold", "encoder"), ("demo cold", "language_model"),
         ("demo warm", "encoder"), ("demo warm", "language_model"),
@@ -251,5 +256,12 @@ def test_the_demo_compiles_cold_and_warm_and_compares(run: Run, tmp_path: Path) 
     assert all(int(str(one["unattributed_ns"])) < 0.03 * int(str(one["duration_ns"])) for one in windows)
     # The warm run took both of its graphs out of the cache.
     assert generated == [{"label": "demo cold", "graphs": 2}]
-    for row in rows:
-        assert f"{int(str(row['total_ns'])) / 1e9:.3f}" in shown.stdout
+    assert [times["role"] for times in answer["compiling"]] == ["encoder", "language_model"]
+    times_of = {
+        (f"demo {run}", times["role"]): times[f"{run}_ns"]
+        for times in answer["compiling"]
+        for run in ("cold", "warm")
+    }
+    assert times_of == {(row["label"], row["role"]): row["total_ns"] for row in rows}
+    for ns in times_of.values():
+        assert f"{ns / 1e9:.3f}" in printed.getvalue()
