@@ -22,8 +22,8 @@ LENGTHS: Final = st.integers(20 * MS, 10 * S)
 PAUSES: Final = st.one_of(st.just(0), LENGTHS)
 MADE_UP: Final = st.integers(100_000 * S, 200_000 * S)
 """More than anything took: no number of another claim."""
-STAGES: Final = st.sampled_from(["dynamo", "backend_compile", "graph_split", "graph_compile", "a_stage"])
-PIECES: Final = st.sampled_from(["model_init", "weights_load", "a_stage"])
+STAGES: Final = st.sampled_from(["dynamo", "backend_compile", "graph_split", "graph_compile", "aot_save"])
+PIECES: Final = st.sampled_from(["model_init", "weights_load", "model_load"])
 RANGES: Final = st.sampled_from(["(1, 2048)", "(1, 1)", "dynamic shape"])
 
 Known = dict[tuple[str, str | None], tuple[int, frozenset[tuple[str, int]]]]
