@@ -450,7 +450,7 @@ class TestFailedStart:
 class TestKilledStart:
     def test_the_open_intervals_stay_and_the_report_says_where_each_died(self, starts: Starts) -> None:
         killed = _start_and_kill(starts)
-        command = [sys.executable, "-m", "ledger.cli", "report", str(killed)]
+        command = [sys.executable, "-m", "ledger.cli", "report", str(killed), "--section", "processes"]
         shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         with Ledger.open(killed) as ledger:
             assert ledger.sql("SELECT outcome FROM sessions") == [{"outcome": "failed"}]
