@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from ledger.timeline.findings.evidence import Evidence
-from ledger.timeline.findings.finding import Finding
+from ledger.timeline.findings.finding import Finding, fitting
 from ledger.timeline.log_neighbours import LOG
 from ledger.timeline.records import StartupPiece
 from ledger.vocabulary import COMMAND_STARTED, IMPORT
@@ -30,12 +30,18 @@ def unattributed_time(evidence: Evidence) -> Iterator[Finding]:
         yield evidence.finding(
             "unattributed_time",
             window.unattributed_ns,
-            f"unattributed: {hole.duration_ns / 1e9:.1f} s {_where(evidence, hole, before, after)}"
+            _longest_hole(evidence, hole, _where(evidence, hole, before, after))
             if hole.duration_ns >= _SHORT_NS
             else f"unattributed: {sum(piece.interval is None for piece in pieces):,} pieces, none long",
             _advice(evidence, hole, before),
             process=hole.process,
         )
+
+
+def _longest_hole(evidence: Evidence, hole: StartupPiece, where: str) -> str:
+    amount = f"unattributed: {hole.duration_ns / 1e9:.1f} s"
+    name = evidence.names.get(hole.process or "", "no process")
+    return fitting(f"{amount} {where}", f"{amount} in {name}")
 
 
 def _nearest(hole: StartupPiece, processes: Iterable[str | None]) -> str | None:

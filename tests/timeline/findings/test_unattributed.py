@@ -104,3 +104,14 @@ def test_many_short_holes_are_counted() -> None:
     builder.ready(4)
     [found] = findings_of("unattributed_time", builder)
     assert found.summary == "unattributed: 40 pieces, none long"
+
+
+def test_where_a_hole_lies_is_left_out_where_there_is_no_room_for_it() -> None:
+    builder = SessionBuilder(process="engine")
+    builder.begin()
+    for begin, end in ((0, 2), (6, 8)):
+        stage = f"a_stage_with_a_long_name_{begin}"
+        builder.stop(end * S, builder.start(begin * S, stage, activity="startup"))
+    builder.milestone(8 * S, "engine_ready")
+    [found] = findings(builder)
+    assert found.summary == "unattributed: 4.0 s in engine"
