@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Final
 
 from ledger.timeline.compilations import Compilations
-from ledger.timeline.findings.finding import ClaimKey, Finding
+from ledger.timeline.findings.finding import ClaimKey, Finding, fitting
 from ledger.timeline.process_names import process_names
 from ledger.timeline.reconciliation import Reconciled
 from ledger.timeline.records import Interval, IntervalKey, StartupPiece, StartupWindow
@@ -101,8 +101,8 @@ class Evidence:
             process,
             role,
             component,
-            summary,
-            advice,
+            fitting(summary),
+            fitting(advice),
             tuple(intervals)[:MOST_INTERVALS],
             tuple(claims),
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pydantic import JsonValue
 
 from ledger.timeline.findings.evidence import MOST_INTERVALS, Evidence, key_of
-from ledger.timeline.findings.finding import Finding
+from ledger.timeline.findings.finding import Finding, fitting
 from ledger.timeline.findings.window_time import longest_first, span_of, within_windows_ns
 from ledger.timeline.records import Interval
 from ledger.timeline.spans import union_ns
@@ -39,7 +39,10 @@ def loaded_machine(evidence: Evidence) -> Iterator[Finding]:
     yield evidence.finding(
         "loaded_machine",
         min(total_ns[most], union_ns(map(span_of, intervals))),
-        f"{evidence.names.get(most[0], most[0])} waited for a processor, most of it in {stage}",
+        fitting(
+            f"{evidence.names.get(most[0], most[0])} waited for a processor, most of it in {stage}",
+            f"{evidence.names.get(most[0], most[0])} waited for a processor",
+        ),
         "Measure on an idle machine, or give it more processors",
         process=most[0],
         intervals=map(key_of, intervals),

@@ -143,7 +143,7 @@ def test_a_load_that_failed_counts_with_the_compile_after_it_and_the_claim_that_
     )  # fmt: skip
     [found] = findings(tape)
     assert (found.finding, found.stake_ns) == ("cache_load_failed", 8 * S)
-    assert found.summary == "backbone could not be loaded: RuntimeError: Source code has changed s…"
+    assert found.summary == "backbone could not be loaded: RuntimeError: Source code has changed …"
     assert found.intervals == (IntervalKey("worker", 2), IntervalKey("worker", 1))
     assert [claim.claim for claim in found.claims] == [8]
 
