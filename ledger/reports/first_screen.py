@@ -19,7 +19,7 @@ _WIDTH: Final = 80
 _HEIGHT: Final = 24
 _MOST_WIDTH: Final = 120
 _MOST_HEIGHT: Final = 40
-_TREE_LINES: Final = 9
+_TREE_LINES: Final = 10
 """The tree has at least so many, however many findings there are."""
 _MOST_FINDINGS: Final = 5
 _OUR_OWN: Final = ("python", "compile_ledger")
@@ -51,7 +51,7 @@ def print_first_screen(report: Report, console: Console) -> None:
     # Less the line of the next prompt, the heading, and what stands between the parts.
     room = height - 1 - 3 - (1 + len(notes) if notes else 0)
     lines_of_others = 1 if notes else 2
-    findings = _fitting(report.findings, room, lines_of_others)
+    findings = _fitting(report.findings, room - 1 - _lines_wanted(report), lines_of_others)
     room -= 1 + 2 * len(findings) if findings else 0
     if len(findings) < len(report.findings):
         others = len(report.findings) - len(findings)
@@ -70,9 +70,15 @@ def print_first_screen(report: Report, console: Console) -> None:
             console.print(Text(cut(f"{note.text} (--section {note.section})", width), style="dim"))
 
 
+def _lines_wanted(report: Report) -> int:
+    """Return how many lines the tree should have at least: all, where it is a small one."""
+    windows = report.startup.windows
+    lines = tree_lines(report.startup.tree, windows[0].duration_ns, _MOST_HEIGHT) if windows else []
+    return min(_TREE_LINES, len(lines) + 1)
+
+
 def _fitting(findings: tuple[Finding, ...], room: int, lines_of_others: int) -> list[Finding]:
     """Return the findings that there is room for: first of each kind the one that is worth most."""
-    room -= 1 + _TREE_LINES
     number = min(_MOST_FINDINGS, room // 2)
     if len(findings) > number:
         # What says how many others there are takes room as well.
