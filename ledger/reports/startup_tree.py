@@ -116,19 +116,18 @@ class _View:
     def opened_until(self, nodes: Sequence[StageNode], most: int) -> list[TreeLine]:
         """Open what there is room for, and return the lines."""
         lines = list(self.lines(nodes))
-        candidates = [(node, 1) for node in nodes]
+        # Most stages are too small to open: of thousands, only a few are ever looked at again.
+        candidates = [(node, 1) for node in nodes if self.can_open(node)]
         while candidates:
             node, depth = max(candidates, key=lambda one: one[0].duration_ns / one[1])
             candidates.remove((node, depth))
-            if not self.can_open(node):
-                continue
             self.opened.add(id(node))
             more = list(self.lines(nodes))
             if len(more) > most:
                 self.opened.remove(id(node))
                 continue
             lines = more
-            candidates += [(child, depth + 1) for child in node.children]
+            candidates += [(child, depth + 1) for child in node.children if self.can_open(child)]
         return lines
 
     def lines(self, nodes: Sequence[StageNode], depth: int = 0, own_ns: int = 0) -> Iterator[TreeLine]:
