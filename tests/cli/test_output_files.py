@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ledger import Ledger
 from ledger.cli.console.output_files import replacing
 from ledger.errors import LedgerError, LedgerNotWritable
-from ledger.events.rows import to_row
-from ledger.storage.store import Store
 from ledger.testing import SessionBuilder
 from tests.support.processes import Spawn, as_nobody, exit_code, needs_root
+from tests.support.small_ledgers import write_sessions
 
 
 def anything(final: Path) -> None:
@@ -31,13 +29,7 @@ def ledger(tmp_path: Path) -> Path:
     builder.begin()
     builder.stop(2, builder.start(1, "dynamo"))
     builder.end(3)
-    path = tmp_path / "startup.db"
-    store = Store.open(path)
-    with store.transaction():
-        store.append(list(map(to_row, builder.events)))
-    store.close()
-    Ledger.open(path).close()
-    return path
+    return write_sessions(tmp_path / "startup.db", builder)
 
 
 def test_two_writers_of_one_file_do_not_touch_what_the_other_has_begun(tmp_path: Path) -> None:

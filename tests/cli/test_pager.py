@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.events.rows import to_row
-from ledger.storage.ledger import Ledger
-from ledger.storage.store import Store
 from ledger.testing import SessionBuilder
+from tests.support.small_ledgers import write_sessions
 from tests.support.terminals import Terminal, terminal
 from tests.support.waiting import wait_until
 
@@ -24,8 +22,7 @@ ROWS = (
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
-    path = tmp_path / "startup.db"
-    store = Store.open(path)
+    builders: list[SessionBuilder] = []
     for label, ends_s in (("before", 1), ("after", 2)):
         builder = SessionBuilder(label)
         builder.begin(label=label)
@@ -33,11 +30,8 @@ def ledger(tmp_path: Path) -> Path:
             start = builder.start(number * 10_000_000_000, f"stage_{number}", activity="compile")
             builder.stop(number * 10_000_000_000 + ends_s * 1_000_000_000, start)
         builder.end(300_000_000_000)
-        with store.transaction():
-            store.append(list(map(to_row, builder.events)))
-    store.close()
-    Ledger.open(path).close()
-    return path
+        builders.append(builder)
+    return write_sessions(tmp_path / "startup.db", *builders)
 
 
 @pytest.fixture

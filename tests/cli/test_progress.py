@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from ledger.cli.console.progress import writing
-from ledger.events.rows import to_row
-from ledger.storage.ledger import Ledger
-from ledger.storage.store import Store
 from ledger.testing import SessionBuilder
+from tests.support.small_ledgers import write_sessions
 from tests.support.terminals import terminal
 
 AT_ONCE = """
@@ -39,13 +37,7 @@ def ledger(tmp_path: Path) -> Path:
     builder.begin()
     builder.stop(2, builder.start(1, "dynamo"))
     builder.end(3)
-    path = tmp_path / "startup.db"
-    store = Store.open(path)
-    with store.transaction():
-        store.append(list(map(to_row, builder.events)))
-    store.close()
-    Ledger.open(path).close()
-    return path
+    return write_sessions(tmp_path / "startup.db", builder)
 
 
 def test_what_goes_on_is_shown_until_it_is_over() -> None:
