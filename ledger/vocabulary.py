@@ -199,6 +199,11 @@ CLOCK_STEPPED: Final = "clock_stepped"
 """The gap that a recorder notes where the wall clock was set; its detail begins with "+5000000000 ns"."""
 
 
+def package_of(component: str | None) -> str:
+    """Return the package of an imported module, which is the component of an import; empty where none is."""
+    return (component or "").partition(".")[0]
+
+
 def activity_of(stage: str, source: str) -> Activity:
     """Return the activity of a stage that says none: `startup` for a name that is not in the vocabulary.
 

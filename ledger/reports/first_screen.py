@@ -12,6 +12,7 @@ from ledger.durations import seconds
 from ledger.formatting import counted, cut
 from ledger.reports.model import Report
 from ledger.reports.startup_tree import INSIDE, TreeLine, begins_role, tree_lines
+from ledger.reports.terminal_table import NO_TERMINAL_WIDTH
 from ledger.timeline.findings import Finding
 from ledger.timeline.records import StartupWindow
 
@@ -43,8 +44,8 @@ class _Note(NamedTuple):
 
 def print_first_screen(report: Report, console: Console) -> None:
     """Print the first screen of a report: 80 columns and 24 lines, or more where the terminal has them."""
-    # One that is not a terminal is as wide as anything.
-    is_screen = console.is_terminal and console.width < 1000
+    # Colours on demand make a terminal of any console.
+    is_screen = console.is_terminal and console.width < NO_TERMINAL_WIDTH
     width = max(_WIDTH, min(console.width, _MOST_WIDTH)) if is_screen else _WIDTH
     height = max(_HEIGHT, min(console.height, _MOST_HEIGHT)) if is_screen else _HEIGHT
     notes = list(_notes(report))

@@ -7,7 +7,7 @@ from ledger.reports.model import StartupRow, StartupSection
 from ledger.reports.startup_tree import stage_tree
 from ledger.timeline.records import StartupPiece
 from ledger.timeline.timeline import Timeline
-from ledger.vocabulary import IMPORT
+from ledger.vocabulary import IMPORT, package_of
 
 
 def startup_section(timeline: Timeline, names: Callable[[str], str]) -> StartupSection:
@@ -26,4 +26,4 @@ def startup_section(timeline: Timeline, names: Callable[[str], str]) -> StartupS
 
 
 def _package(piece: StartupPiece) -> str | None:
-    return (piece.component or "").partition(".")[0] if piece.stage == IMPORT else None
+    return package_of(piece.component) if piece.stage == IMPORT else None

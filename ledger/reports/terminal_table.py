@@ -10,6 +10,8 @@ from rich.text import Text
 
 from ledger.durations import three_places
 
+NO_TERMINAL_WIDTH: Final = 1_000
+"""Of what is printed to a file or a pipe: nothing is cut there, or wrapped."""
 _BETWEEN: Final = 3
 _EDGES: Final = 2
 _NARROWEST: Final = 8

@@ -39,9 +39,8 @@ def print_report(report: Report, console: Console, *sections: str) -> None:
 
     Raises KeyError for a name that is not in SECTIONS.
     """
-    chosen = {name: SECTIONS[name] for name in SECTIONS if name in sections} if sections else SECTIONS
-    for name in sections:
-        SECTIONS[name]
+    named = {name: SECTIONS[name] for name in sections}
+    chosen = {name: show for name, show in SECTIONS.items() if name in named or not named}
     _print_heading(report.heading, console)
     for name, show in chosen.items():
         if not show(report, console) and sections:

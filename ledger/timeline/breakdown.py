@@ -19,7 +19,7 @@ from ledger.timeline.process_lives import TICK_NS, ProcessLife, distances, lives
 from ledger.timeline.records import Interval, StartupPiece, StartupWindow
 from ledger.timeline.spans import merged
 from ledger.timeline.startup_windows import windows_of
-from ledger.vocabulary import IMPORT, WAITING
+from ledger.vocabulary import IMPORT, WAITING, package_of
 
 _NONE: Final = -1
 """In place of an interval's index: none is open."""
@@ -184,7 +184,7 @@ class _Lane:
 def _name(interval: Interval, role_around: str | None) -> str:
     """Return what a path calls an interval: its stage with the role that begins there; imports by package."""
     if interval.stage == IMPORT and interval.component:
-        return f"{IMPORT} {interval.component.partition('.')[0]}"
+        return f"{IMPORT} {package_of(interval.component)}"
     return interval.stage if interval.role in (None, role_around) else f"{interval.stage} [{interval.role}]"
 
 

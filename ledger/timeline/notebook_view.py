@@ -10,7 +10,7 @@ from ledger.notebook_tables import Bar, Figure, html_line, html_table
 from ledger.timeline.findings import Finding
 from ledger.timeline.process_names import process_names
 from ledger.timeline.records import Process, SessionTotal, StartupPiece, StartupWindow
-from ledger.vocabulary import ENGINE_READY, IMPORT, SERVER_READY, WINDOW_ENDS, WINDOW_STARTS
+from ledger.vocabulary import ENGINE_READY, IMPORT, SERVER_READY, WINDOW_ENDS, WINDOW_STARTS, package_of
 
 _STAGES_SHOWN: Final = 12
 _PROCESSES_NAMED: Final = 2
@@ -81,7 +81,7 @@ def _breakdown(window: StartupWindow, pieces: Iterable[StartupPiece], names: Map
 
 def _stage_name(piece: StartupPiece) -> str:
     if piece.stage == IMPORT and piece.component:
-        return f"{IMPORT} {piece.component.partition('.')[0]}"
+        return f"{IMPORT} {package_of(piece.component)}"
     return piece.stage or NO_STAGE
 
 

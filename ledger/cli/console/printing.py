@@ -3,19 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from ledger.cli.console.progress import working
-from ledger.reports.terminal_table import table, table_of
+from ledger.reports.terminal_table import NO_TERMINAL_WIDTH, table, table_of
 from ledger.storage.ledger import Ledger
 
 __all__ = ["open_ledger", "print_json", "print_warning", "printer", "table", "table_of"]
-
-_NO_TERMINAL_WIDTH: Final = 1_000
 
 
 Color = Literal["auto", "always", "never"]
@@ -26,7 +24,7 @@ def printer(*, stderr: bool = False, color: Color = "auto") -> Console:
     is_terminal = Console(stderr=stderr).is_terminal
     return Console(
         stderr=stderr,
-        width=None if is_terminal else _NO_TERMINAL_WIDTH,
+        width=None if is_terminal else NO_TERMINAL_WIDTH,
         no_color=True if color == "never" else False if color == "always" else None,
         color_system="standard" if color == "always" else "auto",
         force_terminal=True if color == "always" else None,

@@ -12,7 +12,7 @@ from ledger.reports.html.addresses import target_of
 from ledger.reports.html.families import family_of
 from ledger.reports.html.subject import Subject
 from ledger.timeline.records import Interval, IntervalKey, StartupPiece, StartupWindow
-from ledger.vocabulary import ACTIVITY_OF, IMPORT
+from ledger.vocabulary import ACTIVITY_OF, IMPORT, package_of
 
 _SHOWN: Final = 12
 _SMALLEST: Final = 0.01
@@ -147,16 +147,11 @@ def _named(subject: Subject, piece: StartupPiece) -> tuple[tuple[str, str], str]
         return (NOBODY, NO_STAGE), ""
     interval = subject.timeline.intervals[subject.intervals[piece.process, piece.interval]]
     if interval.stage == IMPORT:
-        return (family_of(IMPORT, interval.activity), IMPORT), package_of(interval)
+        return (family_of(IMPORT, interval.activity), IMPORT), package_of(interval.component)
     around = _in_vocabulary(subject, interval)
     role = piece.role or around.role
     name = cut(f"{around.stage} [{role}]" if role else around.stage, _NAME)
     return (family_of(around.stage, around.activity), name), interval.stage
-
-
-def package_of(interval: Interval) -> str:
-    """Return the package of an imported module."""
-    return (interval.component or "").partition(".")[0]
 
 
 def _in_vocabulary(subject: Subject, interval: Interval) -> Interval:

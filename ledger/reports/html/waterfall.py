@@ -11,14 +11,13 @@ from typing import Any, Final, NamedTuple
 
 from ledger.formatting import cut
 from ledger.reports.html.addresses import address_of
-from ledger.reports.html.breakdown import package_of
 from ledger.reports.html.families import FAMILIES, family_of
 from ledger.reports.html.nesting import Nested, Span, nested
 from ledger.reports.html.subject import Subject
 from ledger.timeline.process_lives import ProcessLife
 from ledger.timeline.process_names import process_names
 from ledger.timeline.records import Interval
-from ledger.vocabulary import COMMAND_STARTED, IMPORT, WAITING
+from ledger.vocabulary import COMMAND_STARTED, IMPORT, WAITING, package_of
 
 _NAME: Final = 100
 _US: Final = 1_000
@@ -167,7 +166,7 @@ def _outermost(subject: Subject, nest: Sequence[Nested], near_ns: int) -> list[_
         interval = subject.timeline.intervals[one.span.place]
         start_ns, stop_ns, place = one.span
         last = found[-1] if found else None
-        package = package_of(interval) if interval.stage == IMPORT else None
+        package = package_of(interval.component) if interval.stage == IMPORT else None
         if last and package and last.package == package and start_ns - last.stop_ns <= near_ns:
             is_longer = stop_ns - start_ns > _length_ns(subject, last.place)
             found[-1] = last._replace(

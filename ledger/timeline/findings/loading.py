@@ -9,7 +9,7 @@ from ledger.timeline.findings.slowest import slowest_within_start
 from ledger.timeline.findings.window_time import longest_first, span_of
 from ledger.timeline.records import Interval, IntervalKey
 from ledger.timeline.spans import union_ns
-from ledger.vocabulary import IMPORT
+from ledger.vocabulary import IMPORT, package_of
 
 _IMPORTS_SHARE = 0.2
 _LONG_IMPORTS_NS = 1_000_000_000
@@ -81,7 +81,7 @@ def slow_weights(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _package(module: str | None) -> str:
-    return (module or "").partition(".")[0] or "unknown"
+    return package_of(module) or "unknown"
 
 
 def _outermost(key: IntervalKey, package: str, imports: Mapping[IntervalKey, Interval]) -> IntervalKey:
