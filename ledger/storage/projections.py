@@ -1,15 +1,15 @@
 """Keeps the tables that are derived from events. They can be deleted and rebuilt at any time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 from ledger.events.rows import from_row
 from ledger.gc_pause import gc_paused
 from ledger.storage.record_rows import TABLES, Details, EventKey, Row, rows_of, timeline_of
 from ledger.storage.store import Store
-from ledger.timeline.intervals import Start, Stop
 from ledger.timeline.reducer import REDUCER_VERSION, SessionEvents, StageEvents
+from ledger.timeline.stage_events import Start, Stop
 from ledger.timeline.timeline import Timeline, timeline_of_stored
 
 
@@ -18,15 +18,30 @@ def reduced_timeline(store: Store, session: str) -> Timeline:
 
     Raises LedgerError where the ledger can't be read.
     """
-    stages: dict[str, StageEvents] = {}
-    # One process after the other: the unique key is an index that gives each one's events in their order.
-    for process in store.processes(session):
-        stages[process] = StageEvents(
-            list(map(Start._make, store.of_kind(session, process, "stage_started", Start._fields))),
-            list(map(Stop._make, store.of_kind(session, process, "stage_stopped", Stop._fields))),
-        )
     others = store.rows(session, "kind NOT IN ('stage_started', 'stage_stopped')")
-    return timeline_of_stored(session, SessionEvents(stages, [from_row(row) for row in others]))
+    return timeline_of_stored(
+        session, SessionEvents(_StoredStages(store, session), [from_row(row) for row in others])
+    )
+
+
+class _StoredStages(Mapping[str, StageEvents]):
+    """Reads the starts and stops of a process when they are asked for, by the index of the unique key."""
+
+    def __init__(self, store: Store, session: str) -> None:
+        self._store: Final = store
+        self._session: Final = session
+        self._processes: Final = store.processes(session)
+
+    def __getitem__(self, process: str) -> StageEvents:
+        starts = self._store.of_kind(self._session, process, "stage_started", Start._fields)
+        stops = self._store.of_kind(self._session, process, "stage_stopped", Stop._fields)
+        return StageEvents(cast("list[Start]", starts), cast("list[Stop]", stops))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._processes)
+
+    def __len__(self) -> int:
+        return len(self._processes)
 
 
 def current_timeline(store: Store, session: str) -> Timeline:

@@ -304,17 +304,16 @@ class Store:
 
     def of_kind(
         self, session: str, process: str, kind: str, columns: Sequence[str]
-    ) -> Iterator[tuple[object, ...]]:
-        """Yield some columns of a process's events of one kind, by seq."""
-        with sqlite_errors_translated(self.path):
-            yield from self.connection.execute(
-                f"""
-                SELECT {", ".join(columns)} FROM events
-                WHERE session = ? AND process = ? AND kind = ?
-                ORDER BY seq
-                """,
-                (session, process, kind),
-            )
+    ) -> list[tuple[object, ...]]:
+        """Return some columns of a process's events of one kind, by seq."""
+        return self.select(
+            f"""
+            SELECT {", ".join(columns)} FROM events
+            WHERE session = ? AND process = ? AND kind = ?
+            ORDER BY seq
+            """,
+            (session, process, kind),
+        )
 
     def select(self, sql: str, values: Iterable[object] = ()) -> list[tuple[object, ...]]:
         """Return the rows of a query of ours."""

@@ -60,69 +60,70 @@ def in_order(places: Sequence[int], starts: Sequence[int], stops: Sequence[int])
 
 
 class Enclosure:
-    """What encloses what among intervals that come in the order that is drawn above.
+    """What encloses what among intervals that come in the order that is drawn above."""
 
-    What stands right after an interval, up to the first that ends later than it, is enclosed by it. So a walk
-    over what an interval encloses goes from one outermost piece to the next, by `_past`.
-    """
+    __slots__ = ("_past", "_starts", "_stops", "around", "lengths")
 
-    __slots__ = ("_past", "_starts", "_stops", "around")
-
-    def __init__(self, starts: list[int], stops: list[int]) -> None:
+    def __init__(self, starts: Sequence[int], stops: Sequence[int]) -> None:
         self._starts, self._stops = starts, stops
-        self.around: list[int | None] = [None] * len(stops)
+        number = len(stops)
+        self.around: list[int | None] = [None] * number
         """Per place, that of the innermost encloser."""
-        self._past = [len(stops)] * len(stops)
+        self.lengths: list[int | None] = [None] * number
+        """Per place, the length of the union of what is enclosed there; None where nothing is."""
+        # What stands right after an interval, up to the first that ends later than it, is enclosed by it: a
+        # walk over what an interval encloses goes from one such piece to the next, by `_past`.
+        self._past = [number] * number
+        self._fold(self.around, self.lengths, self._past)
+
+    def _fold(self, around: list[int | None], lengths: list[int | None], past: list[int]) -> None:
+        stops = self._stops
         stack: list[int] = []
-        past, around = self._past, self.around
-        for place, stop in enumerate(stops):
+        crossed: list[int] = []
+        reached = [0] * len(stops)
+        for place, (start, stop) in enumerate(zip(self._starts, stops, strict=True)):
             while stack and stops[stack[-1]] < stop:
-                past[stack.pop()] = place
+                ended = stack.pop()
+                past[ended] = place
+                if stops[ended] >= start:
+                    crossed.append(ended)
             if stack:
-                around[place] = stack[-1]
+                outer = around[place] = stack[-1]
+                # The pieces of one interval may cross, but none is within another: each ends later than the
+                # one before.
+                length = lengths[outer]
+                if length is None:
+                    lengths[outer] = stop - start
+                else:
+                    until = reached[outer]
+                    lengths[outer] = length + stop - (start if start > until else until)
+                reached[outer] = stop
             stack.append(place)
+        # What begins in an interval and ends later, on another thread, may itself enclose what the first one
+        # encloses too. Such a first one is looked at again.
+        for place in crossed:
+            lengths[place] = self._length(place)
 
-    def depths(self) -> list[int]:
-        """Return, per place, the depth: one more than that of the innermost encloser."""
-        depths: list[int] = []
-        for around in self.around:
-            depths.append(0 if around is None else depths[around] + 1)
-        return depths
-
-    def lengths(self) -> list[int | None]:
-        """Return, per place, the length of the union of what is enclosed there; None where nothing is."""
+    def pieces(self, place: int) -> Iterator[tuple[int, int]]:
+        """Yield spans, by start, whose union is that of all that the interval at a place encloses."""
         starts, stops, past = self._starts, self._stops, self._past
-        number = len(starts)
-        lengths: list[int | None] = [None] * number
-        for place, end in enumerate(stops):
-            other = place + 1
-            if other == number or starts[other] > end:
-                continue
-            length, reached, is_any = 0, 0, False
-            while other < number and (start := starts[other]) <= end:
-                stop = stops[other]
-                if stop > end:
-                    other += 1  # it crosses this one; what it encloses may still lie inside
-                    continue
-                is_any = True
-                if stop > reached:
-                    length += stop - (start if start > reached else reached)
-                    reached = stop
+        end, other, number = stops[place], place + 1, len(starts)
+        while other < number and (start := starts[other]) <= end:
+            if (stop := stops[other]) <= end:
+                yield start, stop
                 other = past[other]
-            if is_any:
-                lengths[place] = length
-        return lengths
-
-    def pieces(self, place: int) -> list[tuple[int, int]]:
-        """Return the spans of the outermost intervals that the one at a place encloses."""
-        end, spans, other = self._stops[place], list[tuple[int, int]](), place + 1
-        while other < len(self._starts) and self._starts[other] <= end:
-            if self._stops[other] <= end:
-                spans.append((self._starts[other], self._stops[other]))
-                other = self._past[other]
             else:
-                other += 1
-        return spans
+                other += 1  # it crosses this one; what it encloses may still lie inside
+
+    def _length(self, place: int) -> int | None:
+        length = None
+        reached = 0
+        for start, stop in self.pieces(place):
+            length = length or 0
+            if stop > reached:
+                length += stop - (start if start > reached else reached)
+                reached = stop
+        return length
 
 
 class EnclosingSpan(NamedTuple):

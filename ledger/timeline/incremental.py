@@ -13,8 +13,8 @@ from pydantic_core import from_json
 
 from ledger.events.rows import EventRow
 from ledger.timeline.enclosure import EnclosingSpan, Outermost
-from ledger.timeline.intervals import Lost, Start, start_of_row
 from ledger.timeline.spans import union_ns
+from ledger.timeline.stage_events import Lost, Start, start_of_row
 from ledger.vocabulary import ROLE_OF_TORCH, Activity
 
 

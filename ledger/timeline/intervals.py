@@ -1,95 +1,31 @@
 """From one process's starts and stops to its intervals: rules 1 to 4 and 7 of the reducer.
 
-The intervals stand in lists that go by one index, their place in the order of their starts.
+The intervals stand in lists that go by one index, their place in the order of their starts. Each rule is one
+pass over them, which looks no further back than to what is still open.
 """
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
-from operator import attrgetter
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from itertools import islice
+from operator import lt
+from typing import TypeVar
 
-from ledger.events.models import StageStarted, StageStopped
-from ledger.events.rows import EventRow, json_of
 from ledger.timeline import stage_data
 from ledger.timeline.enclosure import Enclosure, in_order
 from ledger.timeline.records import Anomaly, Interval
 from ledger.timeline.spans import merged
-from ledger.vocabulary import ROLE_OF_TORCH, Activity, AnomalyName, Outcome, Source
+from ledger.timeline.stage_events import OPEN, Anomalies, Begun, Lost, Start, Stop, ends_of, paired
+from ledger.vocabulary import ROLE_OF_TORCH, Activity, Source
 
-
-class Start(NamedTuple):
-    """A `stage_started` event of a process, less what the reducer does not look at."""
-
-    at_ns: int
-    seq: int
-    interval: int
-    stage: str
-    activity: Activity
-    role: str | None
-    component: str | None
-    source: Source
-    thread: str | None
-    parent: int | None
-    data: str | None
-    """JSON, as in the ledger."""
-
-
-class Stop(NamedTuple):
-    """A `stage_stopped` event, likewise."""
-
-    at_ns: int
-    seq: int
-    interval: int
-    outcome: Outcome
-    error: str | None
-    data: str | None
-
-
-class Lost(NamedTuple):
-    """When a lost process was last heard of, and when it was last seen alive."""
-
-    last_ns: int
-    alive_ns: int
-
-    def end_ns(self, last_ns: int) -> int:
-        """Return until when an interval went on at least, whose last event was at `last_ns`."""
-        return max(last_ns, self.alive_ns) if last_ns == self.last_ns else last_ns
-
-
-_start_fields: Final = attrgetter(*Start._fields)
-_stop_fields: Final = attrgetter(*Stop._fields)
-
-
-def start_of(event: StageStarted) -> Start:
-    """Return an event as a start."""
-    return Start._make((*_start_fields(event)[:-1], None if event.data is None else json_of(event.data)))
-
-
-def stop_of(event: StageStopped) -> Stop:
-    """Return an event as a stop."""
-    return Stop._make((*_stop_fields(event)[:-1], None if event.data is None else json_of(event.data)))
-
-
-def start_of_row(row: EventRow) -> Start:
-    """Return the row of a `stage_started` event as a start."""
-    return Start._make(_start_fields(row))
-
-
-def stop_of_row(row: EventRow) -> Stop:
-    """Return the row of a `stage_stopped` event as a stop."""
-    return Stop._make(_stop_fields(row))
-
-
-_OPEN: Final = -1
-"""The end of an interval that has none yet."""
+_Text = TypeVar("_Text", bound=str | None)
 
 
 def intervals_of(
     session: str,
     process: str,
-    starts: Iterable[Start],
-    stops: Iterable[Stop],
+    starts: Sequence[Start],
+    stops: Sequence[Stop],
     *,
     is_over: bool,
     last_ns: int,
@@ -99,246 +35,188 @@ def intervals_of(
 
     `starts` and `stops` are sorted by (at_ns, seq); `last_ns` is the time of the process's last event.
     """
-    anomalies = _Anomalies(session, process)
-    begun, stop_of, index_of = _paired(starts, stops, anomalies)
-    parents = _followed_parents(begun, index_of)
-    ends = _ends(begun, stop_of, parents, is_over, lost)
-    _check_parents(begun, ends, parents, index_of, anomalies)
-    order = in_order([i for i, end in enumerate(ends) if end != _OPEN], [each.at_ns for each in begun], ends)
-    enclosure = _enclosure(order, begun, ends)
-    enclosing, depths = _enclosers(enclosure, order, begun)
-    roles = _roles(order, begun, ends, parents)
-    top_level = _top_level(order, begun, ends, roles)
-    unattributed, self_times = _times_not_in_others(enclosure, order, begun, ends, parents)
+    anomalies = Anomalies(session, process)
+    begun = paired(starts, stops, anomalies)
+    if not begun.starts:
+        return [], anomalies.found
+    ends = ends_of(begun, is_over, lost)
+    _check_parents(begun, ends, anomalies)
+    (
+        begins, seqs, ids, stages, activities, given_roles, components, sources, threads, parent_ids, data,
+    ) = zip(*begun.starts, strict=True)  # fmt: skip
+    # A ledger gives a text of its own for each row, and they are held for as long as the intervals are.
+    stages, activities, components, sources, threads = map(
+        _shared, (stages, activities, components, sources, threads)
+    )
+    order = _order(begins, ends)
+    enclosure = Enclosure([begins[i] for i in order], [ends[i] for i in order])
+    enclosing, depths = _enclosers(enclosure, order, ids)
+    roles = _roles(order, begins, ends, given_roles, activities, sources, begun.parents)
+    top_level = _top_level(order, ends, roles, activities)
+    unattributed, self_times = _times_not_in_others(enclosure, order, begun, begins, ends, threads)
     intervals: list[Interval] = []
-    for start, end, stop, around, depth, is_top_level, role, self_ns, unattributed_ns in zip(
-        begun, ends, stop_of, enclosing, depths, top_level, roles, self_times, unattributed, strict=True
-    ):
-        at_ns, seq, interval, stage, activity, _, component, source, thread, parent, data = start
+    for (
+        at_ns, end, stop, seq, interval, around, parent, depth, is_top_level, activity, stage, role,
+        component, source, thread, self_ns, unattributed_ns, started_data,
+    ) in zip(
+        begins, ends, begun.stops, seqs, ids, enclosing, parent_ids, depths, top_level, activities, stages,
+        roles, components, sources, threads, self_times, unattributed, data, strict=True,
+    ):  # fmt: skip
         stop_seq = error = None
-        if end == _OPEN:
+        if end == OPEN:
             stop_ns, duration_ns, open_ns, outcome = None, None, last_ns - at_ns, "open"
         else:
             stop_ns, duration_ns, open_ns, outcome = end, end - at_ns, None, "abandoned"
         if stop is not None:
-            _, stop_seq, _, outcome, error, stop_data = stop
-            if stop_data is not None:
-                data = stage_data.merged(data, stop_data)
+            _, stop_seq, _, outcome, error, stopped_data = stop
+            if stopped_data is not None:
+                started_data = stage_data.merged(started_data, stopped_data)
         intervals.append(
             Interval(
                 session, process, interval, around, parent, depth, is_top_level, activity, stage, role,
                 component, source, thread, at_ns, stop_ns, duration_ns, self_ns, unattributed_ns, open_ns,
-                outcome, seq, stop_seq, error, data,
+                outcome, seq, stop_seq, error, started_data,
             )
         )  # fmt: skip
     return intervals, anomalies.found
 
 
-class _Anomalies:
-    """Collects what is odd, in the order in which it is come upon."""
-
-    def __init__(self, session: str, process: str) -> None:
-        self._key: Final = (session, process)
-        self.found: Final[list[Anomaly]] = []
-
-    def add(self, what: AnomalyName, event: Start | Stop, detail: str, ns: int | None = None) -> None:
-        detail = f"seq {event.seq}: {detail}"
-        self.found.append(Anomaly(*self._key, what, event.interval, None, ns, detail))
+def _shared(texts: Sequence[_Text]) -> list[_Text]:
+    """Return equal texts as one object each."""
+    first = dict[_Text, _Text]().setdefault
+    return [first(text, text) for text in texts]
 
 
-def _paired(
-    starts: Iterable[Start], stops: Iterable[Stop], anomalies: _Anomalies
-) -> tuple[list[Start], list[Stop | None], dict[int, int]]:
-    """Rule 1: of several starts with one id the first counts; its stop is the first that comes after it."""
-    begun: list[Start] = []
-    index_of: dict[int, int] = {}
-    for start in starts:
-        if start.interval in index_of:
-            anomalies.add("duplicate_start", start, f"{start.stage} starts again under an id in use")
-        else:
-            index_of[start.interval] = len(begun)
-            begun.append(start)
-    stop_of: list[Stop | None] = [None] * len(begun)
-    for stop in stops:
-        i = index_of.get(stop.interval)
-        if i is None:
-            anomalies.add("orphan_stop", stop, "nothing of this id ever started")
-        elif (stop.at_ns, stop.seq) < (begun[i].at_ns, begun[i].seq):
-            anomalies.add("stop_before_start", stop, f"{begun[i].stage} starts only at seq {begun[i].seq}")
-        elif stop_of[i] is not None:
-            anomalies.add("duplicate_stop", stop, f"{begun[i].stage} had stopped already")
-        else:
-            stop_of[i] = stop
-    return begun, stop_of, index_of
-
-
-def _followed_parents(begun: list[Start], index_of: dict[int, int]) -> list[int | None]:
-    """Return each interval's parent by index: one that started before it, so that no chain is a circle."""
-    parents: list[int | None] = []
-    for i, start in enumerate(begun):
-        parent = None if start.parent is None else index_of.get(start.parent)
-        parents.append(parent if parent is not None and parent < i else None)
-    return parents
-
-
-def _ends(
-    begun: list[Start],
-    stop_of: list[Stop | None],
-    parents: list[int | None],
-    is_over: bool,
-    lost: Lost | None,
-) -> list[int]:
-    """Rule 2: what has no stop and can't go on is abandoned: it ends with its last descendant's event.
-
-    Where that is the last event of a process that was seen alive later, it went on until then at least.
-    """
-    ends = [_OPEN if stop is None else stop.at_ns for stop in stop_of]
-    if _OPEN not in ends:
-        return ends
-    last = [max(start.at_ns, end) for start, end in zip(begun, ends, strict=True)]
-    for i in range(len(begun) - 1, -1, -1):
-        if (parent := parents[i]) is not None:
-            last[parent] = max(last[parent], last[i])
-    for i, start in enumerate(begun):
-        if stop_of[i] is not None:
-            continue
-        if lost is not None:
-            last[i] = lost.end_ns(last[i])
-        parent = parents[i]
-        parent_end = _OPEN if parent is None else ends[parent]
-        if parent_end != _OPEN:
-            ends[i] = max(start.at_ns, min(last[i], parent_end))
-        elif is_over:
-            ends[i] = last[i]
-    return ends
-
-
-def _check_parents(
-    begun: list[Start],
-    ends: list[int],
-    parents: list[int | None],
-    index_of: dict[int, int],
-    anomalies: _Anomalies,
-) -> None:
+def _check_parents(begun: Begun, ends: Sequence[int], anomalies: Anomalies) -> None:
     """Rule 3: a parent that never started, or that does not enclose its child, is an anomaly."""
-    for i, child in enumerate(begun):
-        p = parents[i]
-        if child.parent is None or (p is not None and ends[i] <= ends[p]):
+    starts, _, index_of, parents = begun
+    for child, p, end in zip(starts, parents, ends, strict=True):
+        if child[9] is None or (p is not None and end <= ends[p]):
             continue  # it has none, or lies within one that began before it
-        p = index_of.get(child.parent)
+        at_ns, seq, interval, stage, *_, parent_id, _ = child
+        p = index_of.get(parent_id) if parent_id is not None else None
         if p is None:
-            anomalies.add(
-                "unknown_parent", child, f"{child.parent}, the parent of {child.stage}, never began"
-            )
+            detail = f"{parent_id}, the parent of {stage}, never began"
+            anomalies.add("unknown_parent", seq, interval, detail)
             continue
-        parent, end, parent_end = begun[p], ends[i], ends[p]
-        if _OPEN in (end, parent_end):
+        parent_ns, parent_seq, parent_end = starts[p][0], starts[p][1], ends[p]
+        if OPEN in (end, parent_end):
             continue
-        early, late = max(0, parent.at_ns - child.at_ns), max(0, end - parent_end)
-        is_same_time = parent.at_ns == child.at_ns and end == parent_end
-        if early or late or (is_same_time and parent.seq >= child.seq):
-            anomalies.add(
-                "parent_does_not_enclose",
-                child,
-                f"{child.stage} is not within its parent {parent.stage}",
-                early + late,
-            )
+        early, late = max(0, parent_ns - at_ns), max(0, end - parent_end)
+        is_same_time = parent_ns == at_ns and end == parent_end
+        if early or late or (is_same_time and parent_seq >= seq):
+            detail = f"{stage} is not within its parent {starts[p][3]}"
+            anomalies.add("parent_does_not_enclose", seq, interval, detail, early + late)
+
+
+def _order(begins: Sequence[int], ends: Sequence[int]) -> Sequence[int]:
+    """Return the places of those that have an end, each after all that enclose it."""
+    if OPEN not in ends and all(map(lt, begins, islice(begins, 1, None))):
+        return range(len(begins))  # hardly any two start at one nanosecond
+    return in_order([i for i, end in enumerate(ends) if end != OPEN], begins, ends)
+
+
+def _enclosers(
+    enclosure: Enclosure, order: Sequence[int], ids: Sequence[int]
+) -> tuple[list[int | None], list[int]]:
+    """Rule 3: return the id of each interval's innermost encloser, and its depth."""
+    enclosing: list[int | None] = [None] * len(ids)
+    depths = [0] * len(ids)
+    for i, around in zip(order, enclosure.around, strict=True):
+        if around is not None:
+            encloser = order[around]
+            enclosing[i] = ids[encloser]
+            depths[i] = depths[encloser] + 1
+    return enclosing, depths
 
 
 def _roles(
-    order: list[int], begun: list[Start], ends: list[int], parents: list[int | None]
-) -> list[str | None]:
+    order: Sequence[int],
+    begins: Sequence[int],
+    ends: Sequence[int],
+    given_roles: Sequence[str | None],
+    activities: Sequence[Activity],
+    sources: Sequence[Source],
+    parents: Sequence[int | None],
+) -> Sequence[str | None]:
     """Rule 3: an interval's role is its own, else its nearest ancestor's, else its innermost encloser's.
 
     Of the enclosers, those of the same activity with a role of their own are looked at.
     """
     roles: list[str | None] = []
-    for i, start in enumerate(begun):
-        parent = parents[i]
-        roles.append(start.role or (None if parent is None else roles[parent]))
-    from_ancestors = list(roles)
+    for given, parent in zip(given_roles, parents, strict=True):
+        roles.append(given or (None if parent is None else roles[parent]))
+    if None not in roles:
+        return roles
+    from_ancestors = roles[:]
     # Of each activity, those with a role of their own that may still enclose something, and their stops,
     # negative so that they ascend: bisect then finds the last that reaches far enough.
     candidates: defaultdict[Activity, tuple[list[str], list[int]]] = defaultdict(lambda: ([], []))
     for i in order:
-        start, end = begun[i], ends[i]
-        given, stops = candidates[start.activity]
-        if start.role is not None:
+        given, end = given_roles[i], ends[i]
+        candidate_roles, stops = candidates[activities[i]]
+        if given is not None:
             while stops and -stops[-1] < end:
                 stops.pop()
-                given.pop()
+                candidate_roles.pop()
             stops.append(-end)
-            given.append(start.role)
+            candidate_roles.append(given)
         elif from_ancestors[i] is None and (reaching := bisect_right(stops, -end)):
-            roles[i] = given[reaching - 1]
+            roles[i] = candidate_roles[reaching - 1]
     return [
-        ROLE_OF_TORCH if role is None and start.source == "torch" else role
-        for role, start in zip(roles, begun, strict=True)
+        ROLE_OF_TORCH if role is None and source == "torch" else role
+        for role, source in zip(roles, sources, strict=True)
     ]
 
 
-def _top_level(order: list[int], begun: list[Start], ends: list[int], roles: list[str | None]) -> list[bool]:
+def _top_level(
+    order: Sequence[int], ends: Sequence[int], roles: Sequence[str | None], activities: Sequence[Activity]
+) -> list[bool]:
     """Rule 4: an interval is top-level if no other interval of its role and activity encloses it."""
-    top_level = [False] * len(begun)
+    top_level = [False] * len(ends)
     latest: dict[tuple[str | None, Activity], int] = {}
     for i in order:
-        group: tuple[str | None, Activity] = (roles[i], begun[i].activity)
+        group = (roles[i], activities[i])
         end = ends[i]
-        if end > latest.get(group, -1):
+        if end > latest.get(group, OPEN):
             latest[group] = end
             top_level[i] = True
     return top_level
 
 
-def _enclosure(order: list[int], begun: list[Start], ends: list[int]) -> Enclosure:
-    return Enclosure([begun[i].at_ns for i in order], [ends[i] for i in order])
-
-
-def _enclosers(
-    enclosure: Enclosure, order: list[int], begun: list[Start]
-) -> tuple[list[int | None], list[int]]:
-    """Rule 3: return the id of each interval's innermost encloser, and its depth."""
-    enclosing: list[int | None] = [None] * len(begun)
-    depths = [0] * len(begun)
-    for i, around, depth in zip(order, enclosure.around, enclosure.depths(), strict=True):
-        if around is not None:
-            enclosing[i] = begun[order[around]].interval
-            depths[i] = depth
-    return enclosing, depths
-
-
 def _times_not_in_others(
     enclosure: Enclosure,
-    order: list[int],
-    begun: list[Start],
-    ends: list[int],
-    parents: list[int | None],
+    order: Sequence[int],
+    begun: Begun,
+    begins: Sequence[int],
+    ends: Sequence[int],
+    threads: Sequence[str | None],
 ) -> tuple[list[int | None], list[int | None]]:
     """Rule 7: return each interval's unattributed time, and its self time."""
-    unattributed: list[int | None] = [None] * len(begun)
-    self_times: list[int | None] = [None] * len(begun)
-    lengths = enclosure.lengths()
-    for i, length in zip(order, lengths, strict=True):
+    unattributed: list[int | None] = [None] * len(ends)
+    for i, length in zip(order, enclosure.lengths, strict=True):
         if length is not None:
-            unattributed[i] = ends[i] - begun[i].at_ns - length
-    strays = _strays(begun, ends, parents)
-    threads: defaultdict[str | None, list[int]] = defaultdict(list)
+            unattributed[i] = ends[i] - begins[i] - length
+    self_times: list[int | None] = [None] * len(ends)
+    strays = _strays(begun, begins, ends, threads)
+    of_threads: defaultdict[str | None, list[int]] = defaultdict(list)
     for i in order:
-        threads[begun[i].thread].append(i)
-    for of_thread in threads.values():
-        if len(threads) > 1:
-            enclosure = _enclosure(of_thread, begun, ends)
-            lengths = enclosure.lengths()
-        for place, i in enumerate(of_thread):
-            inside = lengths[place] or 0
-            if i in strays:
-                inside = _covered(enclosure.pieces(place) + strays[i], ends[i])
-            self_times[i] = ends[i] - begun[i].at_ns - inside
+        of_threads[threads[i]].append(i)
+    for places in of_threads.values():
+        if len(of_threads) > 1:
+            enclosure = Enclosure([begins[i] for i in places], [ends[i] for i in places])
+        for i, length in zip(places, enclosure.lengths, strict=True):
+            self_times[i] = ends[i] - begins[i] - (length or 0)
+        if strays:
+            for place, i in enumerate(places):
+                if i in strays:
+                    inside = _covered([*enclosure.pieces(place), *strays[i]], ends[i])
+                    self_times[i] = ends[i] - begins[i] - inside
     return unattributed, self_times
 
 
 def _strays(
-    begun: list[Start], ends: list[int], parents: list[int | None]
+    begun: Begun, begins: Sequence[int], ends: Sequence[int], threads: Sequence[str | None]
 ) -> dict[int, list[tuple[int, int]]]:
     """Return, per interval, the spans of its descendants that are not in its thread or stick out of it.
 
@@ -346,16 +224,17 @@ def _strays(
     what lies inside is then no span of its own any more, so that the lists stay short.
     """
     strays: dict[int, list[tuple[int, int]]] = {}
-    for i in range(len(begun) - 1, -1, -1):
+    parents = begun.parents
+    for i in range(len(parents) - 1, -1, -1):
         parent = parents[i]
         if parent is None:
             continue
-        below, end = strays.get(i), ends[i]
-        is_plain = _OPEN != end <= ends[parent] and begun[i].thread == begun[parent].thread
-        if is_plain and not below:
+        end = ends[i]
+        is_plain = OPEN != end <= ends[parent] and threads[i] == threads[parent]
+        if is_plain and i not in strays:
             continue
-        own = [] if end == _OPEN else [(begun[i].at_ns, end)]
-        strays.setdefault(parent, []).extend(merged(own + (below or [])))
+        own = [] if end == OPEN else [(begins[i], end)]
+        strays.setdefault(parent, []).extend(merged(own + strays.get(i, [])))
     return strays
 
 

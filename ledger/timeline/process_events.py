@@ -3,35 +3,47 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import NamedTuple
+from operator import attrgetter, itemgetter
+from typing import Final, NamedTuple
 
 from ledger.clock import Anchor, ClockDomain
 from ledger.events.models import Event, ProcessJoined, ProcessLeft, ProcessLost
-from ledger.timeline.intervals import Lost, Start, Stop
+from ledger.timeline.stage_events import Lost, Start, Stop
 from ledger.vocabulary import ProcessOutcome
+
+_at_ns: Final = itemgetter(0)
+_seq: Final = itemgetter(1)
 
 
 class StageEvents(NamedTuple):
-    """The starts and stops of one process, in any order, each once: bare tuples, for they are many."""
+    """The starts and stops of one process, in any order, each once. Bare tuples of their fields will do."""
 
     starts: list[Start]
     stops: list[Stop]
+
+    def in_order(self) -> "StageEvents":
+        """Return them sorted by (at_ns, seq)."""
+        # Twice by one number is faster than once by a pair, and sorting keeps the order of what is equal.
+        return StageEvents(
+            sorted(sorted(self.starts, key=_seq), key=_at_ns),
+            sorted(sorted(self.stops, key=_seq), key=_at_ns),
+        )
 
 
 class SessionEvents(NamedTuple):
     """A session's events: those of stages by process, and all others, in any order, each once."""
 
     stages: Mapping[str, StageEvents]
+    """Looked at once a process: a mapping may read each one's only then, so that they are never all there."""
     others: Sequence[Event]
 
 
 @dataclass(slots=True)
 class ProcessEvents:
-    """All events of one process."""
+    """What is to be known of a process besides its stages."""
 
-    starts: list[Start] = field(default_factory=list[Start])
-    stops: list[Stop] = field(default_factory=list[Stop])
+    stage_events: int = 0
+    """How many of its events are starts and stops."""
     joined: ProcessJoined | None = None
     renamed: ProcessJoined | None = None
     """Its last: what a process learns of itself after its first event is in another one."""
@@ -39,26 +51,34 @@ class ProcessEvents:
     lost: ProcessLost | None = None
     others: list[Event] = field(default_factory=list[Event])
     last_seq: int = -1
+    _times: list[int] = field(default_factory=list[int])
+
+    def add_stages(self, stages: StageEvents) -> None:
+        """Take note of its starts and stops, which are in their order."""
+        for events in filter(None, stages):
+            self.stage_events += len(events)
+            self._times += (events[0][0], events[-1][0])
+            self.last_seq = max(self.last_seq, *map(_seq, events))
 
     @property
     def is_process(self) -> bool:
         """Whether it says anything itself, and is not only the collector's note about another."""
-        return bool(self.starts or self.stops) or not all(isinstance(e, ProcessLost) for e in self.others)
+        return self.stage_events > 0 or not all(isinstance(e, ProcessLost) for e in self.others)
 
     @property
     def event_count(self) -> int:
         """How many events there are of it."""
-        return len(self.starts) + len(self.stops) + len(self.others)
+        return self.stage_events + len(self.others)
 
     @property
     def first_ns(self) -> int:
         """When its first event was."""
-        return min(events[0].at_ns for events in (self.starts, self.stops, self.others) if events)
+        return min(self._times + [event.at_ns for event in self.others[:1]])
 
     @property
     def last_ns(self) -> int:
         """When its last event was."""
-        return max(events[-1].at_ns for events in (self.starts, self.stops, self.others) if events)
+        return max(self._times + [event.at_ns for event in self.others[-1:]])
 
     @property
     def seen_alive(self) -> Lost | None:
@@ -100,20 +120,16 @@ class ProcessEvents:
 
 
 def by_process(events: SessionEvents) -> dict[str, ProcessEvents]:
-    """Separate the processes; each one's starts and stops come out sorted by (at_ns, seq)."""
+    """Separate the processes; their stages are left for `add_stages`."""
     parts: defaultdict[str, ProcessEvents] = defaultdict(ProcessEvents)
-    for process, (starts, stops) in events.stages.items():
-        parts[process] = ProcessEvents(list(starts), list(stops))
+    for process in events.stages:
+        parts[process] = ProcessEvents()
     for event in events.others:
         parts[event.process].others.append(event)
-    by_seq, by_time = attrgetter("seq"), attrgetter("at_ns")
+    by_seq = attrgetter("seq")
     for part in parts.values():
-        # Twice by one number is faster than once by a pair, and sorting keeps the order of what is equal.
-        for of_kind in (part.starts, part.stops, part.others):
-            if of_kind:
-                of_kind.sort(key=by_seq)
-                part.last_seq = max(part.last_seq, of_kind[-1].seq)
-                of_kind.sort(key=by_time)
+        part.others.sort(key=attrgetter("at_ns", "seq"))
+        part.last_seq = max(map(by_seq, part.others), default=-1)
         joined = sorted((e for e in part.others if isinstance(e, ProcessJoined)), key=by_seq)
         part.joined, part.renamed = (joined[0], joined[-1]) if joined else (None, None)
         part.left = min((e for e in part.others if isinstance(e, ProcessLeft)), key=by_seq, default=None)

@@ -24,7 +24,7 @@ from ledger.events.models import (
 )
 from ledger.events.rows import json_of
 from ledger.timeline.breakdown import startup_breakdown
-from ledger.timeline.intervals import intervals_of, start_of, stop_of
+from ledger.timeline.intervals import intervals_of
 from ledger.timeline.process_events import ProcessEvents, SessionEvents, StageEvents, by_process
 from ledger.timeline.records import (
     Anomaly,
@@ -40,6 +40,7 @@ from ledger.timeline.records import (
     StartupPiece,
     StartupWindow,
 )
+from ledger.timeline.stage_events import start_of, stop_of
 from ledger.timeline.totals import role_totals, session_totals, source_totals
 from ledger.vocabulary import ProcessOutcome
 
@@ -47,6 +48,7 @@ REDUCER_VERSION: Final = 8
 """Raised when the same events reduce to something else, so that projections are derived anew."""
 
 _claim_fields: Final = attrgetter(*Claim._fields[:-1])
+_NO_STAGES: Final = StageEvents([], [])
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -104,11 +106,12 @@ def reduce_stored(session: str, events: SessionEvents) -> Reduced:
     intervals, anomalies = list[Interval](), list[Anomaly]()
     of_roles, of_sources = list[RoleTotal](), list[SourceTotal]()
     for process, part in sorted(parts.items()):
+        stages = events.stages.get(process, _NO_STAGES).in_order()
+        part.add_stages(stages)
         found, odd = intervals_of(
             session,
             process,
-            part.starts,
-            part.stops,
+            *stages,
             is_over=is_ended or part.is_over,
             last_ns=part.last_ns,
             lost=part.seen_alive,

@@ -13,9 +13,9 @@ from ledger.events.rows import EventRow, from_row
 from ledger.gc_pause import gc_paused
 from ledger.timeline.clocks import ClockAlignment, SharedClock
 from ledger.timeline.incremental import Change, IncrementalReducer, RunningTotals, StartedInterval, body_of
-from ledger.timeline.intervals import start_of_row, stop_of_row
 from ledger.timeline.records import Claim
 from ledger.timeline.reducer import SessionEvents, StageEvents, claim_of
+from ledger.timeline.stage_events import start_of_row, stop_of_row
 from ledger.timeline.timeline import Timeline, timeline_of_stored
 
 _CHECKPOINT_EVERY: Final = 1_000

@@ -3,9 +3,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
 
 from ledger.timeline.records import Interval, RoleTotal, SessionTotal, SourceTotal
 from ledger.vocabulary import Activity, Source
+
+_role, _activity, _is_top_level = (attrgetter(name) for name in ("role", "activity", "is_top_level"))
+_spans_of_sources: Final = attrgetter("role", "activity", "source", "start_ns", "stop_ns")
 
 Group = tuple[str | None, Activity]
 """A role and an activity."""
@@ -41,14 +46,15 @@ def role_totals(intervals: Sequence[Interval]) -> list[RoleTotal]:
     """
     top_level: defaultdict[Group, _Sum] = defaultdict(_Sum)
     still_open: defaultdict[Group, _Open] = defaultdict(_Open)
-    numbers: Counter[Group] = Counter((interval.role, interval.activity) for interval in intervals)
+    numbers = Counter(zip(map(_role, intervals), map(_activity, intervals), strict=True))
+    for interval in filter(_is_top_level, intervals):
+        if interval.stop_ns is not None:
+            top_level[interval.role, interval.activity].add(interval.start_ns, interval.stop_ns)
     for interval in intervals:
         if interval.open_ns is not None:
             waiting = still_open[interval.role, interval.activity]
             waiting.number += 1
             waiting.longest_ns = max(waiting.longest_ns, interval.open_ns)
-        elif interval.is_top_level and interval.stop_ns is not None:
-            top_level[interval.role, interval.activity].add(interval.start_ns, interval.stop_ns)
     totals: list[RoleTotal] = []
     for group in sorted(numbers, key=_sort_key):
         total, waiting = top_level[group], still_open[group]
@@ -66,10 +72,10 @@ def role_totals(intervals: Sequence[Interval]) -> list[RoleTotal]:
 def source_totals(intervals: Sequence[Interval]) -> list[SourceTotal]:
     """Rule 6: the same among one source's intervals alone, beside the sum of all of them."""
     sums: defaultdict[tuple[str | None, Activity, Source], _Sum] = defaultdict(_Sum)
-    for interval in intervals:
-        total = sums[interval.role, interval.activity, interval.source]
-        if interval.stop_ns is not None:
-            total.add(interval.start_ns, interval.stop_ns)
+    for role, activity, source, start_ns, stop_ns in map(_spans_of_sources, intervals):
+        total = sums[role, activity, source]
+        if stop_ns is not None:
+            total.add(start_ns, stop_ns)
     return [
         SourceTotal(
             intervals[0].session, intervals[0].process, role, activity, source,

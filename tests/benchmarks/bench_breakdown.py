@@ -8,7 +8,7 @@ from measuring import Figure, Goal, per_call_us
 from ledger.events.models import MilestoneReached, ProcessJoined
 from ledger.gc_pause import gc_paused
 from ledger.timeline.breakdown import startup_breakdown
-from ledger.timeline.intervals import Start, Stop
+from ledger.timeline.stage_events import Start, Stop
 from ledger.timeline.process_events import SessionEvents, StageEvents, by_process
 from ledger.timeline.records import Interval
 from ledger.timeline.reducer import reduce_stored
@@ -22,6 +22,8 @@ def main() -> None:
     events = _session()
     whole = reduce_stored(_SESSION, events)
     parts = by_process(events)
+    for process, stages in events.stages.items():
+        parts[process].add_stages(stages.in_order())
     intervals: dict[str, list[Interval]] = {process: [] for process in parts}
     for interval in whole.intervals:
         intervals[interval.process].append(interval)
