@@ -172,6 +172,7 @@ AnomalyName = Literal[
     "parent_does_not_enclose",
     "repeated_load",
     "outside_parent",
+    "number_out_of_range",
 ]
 
 IMPORT: Final = "import"

@@ -1,13 +1,14 @@
 """Everything derived from one session's events: what the reducer gives, claims reconciled, compilations."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ledger.events.models import Event
 from ledger.formatting import counted
 from ledger.timeline.compilations import compilations_of
 from ledger.timeline.findings import Evidence, Finding, findings_of
 from ledger.timeline.notebook_view import html_of
+from ledger.timeline.number_range import NumberRange
 from ledger.timeline.reconciliation import reconcile
 from ledger.timeline.records import (
     Anomaly,
@@ -98,11 +99,25 @@ def _timeline(reduced: Reduced) -> Timeline:
     reconciled = reconcile(reduced)
     compiled = compilations_of(reduced.intervals, reduced.claims)
     reduced = reduced._replace(anomalies=(*reduced.anomalies, *reconciled.anomalies))
-    return Timeline(
-        *reduced,
-        reconciliation=reconciled.reconciliation,
-        causes=reconciled.causes,
-        compilations=compiled.compilations,
-        graph_breaks=compiled.graph_breaks,
-        findings=findings_of(Evidence(reduced, reconciled, compiled)),
+    findings = findings_of(Evidence(reduced, reconciled, compiled))
+    numbers = NumberRange()
+    windows = numbers.fit(reduced.startup_windows)
+    # The pieces of a window lie within it.
+    pieces = numbers.fit(reduced.startup_breakdown) if numbers.anomalies else reduced.startup_breakdown
+    fitted = reduced._replace(
+        role_totals=numbers.fit(reduced.role_totals),
+        source_totals=numbers.fit(reduced.source_totals),
+        session_totals=numbers.fit(reduced.session_totals),
+        startup_windows=windows,
+        startup_breakdown=pieces,
+        anomalies=numbers.fit(reduced.anomalies),
     )
+    timeline = Timeline(
+        *fitted,
+        reconciliation=numbers.fit(reconciled.reconciliation),
+        causes=numbers.fit(reconciled.causes),
+        compilations=numbers.fit(compiled.compilations),
+        graph_breaks=compiled.graph_breaks,
+        findings=numbers.fit(findings),
+    )
+    return replace(timeline, anomalies=(*timeline.anomalies, *numbers.anomalies))

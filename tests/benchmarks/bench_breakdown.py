@@ -8,10 +8,10 @@ from measuring import Figure, Goal, per_call_us
 from ledger.events.models import MilestoneReached, ProcessJoined
 from ledger.gc_pause import gc_paused
 from ledger.timeline.breakdown import startup_breakdown
-from ledger.timeline.stage_events import Start, Stop
 from ledger.timeline.process_events import SessionEvents, StageEvents, by_process
 from ledger.timeline.records import Interval
 from ledger.timeline.reducer import reduce_stored
+from ledger.timeline.stage_events import Start, Stop
 
 _PROCESSES, _INTERVALS, _MAX_DEPTH = 8, 100_000, 15
 _SESSION = "s"

@@ -22,7 +22,7 @@ SELECT
     g.graph,
     g.cache,
     g.duration_s AS seconds,
-    sum(g.duration_ns) OVER (PARTITION BY g.session, g.process, g.component, g.range) / 1e9 AS of_range,
+    sum(1.0 * g.duration_ns) OVER (PARTITION BY g.session, g.process, g.component, g.range) / 1e9 AS of_range,
     l.seconds AS line_says
 FROM graphs g
 JOIN sessions s USING (session)

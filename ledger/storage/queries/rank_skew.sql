@@ -6,13 +6,13 @@ WITH ranks AS (
         max(total_ns) AS slowest_ns,
         min(total_ns) AS fastest_ns,
         count(*) AS ranks,
-        sum(max(total_ns)) OVER (PARTITION BY session) AS sum_of_maxima_ns
+        sum(1.0 * max(total_ns)) OVER (PARTITION BY session) AS sum_of_maxima_ns
     FROM role_totals
     WHERE activity = 'compile' AND total_ns > 0
     GROUP BY session, role
 ),
 of_rank AS (
-    SELECT session, sum(total_ns) AS ns
+    SELECT session, CAST(sum(1.0 * total_ns) AS INTEGER) AS ns
     FROM role_totals
     WHERE activity = 'compile'
     GROUP BY session, process

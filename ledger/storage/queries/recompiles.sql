@@ -17,5 +17,5 @@ JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
 WHERE c.kind = 'recompile'
 GROUP BY c.session, c.process, c.function, c.file, c.line, why
-ORDER BY s.started_at, c.session, p.name, sum(c.duration_ns) DESC, function, why
+ORDER BY s.started_at, c.session, p.name, sum(1.0 * c.duration_ns) DESC, function, why
 LIMIT 20

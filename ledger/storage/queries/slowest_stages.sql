@@ -12,5 +12,5 @@ JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
 WHERE i.activity = 'compile'
 GROUP BY i.session, i.process, i.role, i.stage
-ORDER BY sum(i.self_ns) DESC
+ORDER BY sum(1.0 * i.self_ns) DESC
 LIMIT 8

@@ -6,7 +6,7 @@ WITH of_process AS (
         i.role,
         i.stage,
         i.source,
-        sum(i.duration_ns) AS ns,
+        CAST(sum(1.0 * i.duration_ns) AS INTEGER) AS ns,
         count(*) AS times
     FROM intervals i
     JOIN process_names p USING (session, process)

@@ -7,7 +7,7 @@ WITH reported AS (
         r.claimed_ns AS says_ns,
         r.measured_ns,
         k.cause,
-        sum(k.ns) AS ns
+        CAST(sum(1.0 * k.ns) AS INTEGER) AS ns
     FROM claims c
     JOIN reconciliation r USING (session, process, claim)
     LEFT JOIN causes k
@@ -45,7 +45,7 @@ records AS (
                 ELSE 'backward'
             END
             || ' record' || coalesce(', ' || json_extract(data, '$.compile_id'), '') AS report,
-        sum(claimed_ns) FILTER (WHERE NOT is_whole) AS says_ns,
+        CAST(sum(1.0 * claimed_ns) FILTER (WHERE NOT is_whole) AS INTEGER) AS says_ns,
         max(measured_ns) FILTER (WHERE is_whole) AS measured_ns
     FROM fields
     GROUP BY session, process, record
@@ -69,8 +69,8 @@ stages AS (
         session,
         process,
         count(*) || ' x ' || stage AS report,
-        sum(stop_ns - start_ns) AS says_ns,
-        sum(max(0, stop_ns - max(start_ns, coalesce(reached_ns, start_ns)))) AS measured_ns
+        CAST(sum(1.0 * (stop_ns - start_ns)) AS INTEGER) AS says_ns,
+        CAST(sum(1.0 * max(0, stop_ns - max(start_ns, coalesce(reached_ns, start_ns)))) AS INTEGER) AS measured_ns
     FROM ended
     GROUP BY session, process, stage
 ),

@@ -1,6 +1,6 @@
 -- How long did each role compile according to monitor, backend and engine, and how far are they apart?
 WITH monitor AS (
-    SELECT session, process, role, sum(claimed_ns) AS ns
+    SELECT session, process, role, CAST(sum(1.0 * claimed_ns) AS INTEGER) AS ns
     FROM claims
     WHERE stage = 'torch_compile' AND source = 'monitor' AND counts = 'addition'
     GROUP BY session, process, role
