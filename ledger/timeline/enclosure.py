@@ -135,22 +135,33 @@ class EnclosingSpan(NamedTuple):
 
 
 class Outermost:
-    """Those that no other encloses, of intervals that come one by one: by start, and so by stop as well."""
+    """Those that no other encloses, of intervals that come one by one: by start, and so by stop as well.
 
-    __slots__ = ("_seqs", "_starts", "_stops")
+    Mostly what comes has just ended, and so stands at the end: adding it costs what it replaces.
+    """
+
+    __slots__ = ("_lengths", "_seqs", "_starts", "_stops")
 
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._stops: list[int] = []
         self._seqs: list[int] = []
+        self._lengths: list[int] = []
+        """Of the union of the first of them, up to each."""
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return zip(self._starts, self._stops, strict=True)
+
+    @property
+    def length_ns(self) -> int:
+        """The length of their union."""
+        return self._lengths[-1] if self._lengths else 0
 
     def copy(self) -> "Outermost":
         """Return one that changes by itself."""
         copied = Outermost()
         copied._starts, copied._stops, copied._seqs = self._starts[:], self._stops[:], self._seqs[:]
+        copied._lengths = self._lengths[:]
         return copied
 
     def encloses(self, span: EnclosingSpan) -> bool:
@@ -167,14 +178,27 @@ class Outermost:
             first, past = self._inside(span)
             self._starts[first:past], self._stops[first:past] = [span.start_ns], [span.stop_ns]
             self._seqs[first:past] = [span.seq]
+            self._measure(first)
 
     def remove_inside(self, span: EnclosingSpan) -> None:
         """Remove those that a span encloses."""
         first, past = self._inside(span)
         if first < past and (self._starts[first], self._stops[first]) == span[:2]:
             past = first + (self._seqs[first] > span.seq)  # else that one encloses it
-        del self._starts[first:past], self._stops[first:past], self._seqs[first:past]
+        if first < past:
+            del self._starts[first:past], self._stops[first:past], self._seqs[first:past]
+            self._measure(first)
 
     def _inside(self, span: EnclosingSpan) -> tuple[int, int]:
         first = bisect_left(self._starts, span.start_ns)
         return first, bisect_right(self._stops, span.stop_ns, first)
+
+    def _measure(self, first: int) -> None:
+        lengths = self._lengths
+        del lengths[first:]
+        for at in range(first, len(self._starts)):
+            start_ns, stop_ns = self._starts[at], self._stops[at]
+            if at:
+                lengths.append(lengths[-1] + stop_ns - max(start_ns, self._stops[at - 1]))
+            else:
+                lengths.append(stop_ns - start_ns)

@@ -202,11 +202,10 @@ class RunningTotals:
 
     def totals_ns(self) -> dict[Group, int]:
         """Return, by process, role and activity, the length of the union of what is top-level so far."""
-        groups = self._with_role.keys() | self._without.keys()
-        totals = {
-            group: union_ns([*self._with_role.get(group, ()), *self._without.get(group, ())])
-            for group in groups
-        }
+        totals = {group: outermost.length_ns for group, outermost in self._with_role.items()}
+        for group, outermost in self._without.items():
+            also = self._with_role.get(group, ())
+            totals[group] = union_ns([*also, *outermost]) if also else outermost.length_ns
         return {group: totals[group] for group in sorted(totals, key=_by_name) if totals[group]}
 
     def copy(self) -> "RunningTotals":

@@ -93,6 +93,7 @@ def test_the_outermost_at_once_and_one_by_one(spans: list[tuple[int, int]], chan
     for one in intervals:
         kept.add(EnclosingSpan(one.start_ns, one.stop_ns or 0, one.start_seq))
     assert list(kept) == [(one.start_ns, one.stop_ns) for one in expected]
+    assert kept.length_ns == union_ns(spans)
 
 
 @given(SPANS, TIMES, st.booleans())
@@ -110,6 +111,7 @@ def test_what_a_span_encloses_can_be_removed(
         for start, stop in before
         if not (start_ns <= start and stop <= stop_ns) or ((start, stop) == removed and not is_first)
     ]
+    assert kept.length_ns == union_ns(kept)
 
 
 def test_what_is_open_is_no_outermost() -> None:
