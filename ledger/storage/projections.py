@@ -8,8 +8,8 @@ from ledger.events.rows import from_row
 from ledger.gc_pause import gc_paused
 from ledger.storage.record_rows import TABLES, Details, EventKey, Row, rows_of, timeline_of
 from ledger.storage.store import Store
-from ledger.timeline.reducer import REDUCER_VERSION, SessionEvents, StageEvents
-from ledger.timeline.stage_events import Start, Stop
+from ledger.timeline.reducer import REDUCER_VERSION, SessionEvents
+from ledger.timeline.stage_events import StageEvents, Starts, Stops
 from ledger.timeline.timeline import Timeline, timeline_of_stored
 
 
@@ -33,9 +33,9 @@ class _StoredStages(Mapping[str, StageEvents]):
         self._processes: Final = store.processes(session)
 
     def __getitem__(self, process: str) -> StageEvents:
-        starts = self._store.of_kind(self._session, process, "stage_started", Start._fields)
-        stops = self._store.of_kind(self._session, process, "stage_stopped", Stop._fields)
-        return StageEvents(cast("list[Start]", starts), cast("list[Stop]", stops))
+        starts = self._store.columns(self._session, process, "stage_started", Starts._fields)
+        stops = self._store.columns(self._session, process, "stage_stopped", Stops._fields)
+        return StageEvents(Starts._make(starts), Stops._make(stops))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._processes)

@@ -1,7 +1,7 @@
 """A timeline's records as rows of the tables that are projected, and back: lists are JSON arrays there."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any, Final, TypeVar, cast
 
@@ -59,7 +59,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
 """Every table that is derived from events, with its columns, besides the note of what is projected."""
 
 
-def rows_of(timeline: Timeline, table: str) -> Sequence[Row]:
+def rows_of(timeline: Timeline, table: str) -> Iterable[Row]:
     """Return the rows of a table that a timeline gives, in the order of its records."""
     if table == "sessions":
         return [_session_row(timeline.session)] if timeline.session else []
@@ -67,7 +67,7 @@ def rows_of(timeline: Timeline, table: str) -> Sequence[Row]:
         return [_process_row(process) for process in timeline.processes]
     if table == "projected_intervals":
         number = len(_INTERVAL_COLUMNS)
-        return [interval[:number] for interval in timeline.intervals]
+        return (interval[:number] for interval in timeline.intervals)
     if table == "causes":
         return [_cause_row(cause) for cause in timeline.causes]
     if table == "projected_findings":

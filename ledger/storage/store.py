@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -239,10 +239,10 @@ class Store:
                         conflicting.append(row)
         return Appended(new, duplicates, conflicting)
 
-    def insert(self, table: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
+    def insert(self, table: str, columns: str, rows: Iterable[tuple[object, ...]]) -> None:
         """Insert rows into a table of ours, within a transaction. Raises sqlite3.IntegrityError."""
-        for first in range(0, len(rows), _ROWS_AT_ONCE):
-            some = rows[first : first + _ROWS_AT_ONCE]
+        rest = iter(rows)
+        while some := list(islice(rest, _ROWS_AT_ONCE)):
             row = f"({', '.join('?' * len(some[0]))})"
             self.connection.execute(
                 f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * len(some))}",
@@ -302,18 +302,24 @@ class Store:
         )
         return [str(process) for (process,) in rows]
 
-    def of_kind(
-        self, session: str, process: str, kind: str, columns: Sequence[str]
-    ) -> list[tuple[object, ...]]:
-        """Return some columns of a process's events of one kind, by seq."""
-        return self.select(
-            f"""
-            SELECT {", ".join(columns)} FROM events
-            WHERE session = ? AND process = ? AND kind = ?
-            ORDER BY seq
-            """,
-            (session, process, kind),
-        )
+    def columns(self, session: str, process: str, kind: str, columns: Sequence[str]) -> list[list[object]]:
+        """Return a process's events of one kind, by seq, as some columns. Equal texts are one object each."""
+        found: list[list[object]] = [[] for _ in columns]
+        first = dict[object, object]().setdefault
+        with sqlite_errors_translated(self.path):
+            cursor = self.connection.execute(
+                f"""
+                SELECT {", ".join(columns)} FROM events
+                WHERE session = ? AND process = ? AND kind = ?
+                ORDER BY seq
+                """,
+                (session, process, kind),
+            )
+            while page := cursor.fetchmany(_ROWS_A_PAGE):
+                for column, values in zip(found, zip(*page, strict=True), strict=True):
+                    is_number = isinstance(values[0], int)
+                    column.extend(values if is_number else [first(value, value) for value in values])
+        return found
 
     def select(self, sql: str, values: Iterable[object] = ()) -> list[tuple[object, ...]]:
         """Return the rows of a query of ours."""

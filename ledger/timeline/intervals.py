@@ -9,23 +9,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import islice
 from operator import lt
-from typing import TypeVar
 
 from ledger.timeline import stage_data
 from ledger.timeline.enclosure import Enclosure, in_order
 from ledger.timeline.records import Anomaly, Interval
 from ledger.timeline.spans import merged
-from ledger.timeline.stage_events import OPEN, Anomalies, Begun, Lost, Start, Stop, ends_of, paired
-from ledger.vocabulary import ROLE_OF_TORCH, Activity, Source
-
-_Text = TypeVar("_Text", bound=str | None)
+from ledger.timeline.stage_events import OPEN, Anomalies, Begun, Lost, StageEvents, ends_of, paired
+from ledger.vocabulary import ROLE_OF_TORCH, Activity
 
 
 def intervals_of(
     session: str,
     process: str,
-    starts: Sequence[Start],
-    stops: Sequence[Stop],
+    stages: StageEvents,
     *,
     is_over: bool,
     last_ns: int,
@@ -33,34 +29,27 @@ def intervals_of(
 ) -> tuple[list[Interval], list[Anomaly]]:
     """Return the intervals of one process, by start, and what is odd about them.
 
-    `starts` and `stops` are sorted by (at_ns, seq); `last_ns` is the time of the process's last event.
+    `stages` are in their order; `last_ns` is the time of the process's last event.
     """
-    anomalies = Anomalies(session, process)
-    begun = paired(starts, stops, anomalies)
-    if not begun.starts:
-        return [], anomalies.found
-    ends = ends_of(begun, is_over, lost)
+    stops, anomalies = stages.stops, Anomalies(session, process)
+    begun = paired(stages.starts, stops, anomalies)
+    starts = begun.starts
+    ends = ends_of(begun, stops, is_over, lost)
     _check_parents(begun, ends, anomalies)
-    (
-        begins, seqs, ids, stages, activities, given_roles, components, sources, threads, parent_ids, data,
-    ) = zip(*begun.starts, strict=True)  # fmt: skip
-    # A ledger gives a text of its own for each row, and they are held for as long as the intervals are.
-    stages, activities, components, sources, threads = map(
-        _shared, (stages, activities, components, sources, threads)
-    )
-    order = _order(begins, ends)
-    enclosure = Enclosure([begins[i] for i in order], [ends[i] for i in order])
-    enclosing, depths = _enclosers(enclosure, order, ids)
-    roles = _roles(order, begins, ends, given_roles, activities, sources, begun.parents)
-    top_level = _top_level(order, ends, roles, activities)
-    unattributed, self_times = _times_not_in_others(enclosure, order, begun, begins, ends, threads)
+    order = _order(starts.at_ns, ends)
+    enclosure = Enclosure([starts.at_ns[i] for i in order], [ends[i] for i in order])
+    enclosing, depths = _enclosers(enclosure, order, starts.interval)
+    roles = _roles(order, begun, ends)
+    top_level = _top_level(order, ends, roles, starts.activity)
+    unattributed, self_times = _times_not_in_others(enclosure, order, begun, ends)
     intervals: list[Interval] = []
+    stop: int | None
     for (
-        at_ns, end, stop, seq, interval, around, parent, depth, is_top_level, activity, stage, role,
-        component, source, thread, self_ns, unattributed_ns, started_data,
+        (at_ns, seq, interval, stage, activity, _, component, source, thread, parent, data),
+        end, stop, around, depth, is_top_level, role, self_ns, unattributed_ns,
     ) in zip(
-        begins, ends, begun.stops, seqs, ids, enclosing, parent_ids, depths, top_level, activities, stages,
-        roles, components, sources, threads, self_times, unattributed, data, strict=True,
+        zip(*starts, strict=True), ends, begun.stop_of, enclosing, depths, top_level, roles, self_times,
+        unattributed, strict=True,
     ):  # fmt: skip
         stop_seq = error = None
         if end == OPEN:
@@ -68,44 +57,38 @@ def intervals_of(
         else:
             stop_ns, duration_ns, open_ns, outcome = end, end - at_ns, None, "abandoned"
         if stop is not None:
-            _, stop_seq, _, outcome, error, stopped_data = stop
-            if stopped_data is not None:
-                started_data = stage_data.merged(started_data, stopped_data)
+            stop_seq, outcome, error = stops.seq[stop], stops.outcome[stop], stops.error[stop]
+            if (stopped_data := stops.data[stop]) is not None:
+                data = stage_data.merged(data, stopped_data)
         intervals.append(
             Interval(
                 session, process, interval, around, parent, depth, is_top_level, activity, stage, role,
                 component, source, thread, at_ns, stop_ns, duration_ns, self_ns, unattributed_ns, open_ns,
-                outcome, seq, stop_seq, error, started_data,
+                outcome, seq, stop_seq, error, data,
             )
         )  # fmt: skip
     return intervals, anomalies.found
 
 
-def _shared(texts: Sequence[_Text]) -> list[_Text]:
-    """Return equal texts as one object each."""
-    first = dict[_Text, _Text]().setdefault
-    return [first(text, text) for text in texts]
-
-
 def _check_parents(begun: Begun, ends: Sequence[int], anomalies: Anomalies) -> None:
     """Rule 3: a parent that never started, or that does not enclose its child, is an anomaly."""
     starts, _, index_of, parents = begun
-    for child, p, end in zip(starts, parents, ends, strict=True):
-        if child[9] is None or (p is not None and end <= ends[p]):
+    for i, (parent_id, p, end) in enumerate(zip(starts.parent, parents, ends, strict=True)):
+        if parent_id is None or (p is not None and end <= ends[p]):
             continue  # it has none, or lies within one that began before it
-        at_ns, seq, interval, stage, *_, parent_id, _ = child
-        p = index_of.get(parent_id) if parent_id is not None else None
+        at_ns, seq, interval, stage = starts.at_ns[i], starts.seq[i], starts.interval[i], starts.stage[i]
+        p = index_of.get(parent_id)
         if p is None:
             detail = f"{parent_id}, the parent of {stage}, never began"
             anomalies.add("unknown_parent", seq, interval, detail)
             continue
-        parent_ns, parent_seq, parent_end = starts[p][0], starts[p][1], ends[p]
+        parent_ns, parent_seq, parent_end = starts.at_ns[p], starts.seq[p], ends[p]
         if OPEN in (end, parent_end):
             continue
         early, late = max(0, parent_ns - at_ns), max(0, end - parent_end)
         is_same_time = parent_ns == at_ns and end == parent_end
         if early or late or (is_same_time and parent_seq >= seq):
-            detail = f"{stage} is not within its parent {starts[p][3]}"
+            detail = f"{stage} is not within its parent {starts.stage[p]}"
             anomalies.add("parent_does_not_enclose", seq, interval, detail, early + late)
 
 
@@ -130,21 +113,14 @@ def _enclosers(
     return enclosing, depths
 
 
-def _roles(
-    order: Sequence[int],
-    begins: Sequence[int],
-    ends: Sequence[int],
-    given_roles: Sequence[str | None],
-    activities: Sequence[Activity],
-    sources: Sequence[Source],
-    parents: Sequence[int | None],
-) -> Sequence[str | None]:
+def _roles(order: Sequence[int], begun: Begun, ends: Sequence[int]) -> Sequence[str | None]:
     """Rule 3: an interval's role is its own, else its nearest ancestor's, else its innermost encloser's.
 
     Of the enclosers, those of the same activity with a role of their own are looked at.
     """
     roles: list[str | None] = []
-    for given, parent in zip(given_roles, parents, strict=True):
+    starts = begun.starts
+    for given, parent in zip(starts.role, begun.parents, strict=True):
         roles.append(given or (None if parent is None else roles[parent]))
     if None not in roles:
         return roles
@@ -153,8 +129,8 @@ def _roles(
     # negative so that they ascend: bisect then finds the last that reaches far enough.
     candidates: defaultdict[Activity, tuple[list[str], list[int]]] = defaultdict(lambda: ([], []))
     for i in order:
-        given, end = given_roles[i], ends[i]
-        candidate_roles, stops = candidates[activities[i]]
+        given, end = starts.role[i], ends[i]
+        candidate_roles, stops = candidates[starts.activity[i]]
         if given is not None:
             while stops and -stops[-1] < end:
                 stops.pop()
@@ -165,7 +141,7 @@ def _roles(
             roles[i] = candidate_roles[reaching - 1]
     return [
         ROLE_OF_TORCH if role is None and source == "torch" else role
-        for role, source in zip(roles, sources, strict=True)
+        for role, source in zip(roles, starts.source, strict=True)
     ]
 
 
@@ -185,20 +161,16 @@ def _top_level(
 
 
 def _times_not_in_others(
-    enclosure: Enclosure,
-    order: Sequence[int],
-    begun: Begun,
-    begins: Sequence[int],
-    ends: Sequence[int],
-    threads: Sequence[str | None],
+    enclosure: Enclosure, order: Sequence[int], begun: Begun, ends: Sequence[int]
 ) -> tuple[list[int | None], list[int | None]]:
     """Rule 7: return each interval's unattributed time, and its self time."""
+    begins, threads = begun.starts.at_ns, begun.starts.thread
     unattributed: list[int | None] = [None] * len(ends)
     for i, length in zip(order, enclosure.lengths, strict=True):
         if length is not None:
             unattributed[i] = ends[i] - begins[i] - length
     self_times: list[int | None] = [None] * len(ends)
-    strays = _strays(begun, begins, ends, threads)
+    strays = _strays(begun, ends)
     of_threads: defaultdict[str | None, list[int]] = defaultdict(list)
     for i in order:
         of_threads[threads[i]].append(i)
@@ -215,16 +187,14 @@ def _times_not_in_others(
     return unattributed, self_times
 
 
-def _strays(
-    begun: Begun, begins: Sequence[int], ends: Sequence[int], threads: Sequence[str | None]
-) -> dict[int, list[tuple[int, int]]]:
+def _strays(begun: Begun, ends: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
     """Return, per interval, the spans of its descendants that are not in its thread or stick out of it.
 
     From the last to the first, each hands its own span up, merged with what its descendants handed to it:
     what lies inside is then no span of its own any more, so that the lists stay short.
     """
     strays: dict[int, list[tuple[int, int]]] = {}
-    parents = begun.parents
+    parents, begins, threads = begun.parents, begun.starts.at_ns, begun.starts.thread
     for i in range(len(parents) - 1, -1, -1):
         parent = parents[i]
         if parent is None:

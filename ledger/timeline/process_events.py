@@ -3,31 +3,13 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter, itemgetter
-from typing import Final, NamedTuple
+from operator import attrgetter
+from typing import NamedTuple
 
 from ledger.clock import Anchor, ClockDomain
 from ledger.events.models import Event, ProcessJoined, ProcessLeft, ProcessLost
-from ledger.timeline.stage_events import Lost, Start, Stop
+from ledger.timeline.stage_events import Lost, StageEvents
 from ledger.vocabulary import ProcessOutcome
-
-_at_ns: Final = itemgetter(0)
-_seq: Final = itemgetter(1)
-
-
-class StageEvents(NamedTuple):
-    """The starts and stops of one process, in any order, each once. Bare tuples of their fields will do."""
-
-    starts: list[Start]
-    stops: list[Stop]
-
-    def in_order(self) -> "StageEvents":
-        """Return them sorted by (at_ns, seq)."""
-        # Twice by one number is faster than once by a pair, and sorting keeps the order of what is equal.
-        return StageEvents(
-            sorted(sorted(self.starts, key=_seq), key=_at_ns),
-            sorted(sorted(self.stops, key=_seq), key=_at_ns),
-        )
 
 
 class SessionEvents(NamedTuple):
@@ -55,10 +37,11 @@ class ProcessEvents:
 
     def add_stages(self, stages: StageEvents) -> None:
         """Take note of its starts and stops, which are in their order."""
-        for events in filter(None, stages):
-            self.stage_events += len(events)
-            self._times += (events[0][0], events[-1][0])
-            self.last_seq = max(self.last_seq, *map(_seq, events))
+        for events in stages:
+            if events.seq:
+                self.stage_events += len(events.seq)
+                self._times += (events.at_ns[0], events.at_ns[-1])
+                self.last_seq = max(self.last_seq, *events.seq)
 
     @property
     def is_process(self) -> bool:

@@ -25,7 +25,7 @@ from ledger.events.models import (
 from ledger.events.rows import json_of
 from ledger.timeline.breakdown import startup_breakdown
 from ledger.timeline.intervals import intervals_of
-from ledger.timeline.process_events import ProcessEvents, SessionEvents, StageEvents, by_process
+from ledger.timeline.process_events import ProcessEvents, SessionEvents, by_process
 from ledger.timeline.records import (
     Anomaly,
     Claim,
@@ -40,7 +40,7 @@ from ledger.timeline.records import (
     StartupPiece,
     StartupWindow,
 )
-from ledger.timeline.stage_events import start_of, stop_of
+from ledger.timeline.stage_events import StageEvents, Start, Stop, start_of, stop_of
 from ledger.timeline.totals import role_totals, session_totals, source_totals
 from ledger.vocabulary import ProcessOutcome
 
@@ -48,7 +48,7 @@ REDUCER_VERSION: Final = 8
 """Raised when the same events reduce to something else, so that projections are derived anew."""
 
 _claim_fields: Final = attrgetter(*Claim._fields[:-1])
-_NO_STAGES: Final = StageEvents([], [])
+_NO_STAGES: Final = StageEvents.of((), ())
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -86,16 +86,17 @@ def reduce_session(events: Iterable[Event]) -> Reduced:
                 if event.session == session
                 else f"events of two sessions, {session} and {event.session}, can't be reduced as one"
             )
-    stages: defaultdict[str, StageEvents] = defaultdict(lambda: StageEvents([], []))
+    stages: defaultdict[str, tuple[list[Start], list[Stop]]] = defaultdict(lambda: ([], []))
     others: list[Event] = []
     for event in by_key.values():
         if isinstance(event, StageStarted):
-            stages[event.process].starts.append(start_of(event))
+            stages[event.process][0].append(start_of(event))
         elif isinstance(event, StageStopped):
-            stages[event.process].stops.append(stop_of(event))
+            stages[event.process][1].append(stop_of(event))
         else:
             others.append(event)
-    return reduce_stored(session or "", SessionEvents(stages, others))
+    in_columns = {process: StageEvents.of(*of_process) for process, of_process in stages.items()}
+    return reduce_stored(session or "", SessionEvents(in_columns, others))
 
 
 def reduce_stored(session: str, events: SessionEvents) -> Reduced:
@@ -111,7 +112,7 @@ def reduce_stored(session: str, events: SessionEvents) -> Reduced:
         found, odd = intervals_of(
             session,
             process,
-            *stages,
+            stages,
             is_over=is_ended or part.is_over,
             last_ns=part.last_ns,
             lost=part.seen_alive,

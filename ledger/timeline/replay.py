@@ -14,8 +14,8 @@ from ledger.gc_pause import gc_paused
 from ledger.timeline.clocks import ClockAlignment, SharedClock
 from ledger.timeline.incremental import Change, IncrementalReducer, RunningTotals, StartedInterval, body_of
 from ledger.timeline.records import Claim
-from ledger.timeline.reducer import SessionEvents, StageEvents, claim_of
-from ledger.timeline.stage_events import start_of_row, stop_of_row
+from ledger.timeline.reducer import SessionEvents, claim_of
+from ledger.timeline.stage_events import StageEvents, Start, Stop, start_of_row, stop_of_row
 from ledger.timeline.timeline import Timeline, timeline_of_stored
 
 _CHECKPOINT_EVERY: Final = 1_000
@@ -171,17 +171,18 @@ class Replay:
 
     def timeline(self, position: int) -> Timeline:
         """Reduce the first events."""
-        stages: defaultdict[str, StageEvents] = defaultdict(lambda: StageEvents([], []))
+        stages: defaultdict[str, tuple[list[Start], list[Stop]]] = defaultdict(lambda: ([], []))
         others: list[Event] = []
         for row in self.rows[:position]:
             if row.kind == "stage_started":
-                stages[row.process].starts.append(start_of_row(row))
+                stages[row.process][0].append(start_of_row(row))
             elif row.kind == "stage_stopped":
-                stages[row.process].stops.append(stop_of_row(row))
+                stages[row.process][1].append(stop_of_row(row))
             else:
                 others.append(from_row(row))
         with gc_paused():
-            return timeline_of_stored(self.session, SessionEvents(stages, others))
+            in_columns = {process: StageEvents.of(*of_process) for process, of_process in stages.items()}
+            return timeline_of_stored(self.session, SessionEvents(in_columns, others))
 
     def state(self, position: int) -> RunningTotals:
         """Return what was open and top-level after the first events: to be looked at before the next call."""

@@ -1,11 +1,12 @@
 """The starts and stops of a process, paired to intervals with an end: rules 1 and 2 of the reducer.
 
-They come by the million, so they are bare tuples, in the order of the fields of `Start` and `Stop`.
+They come by the million, so they stand in columns: lists that go by one index.
 """
 
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
-from typing import Final, NamedTuple
+from itertools import islice
+from operator import attrgetter, le
+from typing import Final, NamedTuple, TypeVar
 
 from ledger.events.models import StageStarted, StageStopped
 from ledger.events.rows import EventRow, json_of
@@ -39,6 +40,64 @@ class Stop(NamedTuple):
     outcome: Outcome
     error: str | None
     data: str | None
+
+
+class Starts(NamedTuple):
+    """Starts of a process in columns."""
+
+    at_ns: Sequence[int]
+    seq: Sequence[int]
+    interval: Sequence[int]
+    stage: Sequence[str]
+    activity: Sequence[Activity]
+    role: Sequence[str | None]
+    component: Sequence[str | None]
+    source: Sequence[Source]
+    thread: Sequence[str | None]
+    parent: Sequence[int | None]
+    data: Sequence[str | None]
+
+
+class Stops(NamedTuple):
+    """Stops of a process in columns."""
+
+    at_ns: Sequence[int]
+    seq: Sequence[int]
+    interval: Sequence[int]
+    outcome: Sequence[Outcome]
+    error: Sequence[str | None]
+    data: Sequence[str | None]
+
+
+_Columns = TypeVar("_Columns", Starts, Stops)
+
+
+class StageEvents(NamedTuple):
+    """The starts and stops of one process, in any order, each once."""
+
+    starts: Starts
+    stops: Stops
+
+    @classmethod
+    def of(cls, starts: Iterable[Start], stops: Iterable[Stop]) -> "StageEvents":
+        """Return events in columns."""
+        # Without a row there would be no columns.
+        start_columns = zip(*starts, strict=True) if (starts := list(starts)) else [()] * len(Starts._fields)
+        stop_columns = zip(*stops, strict=True) if (stops := list(stops)) else [()] * len(Stops._fields)
+        return cls(Starts._make(start_columns), Stops._make(stop_columns))
+
+    def in_order(self) -> "StageEvents":
+        """Return them sorted by (at_ns, seq)."""
+        return StageEvents(_in_order(self.starts), _in_order(self.stops))
+
+
+def _in_order(columns: _Columns) -> _Columns:
+    at_ns, seq, *_ = columns
+    if all(map(le, zip(at_ns, seq, strict=True), islice(zip(at_ns, seq, strict=True), 1, None))):
+        return columns  # as they came from a recorder
+    order = sorted(range(len(seq)), key=seq.__getitem__)
+    order.sort(key=at_ns.__getitem__)
+    return columns._make([column[i] for i in order] for column in columns)
 
 
 class Lost(NamedTuple):
@@ -93,75 +152,82 @@ class Anomalies:
 
 
 class Begun(NamedTuple):
-    """The intervals of a process, in the order of their starts: lists that go by one index."""
+    """The intervals of a process, in the order of their starts: columns that go by one index."""
 
-    starts: Sequence[Start]
-    stops: Sequence[Stop | None]
+    starts: Starts
+    stop_of: Sequence[int | None]
+    """The place of each one's stop in the columns of stops."""
     index_of: dict[int, int]
     """By interval id."""
     parents: Sequence[int | None]
     """Each one's parent by index: one that started before it, so that no chain is a circle."""
 
 
-def paired(starts: Sequence[Start], stops: Iterable[Stop], anomalies: Anomalies) -> Begun:
+def paired(starts: Starts, stops: Stops, anomalies: Anomalies) -> Begun:
     """Rule 1: of several starts with one id the first counts; its stop is the first that comes after it.
 
     Both are sorted by (at_ns, seq).
     """
-    index_of: dict[int, int] = {}
-    begun: list[Start] = []
-    for start in starts:
-        if start[2] in index_of:
-            anomalies.add(
-                "duplicate_start", start[1], start[2], f"{start[3]} starts again under an id in use"
-            )
-        else:
-            index_of[start[2]] = len(begun)
-            begun.append(start)
-    stop_of: list[Stop | None] = [None] * len(begun)
-    for stop in stops:
-        at_ns, seq, interval, *_ = stop
+    starts, index_of = _first_of_each_id(starts, anomalies)
+    stop_of: list[int | None] = [None] * len(index_of)
+    begins, begin_seqs, stages = starts.at_ns, starts.seq, starts.stage
+    for at, (at_ns, seq, interval) in enumerate(zip(*stops[:3], strict=True)):
         i = index_of.get(interval)
         if i is None:
             anomalies.add("orphan_stop", seq, interval, "nothing of this id ever started")
-            continue
-        start = begun[i]
-        if at_ns < start[0] or (at_ns == start[0] and seq < start[1]):
-            detail = f"{start[3]} starts only at seq {start[1]}"
+        elif at_ns < begins[i] or (at_ns == begins[i] and seq < begin_seqs[i]):
+            detail = f"{stages[i]} starts only at seq {begin_seqs[i]}"
             anomalies.add("stop_before_start", seq, interval, detail)
         elif stop_of[i] is not None:
-            anomalies.add("duplicate_stop", seq, interval, f"{start[3]} had stopped already")
+            anomalies.add("duplicate_stop", seq, interval, f"{stages[i]} had stopped already")
         else:
-            stop_of[i] = stop
+            stop_of[i] = at
     parents: list[int | None] = []
-    for i, start in enumerate(begun):
-        parent = None if (parent_id := start[9]) is None else index_of.get(parent_id)
+    for i, parent_id in enumerate(starts.parent):
+        parent = None if parent_id is None else index_of.get(parent_id)
         parents.append(None if parent is None or parent >= i else parent)
-    return Begun(begun, stop_of, index_of, parents)
+    return Begun(starts, stop_of, index_of, parents)
 
 
-def ends_of(begun: Begun, is_over: bool, lost: Lost | None) -> list[int]:
+def _first_of_each_id(starts: Starts, anomalies: Anomalies) -> tuple[Starts, dict[int, int]]:
+    number = len(starts.interval)
+    index_of = dict(zip(starts.interval, range(number), strict=True))
+    if len(index_of) == number:
+        return starts, index_of
+    index_of.clear()
+    firsts: list[int] = []
+    for at, interval in enumerate(starts.interval):
+        if interval in index_of:
+            detail = f"{starts.stage[at]} starts again under an id in use"
+            anomalies.add("duplicate_start", starts.seq[at], interval, detail)
+        else:
+            index_of[interval] = len(firsts)
+            firsts.append(at)
+    return Starts._make([column[at] for at in firsts] for column in starts), index_of
+
+
+def ends_of(begun: Begun, stops: Stops, is_over: bool, lost: Lost | None) -> list[int]:
     """Rule 2: what has no stop and can't go on is abandoned: it ends with its last descendant's event.
 
     Where that is the last event of a process that was seen alive later, it went on until then at least.
     """
-    ends = [OPEN if stop is None else stop[0] for stop in begun.stops]
+    starts, stop_of, _, parents = begun
+    ends = [OPEN if at is None else stops.at_ns[at] for at in stop_of]
     if OPEN not in ends:
         return ends
-    starts, stops, _, parents = begun
-    last = [max(start[0], end) for start, end in zip(starts, ends, strict=True)]
-    for i in range(len(starts) - 1, -1, -1):
+    last = list(map(max, starts.at_ns, ends))
+    for i in range(len(last) - 1, -1, -1):
         if (parent := parents[i]) is not None:
             last[parent] = max(last[parent], last[i])
-    for i, start in enumerate(starts):
-        if stops[i] is not None:
+    for i, begin in enumerate(starts.at_ns):
+        if stop_of[i] is not None:
             continue
         if lost is not None:
             last[i] = lost.end_ns(last[i])
         parent = parents[i]
         parent_end = OPEN if parent is None else ends[parent]
         if parent_end != OPEN:
-            ends[i] = max(start[0], min(last[i], parent_end))
+            ends[i] = max(begin, min(last[i], parent_end))
         elif is_over:
             ends[i] = last[i]
     return ends
