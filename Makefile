@@ -13,7 +13,7 @@ WHEEL := build/wheel
 # Tests start programs that compile: more of them at once than this need more memory than they save time.
 PARALLEL := -n auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: demo test browser test-wheel test-vllm lint docs docs-update docs-record bench compat notebooks install clean
+.PHONY: demo test browser test-wheel test-vllm lint docs docs-update docs-record bench faults compat notebooks install clean
 
 demo: install
 	$(BIN)/compile-ledger demo -o demo.db
@@ -52,6 +52,10 @@ lint: install
 # Ratios against peers measured in the same run; see tests/benchmarks.
 bench: install
 	$(BIN)/python tests/benchmarks/run.py
+
+# A thousand faults in system calls, three times over; a part of it is in `make test`.
+faults: install
+	$(BIN)/python -m tests.faults.run --injections 1000 --seed 1 2 3
 
 # Takes what the hooks rest on from the sources of torch, transformers, Triton and each vLLM again (32 wheels, 3 GB).
 compat: install
