@@ -1,8 +1,8 @@
 """How long the emitting thread stands still while many processes record and a collector runs; what is lost.
 
-Each process records events for a few seconds: 300 a second in bursts of 30, as a compile emits them, or as fast
-as it can. A process of its own collects all the while. What each call took is measured around it, and beside it a
-bare write of as many bytes: where there are more processes than processors, either waits for its turn.
+Each process records events for a few seconds: 300 a second in bursts of 30, as a compile emits them, or as
+fast as it can. A process of its own collects all the while. What each call took is measured around it, and beside
+it a bare write of as many bytes: where there are more processes than processors, either waits for its turn.
 """
 
 import multiprocessing
@@ -83,10 +83,9 @@ def _under_load(processes: int, is_burst: bool) -> Load:
         stopping.set()
         collecting.join()
         with sqlite3.connect(path) as connection:
-            [stored] = connection.execute(
-                "SELECT count(*) FROM events WHERE kind = 'milestone_reached'"
-            ).fetchone()
-        return Load(list(calls_us), len(calls_us), stored)
+            query = "SELECT count(*) FROM events WHERE kind = 'milestone_reached'"
+            [stored] = connection.execute(query).fetchone()
+        return Load(list(calls_us), list(writes_us), stored)
 
 
 def _write(folder: Path, is_burst: bool, pipe: Connection) -> None:
