@@ -1,8 +1,8 @@
 """How long the emitting thread stands still while many processes record and a collector runs; what is lost.
 
 Each process records events for a few seconds: 300 a second in bursts of 30, as a compile emits them, or as
-fast as it can. A process of its own collects all the while. What each call took is measured around it, and beside
-it a bare write of as many bytes: where there are more processes than processors, either waits for its turn.
+fast as it can. A process of its own collects all the while. What each call took is measured around it, and
+beside it a bare write of as many bytes: more processes than processors have to wait for their turn anyway.
 """
 
 import multiprocessing
