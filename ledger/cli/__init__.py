@@ -16,6 +16,7 @@ from ledger.cli import (
     doctor,
     export,
     import_,
+    merge,
     migrate,
     rebuild,
     record,
@@ -54,6 +55,7 @@ app.command()(check.check)
 app.command("import")(import_.import_files)
 app.command()(export.export)
 app.command()(collect.collect)
+app.command()(merge.merge)
 app.command()(rebuild.rebuild)
 app.command()(verify.verify)
 app.command()(migrate.migrate)

@@ -172,6 +172,13 @@ def _projected(folder: Path) -> None:
     Ledger.open(folder / LEDGER).close()
 
 
+def _two_ledgers(folder: Path) -> None:
+    _collected(folder)
+    (folder / LEDGER).rename(folder / "one.db")
+    _projected(folder)
+    (folder / LEDGER).rename(folder / "two.db")
+
+
 def _log(folder: Path) -> None:
     shutil.copy(next(iter(sorted((DATA / "logs").glob("*.log")))), folder / "vllm.log")
 
@@ -192,5 +199,6 @@ OPERATIONS: Final = (
     Operation("export", _projected, ("export", LEDGER, "--format", "jsonl", "-o", "out.jsonl"), "out.jsonl"),
     Operation("chrome", _projected, ("export", LEDGER, "--format", "chrome", "-o", "out.json"), "out.json"),
     Operation("page", _projected, ("report", LEDGER, "--html", "out.html"), "out.html"),
+    Operation("merge", _two_ledgers, ("merge", "one.db", "two.db", "-o", LEDGER)),
     Operation("migrate", _old, ("migrate", LEDGER)),
 )

@@ -1,0 +1,65 @@
+"""The command `merge`: brings ledgers of several hosts or runs into one."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from ledger.cli.console.options import AsJson
+from ledger.cli.console.printing import print_json
+from ledger.cli.console.progress import reading
+from ledger.formatting import counted
+from ledger.storage import merging, projections
+from ledger.storage.store import Store
+
+_REFUSED_SHOWN: Final = 3
+_SOME_REFUSED: Final = 1
+
+
+def merge(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Ledgers, or folders that have some.", metavar="PATH …")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The ledger to merge into; created if missing.", metavar="FILE"),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Merge ledgers of several hosts or runs into one, with the journals that wait for them.
+
+    Example: compile-ledger merge node1.db node2.db -o all.db
+
+    Example: compile-ledger merge live.db -o copy.db
+
+    The same event twice is one event: a merge can be done again, and goes on where it was interrupted. The
+    sources stay as they are. Another event under a key that is in use is refused and shown; the exit code is
+    then 1.
+    """
+    sources = merging.ledgers_in(paths)
+    total = merging.Merged()
+    store = Store.open(output)
+    try:
+        with reading("merging", sum(map(merging.number_of_events, sources))) as progress:
+            for source in sources:
+                total = total.plus(merging.merge(store, source, progress))
+        projections.bring_up_to_date(store)
+        [(sessions,)] = store.select("SELECT count(*) FROM sessions")
+    finally:
+        store.close()
+    refused = [f"({row.session}, {row.process}, {row.seq})" for row in total.conflicting]
+    if as_json:
+        counts = {**total._asdict(), "conflicting": refused}
+        print_json({"ledger": str(output), "merged": len(sources), "sessions": sessions, **counts})
+    else:
+        typer.echo(
+            f"merged {counted(len(sources), 'ledger')}: {total.events:,} new events, {total.duplicates:,} "
+            f"already there, {total.rejected:,} rejected lines; {output} has "
+            f"{counted(int(str(sessions)), 'session')}"
+        )
+        for key in refused[:_REFUSED_SHOWN]:
+            typer.echo(f"refused: another event has the key {key}", err=True)
+        if (more := len(refused) - _REFUSED_SHOWN) > 0:
+            typer.echo(f"refused: {more:,} more", err=True)
+    if refused:
+        raise typer.Exit(_SOME_REFUSED)
