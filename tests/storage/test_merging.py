@@ -1,4 +1,4 @@
-"""Ledgers merged into one: as if all had been recorded there, however often, with nothing lost or replaced."""
+"""Ledgers merged into one: as if all had been recorded there, however often; nothing is lost or replaced."""
 
 import json
 import os
