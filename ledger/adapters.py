@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ledger.engines import CacheVariable, EngineDescription, register_engine
     from ledger.interchange.exporters import Exporter
     from ledger.interchange.importers import Importer, UnreadLine
+    from ledger.interchange.unwrapping import LogLine, Unwrapper, normal_stamp
     from ledger.recording.process_identity import ProcessCreated, process_created
     from ledger.recording.readiness import process_ready, when_ready
     from ledger.storage.queries import query_title, saved_queries
@@ -34,13 +35,16 @@ _ON_DEMAND = {
     "FIRST_TOKEN": "ledger.vocabulary",
     "Importer": "ledger.interchange.importers",
     "IntervalKey": "ledger.timeline.records",
+    "LogLine": "ledger.interchange.unwrapping",
     "ProcessCreated": "ledger.recording.process_identity",
     "Relation": "ledger.storage.schema_docs",
     "SERVER_READY": "ledger.vocabulary",
     "UnreadLine": "ledger.interchange.importers",
+    "Unwrapper": "ledger.interchange.unwrapping",
     "WAITING": "ledger.vocabulary",
     "by_enclosure": "ledger.timeline.enclosure",
     "claim_intervals": "ledger.timeline.claim_intervals",
+    "normal_stamp": "ledger.interchange.unwrapping",
     "process_created": "ledger.recording.process_identity",
     "process_names": "ledger.timeline.process_names",
     "process_ready": "ledger.recording.readiness",
@@ -65,11 +69,14 @@ __all__ = [
     "Exporter",
     "Importer",
     "IntervalKey",
+    "LogLine",
     "ProcessCreated",
     "Relation",
     "UnreadLine",
+    "Unwrapper",
     "by_enclosure",
     "claim_intervals",
+    "normal_stamp",
     "process_created",
     "process_names",
     "process_ready",

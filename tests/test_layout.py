@@ -15,6 +15,7 @@ PACKAGES = {
     "ledger_birth": "adapters/ledger_birth",
     "ledger_datasette": "adapters/ledger_datasette",
     "ledger_engine": "adapters/ledger_engine",
+    "ledger_log_containers": "adapters/ledger_log_containers",
     "ledger_perfetto": "adapters/ledger_perfetto",
     "ledger_prometheus": "adapters/ledger_prometheus",
     "ledger_pytest": "adapters/ledger_pytest",

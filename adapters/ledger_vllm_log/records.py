@@ -17,6 +17,8 @@ _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x0
 _BOLD: Final = "**"
 _FRAME: Final = " \t\r\n|`>\u00a0" + "".join(map(chr, range(0x2500, 0x2580)))
 """What copies put around a line: box-drawing characters, a table's bars, a quotation's marks."""
+_UNWRAPPED_STAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z? ")
+"""What is in front of a line where its container said when it was written."""
 _HEAD: Final = re.compile(
     r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) (?P<stamp>\d\d-\d\d \d\d:\d\d:\d\d) "
     # Until 0.7 there was no bracket in front.
@@ -85,7 +87,7 @@ def records(text: str, calendar: Calendar) -> Iterator[Record]:
     if not heads:
         fields = _of_json(text)
         if fields is not None:
-            yield _from_json(fields, calendar)
+            yield _from_json(fields, calendar)._replace(wall_ns=_unwrapped_wall_ns(text))
         return
     begin = 0
     for number, head in enumerate(heads):
@@ -114,8 +116,17 @@ def speaker_of(before: str) -> Speaker:
     return Speaker(last["name"], int(last["pid"]), None if rank is None else int(rank), host)
 
 
+def _unwrapped_wall_ns(text: str) -> int | None:
+    stamp = _UNWRAPPED_STAMP.match(text)
+    return None if stamp is None else iso_wall_ns(stamp[0])
+
+
 def _of_json(text: str) -> Mapping[str, Any] | None:
-    if not text.startswith("{") or '"asctime"' not in text:
+    if '"asctime"' not in text:
+        return None
+    stamp = _UNWRAPPED_STAMP.match(text)
+    text = text if stamp is None else text[stamp.end() :]
+    if not text.startswith("{"):
         return None
     try:
         fields = json.loads(text)

@@ -1,9 +1,8 @@
 """The command `import`: reads exported sessions, logs and traces into a ledger."""
 
-import shutil
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
@@ -14,9 +13,10 @@ from rich.text import Text
 
 from ledger.cli.console.options import AsJson
 from ledger.cli.console.printing import print_json
-from ledger.cli.console.progress import reading
+from ledger.cli.console.progress import reading, working
 from ledger.errors import LedgerError
 from ledger.interchange import importers
+from ledger.interchange.unwrapping import unwrapped
 from ledger.storage import projections
 from ledger.storage.store import Store
 
@@ -25,19 +25,18 @@ _STANDARD_INPUT: Final = "standard input"
 
 
 class _Source(NamedTuple):
-    """What is imported, and what it is called."""
+    """A log, trace or session that is imported, and what it is called."""
 
     path: Path
     name: str
     label: str | None
+    importer: importers.Importer
 
     @contextmanager
     def named(self) -> Generator[None]:
-        """Call it by its name in errors, where it was copied to be read."""
-        try:
+        """Call it by its name in errors, where it was unwrapped to be read."""
+        with _named(self.path, self.name):
             yield
-        except LedgerError as error:
-            raise type(error)(str(error).replace(str(self.path), self.name)) from None
 
 
 def import_files(
@@ -82,14 +81,17 @@ def import_files(
     Example: kubectl logs --timestamps my-pod | compile-ledger import -
     """
     with ExitStack() as stack:
-        sources = [_source(file, label, stack) for file in files]
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         # All files are recognised and checked before anything is written.
-        chosen = [(source, _importer_of(source, is_checked=not unchecked)) for source in sources]
+        sources = [
+            source for file in files for source in _sources(file, label, folder, is_checked=not unchecked)
+        ]
         finished: list[dict[str, object]] = []
         store = Store.open(output)
         stack.callback(store.close)
-        for source, importer in chosen:
-            with source.named(), reading(_last_part(source), importer.size(source.path)) as progress:
+        for source in sources:
+            importer = source.importer
+            with source.named(), reading(_last_part(source.name), importer.size(source.path)) as progress:
                 done = importers.import_into(
                     store, source.path, importer, progress, name=source.name, label=source.label
                 )
@@ -102,28 +104,45 @@ def import_files(
         print_json({"ledger": str(output), "imported": finished})
 
 
-def _source(file: Path, label: str | None, stack: ExitStack) -> _Source:
-    if str(file) != "-":
-        return _Source(file, str(file), label or file.resolve().name or None)
-    # Importers read twice, first for the ids that come from the content.
-    copy = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "input"
-    with copy.open("wb") as opened:
-        shutil.copyfileobj(sys.stdin.buffer, opened)
-    return _Source(copy, _STANDARD_INPUT, label)
-
-
-def _importer_of(source: _Source, *, is_checked: bool) -> importers.Importer:
-    with source.named():
-        importer = importers.importer_of(source.path, is_checked=is_checked)
+def _sources(file: Path, label: str | None, folder: Path, *, is_checked: bool) -> list[_Source]:
+    """Return what is in a file: a log for each service that wrote to it."""
+    is_stream = str(file) == "-"
+    name = _STANDARD_INPUT if is_stream else str(file)
+    with working(f"unwrapping {_last_part(name)}"):
+        parts = unwrapped(sys.stdin.buffer if is_stream else file, name, folder)
+    own_label = label if is_stream else label or file.resolve().name or None
+    with _named([part.path for part in parts], name):
+        chosen = importers.importers_of(parts, folder, is_checked=is_checked)
+    sources: list[_Source] = []
+    for part, importer in chosen:
+        service = part.service
+        source = _Source(
+            part.path,
+            name if service is None else f"{name} ({service})",
+            own_label if service is None else f"{own_label} {service}" if own_label else service,
+            importer,
+        )
         if isinstance(importer, importers.LinesImporter):
             size = importer.size(source.path)
-            with reading(f"checking {_last_part(source)}", size) as progress:
+            with source.named(), reading(f"checking {_last_part(name)}", size) as progress:
                 importer.check(source.path, progress)
-        return importer
+        sources.append(source)
+    return sources
 
 
-def _last_part(source: _Source) -> str:
-    return Path(source.name).name or source.name
+@contextmanager
+def _named(paths: Path | Sequence[Path], name: str) -> Generator[None]:
+    try:
+        yield
+    except LedgerError as error:
+        text = str(error)
+        for path in [paths] if isinstance(paths, Path) else paths:
+            text = text.replace(f"{path}-plain", name).replace(str(path), name)
+        raise type(error)(text) from None
+
+
+def _last_part(name: str) -> str:
+    return Path(name).name or name
 
 
 def _summary(source: _Source, done: importers.Imported, *, is_label_given: bool) -> str:

@@ -1,7 +1,7 @@
 """Imports files into a ledger: exported sessions, and whatever the installed adapters read."""
 
 import importlib.metadata
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeVar
@@ -12,6 +12,7 @@ from ledger.events.jsonl import Bad, Line, checked_lines, looks_like_lines, unch
 from ledger.events.models import Event, EventBase, ProcessJoined, ProcessLost, SessionStarted, to_line
 from ledger.events.rows import EventRow, from_row, to_row
 from ledger.gc_pause import gc_paused
+from ledger.interchange.unwrapping import Part, without_stamps
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
 
@@ -139,6 +140,29 @@ def importers(*, is_checked: bool = True) -> list[Importer]:
     """Return the importer of exported sessions, and those of the installed adapters."""
     adapters = importlib.metadata.entry_points(group=ENTRY_POINTS)
     return [LinesImporter(is_checked=is_checked), *(entry.load()() for entry in adapters)]
+
+
+def importers_of(
+    parts: Sequence[Part], folder: Path, *, is_checked: bool = True
+) -> list[tuple[Part, Importer]]:
+    """Return those of a file's logs for which there is an importer. Raises UnrecognisedFile if there is none.
+
+    What is read without a container's stamps alone is written to `folder` without them.
+    """
+    found: list[tuple[Part, Importer]] = []
+    errors: list[UnrecognisedFile] = []
+    for part in parts:
+        for is_stamped in (True, False) if part.is_stamped else (True,):
+            readable = part if is_stamped else without_stamps(part, folder)
+            try:
+                found.append((readable, importer_of(readable.path, is_checked=is_checked)))
+                break
+            except UnrecognisedFile as error:
+                errors.append(error)
+    if not found:
+        containers = " in ".join(reversed(parts[0].containers))
+        raise UnrecognisedFile(f"{errors[-1]}" + (f"; this was in {containers}" if containers else ""))
+    return found
 
 
 def importer_of(path: Path, *, is_checked: bool = True) -> Importer:

@@ -1,0 +1,218 @@
+"""What copying does to lines: Markdown's and HTML's marks, lost escape characters, hard ends of lines."""
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Final
+
+from ledger.adapters import LogLine
+
+_FENCE: Final = re.compile(r"[\s>]*(?:```+|~~~+)\s*[\w+.#-]*\s*")
+_QUOTE: Final = re.compile(r"\s*(?:>\s?)+")
+_SEEN_ESCAPE: Final = r"(?:\u241b|\ufffd|\^\[|\\x1b|\\u001b|\\033|\\e|#033)"
+"""What shows an escape character that is none any more."""
+_LOST_COLOUR: Final = re.compile(rf"(?:{_SEEN_ESCAPE}\[[\d;]*|\[\d{{1,3}}(?:;\d{{1,3}})*)m(?!\])")
+_LOST_RESET: Final = re.compile(rf"(?:{_SEEN_ESCAPE}\[(?:0?(?:;0)?)|(?<!\x1b)\[0(?:;0)?)m(?!\])")
+_SPACES: Final = re.compile("[\u00a0\u2007\u202f\u2009\u3000]")
+_INVISIBLE: Final = re.compile("[\u200b\u200c\u2060\ufeff\u00ad]")
+_ENTITY: Final = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|mdash|ndash|#\d{2,5}|#x[0-9a-fA-F]{2,5});")
+_BACKSLASH: Final = re.compile(r"\\([\[\](){}_*`#+.!<>|~-])")
+_TAG: Final = re.compile(r"</?(?:br|span|pre|div|p|td|tr|table|code|html|body|head|font|b|i|li|ul|ol|samp|a)\b[^<>]*>")
+_CLOCK: Final = re.compile(r"\d\d:\d\d:\d\d")
+_BREAKS: Final = frozenset(
+    ("br", "div", "p", "tr", "li", "pre", "h1", "h2", "h3", "table", "ul", "ol", "section", "samp", "title", "body")
+)
+_HIDDEN: Final = frozenset(("script", "style", "title"))
+_NARROWEST, _WIDEST = 40, 400
+
+
+class Fences:
+    """Markdown with the log between fences; where none of it is outside, what is outside is left out."""
+
+    name = "Markdown's fences"
+    is_general = False
+
+    def recognises(self, lines: Sequence[str]) -> bool:
+        """Whether there is a fence with something between it and the next one."""
+        return any(_FENCE.fullmatch(line) for line in lines)
+
+    def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
+        """Yield the lines that are not a fence."""
+        is_inside = False
+        for line in lines:
+            if _FENCE.fullmatch(line.text):
+                is_inside = not is_inside
+            elif is_inside or _CLOCK.search(line.text) is not None:
+                yield line
+
+
+class Quotes:
+    """Lines of a mail or of Markdown, each behind `>`."""
+
+    name = "quoted lines"
+    is_general = False
+
+    def recognises(self, lines: Sequence[str]) -> bool:
+        """Whether most lines are quoted."""
+        some = [line for line in lines if line.strip()]
+        return sum(1 for line in some if _QUOTE.match(line)) * 2 > len(some)
+
+    def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
+        """Yield the lines without their marks."""
+        return (line.with_text(_QUOTE.sub("", line.text, count=1)) for line in lines)
+
+
+class Characters:
+    """Spaces of other kinds, entities, backslashes, and colours whose escape character was lost."""
+
+    name = "a copy's characters"
+    is_general = True
+
+    def recognises(self, lines: Sequence[str]) -> bool:
+        """Whether any line has such characters."""
+        text = "\n".join(lines)
+        return (
+            _SPACES.search(text) is not None
+            or _INVISIBLE.search(text) is not None
+            or _ENTITY.search(text) is not None
+            or self._has_backslashes(lines)
+            or _LOST_RESET.search(text) is not None
+        )
+
+    def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
+        """Yield the lines as they were."""
+        for line in lines:
+            text = line.text
+            if "&" in text:
+                text = html.unescape(text)
+            if "\\[" in text:
+                text = _BACKSLASH.sub(r"\1", text)
+            if "m" in text and "[" in text:
+                text = _LOST_COLOUR.sub(_kept_if_whole, text)
+            if not text.isascii():
+                text = _INVISIBLE.sub("", _SPACES.sub(" ", text))
+            yield line.with_text(text)
+
+    def _has_backslashes(self, lines: Sequence[str]) -> bool:
+        some = [line for line in lines if _CLOCK.search(line)]
+        return any("\\[" in line and "\\]" in line for line in some)
+
+
+class Html:
+    """A page, or a piece of one."""
+
+    name = "HTML"
+    is_general = False
+
+    def recognises(self, lines: Sequence[str]) -> bool:
+        """Whether it begins as a page does, or many of its lines have tags."""
+        some = [line for line in lines if line.strip()]
+        begin = some[0].lstrip("\ufeff \t").lower() if some else ""
+        if begin.startswith(("<!doctype html", "<html", "<pre", "<table", "<body", "<div", "<code", "<samp")):
+            return True
+        tagged = sum(1 for line in some if _TAG.search(line))
+        return tagged > 0 and tagged * 3 >= len(some)
+
+    def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
+        """Yield the lines of the text."""
+        text = _Text()
+        for line in lines:
+            text.feed(line.text if line.is_cut else f"{line.text}\n")
+            yield from map(LogLine, text.taken())
+        text.close()
+        yield from map(LogLine, text.taken(is_last=True))
+
+
+class HardEnds:
+    """Lines that a terminal broke at its last column."""
+
+    name = "lines broken at a width"
+    is_general = True
+
+    def recognises(self, lines: Sequence[str]) -> bool:
+        """Whether the longest lines have one length, and go on with lines that have no stamp."""
+        return self._width(lines) is not None
+
+    def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
+        """Yield the lines in one piece."""
+        begin: list[LogLine] = []
+        for line in lines:
+            begin.append(line)
+            if len(begin) == 2_000:
+                break
+        width = self._width([line.text for line in begin]) or _WIDEST
+        whole: LogLine | None = None
+        last = 0
+        for line in _chained(begin, lines):
+            if whole is not None and last in (width, width - 1) and not _has_head(line.text):
+                whole = whole.with_text(whole.text + (" " if last < width else "") + line.text)
+            else:
+                if whole is not None:
+                    yield whole
+                whole = line
+            last = len(line.text)
+        if whole is not None:
+            yield whole
+
+    def _width(self, lines: Sequence[str]) -> int | None:
+        width = max(map(len, lines), default=0)
+        if not _NARROWEST <= width <= _WIDEST:
+            return None
+        pairs = [(a, b) for a, b in pairwise(lines) if len(a) == width]
+        going_on = sum(1 for a, b in pairs if b and not _has_head(b) and _is_of_log(a))
+        return width if going_on >= 2 and going_on * 2 > len(pairs) else None
+
+
+def _chained(begin: list[LogLine], rest: Iterator[LogLine]) -> Iterator[LogLine]:
+    yield from begin
+    yield from rest
+
+
+def _has_head(text: str) -> bool:
+    """Whether a line begins a record: it has a stamp, or the name of a process, or a level, at its beginning."""
+    return _CLOCK.search(text, 0, 80) is not None or text.startswith(("(", "[", "INFO", "WARNING", "ERROR", "DEBUG"))
+
+
+def _is_of_log(text: str) -> bool:
+    return bool(text.strip())
+
+
+def _kept_if_whole(found: re.Match[str]) -> str:
+    """Return nothing for a colour whose escape character was lost; the terminal's own are for the log's reader."""
+    return found[0] if found.start() and found.string[found.start() - 1] == "\x1b" else ""
+
+
+class _Text(HTMLParser):
+    """The text of a page, in lines."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._text = ""
+        self._hidden: str | None = None
+
+    def taken(self, *, is_last: bool = False) -> list[str]:
+        """Return the lines that have ended."""
+        *lines, self._text = self._text.split("\n")
+        if is_last:
+            lines.append(self._text)
+        return [line for line in lines if line.strip()]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _HIDDEN:
+            self._hidden = tag
+        elif tag in _BREAKS:
+            self._text += "\n"
+        elif tag in ("td", "th"):
+            self._text += " "
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._hidden:
+            self._hidden = None
+        elif tag in _BREAKS:
+            self._text += "\n"
+
+    def handle_data(self, data: str) -> None:
+        if self._hidden is None:
+            self._text += data.replace("\u00a0", " ")
