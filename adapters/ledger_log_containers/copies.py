@@ -19,10 +19,31 @@ _SPACES: Final = re.compile("[\u00a0\u2007\u202f\u2009\u3000]")
 _INVISIBLE: Final = re.compile("[\u200b\u200c\u2060\ufeff\u00ad]")
 _ENTITY: Final = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|mdash|ndash|#\d{2,5}|#x[0-9a-fA-F]{2,5});")
 _BACKSLASH: Final = re.compile(r"\\([\[\](){}_*`#+.!<>|~-])")
-_TAG: Final = re.compile(r"</?(?:br|span|pre|div|p|td|tr|table|code|html|body|head|font|b|i|li|ul|ol|samp|a)\b[^<>]*>")
+_TAG: Final = re.compile(
+    r"</?(?:br|span|pre|div|p|td|tr|table|code|html|body|head|font|b|i|li|ul|ol|samp|a)\b[^<>]*>"
+)
+_HEAD: Final = re.compile(
+    r"(?:\x1b\[[\d;]*m)*(?:\(\S+ (?:rank=\d+ )?pid=\d+|(?:INFO|WARNING|ERROR|DEBUG|CRITICAL)\b)"
+)
 _CLOCK: Final = re.compile(r"\d\d:\d\d:\d\d")
 _BREAKS: Final = frozenset(
-    ("br", "div", "p", "tr", "li", "pre", "h1", "h2", "h3", "table", "ul", "ol", "section", "samp", "title", "body")
+    (
+        "br",
+        "div",
+        "p",
+        "tr",
+        "li",
+        "pre",
+        "h1",
+        "h2",
+        "h3",
+        "table",
+        "ul",
+        "ol",
+        "section",
+        "samp",
+        "body",
+    )
 )
 _HIDDEN: Final = frozenset(("script", "style", "title"))
 _NARROWEST, _WIDEST = 40, 400
@@ -160,9 +181,9 @@ class HardEnds:
         width = max(map(len, lines), default=0)
         if not _NARROWEST <= width <= _WIDEST:
             return None
-        pairs = [(a, b) for a, b in pairwise(lines) if len(a) == width]
-        going_on = sum(1 for a, b in pairs if b and not _has_head(b) and _is_of_log(a))
-        return width if going_on >= 2 and going_on * 2 > len(pairs) else None
+        after = [line for before, line in pairwise(lines) if len(before) == width]
+        going_on = sum(1 for line in after if line and not _has_head(line))
+        return width if going_on >= 2 and going_on * 2 > len(after) else None
 
 
 def _chained(begin: list[LogLine], rest: Iterator[LogLine]) -> Iterator[LogLine]:
@@ -171,16 +192,12 @@ def _chained(begin: list[LogLine], rest: Iterator[LogLine]) -> Iterator[LogLine]
 
 
 def _has_head(text: str) -> bool:
-    """Whether a line begins a record: it has a stamp, or the name of a process, or a level, at its beginning."""
-    return _CLOCK.search(text, 0, 80) is not None or text.startswith(("(", "[", "INFO", "WARNING", "ERROR", "DEBUG"))
-
-
-def _is_of_log(text: str) -> bool:
-    return bool(text.strip())
+    """Whether a line begins a record: it has a stamp, a level or a process in front."""
+    return _CLOCK.search(text, 0, 80) is not None or _HEAD.match(text) is not None
 
 
 def _kept_if_whole(found: re.Match[str]) -> str:
-    """Return nothing for a colour whose escape character was lost; the terminal's own are for the log's reader."""
+    """Return nothing for a colour that lost its escape character; whole ones are for the log's reader."""
     return found[0] if found.start() and found.string[found.start() - 1] == "\x1b" else ""
 
 

@@ -22,7 +22,7 @@ _EVENT: Final = "data: "
 """In front of records that are sent as events, as `journalctl -o json-sse` does."""
 _MAX_ITEMS: Final = 1_000
 """How much is kept of a list that is still open: of lists of records none is."""
-_ROW: Final = {"field", "value"}
+_ROW: Final = ["field", "value"]
 
 
 class JsonLines:
@@ -69,7 +69,11 @@ class JsonDocument:
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether the beginning of a document has a record."""
         begin = "\n".join(lines).lstrip(_BEFORE + "\n")
-        return begin[:1] in ("{", "[") and next(lines_in([begin]), None) is not None
+        return (
+            begin[:1] in ("{", "[")
+            and next(lines_in([begin]), None) is not None
+            and not JsonLines().recognises(lines)
+        )
 
     def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
         """Yield the records' lines."""
@@ -85,7 +89,7 @@ class JsonStrings:
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether a text begins with a list of strings."""
         begin = "\n".join(lines).lstrip(_BEFORE + "\n")
-        return begin[:1] == "[" and begin[1:].lstrip()[:1] == '"' and next(strings_in([begin]), None) is not None
+        return begin[:1] == "[" and begin[1:].lstrip()[:1] == '"' and _is_json(begin)
 
     def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
         """Yield the strings."""
@@ -167,10 +171,12 @@ class _Walk:
     def _line_of_map(self, ended: dict[str, object]) -> LogLine | None:
         line = line_of(ended)
         inside = self._open[-1] if self._open else None
-        if line is None and isinstance(inside, list) and (text := text_of(ended)) is not None:
+        if (line is None or line.stamp is None) and isinstance(inside, list):
             # Fluent Bit's: a stamp, or a list that has it, and maybe a tag, before the record.
+            text = text_of(ended) if line is None else line.text
             stamp = next((found for one in inside if (found := _stamp_in(one)) is not None), None)
-            line = None if stamp is None else LogLine(text, stamp, service_of(ended))
+            if text is not None and stamp is not None:
+                line = LogLine(text, stamp, service_of(ended))
         if line is None or line.service is not None:
             return line
         return line._replace(service=self._service_around())
@@ -186,12 +192,14 @@ class _Walk:
                 source = json.dumps(labels, sort_keys=True)
                 return LogLine(text, normal_stamp(stamp), service, source)
         rows = [cast("Record", one) for one in ended if isinstance(one, Mapping)]
-        if rows and len(rows) == len(ended) and all(one.keys() == _ROW for one in rows):
+        if rows and len(rows) == len(ended) and all(sorted(one) == _ROW for one in rows):
             # A row of CloudWatch's Insights, whose stamps are in UTC without saying so.
             record = {str(one["field"]): one["value"] for one in rows}
             text, stamp = text_of(record), stamp_of(record)
             if text is not None:
-                return LogLine(text, f"{stamp}Z" if stamp and not stamp.endswith("Z") else stamp, service_of(record))
+                return LogLine(
+                    text, f"{stamp}Z" if stamp and not stamp.endswith("Z") else stamp, service_of(record)
+                )
         return None
 
     def _service_around(self) -> str | None:
@@ -207,7 +215,19 @@ def _is_of_records(text: str) -> bool:
     if text[:1] not in ("{", "["):
         return False
     record = _mapping(text)
-    return (record is not None and line_of(record) is not None) or next(lines_in([text]), None) is not None
+    if record is not None and line_of(record) is not None:
+        return True
+    # A line that is longer than what is looked at is a document.
+    return text[-1:] in ("}", "]") and next(lines_in([text]), None) is not None
+
+
+def _is_json(begin: str) -> bool:
+    """Whether a text is JSON as far as it goes."""
+    try:
+        ijson.basic_parse_coro(ijson.sendable_list(), multiple_values=True).send(begin.encode())
+    except (ValueError, ijson.JSONError):
+        return False
+    return True
 
 
 def _without_event(text: str) -> str:
@@ -225,14 +245,18 @@ def _mapping(text: str) -> Record | None:
 
 
 def _inside(outer: LogLine, inner: LogLine) -> LogLine:
-    return outer.with_text(inner.text.removesuffix("\n")).of(inner.service, inner.stamp)._replace(
-        source=outer.source or inner.source
+    return (
+        outer.with_text(inner.text.removesuffix("\n"))
+        .of(inner.service, inner.stamp)
+        ._replace(source=outer.source or inner.source)
     )
 
 
 def _stamp_in(value: object) -> str | None:
     if isinstance(value, list):
-        return next((found for one in cast("list[object]", value) if (found := _stamp_in(one)) is not None), None)
+        return next(
+            (found for one in cast("list[object]", value) if (found := _stamp_in(one)) is not None), None
+        )
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         return normal_stamp(value)
     return None

@@ -22,7 +22,11 @@ class Notebook:
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether a document has a notebook's fields."""
         begin = "\n".join(lines)
-        return begin.lstrip()[:1] == "{" and '"cells"' in begin and ('"cell_type"' in begin or '"nbformat"' in begin)
+        return (
+            begin.lstrip()[:1] == "{"
+            and '"cells"' in begin
+            and ('"cell_type"' in begin or '"nbformat"' in begin)
+        )
 
     def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
         """Yield the lines of the cells' outputs."""
@@ -73,7 +77,7 @@ def _outputs(lines: Iterator[LogLine]) -> Iterator[tuple[str, str]]:
     try:
         for line in lines:
             parser.send((line.text if line.is_cut else f"{line.text}\n").encode("utf-8", "replace"))
-            for prefix, event, value in events:
+            for prefix, event, value in cast("list[tuple[str, str, str]]", events):
                 cells += (prefix, event) == ("cells.item.outputs.item", "start_map")
                 if event == "string" and (prefix.endswith(_TEXTS) or _MIME in prefix):
                     yield str(cells), value
@@ -84,10 +88,11 @@ def _outputs(lines: Iterator[LogLine]) -> Iterator[tuple[str, str]]:
 
 def _event(line: LogLine) -> list[tuple[float, str]]:
     value = _value(line.text)
-    if isinstance(value, list) and len(value) == 3 and value[1] == "o":
-        return [(float(value[0]), str(value[2]))]
+    if not isinstance(value, list) or len(cast("list[object]", value)) < 3:
+        return []
+    time, kind, text = cast("list[object]", value)[:3]
     # What was typed takes time too.
-    return [(float(value[0]), "")] if isinstance(value, list) and value and isinstance(value[0], int | float) else []
+    return [(float(time), str(text) if kind == "o" else "")] if isinstance(time, int | float) else []
 
 
 def _events_of(header: Mapping[str, Any]) -> Iterator[list[tuple[float, str]]]:

@@ -1,7 +1,7 @@
 """Lines that have something in front of them: a stamp, a stream, or the name of who wrote them."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ledger.adapters import LogLine, normal_stamp
@@ -67,16 +67,17 @@ class PrefixedLines:
     def _inside(self, line: LogLine, match: re.Match[str]) -> LogLine:
         groups = match.groupdict()
         names = [name for key in ("service", "service2", "service3") if (name := groups.get(key))]
-        stamp = groups.get("stamp")
+        stamp = groups.get("stamp") or groups.get("epoch")
         inner = line.with_text(groups["text"])
         return inner.of("/".join(names) or None, normal_stamp(stamp) if stamp else None)
 
 
 class NamedLines(PrefixedLines):
-    """Lines with names in front of them that could be any words: there are few of them, and they come again."""
+    """Lines behind names that could be any words: there are few of them, and they come again."""
 
     def _are_plausible(self, found: Sequence[re.Match[str]]) -> bool:
-        names = {tuple(match[group] for group in match.groupdict() if group.startswith("serv")) for match in found}
+        groups = [group for group in found[0].groupdict() if group.startswith("service")]
+        names = {match.group(*groups) for match in found}
         return len(names) <= min(_MAX_PAIRS, max(1, len(found) // 2))
 
 
@@ -86,7 +87,8 @@ class LabelledLines(PrefixedLines):
     def __init__(self) -> None:
         super().__init__(
             "logcli's output",
-            rf'{_COLOUR}{_ISO}{_COLOUR}\s+{_COLOUR}(?P<labels>\{{(?:\w+="(?:[^"\\]|\\.)*"(?:, ?)?)*\}}){_COLOUR}\s+',
+            rf"{_COLOUR}{_ISO}{_COLOUR}\s+{_COLOUR}"
+            rf'(?P<labels>\{{(?:\w+="(?:[^"\\]|\\.)*"(?:, ?)?)*\}}){_COLOUR}\s+',
         )
 
     def _inside(self, line: LogLine, match: re.Match[str]) -> LogLine:
@@ -114,7 +116,8 @@ def cri() -> PrefixedLines:
 def compose() -> PrefixedLines:
     """`docker compose logs`, `docker service logs`, foreman, pm2."""
     return PrefixedLines(
-        "docker compose's output", rf"{_COLOUR}(?:\d+\|)?(?P<service>{_NAME}) *{_COLOUR} *\|{_COLOUR} ?{_COLOUR}"
+        "docker compose's output",
+        rf"{_COLOUR}(?:\d+\|)?(?P<service>{_NAME}) *{_COLOUR} *\|{_COLOUR} ?{_COLOUR}",
     )
 
 
@@ -132,7 +135,7 @@ def stern() -> PrefixedLines:
     return NamedLines(
         "stern's output",
         rf"{_COLOUR}(?:[a-z0-9][a-z0-9-]* )??{_COLOUR}(?P<service>{_POD}){_COLOUR} {_COLOUR}"
-        rf"(?:› )?(?P<service2>[a-z0-9][a-z0-9.-]*){_COLOUR} {_COLOUR}",
+        rf"(?:\u203a )?(?P<service2>[a-z0-9][a-z0-9.-]*){_COLOUR} {_COLOUR}",
     )
 
 
@@ -141,13 +144,14 @@ def cloudwatch_tail() -> PrefixedLines:
     return NamedLines(
         "aws logs tail's output",
         rf"{_COLOUR}(?P<stamp>\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00){_COLOUR} "
-        rf"{_COLOUR}(?P<service>[a-zA-Z0-9][^\s\[\](){{}}:,]*[-/._][^\s(){{}}:,]*|[0-9a-f]{{16,}}){_COLOUR} {_COLOUR}",
+        rf"{_COLOUR}(?P<service>[a-zA-Z0-9][^\s\[\](){{}}:,]*[-/._][^\s(){{}}:,]*|[0-9a-f]{{16,}})"
+        rf"{_COLOUR} {_COLOUR}",
     )
 
 
 def github() -> PrefixedLines:
     """`gh run view --log`: a job, a step and a stamp."""
-    return PrefixedLines("GitHub's log of a run", rf"(?P<service>[^\t\n]+)\t[^\t\n]+\t\ufeff?(?:{_ZONED} ?)?")
+    return PrefixedLines("GitHub's log of a run", rf"(?P<service>[^\t\n]+)\t[^\t\n]+\t\ufeff?{_ZONED} ?")
 
 
 def gitlab() -> PrefixedLines:
@@ -166,7 +170,8 @@ def journal() -> PrefixedLines:
     """`journalctl` without options and in its other forms of one line, and syslog's files."""
     return NamedLines(
         "a system log",
-        rf"(?:{_WEEKDAY}{_SYSLOG_STAMP}|{_WEEKDAY}{_ISO}|\[ *\d+\.\d+\]|(?P<stamp2>\d{{10}}\.\d{{6}})) {_UNIT}",
+        rf"(?:{_WEEKDAY}{_SYSLOG_STAMP}|{_WEEKDAY}{_ISO}|\[ *\d+\.\d+\]|(?P<epoch>\d{{10}}\.\d{{6}}))"
+        rf" {_UNIT}",
     )
 
 
@@ -174,7 +179,8 @@ def syslog() -> PrefixedLines:
     """RFC 5424."""
     return PrefixedLines(
         "a system log (RFC 5424)",
-        rf"<\d{{1,3}}>1 {_ZONED} (?P<service>\S+) (?P<service2>\S+) \S+ \S+ (?:-|(?:\[(?:[^\]\\]|\\.)*\])+) ?\ufeff?",
+        rf"<\d{{1,3}}>1 {_ZONED} (?P<service>\S+) (?P<service2>\S+) \S+ \S+ "
+        r"(?:-|(?:\[(?:[^\]\\]|\\.)*\])+) ?\ufeff?",
     )
 
 

@@ -13,11 +13,13 @@ _TEXTS: Final = (
     "log", "MESSAGE", "@message", "textPayload", "_raw", "LogMessage", "LogEntry", "Log", "line", "LogLine",
     "message", "Message", "msg", "body", "Body", "content", "Content", "stringValue",
 )  # fmt: skip
-"""The line: json-file and Fluent Bit, journald, CloudWatch, GCP, Splunk, Azure, Loki and Grafana, Elastic, …"""
+"""The line: json-file and Fluent Bit, journald, CloudWatch, GCP, Splunk, Azure, Loki, Elastic, …"""
+_SURE: Final = ("stream", *_TEXTS[: _TEXTS.index("line")])
+"""With these a record needs neither stamp nor service."""
 _STAMPS: Final = (
     "time", "__REALTIME_TIMESTAMP", "_SOURCE_REALTIME_TIMESTAMP", "@timestamp", "timestamp", "Timestamp",
-    "timeUnixNano", "observedTimeUnixNano", "TimeGenerated", "_time", "date", "Date", "Time", "ts", "datetime",
-    "receiveTimestamp", "tsNs", "timestamp_ns",
+    "timeUnixNano", "observedTimeUnixNano", "TimeGenerated", "_time", "date", "Date", "Time", "ts",
+    "datetime", "receiveTimestamp", "tsNs", "timestamp_ns",
 )  # fmt: skip
 _SERVICES: Final = (
     ("_HOSTNAME",),
@@ -25,41 +27,55 @@ _SERVICES: Final = (
     ("namespace_name", "namespace", "namespaceName", "PodNamespace", "k8s.namespace.name"),
     ("pod_name", "pod", "podName", "PodName", "podname", "k8s.pod.name", "instance_id", "instance"),
     (
-        "container_name", "container", "containerName", "ContainerName", "CONTAINER_NAME", "k8s.container.name",
-        "compose_service", "logStreamName", "logStream", "@logStream", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT",
+        "container_name", "container", "containerName", "ContainerName", "CONTAINER_NAME",
+        "k8s.container.name", "compose_service", "logStreamName", "logStream", "@logStream", "_SYSTEMD_UNIT",
+        "_SYSTEMD_USER_UNIT",
     ),
     ("service", "service_name", "Service", "service.name", "job", "app", "unit", "tag"),
 )  # fmt: skip
 """A service's name has one of each group; the last group counts where the two before it have none."""
-_WEAK: Final = ("SYSLOG_IDENTIFIER", "container_id", "ContainerId", "ContainerID", "_CONTAINER_ID", "host", "Host")
+_WEAK: Final = (
+    "SYSLOG_IDENTIFIER",
+    "container_id",
+    "ContainerId",
+    "ContainerID",
+    "_CONTAINER_ID",
+    "host",
+    "Host",
+)
 """Name a service where nothing else does."""
 _LABELS: Final = (
-    "kubernetes", "labels", "stream", "resource", "docker", "attrs", "fields", "attributes", "metadata", "tags",
-    "com.docker.compose.service", "container", "pod", "namespace",
+    "kubernetes", "labels", "stream", "resource", "docker", "attrs", "fields", "attributes", "metadata",
+    "tags", "container", "pod", "namespace",
 )  # fmt: skip
 _WITHIN: Final = ("_source", "attributes", "jsonPayload", "result", "content", "body", "fields", "event")
 """What has a record's fields one level deeper."""
 _PARTIAL: Final = ("partial_message", "CONTAINER_PARTIAL_MESSAGE")
-_COMPOSE: Final = "com.docker.compose.service"
+_OBJECTS: Final = ("container", "pod", "namespace")
+"""Labels that may be an object with a name."""
+_DEEPEST: Final = 3
+_COMPOSE: Final = ("com.docker.compose.service", "com_docker_compose_service")
+_NAMING: Final = frozenset((*_COMPOSE, *(name for group in _SERVICES for name in group), *_WEAK))
 
 Record = Mapping[str, object]
 
 
 def line_of(record: Record) -> LogLine | None:
-    """Return a record's line; None where it has none, or where nothing says when or by whom it was written."""
+    """Return a record's line; None where it has none, or nothing says when or by whom it was written."""
     if is_of_logger(record):
         # A collector has put a logger's own record and what it knows itself into one.
         service = service_of(record)
         return None if service is None else LogLine(json.dumps(record), stamp_of(record), service)
     text = text_of(record)
     if text is None:
-        inner = next((one for name in _WITHIN if isinstance(one := record.get(name), Mapping)), None)
-        text = None if inner is None else _text_within(cast("Record", inner))
-        if text is None:
+        inners = (record[name] for name in _WITHIN if isinstance(record.get(name), dict))
+        inner = cast("Record | None", next(inners, None))
+        text = None if inner is None else _text_within(inner)
+        if inner is None or text is None:
             return None
-        record = {**cast("Record", inner), **record}
+        record = {**inner, **record}
     stamp, service = stamp_of(record), service_of(record)
-    if stamp is None and service is None and not isinstance(record.get("stream"), str):
+    if stamp is None and service is None and not any(isinstance(record.get(name), str) for name in _SURE):
         return None
     return LogLine(text, stamp, service)
 
@@ -88,7 +104,7 @@ def text_of(record: Record) -> str | None:
             return value
         if isinstance(value, list) and name == "MESSAGE":
             return _of_bytes(cast("list[object]", value))
-        if isinstance(value, Mapping) and name in ("body", "Body"):
+        if isinstance(value, dict) and name in ("body", "Body"):
             return text_of(cast("Record", value))
     return None
 
@@ -106,8 +122,10 @@ def stamp_of(record: Record) -> str | None:
 
 def service_of(record: Record) -> str | None:
     """Return who wrote a record: names of its host, pod and container, or whatever of that it has."""
-    labels = [record, *_label_sets(record, 0)]
-    compose = _first(labels, (_COMPOSE, "com_docker_compose_service"))
+    labels = _labels_of(record)
+    if _NAMING.isdisjoint(labels):
+        return None
+    compose = _first(labels, _COMPOSE)
     if compose is not None:
         return compose
     names = [name for group in _SERVICES[:-1] if (name := _first(labels, group)) is not None]
@@ -118,17 +136,21 @@ def service_of(record: Record) -> str | None:
     return "/".join(names).lstrip("/") or None
 
 
-def _label_sets(record: Record, depth: int) -> list[Record]:
-    found: list[Record] = []
+def _labels_of(record: Record, depth: int = 0) -> Record:
+    """Return a record's fields with those of its labels."""
+    found: dict[str, object] = {}
     for name in _LABELS:
         value = record.get(name)
-        if isinstance(value, Mapping) and depth < 3:
+        if isinstance(value, dict) and depth < _DEEPEST:
             inner = cast("Record", value)
-            if isinstance(inner.get("name"), str) and name in ("container", "pod", "namespace"):
-                found.append({name: inner["name"]})
-            found += [inner, *_label_sets(inner, depth + 1)]
+            found |= _labels_of(inner, depth + 1)
+            if name in _OBJECTS and isinstance(inner.get("name"), str):
+                found[name] = inner["name"]
         elif isinstance(value, list) and name == "attributes":
-            found.append(_of_pairs(cast("Sequence[object]", value)))
+            found |= _of_pairs(cast("Sequence[object]", value))
+    if not found:
+        return record
+    found |= {name: value for name, value in record.items() if isinstance(value, str)}
     return found
 
 
@@ -144,12 +166,11 @@ def _of_pairs(pairs: Sequence[object]) -> Record:
     return found
 
 
-def _first(labels: Sequence[Record], names: Sequence[str]) -> str | None:
+def _first(labels: Record, names: Sequence[str]) -> str | None:
     for name in names:
-        for label in labels:
-            value = label.get(name)
-            if isinstance(value, str) and value:
-                return value
+        value = labels.get(name)
+        if isinstance(value, str) and value:
+            return value
     return None
 
 

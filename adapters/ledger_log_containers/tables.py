@@ -11,7 +11,9 @@ from ledger_log_containers.record_fields import line_of, stamp_of, text_of
 
 _DELIMITERS: Final = ",;\t"
 _LITERAL: Final = re.compile(r"""[bru]{0,2}(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")""")
-_LITERALS: Final = re.compile(rf"\s*[\[(]?\s*{_LITERAL.pattern}\s*(?:,\s*{_LITERAL.pattern}\s*)*,?\s*[\])]?,?\s*")
+_LITERALS: Final = re.compile(
+    rf"\s*[\[(]?\s*{_LITERAL.pattern}\s*(?:,\s*{_LITERAL.pattern}\s*)*,?\s*[\])]?,?\s*"
+)
 _FLUENT: Final = re.compile(r"\[\d+\] (?P<tag>\S+): (?P<record>\[.*\])")
 _ARROW: Final = re.compile(r'"=>(?=["\d{\[tfn-])')
 _KIBANA: Final = re.compile(
@@ -25,7 +27,7 @@ class Csv:
     """CSV with a row of names, or with a stamp in one column and the line in another one."""
 
     name = "a CSV export"
-    is_general = False
+    is_general = True
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether the rows are lines of a log."""
@@ -98,7 +100,7 @@ class FluentBit:
 
 
 def _columns(lines: Sequence[str]) -> tuple[str, Sequence[str] | None] | None:
-    """Return a CSV file's delimiter and its columns' names, if it has names; None where it is no log as CSV."""
+    """Return a CSV file's delimiter and its columns' names, if it has any; None where it is no log."""
     begin = [line.lstrip("\ufeff") for line in lines[:50]]
     for delimiter in _DELIMITERS:
         try:
@@ -108,10 +110,17 @@ def _columns(lines: Sequence[str]) -> tuple[str, Sequence[str] | None] | None:
         if len(rows) < 2 or len(rows[0]) < 2:
             continue
         names = [name.strip().removeprefix("_source.") for name in rows[0]]
-        named = [_line_of_row(dict(zip(names, row, strict=False))) for row in rows[1:] if len(row) == len(names)]
+        named = [
+            _line_of_row(dict(zip(names, row, strict=False))) for row in rows[1:] if len(row) == len(names)
+        ]
         if text_of(dict.fromkeys(names, "")) is not None and any(named):
             return delimiter, names
-        if all(len(row) == len(rows[0]) for row in rows[:-1]) and all(map(_line_of_columns, rows[:-1])):
+        found = [_line_of_columns(row) for row in rows[:-1] if len(row) == len(rows[0])]
+        # A comma after a stamp without a zone is also how Python's logging begins milliseconds.
+        is_quoted = sum(1 for line in begin if f'{delimiter}"' in line) * 2 > len(begin)
+        if len(found) == len(rows) - 1 and all(
+            line is not None and (is_quoted or (line.stamp or "").endswith("Z")) for line in found
+        ):
             return delimiter, None
     return None
 
@@ -121,15 +130,18 @@ def _line_of_row(row: Mapping[str, str]) -> LogLine | None:
     if text is None:
         return None
     line = line_of(row)
-    stamp = stamp_of(row) or next((found for one in row.values() if (found := _kibana(one)) is not None), None)
+    stamp = stamp_of(row) or next(
+        (found for one in row.values() if (found := _kibana(one)) is not None), None
+    )
     return LogLine(text, stamp, None if line is None else line.service)
 
 
 def _line_of_columns(row: Sequence[str]) -> LogLine | None:
     """Return the line in the longest column of a row that has a stamp in another one."""
-    text = max(row, key=len, default="")
-    stamp = next((found for one in row if one is not text and (found := normal_stamp(one) or _kibana(one))), None)
-    return None if stamp is None else LogLine(text, stamp)
+    stamps = [normal_stamp(one) or _kibana(one) for one in row]
+    others = [one for one, stamp in zip(row, stamps, strict=True) if stamp is None]
+    stamp = next(filter(None, stamps), None)
+    return None if stamp is None or not others else LogLine(max(others, key=len), stamp)
 
 
 def _kibana(text: str) -> str | None:

@@ -134,7 +134,13 @@ def _otlp(log: str) -> str:
 
 
 def _fluent_bit(line: str, at: datetime) -> object:
-    return {"date": at.timestamp(), "stream": "stderr", "time": iso(at), "log": f"{line}\n", "kubernetes": KUBERNETES}
+    return {
+        "date": at.timestamp(),
+        "stream": "stderr",
+        "time": iso(at),
+        "log": f"{line}\n",
+        "kubernetes": KUBERNETES,
+    }
 
 
 def _fluent_stdout(line: str, at: datetime) -> str:
@@ -144,8 +150,18 @@ def _fluent_stdout(line: str, at: datetime) -> str:
 
 def _ipynb(log: str, *, is_list: bool = True) -> str:
     text = f"{chr(10).join(lines_of(log))}\n"
-    output = {"name": "stderr", "output_type": "stream", "text": text.splitlines(keepends=True) if is_list else text}
-    cell = {"cell_type": "code", "execution_count": 1, "metadata": {}, "source": ["llm = LLM('m')"], "outputs": [output]}
+    output = {
+        "name": "stderr",
+        "output_type": "stream",
+        "text": text.splitlines(keepends=True) if is_list else text,
+    }
+    cell = {
+        "cell_type": "code",
+        "execution_count": 1,
+        "metadata": {},
+        "source": ["llm = LLM('m')"],
+        "outputs": [output],
+    }
     return json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1)
 
 
@@ -183,11 +199,13 @@ def _cri(log: str, piece: int = 10**9) -> str:
 
 def coloured(log: str, escape: str = "\x1b") -> str:
     """A log with vLLM's colours, or with what was left of them."""
-    head = re.compile(r"((?:\([^()]*pid=\d+\) )?)(INFO|WARNING|ERROR|DEBUG) (\d\d-\d\d [\d:]{8}) (\[[^\]]*\])")
-    shown = (
-        rf"{escape}[0;36m\1{escape}[0;0m{escape}[32m\2{escape}[0m {escape}[90m\3{escape}[0m {escape}[90m\4{escape}[0m"
+    head = re.compile(
+        r"((?:\([^()]*pid=\d+\) )?)(INFO|WARNING|ERROR|DEBUG) (\d\d-\d\d [\d:]{8}) (\[[^\]]*\])"
     )
-    return head.sub(shown.replace("\\", "\\") if escape != "\\x1b" else shown.replace("\\x1b", "\\\\x1b"), log)
+    shown = rf"{escape}[0;36m\1{escape}[0;0m{escape}[32m\2{escape}[0m {escape}[90m\3{escape}[0m {escape}[90m\4{escape}[0m"
+    return head.sub(
+        shown.replace("\\", "\\") if escape != "\\x1b" else shown.replace("\\x1b", "\\\\x1b"), log
+    )
 
 
 def _html_page(log: str) -> str:
@@ -212,9 +230,13 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "journald-json-pretty": lambda log: "".join(
         json.dumps(one, indent="\t") + "\n" for one in _records(log, _journald)
     ),
-    "journald-json-sse": lambda log: _each(log, lambda line, at: f"data: {json.dumps(_journald(line, at))}\n"),
-    "journald-short": lambda log: "-- Journal begins at Fri 2026-05-01 20:00:00 UTC. --\n"
-    + _each(log, lambda line, at: f"{_syslog_stamp(at)} gpu-1 vllm[61]: {line}"),
+    "journald-json-sse": lambda log: _each(
+        log, lambda line, at: f"data: {json.dumps(_journald(line, at))}\n"
+    ),
+    "journald-short": lambda log: (
+        "-- Journal begins at Fri 2026-05-01 20:00:00 UTC. --\n"
+        + _each(log, lambda line, at: f"{_syslog_stamp(at)} gpu-1 vllm[61]: {line}")
+    ),
     "journald-short-precise": lambda log: _each(
         log, lambda line, at: f"{_syslog_stamp(at)}.{at.microsecond:06} gpu-1 vllm[61]: {line}"
     ),
@@ -224,7 +246,9 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "journald-short-full": lambda log: _each(
         log, lambda line, at: f"{at:%a %Y-%m-%d %H:%M:%S} UTC gpu-1 vllm[61]: {line}"
     ),
-    "syslog-5424": lambda log: _each(log, lambda line, at: f"<14>1 {iso(at, digits=6)} gpu-1 vllm 61 - - {line}"),
+    "syslog-5424": lambda log: _each(
+        log, lambda line, at: f"<14>1 {iso(at, digits=6)} gpu-1 vllm 61 - - {line}"
+    ),
     "loki-jsonl": lambda log: _json_lines(
         log, lambda line, at: {"labels": LABELS, "line": line, "timestamp": iso(at)}
     ),
@@ -234,15 +258,35 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "loki-query": _loki_query,
     "loki-query-forward": lambda log: _loki_query(log, newest_first=False),
     "loki-query-of-streams": lambda log: _loki_query(log, streams=2),
-    "grafana-json": lambda log: json.dumps(_records(log, lambda line, at: {
-        "line": line, "timestamp": str(_ns(at)), "date": iso(at, digits=3), "fields": LABELS,
-    }), indent=2),  # fmt: skip
+    "grafana-json": lambda log: json.dumps(
+        _records(
+            log,
+            lambda line, at: {
+                "line": line,
+                "timestamp": str(_ns(at)),
+                "date": iso(at, digits=3),
+                "fields": LABELS,
+            },
+        ),
+        indent=2,
+    ),  # fmt: skip
     "cloudwatch-json": lambda log: json.dumps(
         {"events": _records(log, _cloudwatch), "searchedLogStreams": []}, indent=4
     ),
-    "cloudwatch-get": lambda log: json.dumps({"events": _records(log, lambda line, at: {
-        "timestamp": _ns(at) // 10**6, "message": line, "ingestionTime": _ns(at) // 10**6,
-    }), "nextForwardToken": "f/1"}, indent=4),  # fmt: skip
+    "cloudwatch-get": lambda log: json.dumps(
+        {
+            "events": _records(
+                log,
+                lambda line, at: {
+                    "timestamp": _ns(at) // 10**6,
+                    "message": line,
+                    "ingestionTime": _ns(at) // 10**6,
+                },
+            ),
+            "nextForwardToken": "f/1",
+        },
+        indent=4,
+    ),  # fmt: skip
     "cloudwatch-insights": lambda log: json.dumps(
         {"results": _records(log, _insights)[::-1], "status": "Complete"}, indent=4
     ),
@@ -252,32 +296,67 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "gcp-json": lambda log: json.dumps(_records(log, _gcp)[::-1], indent=2),
     "gcp-json-lines": lambda log: _json_lines(log, _gcp),
     "elastic": lambda log: json.dumps({"took": 5, "hits": {"hits": _records(log, _elastic)}}),
-    "datadog": lambda log: json.dumps({"data": _records(log, lambda line, at: {"id": "1", "attributes": {
-        "message": line, "timestamp": iso(at, digits=3), "service": "vllm", "host": "h", "status": "info",
-    }})}),  # fmt: skip
+    "datadog": lambda log: json.dumps(
+        {
+            "data": _records(
+                log,
+                lambda line, at: {
+                    "id": "1",
+                    "attributes": {
+                        "message": line,
+                        "timestamp": iso(at, digits=3),
+                        "service": "vllm",
+                        "host": "h",
+                        "status": "info",
+                    },
+                },
+            )
+        }
+    ),  # fmt: skip
     "otlp": _otlp,
-    "azure": lambda log: _json_lines(log, lambda line, at: {
-        "TimeGenerated": iso(at, digits=3), "LogMessage": line, "PodName": "vllm-0", "ContainerName": "server",
-    }),  # fmt: skip
-    "splunk": lambda log: _json_lines(log, lambda line, at: {
-        "preview": False, "result": {"_raw": line, "_time": iso(at, "+00:00", 3), "host": "gpu-1"},
-    }),  # fmt: skip
+    "azure": lambda log: _json_lines(
+        log,
+        lambda line, at: {
+            "TimeGenerated": iso(at, digits=3),
+            "LogMessage": line,
+            "PodName": "vllm-0",
+            "ContainerName": "server",
+        },
+    ),  # fmt: skip
+    "splunk": lambda log: _json_lines(
+        log,
+        lambda line, at: {
+            "preview": False,
+            "result": {"_raw": line, "_time": iso(at, "+00:00", 3), "host": "gpu-1"},
+        },
+    ),  # fmt: skip
     "fluent-bit": lambda log: _json_lines(log, _fluent_bit),
-    "fluent-bit-array": lambda log: json.dumps(_records(log, lambda line, at: [at.timestamp(), {"log": line}])),
+    "fluent-bit-array": lambda log: json.dumps(
+        _records(log, lambda line, at: [at.timestamp(), {"log": line}])
+    ),
     "fluent-bit-stdout": lambda log: _each(log, _fluent_stdout),
     "fluentd-file": lambda log: _each(
-        log, lambda line, at: f"{iso(at, '+00:00', 0)}\tdocker.vllm\t" + json.dumps({"log": line, "source": "stderr"})
+        log,
+        lambda line, at: (
+            f"{iso(at, '+00:00', 0)}\tdocker.vllm\t" + json.dumps({"log": line, "source": "stderr"})
+        ),
     ),
     "cri": _cri,
     "cri-partial": lambda log: _cri(log, 60),
     "compose": lambda log: _each(log, lambda line, at: f"vllm-1  | {line}"),
-    "compose-attached": lambda log: "Attaching to vllm-1\n" + _each(log, lambda line, at: f"vllm-1  | {line}"),
+    "compose-attached": lambda log: (
+        "Attaching to vllm-1\n" + _each(log, lambda line, at: f"vllm-1  | {line}")
+    ),
     "compose-coloured": lambda log: _each(log, lambda line, at: f"\x1b[36mvllm-1  | \x1b[0m{line}"),
     "compose-timestamps": lambda log: _each(log, lambda line, at: f"vllm-1  | {iso(at)} {line}"),
     "kubectl-prefix": lambda log: _each(log, lambda line, at: f"[pod/vllm-0/server] {line}"),
-    "kubectl-prefix-timestamps": lambda log: _each(log, lambda line, at: f"[pod/vllm-0/server] {iso(at)} {line}"),
-    "stern": lambda log: "+ vllm-7d9c5b8f4-x2x7k › server\n"
-    + _each(log, lambda line, at: f"vllm-7d9c5b8f4-x2x7k server {line}"),
+    "kubectl-prefix-timestamps": lambda log: _each(
+        log, lambda line, at: f"[pod/vllm-0/server] {iso(at)} {line}"
+    ),
+    "stern": lambda log: (
+        "+ vllm-7d9c5b8f4-x2x7k › server\n"
+        + _each(log, lambda line, at: f"vllm-7d9c5b8f4-x2x7k server {line}")
+    ),
     "github": lambda log: "\ufeff" + _each(log, lambda line, at: f"{iso(at, digits=7)} {line}"),
     "github-cli": lambda log: _each(log, lambda line, at: f"test\tRun vLLM\t{iso(at, digits=7)} {line}"),
     "gitlab": lambda log: _each(log, lambda line, at: f"{iso(at, digits=6)} 01O {line}"),
@@ -294,13 +373,22 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "markdown-quote": lambda log: _each(log, lambda line, at: f"> {line}"),
     "markdown-quoted-fence": lambda log: _each(f"```\n{log}```\n", lambda line, at: f"> {line}"),
     "entities": html.escape,
-    "csv-named": lambda log: _csv(log, ("timestamp", "message"), lambda line, at: (str(_ns(at) // 10**6), line)),
-    "csv-datadog": lambda log: _csv(
-        log, ("Date", "Host", "Service", "Content"), lambda line, at: (iso(at, digits=3), "gpu-1", "vllm", line)
+    "csv-named": lambda log: _csv(
+        log, ("timestamp", "message"), lambda line, at: (str(_ns(at) // 10**6), line)
     ),
-    "csv-kibana": lambda log: _csv(log, ("@timestamp", "message"), lambda line, at: (
-        f"{at:%b} {at.day}, {at.year} @ {at:%H:%M:%S}.{at.microsecond // 1000:03}", line,
-    )),  # fmt: skip
+    "csv-datadog": lambda log: _csv(
+        log,
+        ("Date", "Host", "Service", "Content"),
+        lambda line, at: (iso(at, digits=3), "gpu-1", "vllm", line),
+    ),
+    "csv-kibana": lambda log: _csv(
+        log,
+        ("@timestamp", "message"),
+        lambda line, at: (
+            f"{at:%b} {at.day}, {at.year} @ {at:%H:%M:%S}.{at.microsecond // 1000:03}",
+            line,
+        ),
+    ),  # fmt: skip
     "csv-unnamed": lambda log: _csv(log, None, lambda line, at: (iso(at), line)),
     "python-list": lambda log: repr(lines_of(log)) + "\n",
     "python-strings": lambda log: _each(log, lambda line, at: f" {line!r},"),
@@ -318,7 +406,9 @@ TEXTS: dict[str, Callable[[str], str]] = {
 
 
 def _zstd(content: bytes) -> bytes:
-    return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd").compress(content)
+    return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd").compress(
+        content
+    )
 
 
 BYTES: dict[str, Callable[[bytes], bytes]] = {

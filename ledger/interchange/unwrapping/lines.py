@@ -37,9 +37,14 @@ class LogLine(NamedTuple):
         return self._replace(text=text)
 
     def of(self, service: str | None, stamp: str | None = None) -> "LogLine":
-        """Return the line with what another container, inside the ones so far, says of it."""
+        """Return the line with what another container, inside the ones so far, says of it.
+
+        Its stamp is the better one, unless it has no zone: it was made nearer to where the line was logged.
+        """
         names = [name for name in (self.service, service) if name]
-        return self._replace(service="/".join(names) or None, stamp=self.stamp or stamp)
+        if stamp is None or (self.stamp is not None and not stamp.endswith("Z")):
+            stamp = self.stamp
+        return self._replace(service="/".join(names) or None, stamp=stamp)
 
 
 class Unwrapper(Protocol):

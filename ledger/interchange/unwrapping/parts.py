@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from heapq import merge
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 from uuid import uuid4
@@ -42,7 +42,7 @@ class Part(NamedTuple):
     containers: Sequence[str] = ()
     """What it was taken out of, the outermost first."""
     is_stamped: bool = False
-    """Whether a container said when lines were written: then those begin with a `normal_stamp` and a space."""
+    """Whether a container says when lines were written: those begin with a `normal_stamp` and a space."""
 
 
 def unwrapped(source: Path | BinaryIO, name: str, folder: Path) -> Sequence[Part]:
@@ -77,7 +77,7 @@ def without_stamps(part: Part, folder: Path) -> Part:
 
 
 def is_newest_first(earlier: int, later: int) -> bool:
-    """Whether lines are in the opposite order, by how many stamps are earlier and later than the one before."""
+    """Whether lines are in the opposite order, by how many stamps are before and after the last one."""
     return earlier > 1 and earlier > _LATER_PER_EARLIER * later
 
 
@@ -269,7 +269,7 @@ def _stamp_of(line: LogLine) -> tuple[bool, str] | None:
 
 def _is_newest_first(lines: Sequence[LogLine]) -> bool:
     stamps = [stamp[1][-14:] for line in lines if (stamp := _stamp_of(line)) is not None]
-    pairs = list(zip(stamps, stamps[1:], strict=False))
+    pairs = list(pairwise(stamps))
     return is_newest_first(sum(b < a for a, b in pairs), sum(b > a for a, b in pairs))
 
 
