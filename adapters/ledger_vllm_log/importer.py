@@ -8,6 +8,7 @@ from typing import BinaryIO, Final
 
 from ledger import Event
 from ledger.adapters import Importer, UnreadLine
+from ledger_vllm_log.bare_messages import what_is_missing
 from ledger_vllm_log.line_filter import LONGEST, Line, last_stamped, lines
 from ledger_vllm_log.message_meaning import is_own_report, meaning_of, mentions_duration, unstamped_notice_in
 from ledger_vllm_log.processes import Place
@@ -36,6 +37,10 @@ class LogImporter:
             return False
         # In coloured output an escape sequence may stand between any two words.
         return any(has_record(plain(_decoded(line))) for line in head.splitlines())
+
+    def what_is_missing(self, head: bytes) -> str | None:
+        """Return what keeps a text with messages of vLLM's from being read."""
+        return what_is_missing(head)
 
     def size(self, path: Path) -> int:
         """Return the bytes that `read` reports: the file's size, and a fraction of it for the hash."""

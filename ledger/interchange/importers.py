@@ -4,7 +4,7 @@ import importlib.metadata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from ledger.clock import Anchor
 from ledger.errors import ConflictingEvents, UnrecognisedFile
@@ -61,6 +61,15 @@ class Importer(Protocol):
 
     def read(self, path: Path, progress: Progress) -> Iterator[Event | UnreadLine]:
         """Yield events and unreadable lines, in any order; each process's events are numbered 0, 1, 2, …."""
+        ...
+
+
+@runtime_checkable
+class ExplainingImporter(Protocol):
+    """An importer that can say why it does not read what is nearly of its kind."""
+
+    def what_is_missing(self, head: bytes) -> str | None:
+        """Return what a file lacks, and what could be read instead; None for a file of another kind."""
         ...
 
 
@@ -175,9 +184,14 @@ def importer_of(path: Path, *, is_checked: bool = True) -> Importer:
     for importer in installed:
         if importer.recognises(path, head):
             return importer
-    supported = ", ".join(importer.name for importer in installed)
-    # UTF-16 text contains zero bytes too.
     binary = " (a binary file, or not in UTF-8)" if b"\0" in head else ""
+    for importer in installed if not binary else ():
+        if (
+            isinstance(importer, ExplainingImporter)
+            and (missing := importer.what_is_missing(head)) is not None
+        ):
+            raise UnrecognisedFile(f"{path}: {missing}")
+    supported = ", ".join(importer.name for importer in installed)
     raise UnrecognisedFile(f"{path}: Unrecognized format{binary}. Supported: {supported}")
 
 

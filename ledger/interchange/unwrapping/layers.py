@@ -36,15 +36,24 @@ def unwrappers() -> Sequence[Unwrapper]:
 def without_containers(lines: Iterator[LogLine]) -> Layers:
     """Return lines without the containers that are recognised."""
     names: list[str] = []
+    left = list(unwrappers())
     head, lines = begin_of(lines)
     while len(names) < _MAX_DEPTH:
-        texts = [text for line in head for text in line.text.split("\n")]
-        found = next((one for one in unwrappers() if one.recognises(texts)), None)
+        texts = _texts(head)
+        found = next((one for one in left if one.recognises(texts)), None)
         if found is None:
             break
-        names.append(found.name)
-        head, lines = begin_of(found.unwrap(_split(lines) if len(names) > 1 else lines))
+        inner, lines = begin_of(found.unwrap(_split(lines) if names else lines))
+        if _texts(inner) == texts and [line.stamp for line in inner] == [line.stamp for line in head]:
+            left.remove(found)
+        else:
+            names.append(found.name)
+        head = inner
     return Layers(lines, head, tuple(names))
+
+
+def _texts(lines: Sequence[LogLine]) -> Sequence[str]:
+    return [text for line in lines for text in line.text.split("\n")]
 
 
 def begin_of(lines: Iterator[LogLine]) -> tuple[Sequence[LogLine], Iterator[LogLine]]:
