@@ -53,7 +53,7 @@ class Fences:
     """Markdown with the log between fences; where none of it is outside, what is outside is left out."""
 
     name = "Markdown's fences"
-    is_general = False
+    order = 0
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether there is a fence with something between it and the next one."""
@@ -73,7 +73,7 @@ class Quotes:
     """Lines of a mail or of Markdown, each behind `>`."""
 
     name = "quoted lines"
-    is_general = False
+    order = 0
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether most lines are quoted."""
@@ -89,7 +89,7 @@ class Characters:
     """Spaces of other kinds, entities, backslashes, and colours whose escape character was lost."""
 
     name = "a copy's characters"
-    is_general = True
+    order = 3
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether any line has such characters."""
@@ -125,7 +125,7 @@ class Html:
     """A page, or a piece of one."""
 
     name = "HTML"
-    is_general = False
+    order = 0
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether it begins as a page does, or many of its lines have tags."""
@@ -150,7 +150,7 @@ class HardEnds:
     """Lines that a terminal broke at its last column."""
 
     name = "lines broken at a width"
-    is_general = True
+    order = 4
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether the longest lines have one length, and go on with lines that have no stamp."""

@@ -29,7 +29,7 @@ class JsonLines:
     """A record a line: Docker's json-file, journald, Loki, GCP, Fluent Bit, …"""
 
     name = "JSON records"
-    is_general = False
+    order = 0
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether half of the first lines are records."""
@@ -64,7 +64,7 @@ class JsonDocument:
     """Documents of many lines: what query commands and interfaces of log stores answer."""
 
     name = "a JSON document of records"
-    is_general = False
+    order = 0
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether the beginning of a document has a record."""
@@ -84,7 +84,7 @@ class JsonStrings:
     """A list of strings, each a line."""
 
     name = "a JSON list of lines"
-    is_general = True
+    order = 1
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether a text begins with a list of strings."""

@@ -17,7 +17,7 @@ class Notebook:
     """A Jupyter notebook: what its cells printed, in their order."""
 
     name = "a notebook"
-    is_general = False
+    order = 0
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether a document has a notebook's fields."""
@@ -45,7 +45,7 @@ class Asciicast:
     """A recording of asciinema's, of any version; a line's stamp is that of its first character."""
 
     name = "a recording of asciinema's"
-    is_general = False
+    order = 0
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether it begins with the header."""
@@ -54,7 +54,10 @@ class Asciicast:
 
     def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
         """Yield the lines that were shown."""
-        header = cast("Mapping[str, Any]", _value(next(lines).text))
+        first = next(lines, None)
+        if first is None:
+            return
+        header = cast("Mapping[str, Any]", _value(first.text))
         begin_s = header.get("timestamp")
         events = chain.from_iterable(_events_of(header) if header["version"] == 1 else map(_event, lines))
         elapsed, rest, stamp = 0.0, "", None

@@ -22,11 +22,9 @@ class PrefixedLines:
     next line of the same stream goes on with this one; `stream`.
     """
 
-    is_general = False
-
-    def __init__(self, name: str, pattern: str, *, share: float = 0.8, is_general: bool = False) -> None:
+    def __init__(self, name: str, pattern: str, *, share: float = 0.8, order: int = 0) -> None:
         self.name: Final = name
-        self.is_general = is_general
+        self.order: Final = order
         self._match: Final = re.compile(rf"\ufeff?{pattern}(?P<text>.*)", re.DOTALL).fullmatch
         self._share: Final = share
 
@@ -203,7 +201,7 @@ def stamped() -> PrefixedLines:
         "stamps in front of lines",
         rf"{_COLOUR}\[?(?P<stamp>{_TIME}(?:{_ZONE}|(?=\]?[ \t]+\{{)))\]?{_COLOUR}"
         rf"(?:[ \t]*[|:])?(?:[ \t]|$){_COLOUR}",
-        is_general=True,
+        order=2,
     )
 
 
@@ -212,5 +210,5 @@ def clocked() -> PrefixedLines:
     return PrefixedLines(
         "times of day in front of lines",
         rf"{_COLOUR}\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?[ \t]+{_COLOUR}(?=\{{|{_NAME} *\|)",
-        is_general=True,
+        order=2,
     )

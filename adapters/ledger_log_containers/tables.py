@@ -15,7 +15,7 @@ _LITERALS: Final = re.compile(
     rf"\s*[\[(]?\s*{_LITERAL.pattern}\s*(?:,\s*{_LITERAL.pattern}\s*)*,?\s*[\])]?,?\s*"
 )
 _FLUENT: Final = re.compile(r"\[\d+\] (?P<tag>\S+): (?P<record>\[.*\])")
-_ARROW: Final = re.compile(r'"=>(?=["\d{\[tfn-])')
+_ARROW: Final = re.compile(r'(?<!\\)"=>(?=["\d{\[tfn-])')
 _KIBANA: Final = re.compile(
     r"(?P<month>[A-Z][a-z]{2}) (?P<day>\d{1,2}), (?P<year>\d{4}) @ (?P<time>\d\d:\d\d:\d\d(?:\.\d{1,9})?)"
 )
@@ -27,7 +27,7 @@ class Csv:
     """CSV with a row of names, or with a stamp in one column and the line in another one."""
 
     name = "a CSV export"
-    is_general = True
+    order = 1
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether the rows are lines of a log."""
@@ -59,7 +59,7 @@ class PythonLiterals:
     """A list of strings as Python prints it, or a string a line."""
 
     name = "strings as Python prints them"
-    is_general = True
+    order = 1
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether most lines are literals."""
@@ -82,7 +82,7 @@ class FluentBit:
     """Fluent Bit's standard output, in Ruby's notation: it becomes JSON."""
 
     name = "Fluent Bit's output"
-    is_general = False
+    order = 0
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether most lines are records."""

@@ -25,7 +25,7 @@ class BareMessages:
     """An unwrapper of messages with a container's stamps: they become records of vLLM's JSON logger."""
 
     name = "messages without their logger's stamps"
-    is_general = True
+    order = 5
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether there are such messages, and no other ones."""

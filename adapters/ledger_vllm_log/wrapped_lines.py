@@ -18,7 +18,7 @@ class WrappedLines:
     """An unwrapper of broken messages."""
 
     name = "lines broken at spaces"
-    is_general = True
+    order = 5
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether a line makes the one before it a known message."""

@@ -20,6 +20,7 @@ from ledger.storage.store import Store
 from tests.support.paths import DATA
 from tests.support.reading_logs import LOGS, line
 from tests.support.terminals import terminal
+from tests.support.wrapping import interleaved, wrap
 
 LOG = LOGS / "vllm-0.24.0-h200-vl-cold.log"
 TRACES = DATA / "traces"
@@ -203,6 +204,79 @@ def test_standard_input_is_read_like_a_file_and_has_no_name(run: Run, tmp_path: 
     assert not (tmp_path / "d.db").exists()
 
 
+def test_each_service_of_a_file_is_a_session_with_a_label_of_its_own(run: Run, tmp_path: Path) -> None:
+    other = LOGS / "vllm-0.32.0-cpu-vl-cold.log"
+    unread = line("GC took 3.100ms to complete.")
+    logs = {
+        "llm-a-1": f"{LOG.read_text()}{unread}\n",
+        "llm-b-1": other.read_text(),
+        "web": "GET / 200\n" * 30,
+    }
+    (tmp_path / "compose.log").write_text(f"Attaching to llm-a-1, llm-b-1, web\n{interleaved(logs)}")
+    shown = run("compose.log", "-o", "a.db")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert re.findall(r"compose\.log \(([\w-]+)\): a log of vLLM's: log-\w{16}\n", shown.stdout) == [
+        "llm-a-1",
+        "llm-b-1",
+    ]
+    assert run(LOG, other, "-o", "b.db").returncode == 0
+    with Ledger.open(tmp_path / "a.db") as a, Ledger.open(tmp_path / "b.db") as b:
+        query = "SELECT stage, counts, claimed_ns FROM claims ORDER BY stage, counts, claimed_ns, text"
+        assert a.sql(query) == b.sql(query)
+        assert [row["label"] for row in a.sql("SELECT label FROM sessions ORDER BY label")] == [
+            "compose.log llm-a-1", "compose.log llm-b-1",
+        ]  # fmt: skip
+        assert a.sql("SELECT DISTINCT file FROM rejected_lines") == [{"file": "compose.log (llm-a-1)"}]
+    before = (tmp_path / "a.db").read_bytes()
+    assert run("compose.log", "-o", "a.db", "--label", "nightly").stdout.count("0 new events") == 2
+    assert (tmp_path / "a.db").read_bytes() == before
+    run("compose.log", "-o", "c.db", "--label", "nightly")
+    with Ledger.open(tmp_path / "c.db") as c:
+        assert {row["label"] for row in c.sql("SELECT label FROM sessions")} == {
+            "nightly llm-a-1",
+            "nightly llm-b-1",
+        }
+
+
+def test_a_wrapped_log_is_read_from_a_file_a_pipe_and_standard_input(tmp_path: Path) -> None:
+    content = wrap(wrap(LOG.read_text(), "docker-json").decode(), "gzip")
+    (tmp_path / "x.log.gz").write_bytes(content)
+    command = [sys.executable, "-m", "ledger.cli", "import"]
+    found: set[str] = set()
+    for number, (arguments, stdin) in enumerate(
+        ((["x.log.gz"], b""), (["-"], content), (["/dev/stdin"], content), (["<(cat x.log.gz)"], b""))
+    ):
+        shell = ["bash", "-c", " ".join([*command, *arguments, "-o", f"{number}.db"])]
+        shown = subprocess.run(shell, input=stdin, capture_output=True, cwd=tmp_path, check=True)
+        found.update(re.findall(r"log-\w{16}", shown.stdout.decode()))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            b"Loading weights took 8.25 seconds\n",
+            "no time stamps: a line is a message of vLLM's without the logger's `INFO MM-DD hh:mm:ss",
+        ),
+        (wrap("hello\n" * 9, "docker-json"), "Unrecognized format. Supported: "),
+        (
+            wrap(LOG.read_text(), "gzip")[:900],
+            "gzip data that was cut off; to read what there is of it: zcat x.log |",
+        ),
+        (b"PK\x03\x04" + bytes(99), "a zip archive; extract it, and import the log in it"),
+    ],
+)
+def test_what_is_nearly_a_log_is_refused_with_what_is_missing(
+    run: Run, tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "x.log").write_bytes(content)
+    shown = run("x.log")
+    assert (shown.returncode, shown.stdout, shown.stderr.count("\n")) == (2, "", 1)
+    assert shown.stderr.startswith(f"compile-ledger: x.log: {said}")
+    assert not (tmp_path / "startup.db").exists()
+
+
 def test_a_log_in_which_nothing_is_known_says_so(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.log").write_text(line("Using max model len 256"))
     shown = run("x.log")
@@ -223,10 +297,6 @@ def test_many_sessions_are_named_by_the_first_and_the_last(run: Run, tmp_path: P
     [
         (b"", "an empty file; nothing to import"),
         (os.urandom(1_000) + b"\0", "Unrecognized format (a binary file, or not in UTF-8). Supp"),
-        (
-            LOG.read_text().encode("utf-16"),
-            "Unrecognized format (a binary file, or not in UTF-8). Supp",
-        ),
         (b"hello\n", "Unrecognized format. Supported: "),
         (b"\n" * HEAD_BYTES + LOG.read_bytes(), "Unrecognized format. Supported: "),
     ],

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from importlib import import_module
 
-_BEGINS = datetime(2026, 5, 1, 20, 45, tzinfo=timezone.utc)
+BEGINS = datetime(2026, 5, 1, 20, 45, tzinfo=timezone.utc)
 
 
 def lines_of(log: str) -> list[str]:
@@ -22,7 +22,7 @@ def lines_of(log: str) -> list[str]:
 
 def times(count: int) -> Iterator[datetime]:
     """When each line was written: a quarter of a second after the one before."""
-    return (_BEGINS + timedelta(milliseconds=250 * number) for number in range(count))
+    return (BEGINS + timedelta(milliseconds=250 * number) for number in range(count))
 
 
 def iso(at: datetime, zone: str = "Z", digits: int = 9) -> str:
@@ -30,7 +30,7 @@ def iso(at: datetime, zone: str = "Z", digits: int = 9) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S}" + (f".{fraction}" if digits else "") + zone
 
 
-def _ns(at: datetime) -> int:
+def ns_of(at: datetime) -> int:
     return int(at.timestamp()) * 10**9 + at.microsecond * 1_000
 
 
@@ -74,14 +74,14 @@ def _docker_cut(log: str) -> str:
 def _journald(line: str, at: datetime) -> object:
     message = list(line.encode()) if "\x1b" in line or not line.isascii() else line
     return {
-        "MESSAGE": message, "__REALTIME_TIMESTAMP": str(_ns(at) // 1_000), "_PID": "61", "PRIORITY": "6",
+        "MESSAGE": message, "__REALTIME_TIMESTAMP": str(ns_of(at) // 1_000), "_PID": "61", "PRIORITY": "6",
         "_SYSTEMD_UNIT": "vllm.service", "SYSLOG_IDENTIFIER": "python3", "_HOSTNAME": "gpu-1",
         "__CURSOR": "s=0", "_TRANSPORT": "stdout",
     }  # fmt: skip
 
 
 def _loki_query(log: str, *, newest_first: bool = True, streams: int = 1) -> str:
-    lines = _records(log, lambda line, at: [str(_ns(at)), line])
+    lines = _records(log, lambda line, at: [str(ns_of(at)), line])
     result = []
     for number in range(streams):
         values = lines[number::streams]
@@ -103,8 +103,8 @@ def _gcp(line: str, at: datetime) -> object:
 
 def _cloudwatch(line: str, at: datetime) -> object:
     return {
-        "logStreamName": "vllm/server/1a2b", "timestamp": _ns(at) // 10**6, "message": line,
-        "ingestionTime": _ns(at) // 10**6 + 900, "eventId": "381",
+        "logStreamName": "vllm/server/1a2b", "timestamp": ns_of(at) // 10**6, "message": line,
+        "ingestionTime": ns_of(at) // 10**6 + 900, "eventId": "381",
     }  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def _elastic(line: str, at: datetime) -> object:
 
 def _otlp(log: str) -> str:
     records = _records(log, lambda line, at: {
-        "timeUnixNano": str(_ns(at)), "severityText": "INFO", "body": {"stringValue": line}, "attributes": [],
+        "timeUnixNano": str(ns_of(at)), "severityText": "INFO", "body": {"stringValue": line},
     })  # fmt: skip
     attributes = [{"key": "k8s.pod.name", "value": {"stringValue": "vllm-0"}}]
     return json.dumps(
@@ -144,8 +144,8 @@ def _fluent_bit(line: str, at: datetime) -> object:
 
 
 def _fluent_stdout(line: str, at: datetime) -> str:
-    record = json.dumps({"log": line, "stream": "stderr"}).replace('": ', '"=>')
-    return f"[0] kube.vllm-0: [[{_ns(at) // 10**9}.{at.microsecond:06}000, {{}}], {record}]"
+    record = f'{{"log"=>{json.dumps(line)}, "stream"=>"stderr"}}'
+    return f"[0] kube.vllm-0: [[{ns_of(at) // 10**9}.{at.microsecond:06}000, {{}}], {record}]"
 
 
 def _ipynb(log: str, *, is_list: bool = True) -> str:
@@ -166,7 +166,7 @@ def _ipynb(log: str, *, is_list: bool = True) -> str:
 
 
 def _asciicast(log: str, version: int) -> str:
-    header = {"version": version, "width": 120, "height": 40, "timestamp": int(_BEGINS.timestamp())}
+    header = {"version": version, "width": 120, "height": 40, "timestamp": int(BEGINS.timestamp())}
     events: list[list[object]] = []
     for number, line in enumerate(lines_of(log)):
         time = 0.25 * number if version == 2 else 0.25
@@ -199,18 +199,21 @@ def _cri(log: str, piece: int = 10**9) -> str:
 
 def coloured(log: str, escape: str = "\x1b") -> str:
     """A log with vLLM's colours, or with what was left of them."""
-    head = re.compile(
-        r"((?:\([^()]*pid=\d+\) )?)(INFO|WARNING|ERROR|DEBUG) (\d\d-\d\d [\d:]{8}) (\[[^\]]*\])"
-    )
-    shown = rf"{escape}[0;36m\1{escape}[0;0m{escape}[32m\2{escape}[0m {escape}[90m\3{escape}[0m {escape}[90m\4{escape}[0m"
-    return head.sub(
-        shown.replace("\\", "\\") if escape != "\\x1b" else shown.replace("\\x1b", "\\\\x1b"), log
-    )
+    head = re.compile(r"(\([^()]*pid=\d+\))?( ?)(INFO|WARNING|ERROR|DEBUG) (\d\d-\d\d [\d:]{8}) (\[[^\]]*\])")
+
+    def with_colours(found: re.Match[str]) -> str:
+        process, between, level, stamp, place = found.groups(default="")
+        blue = f"{escape}[0;36m{process}{escape}[0;0m" if process else ""
+        grey, end = f"{escape}[90m", f"{escape}[0m"
+        return f"{blue}{between}{escape}[32m{level}{end} {grey}{stamp}{end} {grey}{place}{end}"
+
+    return head.sub(with_colours, log)
 
 
 def _html_page(log: str) -> str:
     body = html.escape("\n".join(lines_of(log)))
-    return f"<!DOCTYPE html>\n<html><head><title>log</title><style>p {{}}</style></head><body><pre>\n{body}\n</pre></body></html>\n"
+    head = "<head><title>log</title><style>p {}</style></head>"
+    return f"<!DOCTYPE html>\n<html>{head}<body><pre>\n{body}\n</pre></body></html>\n"
 
 
 def _html_spans(log: str) -> str:
@@ -263,13 +266,13 @@ TEXTS: dict[str, Callable[[str], str]] = {
             log,
             lambda line, at: {
                 "line": line,
-                "timestamp": str(_ns(at)),
+                "timestamp": str(ns_of(at)),
                 "date": iso(at, digits=3),
                 "fields": LABELS,
             },
         ),
         indent=2,
-    ),  # fmt: skip
+    ),
     "cloudwatch-json": lambda log: json.dumps(
         {"events": _records(log, _cloudwatch), "searchedLogStreams": []}, indent=4
     ),
@@ -278,15 +281,15 @@ TEXTS: dict[str, Callable[[str], str]] = {
             "events": _records(
                 log,
                 lambda line, at: {
-                    "timestamp": _ns(at) // 10**6,
+                    "timestamp": ns_of(at) // 10**6,
                     "message": line,
-                    "ingestionTime": _ns(at) // 10**6,
+                    "ingestionTime": ns_of(at) // 10**6,
                 },
             ),
             "nextForwardToken": "f/1",
         },
         indent=4,
-    ),  # fmt: skip
+    ),
     "cloudwatch-insights": lambda log: json.dumps(
         {"results": _records(log, _insights)[::-1], "status": "Complete"}, indent=4
     ),
@@ -312,7 +315,7 @@ TEXTS: dict[str, Callable[[str], str]] = {
                 },
             )
         }
-    ),  # fmt: skip
+    ),
     "otlp": _otlp,
     "azure": lambda log: _json_lines(
         log,
@@ -322,14 +325,14 @@ TEXTS: dict[str, Callable[[str], str]] = {
             "PodName": "vllm-0",
             "ContainerName": "server",
         },
-    ),  # fmt: skip
+    ),
     "splunk": lambda log: _json_lines(
         log,
         lambda line, at: {
             "preview": False,
             "result": {"_raw": line, "_time": iso(at, "+00:00", 3), "host": "gpu-1"},
         },
-    ),  # fmt: skip
+    ),
     "fluent-bit": lambda log: _json_lines(log, _fluent_bit),
     "fluent-bit-array": lambda log: json.dumps(
         _records(log, lambda line, at: [at.timestamp(), {"log": line}])
@@ -354,14 +357,14 @@ TEXTS: dict[str, Callable[[str], str]] = {
         log, lambda line, at: f"[pod/vllm-0/server] {iso(at)} {line}"
     ),
     "stern": lambda log: (
-        "+ vllm-7d9c5b8f4-x2x7k › server\n"
+        "+ vllm-7d9c5b8f4-x2x7k \u203a server\n"
         + _each(log, lambda line, at: f"vllm-7d9c5b8f4-x2x7k server {line}")
     ),
     "github": lambda log: "\ufeff" + _each(log, lambda line, at: f"{iso(at, digits=7)} {line}"),
     "github-cli": lambda log: _each(log, lambda line, at: f"test\tRun vLLM\t{iso(at, digits=7)} {line}"),
     "gitlab": lambda log: _each(log, lambda line, at: f"{iso(at, digits=6)} 01O {line}"),
-    "buildkite": lambda log: _each(log, lambda line, at: f"\x1b_bk;t={_ns(at) // 10**6}\x07{line}"),
-    "buildkite-lost": lambda log: _each(log, lambda line, at: f"_bk;t={_ns(at) // 10**6}{line}"),
+    "buildkite": lambda log: _each(log, lambda line, at: f"\x1b_bk;t={ns_of(at) // 10**6}\x07{line}"),
+    "buildkite-lost": lambda log: _each(log, lambda line, at: f"_bk;t={ns_of(at) // 10**6}{line}"),
     "jenkins": lambda log: _each(log, lambda line, at: f"[{iso(at, digits=3)}] {line}"),
     "notebook": _ipynb,
     "notebook-text": lambda log: _ipynb(log, is_list=False),
@@ -374,7 +377,7 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "markdown-quoted-fence": lambda log: _each(f"```\n{log}```\n", lambda line, at: f"> {line}"),
     "entities": html.escape,
     "csv-named": lambda log: _csv(
-        log, ("timestamp", "message"), lambda line, at: (str(_ns(at) // 10**6), line)
+        log, ("timestamp", "message"), lambda line, at: (str(ns_of(at) // 10**6), line)
     ),
     "csv-datadog": lambda log: _csv(
         log,
@@ -388,7 +391,7 @@ TEXTS: dict[str, Callable[[str], str]] = {
             f"{at:%b} {at.day}, {at.year} @ {at:%H:%M:%S}.{at.microsecond // 1000:03}",
             line,
         ),
-    ),  # fmt: skip
+    ),
     "csv-unnamed": lambda log: _csv(log, None, lambda line, at: (iso(at), line)),
     "python-list": lambda log: repr(lines_of(log)) + "\n",
     "python-strings": lambda log: _each(log, lambda line, at: f" {line!r},"),
@@ -427,14 +430,22 @@ BYTES: dict[str, Callable[[bytes], bytes]] = {
 
 FORMS = (*TEXTS, *BYTES)
 
-STAMPED = frozenset(
-    form for form in TEXTS
-    if form.startswith(("docker", "loki", "grafana", "cloudwatch", "gcp", "fluent", "cri", "github", "buildkite"))
-) | {
+_STORES = (
+    "docker",
+    "loki",
+    "grafana",
+    "cloudwatch",
+    "gcp",
+    "fluent",
+    "cri",
+    "github",
+    "buildkite",
+    "asciicast",
+)
+STAMPED = frozenset(form for form in TEXTS if form.startswith(_STORES)) | {
     "journald-json", "journald-json-pretty", "journald-json-sse", "journald-short-iso", "journald-short-full",
     "syslog-5424", "elastic", "datadog", "otlp", "azure", "splunk", "compose-timestamps",
-    "kubectl-prefix-timestamps", "gitlab", "jenkins", "asciicast-2", "asciicast-3", "csv-named", "csv-datadog",
-    "csv-unnamed",
+    "kubectl-prefix-timestamps", "gitlab", "jenkins", "csv-named", "csv-datadog", "csv-unnamed",
 }  # fmt: skip
 """The forms whose stamps have a zone."""
 

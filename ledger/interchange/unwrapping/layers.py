@@ -26,11 +26,11 @@ class Layers(NamedTuple):
 
 @cache
 def unwrappers() -> Sequence[Unwrapper]:
-    """Return what the installed adapters take lines out of, the general forms last."""
+    """Return what the installed adapters take lines out of, in the order in which they are asked."""
     found: list[Unwrapper] = [
         entry.load()() for entry in sorted(importlib.metadata.entry_points(group=ENTRY_POINTS))
     ]
-    return sorted(found, key=lambda one: one.is_general)
+    return sorted(found, key=lambda one: one.order)
 
 
 def without_containers(lines: Iterator[LogLine]) -> Layers:

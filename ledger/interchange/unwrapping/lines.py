@@ -56,8 +56,11 @@ class Unwrapper(Protocol):
         ...
 
     @property
-    def is_general(self) -> bool:
-        """Whether it is asked last, after the forms that have its marks and more."""
+    def order(self) -> int:
+        """When it is asked: 0 where it has marks of its own, the later the more it has in common with others.
+
+        1: lists and tables; 2: stamps alone; 3: characters; 4: ends of lines; 5: messages of an engine's.
+        """
         ...
 
     def recognises(self, lines: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ from ledger.interchange.unwrapping.lines import LogLine
 _MAX_SERVICES: Final = 1_000
 _MAX_SOURCES: Final = 200
 """How many streams of a service are put into one order; the files of all are open at once."""
-_BUFFERED: Final = 1 << 23
+_BUFFERED: Final = 1 << 20
 """How many characters wait to be written, over all services."""
 _WITHIN: Final = "\x1d"
 """Stands for the end of a line within a record, until the records are in order."""
@@ -76,9 +76,9 @@ def without_stamps(part: Part, folder: Path) -> Part:
     return part._replace(path=path, is_stamped=False)
 
 
-def is_newest_first(earlier: int, later: int) -> bool:
+def _are_newest_first(earlier: int, later: int, *, at_least: int) -> bool:
     """Whether lines are in the opposite order, by how many stamps are before and after the last one."""
-    return earlier > 1 and earlier > _LATER_PER_EARLIER * later
+    return earlier >= at_least and earlier > _LATER_PER_EARLIER * later
 
 
 class _Unwrapping(NamedTuple):
@@ -191,7 +191,9 @@ class _Spool:
 
     @property
     def is_newest_first(self) -> bool:
-        return is_newest_first(self._earlier, self._later)
+        # A container's stamps are exact; of whole seconds, two lines may be out of order in any log.
+        is_exact = self._last is not None and self._last[0]
+        return _are_newest_first(self._earlier, self._later, at_least=1 if is_exact else 2)
 
     @property
     def has_to_be_rewritten(self) -> bool:
@@ -270,7 +272,7 @@ def _stamp_of(line: LogLine) -> tuple[bool, str] | None:
 def _is_newest_first(lines: Sequence[LogLine]) -> bool:
     stamps = [stamp[1][-14:] for line in lines if (stamp := _stamp_of(line)) is not None]
     pairs = list(pairwise(stamps))
-    return is_newest_first(sum(b < a for a, b in pairs), sum(b > a for a, b in pairs))
+    return _are_newest_first(sum(b < a for a, b in pairs), sum(b > a for a, b in pairs), at_least=2)
 
 
 def _all(spools: dict[str | None, "dict[str | None, _Spool]"]) -> Iterator[_Spool]:
