@@ -4,6 +4,7 @@ A process of which nothing else is recorded leaves from here as well, without an
 where `ledger` is imported, its recorder goes on with the same journal, numbers and lock.
 """
 
+import errno
 import os
 import sys
 
@@ -19,7 +20,8 @@ from ledger_birth.environment import (
 )
 from ledger_birth.import_timing import ImportTiming
 from ledger_birth.kernel import created_ns, tick_ns
-from ledger_birth.line_writer import LineWriter, PastInterval, Target
+from ledger_birth.line_writer import LineWriter, Target
+from ledger_birth.past_intervals import PastInterval, write_intervals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class Birth:
         for hook, reason in self.imports.install().items():
             self.lines.info.add_missing(hook, reason)
         if (created := created_ns()) is None or created > BEGAN_NS:
-            self.lines.write([])
+            write_intervals(self.lines, [])
             return
         start = PastInterval(
             b'"stage":"interpreter_start","source":"python","activity":"startup","data":{"resolution_ns":%d}'
@@ -56,17 +58,19 @@ class Birth:
             created,
         )
         start.stop_ns = BEGAN_NS
-        self.lines.write([start])
+        write_intervals(self.lines, [start])
 
     def _after_outermost(self) -> None:
         if not self._follows_multiprocessing:
             self._follows_multiprocessing = process_exit.follow_multiprocessing()
 
+    def before_exit(self) -> None:
+        """Nothing: imports are recorded as they end."""
+
     def close_at_exit(self, outcome: "Literal['completed', 'failed']") -> None:
         """Say that the process left, where no recorder does."""
         self.imports.uninstall()
         if not self.is_handed_over:
-            process_exit.forget(self)
             self.lines.leave(outcome, outcome, is_exiting=True)
 
     def after_fork(self) -> None:
@@ -120,19 +124,33 @@ def describe_program() -> "dict[str, Plain]":
 def target_from_environment() -> "Target | None":
     """Return where to record, and hand it on to the processes that this one starts; None where off.
 
-    Raises OSError where the ledger's path is relative and the working directory is gone.
+    Raises OSError where the ledger's path is relative and the working directory is gone, or where no ledger
+    can be.
     """
     # The one look-up that every program pays in which recording is off.
     if not (file := os.environ.get(FILE_VARIABLE)):
         return None
-    ledger = file if os.path.isabs(file) else os.path.join(os.getcwd(), file)
+    ledger = ledger_path(file)
     session = os.environ.get(SESSION_VARIABLE)
     label = os.environ.get(LABEL_VARIABLE) or None
-    target = Target(ledger.rstrip("/"), session or new_session_id(), label, begins_session=not session)
+    target = Target(ledger, session or new_session_id(), label, begins_session=not session)
     # A child may have another working directory, and must join this session instead of making its own.
     os.environ[FILE_VARIABLE] = target.ledger
     os.environ[SESSION_VARIABLE] = target.session
     return target
+
+
+def ledger_path(file: str) -> str:
+    """Return the absolute path of a ledger. Raises OSError where there is something else, such as a folder.
+
+    Journals lie beside their ledger, under its name: without a ledger nobody would find them.
+    """
+    ledger = file if os.path.isabs(file) else os.path.join(os.getcwd(), file)
+    if os.path.isdir(ledger):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder; name a file in it", file)
+    if os.path.exists(ledger) and not os.path.isfile(ledger):
+        raise FileExistsError(errno.EEXIST, "it is no regular file", file)
+    return ledger.rstrip("/")
 
 
 def _is_recorded() -> bool:

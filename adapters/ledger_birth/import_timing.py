@@ -14,7 +14,7 @@ import sys
 from _thread import get_ident
 
 from ledger_birth.json_text import json_text
-from ledger_birth.line_writer import PastInterval
+from ledger_birth.past_intervals import PastInterval, write_intervals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -221,11 +221,11 @@ class ImportTiming:
                 intervals.append(around)
             intervals[0].stop_ns, intervals[0].error = stop_ns, failure
             outermost.tell_ns = _NEVER
-            self.lines.write(intervals[::-1])
+            write_intervals(self.lines, intervals[::-1])
             return
         if stop_ns >= outermost.tell_ns:
             outermost.tell_ns = _NEVER
-            self.lines.write([outermost.interval()])
+            write_intervals(self.lines, [outermost.interval()])
         if length_ns * NESTED_SHARE >= stop_ns - outermost.start_ns:
             if outermost.inside is None:
                 outermost.inside = []
@@ -243,7 +243,7 @@ class ImportTiming:
                     inner = nested.interval()
                     inner.stop_ns, inner.error = nested_stop_ns, nested_failure
                     intervals.append(inner)
-        self.lines.write(intervals)
+        write_intervals(self.lines, intervals)
 
 
 def _start_ns(ended: "tuple[Import, int, str | None]") -> int:

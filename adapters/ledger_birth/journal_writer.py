@@ -12,9 +12,12 @@ UNNAMED_SUFFIX: "Final" = ".new"
 """Of a journal whose first line is not written yet: nothing in it was acknowledged."""
 FOLDER_SUFFIX: "Final" = ".journal"
 """Of the folder of the journals, which lies beside their ledger."""
+_MODE: "Final" = 0o600
+"""What a program says of itself is its user's alone."""
 _ATTEMPTS: "Final" = 5
 _LAST_STANDARD: "Final" = 2
 """The file descriptor of the standard error output."""
+_CHUNK_BYTES: "Final" = 1 << 20
 
 
 class JournalWriter:
@@ -23,15 +26,19 @@ class JournalWriter:
     Raises OSError where a line could not be written whole; the line then does not count as written.
     """
 
-    __slots__ = ("_fd", "_torn", "path")
+    __slots__ = ("_fd", "_identity", "_size", "_torn", "path")
 
     def __init__(self, path: "str | os.PathLike[str]", first_lines: bytes) -> None:
         self.path = os.fspath(path)
-        self._torn = False
+        self._torn = b""
         self._fd = -1
+        self._identity = (0, 0)
+        self._size = 0
+        """How many bytes of it are written: a file that has fewer was cut by somebody else."""
         for attempt in range(_ATTEMPTS):
             try:
-                self._begin(self.path.removesuffix(SUFFIX) + UNNAMED_SUFFIX, first_lines)
+                os.makedirs(os.path.dirname(self.path), exist_ok=True)
+                self._begin(first_lines)
             except FileNotFoundError:
                 # A collector tidied the folder up just then.
                 if attempt == _ATTEMPTS - 1:
@@ -39,35 +46,105 @@ class JournalWriter:
             else:
                 return
 
-    def _begin(self, unnamed: str, first_lines: bytes) -> None:
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        self._fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    def _begin(self, first_lines: bytes, former: "int | None" = None) -> None:
+        """Make the file, with what a former one holds, or with its first lines."""
+        unnamed = self.path.removesuffix(SUFFIX) + UNNAMED_SUFFIX
+        # Whoever else may write here: no file of his is opened, and no link followed.
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            if self._fd <= _LAST_STANDARD:
+            descriptor = os.open(unnamed, flags, _MODE)
+        except FileExistsError:
+            os.unlink(unnamed)  # of an attempt that a signal handler ended
+            descriptor = os.open(unnamed, flags, _MODE)
+        try:
+            if descriptor <= _LAST_STANDARD:
                 # The host has closed its own, and what it prints later must not land here.
-                self._fd = _moved_up(self._fd)
-            self.append(first_lines)
+                descriptor = _moved_up(descriptor)
+            if former is None:
+                _write_whole(descriptor, first_lines)
+            else:
+                _copy(former, descriptor)
+            made = os.fstat(descriptor)
             os.rename(unnamed, self.path)
         except BaseException:
-            os.close(self._fd)
-            if os.path.exists(unnamed):
+            os.close(descriptor)
+            if os.path.lexists(unnamed):
                 os.unlink(unnamed)
             raise
+        self._fd, self._identity, self._size = descriptor, (made.st_dev, made.st_ino), made.st_size
 
     def append(self, lines: bytes) -> None:
         """Write one line, or several, each with its newline, in one system call."""
         if self._torn:
             # The piece that a full disk left behind ends here, so that it spoils no line but its own.
-            lines = b"\n" + lines
+            lines = self._torn + lines
+        length = len(lines)
         written = os.write(self._fd, lines)
-        if written != len(lines):
-            self._torn = self._torn or written > 0
+        self._size += written
+        if written != length:
+            if written:
+                # A line that lacks nothing but its newline would be taken for one that was acknowledged.
+                self._torn = b"~\n" if written == length - 1 else b"\n"
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
-        self._torn = False
+        self._torn = b""
+
+    def is_in_place(self) -> bool:
+        """Return whether the file is still the one of its name, with all that was written to it."""
+        size = self._size  # before it is looked at: a signal handler may write in between
+        try:
+            found = os.lstat(self.path)
+        except OSError as error:
+            # Of another fault, such as a folder that may not be looked into, nothing follows.
+            return error.errno not in (errno.ENOENT, errno.ENOTDIR)
+        return (found.st_dev, found.st_ino) == self._identity and found.st_size >= size
+
+    def lines_left(self) -> "int | None":
+        """Return how many lines are left of a file that somebody cut; None where it was not cut."""
+        size = self._size
+        if os.fstat(self._fd).st_size >= size:
+            return None
+        number = offset = 0
+        while chunk := os.pread(self._fd, _CHUNK_BYTES, offset):
+            number += chunk.count(b"\n")
+            offset += len(chunk)
+        return number
+
+    def put_back(self) -> None:
+        """Make the file anew where it was removed, renamed or replaced, with all that was written to it.
+
+        That is read from the file which is still open. Raises OSError where it can't be made; the journal is
+        then what it was.
+        """
+        former, path, folder = self._fd, self.path, os.path.dirname(self.path)
+        if not os.path.isdir(folder):
+            # But nothing around it: who has removed the ledger's own folder wants none of it.
+            os.mkdir(folder)
+        elif os.path.lexists(path):
+            self.path = path.removesuffix(SUFFIX) + "+" + SUFFIX  # the other file is somebody else's
+        try:
+            self._begin(b"", former)
+        except BaseException:
+            self.path = path
+            raise
+        os.close(former)
 
     def close(self) -> None:
         """Close the file; the journal stays for the collector."""
-        os.close(self._fd)
+        # Its number may be another file's from here on.
+        descriptor, self._fd = self._fd, -1
+        os.close(descriptor)
+
+
+def _write_whole(descriptor: int, lines: bytes) -> None:
+    if os.write(descriptor, lines) != len(lines):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _copy(source: int, target: int) -> None:
+    offset = 0
+    while chunk := os.pread(source, _CHUNK_BYTES, offset):
+        _write_whole(target, chunk)
+        offset += len(chunk)
 
 
 def _moved_up(descriptor: int) -> int:

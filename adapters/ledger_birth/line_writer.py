@@ -4,8 +4,10 @@ import os
 import sys
 from _thread import RLock, _local, get_native_id  # pyright: ignore[reportPrivateUsage]
 from itertools import count
+from os import getpid
 
 from ledger_birth import process_exit
+from ledger_birth.host_exceptions import is_hosts_own
 from ledger_birth.journal_writer import FOLDER_SUFFIX, SUFFIX, JournalWriter
 from ledger_birth.json_text import json_fields, json_text
 from ledger_birth.kernel import monotonic_ns, read_clocks
@@ -13,16 +15,22 @@ from ledger_birth.process_info import ProcessInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Final
 
     from ledger_birth.json_text import Plain
     from ledger_birth.process_exit import Failure
 
 _OPEN_AGAIN_AFTER_NS: "Final" = 1_000_000_000
+_LOOK_AGAIN_AFTER_NS: "Final" = 10_000_000
+"""How often a journal is looked after: somebody may have removed or replaced it."""
+_LARGEST: "Final" = (1 << 63) - 1
 
 NOT_RECORDED: "Final" = -1
 """The id of an interval whose start could not be recorded: its stop is not recorded either."""
+
+_next_intervals: "dict[tuple[str, str], int]" = {}
+"""By ledger and session, the lowest id of which no interval was here, nor in its parent before the fork."""
 
 EVENTS_NOT_WRITTEN: "Final" = "events_not_written"
 """The gap that a recorder notes of its own events."""
@@ -30,24 +38,6 @@ EVENTS_NOT_WRITTEN: "Final" = "events_not_written"
 HOOK_MISSING: "Final" = "hook_missing"
 
 _PROCESS_EXIT: "Final" = b'"stage":"process_exit","source":"python","activity":"startup"'
-_COMPLETED: "Final" = b',"outcome":"completed"}\n'
-_FAILED: "Final" = b',"outcome":"failed","error":%b}\n'
-
-
-class PastInterval:
-    """An interval of which only what was worth recording is written, after it began or after its end."""
-
-    __slots__ = ("error", "fields", "interval", "parent", "start_ns", "stop_ns")
-
-    def __init__(self, fields: bytes, start_ns: int, parent: "PastInterval | None" = None) -> None:
-        self.fields = fields
-        """Its stage and what else a start says of it, as they stand in a line."""
-        self.start_ns = start_ns
-        self.parent = parent
-        self.interval: int | None = None
-        """Its id, once its start is written."""
-        self.stop_ns: int | None = None
-        self.error: str | None = None
 
 
 class Target:
@@ -81,9 +71,11 @@ class LineWriter:
         self.describe = describe
         """Returns the program's own fields of `session_started`."""
         self.info = info or ProcessInfo()
-        self.clock = clock
-        self.process = f"{os.getpid()}-{os.urandom(4).hex()}"
-        self.at_ns, self.wall_ns = read_clocks(clock)
+        self.clock = clock if clock is monotonic_ns else _checked(clock)
+        self.pid = getpid()
+        """Of the process whose lines these are: it may be forked where Python does not see it."""
+        self.process = f"{self.pid}-{os.urandom(4).hex()}"
+        self.at_ns, self.wall_ns = read_clocks(self.clock)
         self.lock = RLock()
         self.journal: JournalWriter | None = None
         self.is_closed = False
@@ -93,11 +85,22 @@ class LineWriter:
         """What the host's log should say: only who has imported `logging` anyway says it."""
         self.has_warned = False
         self.child: LineWriter | None = None
+        self.not_written = 0
+        """Events that are not in the journal, and are to be told of there."""
+        self.first_interval = _next_intervals.get((target.ledger, target.session), 0)
+        """The lowest of its intervals' ids. Those that a host still has from before a fork are below."""
         self._local = _local()
-        self._begin_numbers()
+        self.seq = count()
+        self.settled = 0
+        """How many numbers belong to events that are written, or that are counted as not written."""
+        self._journals = 0
+        self._in_journal = 0
+        """The first number in this journal."""
+        self._lost_journal: JournalWriter | None = None
+        self.look_at_ns = 0
         self._opening = False
         self._retry_at_ns = 0
-        self._not_written = 0
+        self._has_ended_session = False
         self._introduced: dict[str, Plain] | None = None
         self._described: Mapping[str, Plain] | None = None
         key = b'"session":%b,"process":%b,"seq":' % (json_text(target.session), json_text(self.process))
@@ -119,53 +122,31 @@ class LineWriter:
             text = self._local.name = json_text(f"{name}-{number}")
             return text
 
-    def write(self, intervals: "Sequence[PastInterval]") -> None:
-        """Write each one's start, where it is not written yet, and its stop, where it has one: at once.
+    def put(self, prefix: bytes, rest: bytes, at_ns: "int | None" = None, own_id: bytes = b"") -> int:
+        """Write the next event's line, of now or of `at_ns`, and return its number, or NOT_RECORDED.
 
-        Of no interval at all it writes no more than that the process joined.
+        `own_id` is a field whose value is the event's number, or that of an interval which starts with it.
+        What can't be written is counted. All that may fail comes before the number is taken.
         """
-        begun: list[PastInterval] = []
-        try:
-            thread = self.thread_name()
-            with self.lock:
-                if (journal := self.journal or self.open()) is None:
-                    return
-                number, lines = 0, b""
-                for one in intervals:
-                    if one.interval is None:
-                        begun.append(one)
-                        one.interval = seq = next(self.seq)
-                        parent = None if one.parent is None else one.parent.interval
-                        number += 1
-                        lines += b'%b%d,"at_ns":%d,"interval":%d,%b,"thread":%b%b}\n' % (
-                            self.start_prefix, seq, one.start_ns, seq, one.fields, thread,
-                            b"" if parent is None or parent < 0 else b',"parent":%d' % parent,
-                        )  # fmt: skip
-                    if one.stop_ns is not None and one.interval >= 0:
-                        number += 1
-                        lines += b'%b%d,"at_ns":%d,"interval":%d%b' % (
-                            self.stop_prefix, next(self.seq), one.stop_ns, one.interval,
-                            _COMPLETED if one.error is None else _FAILED % json_text(one.error),
-                        )  # fmt: skip
-                if not lines:
-                    return
-                try:
-                    journal.append(lines)
-                except OSError as error:
-                    self.lose(error, number)
-                    _forget_starts(begun)
-                    return
-                self.written += number
-                if self.is_behind:
-                    self.catch_up()
-        except Exception as error:
-            self.account()
-            _forget_starts(begun)
-            self.warn(f"an interval is not recorded: {error}")
-        except BaseException:
-            self.account()
-            _forget_starts(begun)
-            raise
+        with self.lock:
+            if (journal := self.journal or self.open()) is None:
+                return NOT_RECORDED
+            now_ns = self.clock() if at_ns is None else at_ns
+            if now_ns >= self.look_at_ns and (journal := self._looked_after(journal)) is None:
+                return NOT_RECORDED
+            number = seq = next(self.seq)
+            if own_id:
+                number += self.first_interval
+                rest = own_id % number + rest
+            try:
+                journal.append(b'%b%d,"at_ns":%d%b' % (prefix, seq, now_ns, rest))
+            except OSError as error:
+                self.lose(error)
+                return NOT_RECORDED
+            self.settled += 1
+            if self.is_behind:
+                self.catch_up()
+            return number
 
     def line(
         self, kind: str, fields: "Mapping[str, Plain]", at_ns: "int | None" = None, *, counted: bytes = b""
@@ -178,46 +159,87 @@ class LineWriter:
             text += b',"%b":%d' % (counted, seq + 1)
         return b'{"kind":"%b",%b%d,"at_ns":%d%b}\n' % (kind.encode(), self._key, seq, at_ns, text)
 
+    def opened(self) -> "JournalWriter | None":
+        """With the lock held: return the journal, in its place; None where there is none to write to."""
+        journal = self.journal or self.open()
+        return journal if journal is None or monotonic_ns() < self.look_at_ns else self._looked_after(journal)
+
     def open(self) -> "JournalWriter | None":
         """With the lock held: open the journal; return None where that fails, or failed a moment ago."""
         if self.is_closed:
             return None
         if self._opening or monotonic_ns() < self._retry_at_ns:
-            self._not_written += 1
+            self.not_written += 1
             self.is_behind = True
             return None
+        first = self.taken()
         try:
             self._opening = True
-            folder = self.target.ledger + FOLDER_SUFFIX
-            self.journal = JournalWriter(f"{folder}/{self.process}{SUFFIX}", self._first_lines())
+            if (lost := self._lost_journal) is not None:
+                lost.put_back()
+                self.journal, self._lost_journal = lost, None
+            else:
+                info, described = self.info.changing_fields(), self.describe()
+                self.journal = JournalWriter(self._next_path(), self._first_lines(described))
+                self.settled += self.taken() - first
+                self._journals += 1
+                self._in_journal = first
+                self._introduced, self._described = info, described
             return self.journal
-        except Exception as error:
-            self._begin_numbers()
-            self._not_written += 1
+        except BaseException as error:
+            # What had a number since then is in no journal.
+            self.seq = count(first)
+            if is_hosts_own(error):
+                raise
+            self.not_written += 1
             self.is_behind = True
             self._retry_at_ns = monotonic_ns() + _OPEN_AGAIN_AFTER_NS
             self.warn(f"events are not recorded: {error}")
             return None
-        except BaseException:
-            self._begin_numbers()
-            raise
         finally:
             self._opening = False
 
-    def _begin_numbers(self) -> None:
-        """Number from 0: nothing that had a number before is in the journal."""
-        self.seq = count()
-        self.written = 0
+    def _next_path(self) -> str:
+        # After a journal that was left, or that somebody has cut, comes another one.
+        name = f"{self.process}+{self._journals}" if self._journals else self.process
+        return f"{self.target.ledger}{FOLDER_SUFFIX}/{name}{SUFFIX}"
 
-    def _first_lines(self) -> bytes:
-        self._described = self.describe()
-        self._introduced = self.info.changing_fields()
+    def _looked_after(self, journal: JournalWriter) -> "JournalWriter | None":
+        """With the lock held: return the journal, put back where somebody has removed or replaced it.
+
+        Returns None where that fails.
+        """
+        self.look_at_ns = monotonic_ns() + _LOOK_AGAIN_AFTER_NS
+        if journal.is_in_place():
+            return journal
+        self.journal = None
+        try:
+            left = journal.lines_left()
+        except OSError:
+            left = 0
+        if left is None:
+            self.warn(f"{journal.path} was removed or replaced while it was written")
+            self._lost_journal = journal
+        else:
+            self.warn(f"{journal.path} was cut while it was written")
+            self.not_written += max(0, self.settled - self._in_journal - left)
+            self.is_behind = True
+            journal.close()
+        return self.open()
+
+    def taken(self) -> int:
+        """Return how many numbers are taken."""
+        return int(repr(self.seq)[len("count(") : -1])
+
+    def _first_lines(self, described: "Mapping[str, Plain]") -> bytes:
+        lines = b""
+        if not self._journals:
+            program: dict[str, Plain] = {"label": self.target.label, **described, "wall_ns": self.wall_ns}
+            lines = self.line("session_started", program, self.at_ns)
         self._warn_of_missing_hooks()
-        program: dict[str, Plain] = {"label": self.target.label, **self._described, "wall_ns": self.wall_ns}
-        lines = self.line("session_started", program, self.at_ns)
-        lines += self.line("process_joined", {**self.info.fields(), "wall_ns": self.wall_ns}, self.at_ns)
-        self.written = 2
-        return lines
+        return lines + self.line(
+            "process_joined", {**self.info.fields(), "wall_ns": self.wall_ns}, self.at_ns
+        )
 
     def _warn_of_missing_hooks(self) -> None:
         for name, reason in self.info.missing.items():
@@ -226,50 +248,58 @@ class LineWriter:
     def catch_up(self) -> None:
         """With the lock held: write what is left to be said."""
         self.is_behind = False
-        if number := self._not_written:
-            is_written = self._append("gap_noted", {"what": EVENTS_NOT_WRITTEN, "count": number})
-            self._not_written -= number if is_written else 0
         try:
+            if number := self.not_written:
+                self.not_written -= number if self._append(self._gap(number)) else 0
             info, described = self.info.changing_fields(), self.describe()
-        except Exception as error:
+            if info != self._introduced:
+                self._warn_of_missing_hooks()
+                if self._append(self.line("process_joined", info)):
+                    self._introduced = info
+            if described != self._described:
+                program = {"label": self.target.label, **described}
+                if self._append(self.line("session_started", program)):
+                    self._described = described
+        except BaseException as error:
+            self.account()
+            if is_hosts_own(error):
+                raise
             self.warn(f"what changed of this process is not recorded: {error}")
-            return
-        if info != self._introduced:
-            self._warn_of_missing_hooks()
-            if self._append("process_joined", info):
-                self._introduced = info
-        if described != self._described and self._append(
-            "session_started", {"label": self.target.label, **described}
-        ):
-            self._described = described
 
-    def _append(self, kind: str, fields: "Mapping[str, Plain]") -> bool:
+    def _gap(self, number: int) -> bytes:
+        return self.line("gap_noted", {"what": EVENTS_NOT_WRITTEN, "count": number})
+
+    def _append(self, line: bytes) -> bool:
+        if (journal := self.journal) is None:
+            self.account()
+            return False
         try:
-            assert self.journal is not None
-            self.journal.append(self.line(kind, fields))
-            self.written += 1
+            journal.append(line)
         except OSError as error:
             self.lose(error)
             return False
-        except Exception as error:
-            self.warn(f"{kind} is not recorded: {error}")
-            return False
+        self.settled += 1
         return True
 
     def lose(self, error: OSError, number: int = 1) -> None:
-        """Count events that had their numbers and could not be written."""
-        self.written += number
-        self._not_written += number
+        """With the lock held: count events that had their numbers and could not be written."""
+        self.settled += number
+        self.not_written += number
         self.is_behind = True
         self.warn(f"events are not recorded: {error}")
 
-    def account(self) -> None:
-        """Count what had its number when something was raised in the middle of writing it."""
-        taken = int(repr(self.seq)[len("count(") : -1])
-        if taken > self.written:
-            self._not_written += taken - self.written
-            self.is_behind = True
-            self.written = taken
+    def account(self) -> bool:
+        """Count what had its number when something was raised in the middle of writing it.
+
+        Returns whether there was anything.
+        """
+        with self.lock:
+            holes = self.taken() - self.settled
+            if holes > 0:
+                self.not_written += holes
+                self.settled += holes
+            self.is_behind = self.is_behind or self.not_written > 0
+            return holes > 0
 
     def warn(self, message: str) -> None:
         """Queue a warning, if it is this process's first: a host's log is not ours to fill."""
@@ -280,32 +310,47 @@ class LineWriter:
     def leave(self, outcome: str, session_outcome: str, *, is_exiting: bool = False) -> "str | None":
         """Write the last events and close the journal; return its path, or None where there is none.
 
-        A process that exits because of an exception says so.
+        A process that exits because of an exception says so. What its last threads and exit handlers record
+        afterwards goes into another journal.
         """
         failure = process_exit.failure() if is_exiting and outcome == "failed" else None
         with self.lock:
+            if self.is_closed:
+                return None
+            self.account()
+            self._retry_at_ns = 0
+            if (journal := self.journal) is not None:
+                journal = self._looked_after(journal)
+            elif self._lost_journal is not None:
+                journal = self.open()
             # Nothing can be taken after these: what a signal handler records meanwhile comes too late.
-            journal, self.journal, self.is_closed = self.journal, None, True
+            self.journal, self.is_closed = None, True
             if journal is not None:
                 try:
+                    first = self.taken()
                     journal.append(self._last_lines(outcome, session_outcome, failure))
+                    self.settled += self.taken() - first
+                    self.not_written, self._has_ended_session = 0, True
                 except Exception as error:
+                    self.account()
                     self.warn(f"that the process left is not recorded: {error}")
                 finally:
                     journal.close()
+            self._keep_intervals()
+            self.is_closed = not is_exiting
         return journal.path if journal else None
 
     def _last_lines(self, outcome: str, session_outcome: str, failure: "Failure | None") -> bytes:
         lines = b""
-        if self._not_written:
-            lines += self.line("gap_noted", {"what": EVENTS_NOT_WRITTEN, "count": self._not_written})
+        if self.not_written:
+            lines += self._gap(self.not_written)
         if (info := self.info.changing_fields()) != self._introduced:
             lines += self.line("process_joined", info)
         if (described := self.describe()) != self._described:
             lines += self.line("session_started", {"label": self.target.label, **described})
         if failure is not None:
             lines += self._failed(failure)
-        if self.target.begins_session:
+        if self.target.begins_session and not self._has_ended_session:
             lines += self.line("session_ended", {"outcome": session_outcome})
         return lines + self.line("process_left", {"outcome": outcome}, counted=b"event_count")
 
@@ -320,20 +365,32 @@ class LineWriter:
         }  # fmt: skip
         return start + self.line("stage_stopped", fields, at_ns)
 
+    def _keep_intervals(self) -> None:
+        key = self.target.ledger, self.target.session
+        _next_intervals[key] = max(_next_intervals.get(key, 0), self.first_interval + self.taken())
+
     def forked(self) -> "LineWriter":
         """In a forked child: return its own writer, and shut this one, which is the parent's."""
         if self.child is None:
-            # Without the lock, which a thread of the parent may have held at the fork, for ever.
-            journal, self.journal, self.is_closed = self.journal, None, True
+            # A thread of the parent may have held the lock at the fork, for ever.
+            self.lock = RLock()
+            journal, self.journal, self.is_closed = self.journal or self._lost_journal, None, True
             if journal is not None:
                 journal.close()
+            self._keep_intervals()
             of_parent = self.target
             target = Target(of_parent.ledger, of_parent.session, of_parent.label, begins_session=False)
             self.child = LineWriter(target, self.describe, self.info.of_forked_child(), self.clock)
         return self.child
 
 
-def _forget_starts(intervals: "Sequence[PastInterval]") -> None:
-    """Of intervals whose starts could not be written the stops are not written either."""
-    for one in intervals:
-        one.interval = NOT_RECORDED
+def _checked(clock: "Callable[[], int]") -> "Callable[[], int]":
+    """Return a host's own clock, which raises ValueError where it tells no time."""
+
+    def checked() -> int:
+        now_ns = clock()
+        if type(now_ns) is not int or not 0 <= now_ns <= _LARGEST:
+            raise ValueError("the clock of the recorder tells no time in nanoseconds")
+        return now_ns
+
+    return checked

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     class Closing(Protocol):
         """What a recorder does here."""
 
+        def before_exit(self) -> None:
+            """Record what is known only at the end, while the program is still whole."""
+            ...
+
         def close_at_exit(self, outcome: Literal["completed", "failed"]) -> None:
             """Say that the process left, and how."""
             ...
@@ -24,13 +28,16 @@ _MAX_LINE = 300
 _MAX_MESSAGE = 1_000
 
 _live: "dict[Closing, None]" = {}
+_pid = os.getpid()
+_is_forking = False
+"""Whether Python forks: in another pid namespace a child may have its parent's number."""
 
 
 def watch(recorder: "Closing") -> None:
-    """Have a recorder closed when the process exits, and before all that is to be done then already."""
+    """Have a recorder closed when the process exits, and asked before all that is to be done then already."""
     _live[recorder] = None
-    atexit.unregister(_close_all)
-    atexit.register(_close_all)
+    atexit.unregister(_prepare_all)
+    atexit.register(_prepare_all)
 
 
 def forget(recorder: "Closing") -> None:
@@ -38,9 +45,15 @@ def forget(recorder: "Closing") -> None:
     _live.pop(recorder, None)
 
 
+def _prepare_all() -> None:
+    for recorder in list(_live):
+        recorder.before_exit()
+
+
 def _close_all() -> None:
     outcome = "failed" if _has_failed() else "completed"
     for recorder in list(_live):
+        recorder.before_exit()
         recorder.close_at_exit(outcome)
 
 
@@ -89,13 +102,28 @@ def failure() -> "Failure | None":
     return Failure(error) if isinstance(error, BaseException) else None
 
 
-def _after_fork_in_child() -> None:
+def after_fork() -> None:
+    """Give the recorders of a forked child a new start. Who forks below Python has us find it out later."""
+    global _pid, _is_forking
+    if os.getpid() == _pid and not _is_forking:
+        return
+    _pid, _is_forking = os.getpid(), False
     for recorder in list(_live):
         recorder.after_fork()
     # multiprocessing ends its forked children without exit handlers, but with its own finalizers. It
     # forgets those made before its child runs, so ours is made when it tells the child about the fork.
     if (util := sys.modules.get("multiprocessing.util")) is not None:
         util.register_after_fork(_close_all, _close_with_multiprocessing)
+
+
+def _before_fork() -> None:
+    global _is_forking
+    _is_forking = True
+
+
+def _after_fork_in_parent() -> None:
+    global _is_forking
+    _is_forking = False
 
 
 def _close_with_multiprocessing(_: object = None) -> None:
@@ -123,5 +151,7 @@ def follow_multiprocessing() -> bool:
     return True
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=after_fork)
+# As early as can be, so that nearly all other exit handlers, which may record as well, come before.
+atexit.register(_close_all)
 follow_multiprocessing()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from os import getpid
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,11 +20,12 @@ from ledger.events.models import (
     TotalClaimed,
     first_fault,
     parse_event,
-    to_line,
 )
-from ledger.recording.line_encoding import data_field, interval_id, well_formed
+from ledger.recording.line_encoding import data_field, interval_id, moment, text_of, well_formed
 from ledger.recording.settings import Settings, describe_program
 from ledger.vocabulary import CLOCK_STEPPED, Outcome
+from ledger_birth import process_exit
+from ledger_birth.host_exceptions import is_hosts_own
 from ledger_birth.json_text import json_text
 from ledger_birth.line_writer import HOOK_MISSING, NOT_RECORDED, LineWriter, Target
 
@@ -37,6 +38,8 @@ _DESCRIPTIONS_KEPT: Final = 10_000
 
 NOT_VALID: Final = "event_not_valid"
 _WARNINGS_OF_INVALID: Final = 100
+_LONGEST_DETAIL: Final = 500
+_KEYS: Final = ("session", "process", "seq", "at_ns", "kind")
 
 Description = tuple[str, str, str | None, str | None, str | None]
 """What a start says of its stage: stage, source, activity, role, component."""
@@ -47,7 +50,6 @@ class EventWriter:
 
     def __init__(self, settings: Settings, clock: Callable[[], int] = monotonic_ns) -> None:
         self.settings = settings
-        self.clock = clock
         if (lines := settings.lines) is None:
             target = Target(
                 str(settings.ledger),
@@ -61,6 +63,7 @@ class EventWriter:
             lines.describe = self._program
             lines.is_behind = True
         self.lines: Final = lines
+        self.clock = lines.clock
         self.process: Final = lines.process
         self.info: Final = lines.info
         self.anchor: Final = Anchor(lines.at_ns, lines.wall_ns)
@@ -72,6 +75,8 @@ class EventWriter:
         self._described: dict[Description, bytes] = {}
         self._start_prefix = lines.start_prefix
         self._stop_prefix = lines.stop_prefix
+        self._prefixes: dict[type[EventBase], bytes] = {}
+        self._child: EventWriter | None = None
 
     def _program(self) -> Mapping[str, Plain]:
         return describe_program(self.settings.command)
@@ -83,77 +88,62 @@ class EventWriter:
         data: Mapping[str, object] | None,
         at_ns: int | None = None,
     ) -> int:
-        """Write the start of an interval, now or at `at_ns`, and return its id: the event's own `seq`."""
+        """Write the start of an interval, now or at `at_ns`, and return its id.
+
+        That is the event's own `seq`, and more in a forked child: its ids are none of its parent's.
+        """
         lines = self.lines
+        if lines.pid != getpid():
+            child = self.forked()
+            return NOT_RECORDED if child is None else child.start(described, parent, data, at_ns)
         try:
-            begin_ns = None if at_ns is None else int(at_ns)
-            thread = lines.thread_name()
-            # All that may fail comes before the number is taken: a number without a line is a lost event.
             rest = b',%b,"thread":%b%b%b}\n' % (
                 self._described.get(described) or self._describe(described),
-                thread,
-                b"" if parent is None or parent == NOT_RECORDED else b',"parent":%d' % interval_id(parent),
+                lines.thread_name(),
+                b"" if parent is None else self._parent_field(parent),
                 b"" if data is None else data_field(data),
             )
-            with lines.lock:
-                if (journal := lines.journal or lines.open()) is None:
-                    return NOT_RECORDED
-                seq = next(lines.seq)
-                begin_ns = self.clock() if at_ns is None else at_ns
-                journal.append(
-                    b'%b%d,"at_ns":%d,"interval":%d%b' % (self._start_prefix, seq, begin_ns, seq, rest)
-                )
-                lines.written += 1
-                self._has_written = True
-                if lines.is_behind:
-                    lines.catch_up()
-                return seq
-        except OSError as error:
-            lines.lose(error)
-        except Exception as error:
-            self._refuse("stage_started", error)
-        except BaseException:
-            lines.account()
-            raise
+            number = lines.put(
+                self._start_prefix, rest, None if at_ns is None else moment(at_ns), b',"interval":%d'
+            )
+            self._has_written = True
+            return number
+        except BaseException as error:
+            if self._is_thrown_in("stage_started", error):
+                raise
+            return NOT_RECORDED
         finally:
             if lines.warnings:
                 self._say_warnings()
-        return NOT_RECORDED
 
     def stop(
         self,
         interval: int,
-        at_ns: int,
+        at_ns: int | None,
         outcome: Outcome,
         error: str | None,
         data: Mapping[str, object] | None,
     ) -> None:
-        """Write the stop of an interval that ended at `at_ns`."""
-        if interval == NOT_RECORDED:
-            return
+        """Write the stop of an interval, now or at `at_ns`."""
         lines = self.lines
+        if lines.pid != getpid():
+            if (child := self.forked()) is not None:
+                child.stop(interval, at_ns, outcome, error, data)
+            return
         try:
-            rest = b',"at_ns":%d,"interval":%d,"outcome":"%b"%b%b}\n' % (
-                at_ns,
-                interval_id(interval),
+            at_ns = self.clock() if at_ns is None else moment(at_ns)
+            if (number := interval_id(interval)) < lines.first_interval:
+                return  # it could not be recorded, or is an interval of the process that this was forked from
+            rest = b',"interval":%d,"outcome":"%b"%b%b}\n' % (
+                number,
                 b"completed" if outcome == "completed" else b"failed",
                 b"" if error is None else b',"error":' + json_text(error),
                 b"" if data is None else data_field(data),
             )
-            with lines.lock:
-                if (journal := lines.journal or lines.open()) is None:
-                    return
-                journal.append(b"%b%d%b" % (self._stop_prefix, next(lines.seq), rest))
-                lines.written += 1
-                if lines.is_behind:
-                    lines.catch_up()
-        except OSError as problem:
-            lines.lose(problem)
-        except Exception as problem:
-            self._refuse("stage_stopped", problem)
-        except BaseException:
-            lines.account()
-            raise
+            lines.put(self._stop_prefix, rest, at_ns)
+        except BaseException as problem:
+            if self._is_thrown_in("stage_stopped", problem):
+                raise
         finally:
             if lines.warnings:
                 self._say_warnings()
@@ -162,16 +152,18 @@ class EventWriter:
         """Write a claim; its id is the event's own `seq`."""
         try:
             fields["claimed_ns"] = round(seconds * 1e9)
-            if fields.get("interval") == NOT_RECORDED:
-                fields["interval"] = None
-        except (TypeError, ValueError, OverflowError) as error:
-            self._refuse("total_claimed.claimed_ns", error)
+            if (interval := fields.get("interval")) is not None:
+                number = interval_id(interval)
+                fields["interval"] = number if number >= self.lines.first_interval else None
+            if self._wall is not None:
+                with self.lines.lock:
+                    stepped_ns = self._wall.stepped_ns()
+                if stepped_ns is not None:
+                    self.gap(CLOCK_STEPPED, 1, f"{stepped_ns:+} ns")
+        except BaseException as error:
+            if self._is_thrown_in("total_claimed.claimed_ns", error):
+                raise
             return
-        if self._wall is not None:
-            with self.lines.lock:
-                stepped_ns = self._wall.stepped_ns()
-            if stepped_ns is not None:
-                self.gap(CLOCK_STEPPED, 1, f"{stepped_ns:+} ns")
         self._write(TotalClaimed, fields, numbered="claim")
 
     def milestone(self, name: str) -> None:
@@ -184,20 +176,36 @@ class EventWriter:
 
     def add_hook(self, name: str) -> None:
         """Keep the name of a hook that is in place."""
-        self.info.add_hook(name)
-        self.lines.is_behind = True
+        self._introduce(lambda: self.info.add_hook(name))
 
     def hook_missing(self, name: str, reason: str) -> None:
         """Keep a hook that is not in place; where other events of ours are written already, also as a gap."""
-        if self.info.add_missing(name, reason):
-            self.lines.is_behind = True
-            if self._has_written:
-                self.gap(HOOK_MISSING, 1, f"{name}: {reason}")
+        if self._introduce(lambda: self.info.add_missing(name, reason)) and self._has_written:
+            self.gap(HOOK_MISSING, 1, f"{name}: {self.info.missing[name]}")
 
     def name_process(self, name: str, rank: int | None) -> None:
         """Keep the name and rank that a host program gives."""
-        self.info.name(name, rank)
+        self._introduce(lambda: self.info.name(name, rank))
+
+    def _introduce(self, change: Callable[[], bool | None]) -> bool:
+        """Change what this process says of itself; return what the change returns."""
+        try:
+            is_new = bool(change())
+        except BaseException as error:
+            if self._is_thrown_in("process_joined", error):
+                raise
+            return False
         self.lines.is_behind = True
+        return is_new
+
+    def now(self) -> int | None:
+        """Return the time by the recorder's clock; None where a host's own clock tells none."""
+        try:
+            return self.clock()
+        except BaseException as error:
+            if self._is_thrown_in("stage_stopped", error):
+                raise
+            return None
 
     def process_failed(self) -> None:
         """Keep that this process failed, whatever its exit will say."""
@@ -210,65 +218,72 @@ class EventWriter:
         self._say_warnings()
         return Path(journal) if journal else None
 
-    def forked(self) -> EventWriter:
-        """In a forked child: return its own writer, and shut this one, which is the parent's."""
-        settings = self.settings._replace(begins_session=False, lines=self.lines.forked())
-        return EventWriter(settings, self.clock)
+    def forked(self) -> EventWriter | None:
+        """In a forked child: return its own writer, and shut this one, which is the parent's.
 
-    def _line(
-        self, model: type[EventBase], fields: Mapping[str, object], numbered: str | None = None
-    ) -> bytes:
-        """Return the next event's line; `numbered` names a field that goes by `seq`.
-
-        Raises InvalidEvent; the number is taken only where it does not.
+        Where Python forked, its recorder has done so. Who forks below Python has this be the first to notice.
         """
-        fields = {
-            "session": self.settings.session,
-            "process": self.process,
-            "seq": 0,
-            "at_ns": self.clock(),
-            **({numbered: 0} if numbered else {}),
-            **fields,
-        }
-        try:
-            event = model.model_validate(fields)
-            parse_event(to_line(event))
-        except (ValueError, InvalidEvent):
-            # It may be no more than a lone surrogate, as file names have, or an object in `data`.
-            try:
-                event = model.model_validate(well_formed(fields))
-            except ValidationError as error:
-                raise InvalidEvent(first_fault(error)) from None
-            parse_event(to_line(event))
-        seq = next(self.lines.seq)
-        numbers = {"seq": seq}
-        if numbered:
-            numbers[numbered] = seq
-        return to_line(event.model_copy(update=numbers))
+        if self._child is None and not (self.lines.is_closed and self.lines.child is None):
+            settings = self.settings._replace(begins_session=False, lines=self.lines.forked())
+            self._child = EventWriter(settings, self.clock)
+            # Its other recorders as well; what a thread held at such a fork, it may hold for ever.
+            process_exit.after_fork()
+        return self._child
 
     def _write(
         self, model: type[EventBase], fields: Mapping[str, object], numbered: str | None = None
     ) -> None:
         lines = self.lines
+        if lines.pid != getpid():
+            if (child := self.forked()) is not None:
+                child._write(model, fields, numbered)
+            return
         try:
-            with lines.lock:
-                if (journal := lines.journal or lines.open()) is None:
-                    return
-                journal.append(self._line(model, fields, numbered))
-                lines.written += 1
-                self._has_written = True
-                if lines.is_behind:
-                    lines.catch_up()
-        except OSError as error:
-            lines.lose(error)
-        except Exception as error:
-            self._refuse(_kind(model), error)
-        except BaseException:
-            lines.account()
-            raise
+            rest = self._rest_of_line(model, fields, numbered)
+            own_id = b',"%b":%%d' % numbered.encode() if numbered else b""
+            lines.put(self._prefix(model), rest, None, own_id)
+            self._has_written = True
+        except BaseException as error:
+            if self._is_thrown_in(_kind(model), error):
+                raise
         finally:
             if lines.warnings:
                 self._say_warnings()
+
+    def _rest_of_line(
+        self, model: type[EventBase], fields: Mapping[str, object], numbered: str | None
+    ) -> bytes:
+        """Return the fields of an event as they stand in its line, after its time. Raises InvalidEvent."""
+        own_ids = [] if numbered is None else [numbered]
+        fields = {"session": "-", "process": "-", "seq": 0, "at_ns": 0, **dict.fromkeys(own_ids, 0), **fields}
+        try:
+            return self._encoded(model, fields, own_ids)
+        except (ValueError, InvalidEvent):
+            # It may be no more than a lone surrogate, as file names have, or an object in `data`.
+            try:
+                return self._encoded(model, well_formed(fields), own_ids)
+            except ValidationError as error:
+                raise InvalidEvent(first_fault(error)) from None
+
+    def _encoded(self, model: type[EventBase], fields: Mapping[str, object], own_ids: list[str]) -> bytes:
+        event = model.model_validate(fields)
+        text = event.model_dump_json(exclude_none=True, exclude={*_KEYS, *own_ids}).encode()[1:]
+        rest = b",%b\n" % text if text != b"}" else b"}\n"
+        ids = b"".join(b',"%b":0' % name.encode() for name in own_ids)
+        parse_event(b'%b0,"at_ns":0%b%b' % (self._prefix(model), ids, rest))
+        return rest
+
+    def _prefix(self, model: type[EventBase]) -> bytes:
+        """Return how the lines of a kind begin, up to the event's number."""
+        if (prefix := self._prefixes.get(model)) is None:
+            kind = b'"kind":"%b"' % _kind(model).encode()
+            prefix = self._prefixes[model] = self._start_prefix.replace(b'"kind":"stage_started"', kind, 1)
+        return prefix
+
+    def _parent_field(self, parent: int) -> bytes:
+        """Return the `parent` field; nothing where that was not recorded, or is another process's."""
+        number = interval_id(parent)
+        return b',"parent":%d' % number if number >= self.lines.first_interval else b""
 
     def _describe(self, described: Description) -> bytes:
         names = ("stage", "source", "activity", "role", "component")
@@ -284,19 +299,44 @@ class EventWriter:
         self._described[described] = text
         return text
 
-    def _refuse(self, kind: str, error: Exception) -> None:
-        """Report an invalid event: each as a gap, and each kind of fault once as a warning."""
-        detail = f"{kind}: {error}"
-        if detail not in self._reported and len(self._reported) < _WARNINGS_OF_INVALID:
-            self._reported.add(detail)
-            self.lines.warn(f"an event is not valid: {detail}")
-        self.gap(NOT_VALID, 1, detail)
+    def _is_thrown_in(self, kind: str, error: BaseException) -> bool:
+        """Return whether an exception has to get through; of any other, say what it costs.
+
+        Each is a gap, and each kind of fault one warning.
+        """
+        lines = self.lines
+        has_hole = lines.account()
+        if is_hosts_own(error):
+            return True
+        if has_hole:
+            return False
+        try:
+            detail = f"{kind}: {text_of(error)}"[:_LONGEST_DETAIL]
+            if detail not in self._reported and len(self._reported) < _WARNINGS_OF_INVALID:
+                self._reported.add(detail)
+                lines.warn(f"an event is not valid: {detail}")
+            rest = b',"what":"%b","count":1,"detail":%b}\n' % (NOT_VALID.encode(), json_text(detail))
+            lines.put(self._prefix(GapNoted), rest)
+        except BaseException as problem:
+            lines.account()
+            lines.not_written += 1
+            lines.is_behind = True
+            return is_hosts_own(problem)
+        return False
 
     def _say_warnings(self) -> None:
         """Log the pending warnings. Never with the lock held: a host's log handler may record, too."""
         while self.lines.warnings:
-            with suppress(Exception):  # the host's own log handlers may raise
-                _LOG.warning("compile-ledger: %s", self.lines.warnings.pop())
+            warn(self.lines.warnings.pop())
+
+
+def warn(message: str) -> None:
+    """Log a warning. The host's own log handlers may raise."""
+    try:
+        _LOG.warning("compile-ledger: %s", message)
+    except BaseException as error:
+        if is_hosts_own(error):
+            raise
 
 
 def _kind(model: type[EventBase]) -> str:

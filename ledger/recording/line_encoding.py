@@ -2,9 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from typing import cast
+from operator import index
+from typing import SupportsIndex, cast
 
 from pydantic_core import from_json, to_json
+
+from ledger.events.models import INTEGER_LIMIT
+from ledger_birth.host_exceptions import is_hosts_own
+from ledger_birth.line_writer import NOT_RECORDED
 
 
 def data_field(data: Mapping[str, object]) -> bytes:
@@ -30,11 +35,33 @@ def _is_plain(value: object) -> bool:
     return kind is str or kind is bool or kind is float or value is None
 
 
-def interval_id(interval: int) -> int:
-    """Return an interval's id. Raises ValueError where it can be none."""
-    if not 0 <= interval < 2**63:
-        raise ValueError(f"{interval} is no interval's id")
-    return interval
+def interval_id(interval: object) -> int:
+    """Return an interval's id, which is NOT_RECORDED of one that was not recorded.
+
+    Raises ValueError or TypeError where it can be none.
+    """
+    number = interval if type(interval) is int else index(cast("SupportsIndex", interval))
+    if not NOT_RECORDED <= number < INTEGER_LIMIT:
+        raise ValueError(f"{number} is no interval's id")
+    return number
+
+
+def moment(at_ns: object) -> int:
+    """Return a time that a host gives. Raises ValueError or TypeError where it can be none."""
+    number = at_ns if type(at_ns) is int else index(cast("SupportsIndex", at_ns))
+    if not 0 <= number < INTEGER_LIMIT:
+        raise ValueError(f"at_ns: {number} is no time of the recorder's clock")
+    return number
+
+
+def text_of(value: object) -> str:
+    """Return an object's text; that of its class where it has none that can be had."""
+    try:
+        return str.__str__(str(value))
+    except BaseException as error:
+        if is_hosts_own(error):
+            raise
+        return type(value).__name__
 
 
 def well_formed(fields: Mapping[str, object]) -> dict[str, object]:
