@@ -146,6 +146,8 @@ def ledger_path(file: str) -> str:
     Journals lie beside their ledger, under its name: without a ledger nobody would find them.
     """
     ledger = file if os.path.isabs(file) else os.path.join(os.getcwd(), file)
+    if "\0" in ledger:
+        raise OSError(errno.EINVAL, "it has a null character", file)
     if os.path.isdir(ledger):
         raise IsADirectoryError(errno.EISDIR, "it is a folder; name a file in it", file)
     if os.path.exists(ledger) and not os.path.isfile(ledger):

@@ -179,7 +179,7 @@ class LineWriter:
                 lost.put_back()
                 self.journal, self._lost_journal = lost, None
             else:
-                info, described = self.info.changing_fields(), self.describe()
+                info, described = self.info.changing_fields(), self._described or self.describe()
                 self.journal = JournalWriter(self._next_path(), self._first_lines(described))
                 self.settled += self.taken() - first
                 self._journals += 1

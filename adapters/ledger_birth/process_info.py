@@ -20,6 +20,7 @@ class ProcessInfo:
         self.missing: dict[str, str] = {}
         """Why a hook is not in place, by its name."""
         self._named: tuple[str, int | None] | None = None
+        self._identity: dict[str, str | int | None] | None = None
 
     def name(self, name: str, rank: "int | None") -> None:
         """Keep the name and rank that a host program gives, where it knows better.
@@ -59,4 +60,7 @@ class ProcessInfo:
 
     def fields(self) -> "dict[str, Plain]":
         """Return all the fields of `process_joined` that are the process's own."""
-        return {**self.changing_fields(), **identity()}
+        if self._identity is None:
+            # Only once: an interpreter that is being taken down can't open a file any more.
+            self._identity = identity()
+        return {**self.changing_fields(), **self._identity}

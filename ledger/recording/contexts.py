@@ -11,8 +11,7 @@ import functools
 import inspect
 import sys
 from contextlib import suppress
-from contextvars import ContextVar
-from threading import get_ident
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 from ledger_birth.line_writer import NOT_RECORDED
@@ -67,13 +66,15 @@ class _EnteredStage(_Entered):
 
 
 class _EnteredRole(_Entered):
-    __slots__ = ("around", "role", "runner")
+    __slots__ = ("around", "holds", "role", "token")
 
     def __init__(self, context: RoleContext, around: _EnteredRole | None, role: str) -> None:
         super().__init__(context)
         self.around = around
         self.role = role
-        self.runner = _runner()
+        self.holds = True
+        """A task that is begun in its body keeps a role to its end; but not one that was left elsewhere."""
+        self.token: Token[_EnteredRole | None] = _role.set(self)
 
 
 # Both are context variables, so that each thread and each asyncio task has its own.
@@ -112,17 +113,9 @@ def current_role() -> str | None:
 
 def _current_role() -> _EnteredRole | None:
     entry = _role.get()
-    # Left elsewhere, it does not hold here any more. A task that was begun in its body keeps it to its end.
-    while entry is not None and not entry.is_open and entry.runner == _runner():
+    while entry is not None and not entry.holds:
         entry = entry.around
     return entry
-
-
-def _runner() -> tuple[int, int]:
-    """Return what runs here: a thread, and a task of asyncio's in it."""
-    events, tasks = sys.modules.get("asyncio.events"), sys.modules.get("asyncio.tasks")
-    is_in_loop = events is not None and tasks is not None and events._get_running_loop() is not None
-    return get_ident(), id(tasks.current_task()) if is_in_loop and tasks is not None else 0
 
 
 def innermost_of(writer: EventWriter) -> int | None:
@@ -235,14 +228,16 @@ class RoleContext:
     def __enter__(self) -> None:
         # At the end of the stack there is no room for it.
         with suppress(RecursionError, MemoryError):
-            entry = _EnteredRole(self, _current_role(), self._role)
-            self._entries.add(entry)
-            _role.set(entry)
+            self._entries.add(_EnteredRole(self, _current_role(), self._role))
 
     def __exit__(self, *_: object) -> None:
         with suppress(RecursionError, MemoryError):
             innermost = _role.get()
-            if (entry := self._entries.innermost(self, innermost)) is not None:
-                self._entries.remove(entry)
-                if entry is innermost:
-                    _role.set(entry.around)
+            if (entry := self._entries.innermost(self, innermost)) is None:
+                return
+            self._entries.remove(entry)
+            entry.holds = False
+            if entry is innermost:
+                with suppress(ValueError):  # this is a copy of the context that it was entered in
+                    _role.reset(entry.token)
+                    entry.holds = True

@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import ctypes
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
+from unittest import mock
 
 import pytest
 
@@ -124,6 +127,102 @@ class TestFork:
             assert ledger.sql("SELECT count(*) AS n FROM milestones") == [{"n": 20}]
             processes = ledger.timeline().processes
         assert {(process.outcome, process.lost_events) for process in processes} == {("completed", 0)}
+
+    def test_a_child_that_leaves_its_parent_s_stage_waits_for_no_thread_of_the_parent(
+        self, path: Path, spawn: Spawn
+    ) -> None:
+        def record() -> None:
+            while not done.is_set():
+                recorder.stop(recorder.start("dynamo", data={"text": "x" * 30_000}))
+                time.sleep(0)
+
+        def numbers() -> Iterator[int]:
+            with recorder.stage("model_load"):
+                yield 1
+
+        def work() -> None:
+            signal.alarm(HANGS_AFTER_S)
+            stage.__exit__(None, None, None)
+            generators.clear()  # it is collected here, and leaves its stage
+            gc.collect()
+            recorder.milestone("child")
+            recorder.close()
+
+        done = threading.Event()
+        recorder = Recorder.open(path)
+        thread = threading.Thread(target=record)
+        thread.start()
+        generators = [numbers()]
+        next(generators[0])
+        try:
+            # Each child would import SQLite to collect what it wrote.
+            with mock.patch("ledger.storage.collector.collect_own"), recorder.stage("engine_init") as stage:
+                assert [exit_code(spawn(work)) for _ in range(20)] == [0] * 20
+        finally:
+            done.set()
+            thread.join()
+        generators.clear()
+        recorder.close()
+        with Ledger.open(path) as ledger:
+            assert ledger.sql("SELECT count(*) AS n FROM milestones") == [{"n": 20}]
+            stages = {i.stage: i.outcome for i in ledger.timeline().intervals}
+            assert stages == {"engine_init": "completed", "dynamo": "completed", "model_load": "failed"}
+            assert ledger.timeline().anomalies == ()
+
+    def test_a_child_that_ends_its_parent_s_interval_by_its_id_ends_none_of_its_own(
+        self, path: Path, spawn: Spawn
+    ) -> None:
+        def work() -> None:
+            own = [recorder.start("dynamo", parent=interval) for _ in range(20)]
+            recorder.claim(1.0, source="log", interval=interval)
+            recorder.stop(interval)
+            assert interval not in own
+            recorder.stop(own[0])
+            recorder.close()
+
+        recorder = Recorder.open(path)
+        recorder.milestone("parent")
+        interval = recorder.start("engine_init")
+        assert exit_code(spawn(work)) == 0
+        recorder.stop(interval)
+        recorder.close()
+        with Ledger.open(path) as ledger:
+            timeline = ledger.timeline()
+        assert timeline.anomalies == ()
+        assert [i.outcome for i in timeline.intervals if i.stage == "dynamo"] == [
+            "completed",
+            *["abandoned"] * 19,
+        ]
+        assert {i.parent for i in timeline.intervals} == {None}
+        assert [claim.interval for claim in timeline.claims] == [None]
+
+    def test_a_fork_below_python_makes_a_process_as_well(self, path: Path, spawn: Spawn) -> None:
+        def program() -> None:
+            libc = ctypes.PyDLL(None)  # which forks with Python's lock held, as C code does
+            recorder = Recorder.open(path)
+            with recorder.stage("engine_init") as stage:
+                recorder.milestone("parent")
+                for _ in range(10):
+                    if libc.fork() == 0:
+                        signal.alarm(HANGS_AFTER_S)
+                        stage.__exit__(None, None, None)
+                        recorder.stop(stage.interval)
+                        with recorder.stage("model_load"):
+                            recorder.milestone("child")
+                        recorder.close()
+                        os._exit(0)
+                    assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
+            recorder.close()
+
+        assert exit_code(spawn(program)) == 0
+        with Ledger.open(path) as ledger:
+            timeline = ledger.timeline()
+            assert ledger.sql("SELECT * FROM rejected_lines") == []
+        assert len(timeline.processes) == 11
+        assert {process.outcome for process in timeline.processes} == {"completed"}
+        assert sorted(i.stage for i in timeline.intervals) == ["engine_init", *["model_load"] * 10]
+        assert {i.outcome for i in timeline.intervals} == {"completed"}
+        assert timeline.anomalies == ()
 
     def test_a_child_that_ends_without_leaving_is_lost(self, path: Path, spawn: Spawn) -> None:
         with Recorder.open(path) as recorder:
