@@ -500,3 +500,91 @@ def test_a_wall_clock_that_was_set_is_noted_and_explains_what_was_timed_by_it(
     assert (gap.what, round(stepped_ns / 1e9)) == ("clock_stepped", -5)
     [share] = [share for share in timeline.causes if share.cause == "clock"]
     assert share.ns == stepped_ns
+
+
+class TestRefused:
+    """What no event can be is refused at the door, and counted: nothing is missing without a word."""
+
+    @pytest.mark.parametrize("at_ns", [-5, 2**63, 2**70, "123", 1.5, float("nan"), b"1"])
+    def test_times_that_are_none(self, path: Path, recorder: Recorder, at_ns: object) -> None:
+        interval = recorder.start("dynamo")
+        assert recorder.start("dynamo", at_ns=at_ns) < 0  # type: ignore[arg-type]
+        recorder.stop(interval, at_ns=at_ns)  # type: ignore[arg-type]
+        recorder.milestone("after")
+        assert [event.kind for event in recorded(path)] == [
+            "stage_started", "gap_noted", "gap_noted", "milestone_reached",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize("interval", [-7, 2**63, "1", 1.0, None])
+    def test_ids_that_are_none(self, path: Path, recorder: Recorder, interval: object) -> None:
+        recorder.stop(interval)  # type: ignore[arg-type]
+        recorder.start("dynamo", parent=interval)  # type: ignore[arg-type]
+        recorder.claim(1.0, source="log", interval=interval)  # type: ignore[arg-type]
+        kinds = [event.kind for event in recorded(path)]
+        assert kinds == ["gap_noted"] * 3 or interval is None
+
+    @pytest.mark.parametrize(
+        "seconds", [9.3e9, -9.3e9, float("inf"), float("nan"), 1e300, "1", None, 10**400]
+    )
+    def test_durations_beyond_64_bits(self, path: Path, recorder: Recorder, seconds: object) -> None:
+        recorder.claim(seconds, source="log")  # type: ignore[arg-type]
+        [gap] = recorded(path)
+        assert isinstance(gap, GapNoted)
+        assert (gap.what, gap.count) == ("event_not_valid", 1)
+
+    @pytest.mark.parametrize("time_ns", [-1, 2**63, 1.5, None, "now"])
+    def test_a_clock_that_tells_no_time(self, path: Path, time_ns: object) -> None:
+        times: list[object] = [5, 5, 5]
+        recorder = Recorder.open(path, clock=lambda: times.pop(0) if times else time_ns)  # type: ignore[arg-type,return-value]
+        recorder.milestone("good")
+        with recorder.stage("dynamo") as stage:
+            stage.mark_stopped()
+        recorder.claim(1.0, source="log")
+        times += [7] * 20
+        recorder.milestone("after")
+        events = recorded(path)
+        assert sum(event.count for event in events if isinstance(event, GapNoted)) >= 3
+        assert [event.name for event in events if isinstance(event, MilestoneReached)] == ["good", "after"]
+        recorder.close()
+
+    def test_the_end_of_the_stack(self, path: Path, recorder: Recorder) -> None:
+        acknowledged: list[int] = []
+        calls = 0
+
+        def recurse() -> None:
+            nonlocal calls
+            with recorder.role("encoder"), recorder.stage("dynamo"):
+                acknowledged.append(recorder.start("graph_compile"))
+                recorder.milestone("m")
+                recorder.claim(1.0, source="log", data={"a": [1]})
+                calls += 4
+                recurse()
+
+        for _ in range(5):
+            with suppress(RecursionError):
+                recurse()
+        recorder.milestone("after")
+        events = events_in(path)
+        gaps = sum(event.count for event in events if isinstance(event, GapNoted))
+        found = {event.interval for event in events if isinstance(event, StageStarted)}
+        assert {interval for interval in acknowledged if interval >= 0} <= found
+        counted = len(events) + gaps
+        assert counted >= calls
+        assert events[-1].seq + 1 - len({event.seq for event in events}) <= gaps
+
+    def test_no_memory(self, path: Path, recorder: Recorder) -> None:
+        recorder.milestone("before")
+        for number in range(6):
+            with mock.patch("ledger_birth.journal_writer.os.write", side_effect=MemoryError):
+                [
+                    lambda: recorder.milestone("lost"),
+                    lambda: recorder.start("dynamo"),
+                    lambda: recorder.stop(0),
+                    lambda: recorder.claim(1.0, source="log"),
+                    lambda: recorder.gap("lost"),
+                    lambda: recorder.stage("dynamo").__enter__(),
+                ][number]()
+        recorder.milestone("after")
+        events = events_in(path)
+        assert sum(event.count for event in events if isinstance(event, GapNoted)) == 6
+        assert events[-2].seq + 1 - len(events) + 1 == 6
