@@ -203,16 +203,16 @@ _SAMPLES: Final[dict[str, dict[str, object]]] = {
 # pydantic fills global caches, under locks of its own, where a model is built, validates or is dumped for the
 # first time. A child that is forked in the middle of that would wait for ever at its own first event, so the
 # fork waits instead, some 40 ms at most.
-_first_use = threading.RLock()
+first_use = threading.RLock()
 os.register_at_fork(
-    before=_first_use.acquire, after_in_parent=_first_use.release, after_in_child=_first_use.release
+    before=first_use.acquire, after_in_parent=first_use.release, after_in_child=first_use.release
 )
 
 
 @cache
 def warm_up_models() -> None:
     """Do all that pydantic does at a first use, so that no fork meets it later."""
-    with _first_use:
+    with first_use:
         for model in EventBase.__subclasses__():
             kind = str(model.model_fields["kind"].default)
             fields = {"session": "-", "process": "-", "seq": 0, "at_ns": 0, **_SAMPLES.get(kind, {})}

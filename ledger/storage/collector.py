@@ -18,8 +18,9 @@ from typing import Final, NamedTuple
 
 from ledger.clock import Anchor, monotonic_ns
 from ledger.errors import InvalidEvent, LedgerNotWritable
-from ledger.events.models import Event, ProcessJoined, ProcessLost, parse_event, to_line
-from ledger.events.rows import from_row, to_row
+from ledger.events.line_rows import parse_row
+from ledger.events.models import ProcessJoined, ProcessLost, parse_event, to_line
+from ledger.events.rows import EventRow, from_row, to_row
 from ledger.gc_pause import gc_paused
 from ledger.recording.journal import journals, read_lines
 from ledger.recording.process_identity import is_gone, runs_here
@@ -213,31 +214,23 @@ class _Batch:
 
     def _take(self, path: Path, texts: list[bytes], progress: _Progress) -> _Progress:
         """Append the events of some lines, reject the other lines, and return the progress."""
-        events, numbers = list[Event](), list[int]()
-        for number, text in enumerate(texts, progress.read_lines + 1):
-            try:
-                event = parse_event(text)
-            except InvalidEvent as error:
-                # A blank line was written to end one that a full disk had cut.
-                if text.strip():
-                    self._reject(path, number, str(error), text)
-                continue
-            events.append(event)
-            numbers.append(number)
-        anchor = self._anchor(progress, events)
-        if anchor:
-            to_wall_ns = anchor.wall_of(0)
-            rows = [to_row(event, event.at_ns + to_wall_ns) for event in events]
-        else:
-            rows = [to_row(event) for event in events]
+        first = progress.read_lines + 1
+        to_wall_ns = self._to_wall_ns(progress)
+        parsed = _parsed(texts, first, to_wall_ns)
+        if to_wall_ns is None and (to_wall_ns := _to_wall_ns_in(parsed.rows)) is not None:
+            parsed = _parsed(texts, first, to_wall_ns)
+        for number, reason in parsed.faults:
+            self._reject(path, number, reason, texts[number - first])
+        rows = parsed.rows
         appended = self._store.append(rows)
         for row in appended.conflicting:
             reason = f"another event has the key ({row.session}, {row.process}, {row.seq})"
-            self._reject(path, numbers[rows.index(row)], reason, to_line(from_row(row)).rstrip())
+            number = parsed.numbers[rows.index(row)]
+            self._reject(path, number, reason, to_line(from_row(row)).rstrip())
         self._count(appended)
         progress = progress._replace(read_lines=progress.read_lines + len(texts))
-        if events and progress.process is None:
-            progress = progress._replace(session=events[0].session, process=events[0].process)
+        if rows and progress.process is None:
+            progress = progress._replace(session=rows[0].session, process=rows[0].process)
         mine = [row for row in rows if row.process == progress.process]
         return progress._replace(
             last_seq=max(progress.last_seq, max(map(_seq, mine), default=0)),
@@ -265,8 +258,8 @@ class _Batch:
                 lost=progress.process, last_seq=progress.last_seq,
                 alive_ns=alive_ns if (alive_ns := _seen_alive.pop(path, 0)) > progress.last_ns else None,
             )  # fmt: skip
-            anchor = self._anchor(progress, [])
-            row = to_row(lost, anchor.wall_of(lost.at_ns) if anchor else None)
+            to_wall_ns = self._to_wall_ns(progress)
+            row = to_row(lost, None if to_wall_ns is None else lost.at_ns + to_wall_ns)
             self._count(self._store.append([row]))
         self._finished.append(path)
 
@@ -274,17 +267,47 @@ class _Batch:
         self._store.reject(path.name, line, reason, text.decode("utf-8", "backslashreplace"))
         self._done = self._done._replace(rejected=self._done.rejected + 1)
 
-    def _anchor(self, progress: _Progress, events: list[Event]) -> Anchor | None:
-        """Return the clock anchor of the process, from these events or from what was read before."""
-        for event in events[:_JOINS_WITHIN]:
-            if isinstance(event, ProcessJoined) and event.anchor is not None:
-                return event.anchor
+    def _to_wall_ns(self, progress: _Progress) -> int | None:
+        """Return what makes a time of the process one on the wall clock, from what was read before."""
         row = self._store.connection.execute(
             "SELECT at_ns, wall_ns FROM events WHERE session = ? AND process = ? AND seq <= 1 "
             "AND kind = 'process_joined' AND wall_ns IS NOT NULL",
             (progress.session, progress.process),
         ).fetchone()
-        return Anchor(*row) if row else None
+        return Anchor(*row).wall_of(0) if row else None
+
+
+class _Parsed(NamedTuple):
+    """What some lines hold."""
+
+    rows: list[EventRow]
+    numbers: list[int]
+    """The number of each row's line."""
+    faults: list[tuple[int, str]]
+    """The number of each line that is no event, and why it is none."""
+
+
+def _parsed(texts: list[bytes], first: int, to_wall_ns: int | None) -> _Parsed:
+    """Read lines, the first of which has a number."""
+    parsed = _Parsed([], [], [])
+    for number, text in enumerate(texts, first):
+        try:
+            parsed.rows.append(parse_row(text, to_wall_ns))
+        except InvalidEvent as error:
+            # A blank line was written to end one that a full disk had cut.
+            if text.strip():
+                parsed.faults.append((number, str(error)))
+        else:
+            parsed.numbers.append(number)
+    return parsed
+
+
+def _to_wall_ns_in(rows: list[EventRow]) -> int | None:
+    """Return what makes a time one on the wall clock, where the process joins in these rows."""
+    for row in rows[:_JOINS_WITHIN]:
+        if row.kind == "process_joined" and row.wall_ns is not None:
+            return Anchor(row.at_ns, row.wall_ns).wall_of(0)
+    return None
 
 
 def writer_is_gone(journal: Path) -> bool:
