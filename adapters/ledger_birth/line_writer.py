@@ -357,11 +357,12 @@ class LineWriter:
     def _failed(self, failure: "Failure") -> bytes:
         """Return the process's end as a failed stage without a length: what ended it, and in which words."""
         seq, at_ns = next(self.seq), self.clock()
+        interval = self.first_interval + seq
         start = b'%b%d,"at_ns":%d,"interval":%d,%b,"thread":%b}\n' % (
-            self.start_prefix, seq, at_ns, seq, _PROCESS_EXIT, self.thread_name(),
+            self.start_prefix, seq, at_ns, interval, _PROCESS_EXIT, self.thread_name(),
         )  # fmt: skip
         fields: dict[str, Plain] = {
-            "interval": seq, "outcome": "failed", "error": failure.error, "data": failure.data,
+            "interval": interval, "outcome": "failed", "error": failure.error, "data": failure.data,
         }  # fmt: skip
         return start + self.line("stage_stopped", fields, at_ns)
 

@@ -350,6 +350,27 @@ if __name__ == "__main__":
             **helpers,
         }
 
+    def test_the_end_of_a_forked_child_has_the_id_of_no_other_interval(self, path: Path) -> None:
+        program = """
+import multiprocessing
+from ledger import Recorder
+
+def child():
+    recorder = Recorder.from_environment()
+    for _ in range(200):  # their ids go on where the parent's stop: one is the number of the last event here
+        recorder.start("dynamo")
+    raise KeyError
+
+recorder = Recorder.from_environment()
+for _ in range(5):
+    recorder.stop(recorder.start("engine_init"))
+started = multiprocessing.get_context("fork").Process(target=child, name="child")
+started.start()
+started.join()
+"""
+        self.run(path, program)
+        assert collected(path)["child"]["outcome"] == "failed"
+
     def test_exec_makes_another_process_of_the_same_session(self, path: Path) -> None:
         child = "from ledger import Recorder; Recorder.from_environment().milestone('after')"
         program = f"""
