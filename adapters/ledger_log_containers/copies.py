@@ -1,21 +1,23 @@
 """What copying does to lines: Markdown's and HTML's marks, lost escape characters, hard ends of lines."""
 
 import html
+import quopri
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html.parser import HTMLParser
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import Final
 
 from ledger.adapters import LogLine
 
-_FENCE: Final = re.compile(r"[\s>]*(?:```+|~~~+)\s*[\w+.#-]*\s*")
+_FENCE: Final = re.compile(r"[\s>]*(?:```+[^`]*|~~~+[^~]*)")
 _QUOTE: Final = re.compile(r"\s*(?:>\s?)+")
 _SEEN_ESCAPE: Final = r"(?:\u241b|\ufffd|\^\[|\\x1b|\\u001b|\\033|\\e|#033)"
 """What shows an escape character that is none any more."""
 _LOST_COLOUR: Final = re.compile(rf"(?:{_SEEN_ESCAPE}\[[\d;]*|\[\d{{1,3}}(?:;\d{{1,3}})*)m(?!\])")
-_LOST_RESET: Final = re.compile(rf"(?:{_SEEN_ESCAPE}\[(?:0?(?:;0)?)|(?<!\x1b)\[0(?:;0)?)m(?!\])")
+_LOST_RESET: Final = re.compile(rf"(?:{_SEEN_ESCAPE}\[[\d;]*|(?<!\x1b)\[(?:0(?:;0)?|39|22|49))m(?!\])")
 _SPACES: Final = re.compile("[\u00a0\u2007\u202f\u2009\u3000]")
+_HYPHENS: Final = re.compile("[\u2010\u2011\u2212]")
 _INVISIBLE: Final = re.compile("[\u200b\u200c\u2060\ufeff\u00ad]")
 _ENTITY: Final = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|mdash|ndash|#\d{2,5}|#x[0-9a-fA-F]{2,5});")
 _BACKSLASH: Final = re.compile(r"\\([\[\](){}_*`#+.!<>|~-])")
@@ -25,6 +27,8 @@ _TAG: Final = re.compile(
 _HEAD: Final = re.compile(
     r"(?:\x1b\[[\d;]*m)*(?:\(\S+ (?:rank=\d+ )?pid=\d+|(?:INFO|WARNING|ERROR|DEBUG|CRITICAL)\b)"
 )
+_MAIL_WIDTH: Final = 76
+_NUMBERED: Final = re.compile(r"=(?:3D|20|09|[C-E][0-9A-F]=)")
 _CLOCK: Final = re.compile(r"\d\d:\d\d:\d\d")
 _BREAKS: Final = frozenset(
     (
@@ -47,6 +51,7 @@ _BREAKS: Final = frozenset(
 )
 _HIDDEN: Final = frozenset(("script", "style", "title"))
 _NARROWEST, _WIDEST = 40, 400
+_SAMPLE: Final = 2_000
 
 
 class Fences:
@@ -61,11 +66,13 @@ class Fences:
 
     def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
         """Yield the lines that are not a fence."""
+        begin = list(islice(lines, _SAMPLE))
+        are_all = _has_clock_outside(line.text for line in begin)
         is_inside = False
-        for line in lines:
+        for line in chain(begin, lines):
             if _FENCE.fullmatch(line.text):
                 is_inside = not is_inside
-            elif is_inside or _CLOCK.search(line.text) is not None:
+            elif is_inside or are_all or _CLOCK.search(line.text) is not None:
                 yield line
 
 
@@ -97,6 +104,7 @@ class Characters:
         return (
             _SPACES.search(text) is not None
             or _INVISIBLE.search(text) is not None
+            or _HYPHENS.search(text) is not None
             or _ENTITY.search(text) is not None
             or self._has_backslashes(lines)
             or _LOST_RESET.search(text) is not None
@@ -113,12 +121,54 @@ class Characters:
             if "m" in text and "[" in text:
                 text = _LOST_COLOUR.sub(_kept_if_whole, text)
             if not text.isascii():
-                text = _INVISIBLE.sub("", _SPACES.sub(" ", text))
+                text = _INVISIBLE.sub("", _SPACES.sub(" ", _HYPHENS.sub("-", text)))
             yield line.with_text(text)
 
     def _has_backslashes(self, lines: Sequence[str]) -> bool:
         some = [line for line in lines if _CLOCK.search(line)]
         return any("\\[" in line and "\\]" in line for line in some)
+
+
+class QuotedPrintable:
+    """A mail as it is sent: long lines end in `=` and go on."""
+
+    name = "quoted-printable text"
+    order = 3
+
+    def recognises(self, lines: Sequence[str]) -> bool:
+        """Whether lines go on, and characters are written as numbers."""
+        if any(len(line) > _MAIL_WIDTH for line in lines):
+            return False
+        going_on = sum(1 for line in lines if line.endswith("="))
+        return going_on > 1 and any(_NUMBERED.search(line) for line in lines)
+
+    def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
+        """Yield the lines in one piece."""
+        whole: LogLine | None = None
+        for line in lines:
+            whole = line if whole is None else whole.with_text(whole.text + line.text)
+            if line.text.endswith("="):
+                whole = whole.with_text(whole.text[:-1])
+            else:
+                yield _decoded(whole)
+                whole = None
+        if whole is not None:
+            yield _decoded(whole)
+
+
+class LineEnds:
+    """`cat -A`: a `$` at each line's end."""
+
+    name = "marked line ends"
+    order = 3
+
+    def recognises(self, lines: Sequence[str]) -> bool:
+        """Whether each line ends so."""
+        return len(lines) > 1 and all(line.endswith("$") for line in lines if line)
+
+    def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
+        """Yield the lines without it."""
+        return (line.with_text(line.text.removesuffix("$")) for line in lines)
 
 
 class Html:
@@ -158,15 +208,11 @@ class HardEnds:
 
     def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
         """Yield the lines in one piece."""
-        begin: list[LogLine] = []
-        for line in lines:
-            begin.append(line)
-            if len(begin) == 2_000:
-                break
+        begin = list(islice(lines, _SAMPLE))
         width = self._width([line.text for line in begin]) or _WIDEST
         whole: LogLine | None = None
         last = 0
-        for line in _chained(begin, lines):
+        for line in chain(begin, lines):
             if whole is not None and last in (width, width - 1) and not _has_head(line.text):
                 whole = whole.with_text(whole.text + (" " if last < width else "") + line.text)
             else:
@@ -186,9 +232,20 @@ class HardEnds:
         return width if going_on >= 2 and going_on * 2 > len(after) else None
 
 
-def _chained(begin: list[LogLine], rest: Iterator[LogLine]) -> Iterator[LogLine]:
-    yield from begin
-    yield from rest
+def _has_clock_outside(texts: Iterable[str]) -> bool:
+    """Whether a part of the log is outside of the fences."""
+    is_inside = False
+    for text in texts:
+        if _FENCE.fullmatch(text):
+            is_inside = not is_inside
+        elif not is_inside and _CLOCK.search(text) is not None:
+            return True
+    return False
+
+
+def _decoded(line: LogLine) -> LogLine:
+    text = quopri.decodestring(line.text.encode("utf-8", "surrogateescape"))
+    return line.with_text(text.decode("utf-8", "surrogateescape"))
 
 
 def _has_head(text: str) -> bool:

@@ -84,7 +84,7 @@ class JsonStrings:
     """A list of strings, each a line."""
 
     name = "a JSON list of lines"
-    order = 1
+    order = 2
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether a text begins with a list of strings."""

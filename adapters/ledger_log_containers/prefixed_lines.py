@@ -22,10 +22,12 @@ class PrefixedLines:
     next line of the same stream goes on with this one; `stream`.
     """
 
-    def __init__(self, name: str, pattern: str, *, share: float = 0.8, order: int = 0) -> None:
+    def __init__(
+        self, name: str, pattern: str, *, after: str = "", share: float = 0.8, order: int = 0
+    ) -> None:
         self.name: Final = name
         self.order: Final = order
-        self._match: Final = re.compile(rf"\ufeff?{pattern}(?P<text>.*)", re.DOTALL).fullmatch
+        self._match: Final = re.compile(rf"\ufeff?{pattern}(?P<text>.*){after}", re.DOTALL).fullmatch
         self._share: Final = share
 
     def recognises(self, lines: Sequence[str]) -> bool:
@@ -147,6 +149,15 @@ def cloudwatch_tail() -> PrefixedLines:
     )
 
 
+def cloudwatch_text() -> PrefixedLines:
+    """`aws logs get-log-events` and `filter-log-events` with `--output text`."""
+    return PrefixedLines(
+        "CloudWatch's events as text",
+        r"EVENTS\t(?:\d{14,}\t\d{13}\t(?P<service>[^\t]+)|\d{13})\t",
+        after=r"\t(?P<stamp>\d{13})",
+    )
+
+
 def github() -> PrefixedLines:
     """`gh run view --log`: a job, a step and a stamp."""
     return PrefixedLines("GitHub's log of a run", rf"(?P<service>[^\t\n]+)\t[^\t\n]+\t\ufeff?{_ZONED} ?")
@@ -199,9 +210,18 @@ def stamped() -> PrefixedLines:
     """
     return PrefixedLines(
         "stamps in front of lines",
-        rf"{_COLOUR}\[?(?P<stamp>{_TIME}(?:{_ZONE}|(?=\]?[ \t]+\{{)))\]?{_COLOUR}"
+        rf"{_COLOUR}(?:\d{{13}}\t)?\[?(?P<stamp>{_TIME}(?:{_ZONE}|(?=\]?[ \t]+\{{)))\]?{_COLOUR}"
         rf"(?:[ \t]*[|:])?(?:[ \t]|$){_COLOUR}",
-        order=2,
+        order=1,
+    )
+
+
+def counted() -> PrefixedLines:
+    """A time since the epoch and nothing else."""
+    return PrefixedLines(
+        "times since the epoch in front of lines",
+        r"\[?(?P<stamp>[12]\d{9}(?:\.\d{1,9})?|[12]\d{12}|[12]\d{15}|[12]\d{18})\]?[ \t]+",
+        order=1,
     )
 
 
@@ -210,5 +230,5 @@ def clocked() -> PrefixedLines:
     return PrefixedLines(
         "times of day in front of lines",
         rf"{_COLOUR}\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?[ \t]+{_COLOUR}(?=\{{|{_NAME} *\|)",
-        order=2,
+        order=1,
     )

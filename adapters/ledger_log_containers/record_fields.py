@@ -12,9 +12,10 @@ from ledger.adapters import LogLine, normal_stamp
 _TEXTS: Final = (
     "log", "MESSAGE", "@message", "textPayload", "_raw", "LogMessage", "LogEntry", "Log", "line", "LogLine",
     "message", "Message", "msg", "body", "Body", "content", "Content", "stringValue",
+    "data",
 )  # fmt: skip
 """The line: json-file and Fluent Bit, journald, CloudWatch, GCP, Splunk, Azure, Loki, Elastic, …"""
-_SURE: Final = ("stream", *_TEXTS[: _TEXTS.index("line")])
+_SURE: Final = ("stream", "stream_name", *_TEXTS[: _TEXTS.index("line")])
 """With these a record needs neither stamp nor service."""
 _STAMPS: Final = (
     "time", "__REALTIME_TIMESTAMP", "_SOURCE_REALTIME_TIMESTAMP", "@timestamp", "timestamp", "Timestamp",
@@ -48,7 +49,19 @@ _LABELS: Final = (
     "kubernetes", "labels", "stream", "resource", "docker", "attrs", "fields", "attributes", "metadata",
     "tags", "container", "pod", "namespace",
 )  # fmt: skip
-_WITHIN: Final = ("_source", "attributes", "jsonPayload", "result", "content", "body", "fields", "event")
+_WITHIN: Final = (
+    "message",
+    "MESSAGE",
+    "log",
+    "_source",
+    "attributes",
+    "jsonPayload",
+    "result",
+    "content",
+    "body",
+    "fields",
+    "event",
+)
 """What has a record's fields one level deeper."""
 _PARTIAL: Final = ("partial_message", "CONTAINER_PARTIAL_MESSAGE")
 _OBJECTS: Final = ("container", "pod", "namespace")
@@ -68,12 +81,13 @@ def line_of(record: Record) -> LogLine | None:
         return None if service is None else LogLine(json.dumps(record), stamp_of(record), service)
     text = text_of(record)
     if text is None:
-        inners = (record[name] for name in _WITHIN if isinstance(record.get(name), dict))
-        inner = cast("Record | None", next(inners, None))
-        text = None if inner is None else _text_within(inner)
-        if inner is None or text is None:
-            return None
-        record = {**inner, **record}
+        for inner in (cast("Record", record[name]) for name in _WITHIN if isinstance(record.get(name), dict)):
+            text = _text_within(inner)
+            if text is not None:
+                record = {**inner, **record}
+                break
+    if text is None:
+        return None
     stamp, service = stamp_of(record), service_of(record)
     if stamp is None and service is None and not any(isinstance(record.get(name), str) for name in _SURE):
         return None

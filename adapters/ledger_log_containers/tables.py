@@ -4,11 +4,13 @@ import ast
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Final
 
 from ledger.adapters import LogLine, normal_stamp
 from ledger_log_containers.record_fields import line_of, stamp_of, text_of
 
+_SAMPLE: Final = 50
 _DELIMITERS: Final = ",;\t"
 _LITERAL: Final = re.compile(r"""[bru]{0,2}(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")""")
 _LITERALS: Final = re.compile(
@@ -27,7 +29,7 @@ class Csv:
     """CSV with a row of names, or with a stamp in one column and the line in another one."""
 
     name = "a CSV export"
-    order = 1
+    order = 2
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether the rows are lines of a log."""
@@ -35,15 +37,14 @@ class Csv:
 
     def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
         """Yield the rows' lines."""
-        begin = [line for _, line in zip(range(50), lines, strict=False)]
+        begin = list(islice(lines, _SAMPLE))
         found = _columns([line.text for line in begin])
         if found is None:
             yield from begin
             yield from lines
             return
         delimiter, names = found
-        texts = (f"{line.text}\n" for part in (begin, lines) for line in part)
-        rows = csv.reader(texts, delimiter=delimiter)
+        rows = csv.reader((f"{line.text}\n" for line in chain(begin, lines)), delimiter=delimiter)
         for number, row in enumerate(rows):
             if names is None:
                 line = _line_of_columns(row)
@@ -59,7 +60,7 @@ class PythonLiterals:
     """A list of strings as Python prints it, or a string a line."""
 
     name = "strings as Python prints them"
-    order = 1
+    order = 2
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether most lines are literals."""
@@ -101,28 +102,29 @@ class FluentBit:
 
 def _columns(lines: Sequence[str]) -> tuple[str, Sequence[str] | None] | None:
     """Return a CSV file's delimiter and its columns' names, if it has any; None where it is no log."""
-    begin = [line.lstrip("\ufeff") for line in lines[:50]]
+    begin = [line.lstrip("\ufeff") for line in lines[:_SAMPLE]]
     for delimiter in _DELIMITERS:
-        try:
-            rows = [row for row in csv.reader((f"{line}\n" for line in begin), delimiter=delimiter) if row]
-        except csv.Error:
-            continue
-        if len(rows) < 2 or len(rows[0]) < 2:
-            continue
-        names = [name.strip().removeprefix("_source.") for name in rows[0]]
-        named = [
-            _line_of_row(dict(zip(names, row, strict=False))) for row in rows[1:] if len(row) == len(names)
-        ]
+        rows = _first_rows(begin, delimiter)
+        names = [name.strip().removeprefix("_source.") for name in rows[0]] if len(rows) > 1 else []
+        whole = [row for row in rows[1:] if len(row) == len(names) > 1]
+        named = [_line_of_row(dict(zip(names, row, strict=True))) for row in whole]
         if text_of(dict.fromkeys(names, "")) is not None and any(named):
             return delimiter, names
-        found = [_line_of_columns(row) for row in rows[:-1] if len(row) == len(rows[0])]
+        found = [_line_of_columns(row) for row in rows[:-1] if len(row) == len(rows[0]) > 1]
         # A comma after a stamp without a zone is also how Python's logging begins milliseconds.
         is_quoted = sum(1 for line in begin if f'{delimiter}"' in line) * 2 > len(begin)
-        if len(found) == len(rows) - 1 and all(
+        if len(found) == len(rows) - 1 > 0 and all(
             line is not None and (is_quoted or (line.stamp or "").endswith("Z")) for line in found
         ):
             return delimiter, None
     return None
+
+
+def _first_rows(texts: Sequence[str], delimiter: str) -> list[list[str]]:
+    try:
+        return [row for row in csv.reader([f"{text}\n" for text in texts], delimiter=delimiter) if row]
+    except csv.Error:
+        return []
 
 
 def _line_of_row(row: Mapping[str, str]) -> LogLine | None:

@@ -60,7 +60,7 @@ class TestStamps:
             ("2026-13-01T20:45:00+01:00", None),
             ("9999-12-31T23:59:59-01:00", None),
             ("yesterday", None),
-            ("12", "1970-01-01T00:00:12.000000000Z"),
+            ("12", None),
             ("1e9", None),
             (-1, None),
             (10**30, None),
@@ -166,7 +166,7 @@ class TestLines:
         content = "a\nbä—\r\n\n€".encode()
         for size in range(1, len(content) + 1):
             chunks = (content[begin : begin + size] for begin in range(0, len(content), size))
-            assert [line.text for line in lines_of(chunks)] == ["a", "bä—\r", "", "€"]
+            assert [line.text for line in lines_of(chunks)] == ["a", "bä—", "", "€"]
 
     def test_a_long_one_comes_in_pieces(self) -> None:
         found = list(lines_of(iter([b"a" * (2 * LONGEST + 1), b"b\nc\n"])))

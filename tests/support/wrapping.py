@@ -7,6 +7,7 @@ import html
 import io
 import json
 import lzma
+import quopri
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -249,6 +250,20 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "journald-short-full": lambda log: _each(
         log, lambda line, at: f"{at:%a %Y-%m-%d %H:%M:%S} UTC gpu-1 vllm[61]: {line}"
     ),
+    "journald-export": lambda log: _each(
+        log,
+        lambda line, at: (
+            f"__CURSOR=s=0\n__REALTIME_TIMESTAMP={ns_of(at) // 1000}\n_HOSTNAME=gpu-1\n"
+            f"_SYSTEMD_UNIT=vllm.service\nMESSAGE={line}\n"
+        ),
+    ),
+    "journald-verbose": lambda log: _each(
+        log,
+        lambda line, at: (
+            f"{at:%a %Y-%m-%d %H:%M:%S}.{at.microsecond:06} UTC [s=0;i=1]\n    PRIORITY=6\n"
+            f"    _SYSTEMD_UNIT=vllm.service\n    MESSAGE={line}"
+        ),
+    ),
     "syslog-5424": lambda log: _each(
         log, lambda line, at: f"<14>1 {iso(at, digits=6)} gpu-1 vllm 61 - - {line}"
     ),
@@ -272,6 +287,17 @@ TEXTS: dict[str, Callable[[str], str]] = {
             },
         ),
         indent=2,
+    ),
+    "grafana-text": lambda log: (
+        "Common labels: {}\n"
+        + _each(log, lambda line, at: f"{ns_of(at) // 10**6}\t{iso(at, digits=3)}\t{line}")
+    ),
+    "epoch": lambda log: _each(log, lambda line, at: f"{ns_of(at) // 10**9}.{at.microsecond:06} {line}"),
+    "kaggle": lambda log: json.dumps(
+        [{"stream_name": "stderr", "time": 3.5, "data": f"{line}\n"} for line in lines_of(log)]
+    ),
+    "cloudwatch-text": lambda log: _each(
+        log, lambda line, at: f"EVENTS\t{ns_of(at) // 10**6 + 900}\t{line}\t{ns_of(at) // 10**6}"
     ),
     "cloudwatch-json": lambda log: json.dumps(
         {"events": _records(log, _cloudwatch), "searchedLogStreams": []}, indent=4
@@ -393,6 +419,21 @@ TEXTS: dict[str, Callable[[str], str]] = {
         ),
     ),
     "csv-unnamed": lambda log: _csv(log, None, lambda line, at: (iso(at), line)),
+    "quoted-printable": lambda log: quopri.encodestring(log.encode()).decode(),
+    "cat-a": lambda log: _each(log, lambda line, at: f"{line}$"),
+    "tail": lambda log: f"==> vllm.log <==\n{log}",
+    "stern-json": lambda log: _json_lines(
+        log,
+        lambda line, at: {
+            "message": json.loads(line) if line.startswith('{"asctime"') else line,
+            "nodeName": "n",
+            "namespace": "llm",
+            "podName": "vllm-0",
+            "containerName": "server",
+        },
+    ),
+    "crlf-docker": lambda log: _json_lines(log, _docker).replace("\n", "\r\n"),
+    "broken-at-80-crlf": lambda log: hard_wrapped(log).replace("\n", "\r\n"),
     "python-list": lambda log: repr(lines_of(log)) + "\n",
     "python-strings": lambda log: _each(log, lambda line, at: f" {line!r},"),
     "json-list": lambda log: json.dumps(lines_of(log), indent=1),
@@ -443,6 +484,7 @@ _STORES = (
     "asciicast",
 )
 STAMPED = frozenset(form for form in TEXTS if form.startswith(_STORES)) | {
+    "journald-export", "journald-verbose", "grafana-text", "epoch", "crlf-docker",
     "journald-json", "journald-json-pretty", "journald-json-sse", "journald-short-iso", "journald-short-full",
     "syslog-5424", "elastic", "datadog", "otlp", "azure", "splunk", "compose-timestamps",
     "kubectl-prefix-timestamps", "gitlab", "jenkins", "csv-named", "csv-datadog", "csv-unnamed",

@@ -131,7 +131,7 @@ def content_of(file: BinaryIO, name: str) -> Content:
 
 
 def lines_of(chunks: Iterator[bytes]) -> Iterator[LogLine]:
-    r"""Yield the lines of a text in UTF-8; bytes that are none come through as they are. `\r` is kept."""
+    """Yield the lines of a text in UTF-8, without their ends. Bytes that are not UTF-8 come through."""
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     rest = ""
     for chunk in chain(chunks, (b"",)):
@@ -142,14 +142,14 @@ def lines_of(chunks: Iterator[bytes]) -> Iterator[LogLine]:
             yield LogLine(rest[:LONGEST], is_cut=True)
             rest = rest[LONGEST:]
     if rest:
-        yield LogLine(rest)
+        yield LogLine(rest.removesuffix("\r"))
 
 
 def _pieces(text: str) -> Iterator[LogLine]:
     while len(text) > LONGEST:
         yield LogLine(text[:LONGEST], is_cut=True)
         text = text[LONGEST:]
-    yield LogLine(text)
+    yield LogLine(text.removesuffix("\r"))
 
 
 def _read(file: BinaryIO) -> Iterator[bytes]:

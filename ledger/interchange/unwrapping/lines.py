@@ -14,8 +14,10 @@ _ISO: Final = re.compile(
 _UTC: Final = frozenset(("Z", "UTC", "GMT", "+00:00", "-00:00", "+0000", "+00"))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NS: Final = 1_000_000_000
+_EARLIEST: Final = 10**8
+"""Less is no time since the epoch: 1973."""
 _UNITS: Final = ((10**11, _NS), (10**14, 10**6), (10**17, 10**3), (10**20, 1))
-"""Below which number a time since the epoch is in a unit, and the unit's ns: no log is older than 1973."""
+"""Below which number a time since the epoch is in a unit, and the unit's ns."""
 
 
 class LogLine(NamedTuple):
@@ -59,7 +61,7 @@ class Unwrapper(Protocol):
     def order(self) -> int:
         """When it is asked: 0 where it has marks of its own, the later the more it has in common with others.
 
-        1: lists and tables; 2: stamps alone; 3: characters; 4: ends of lines; 5: messages of an engine's.
+        1: stamps alone; 2: lists and tables; 3: characters; 4: ends of lines; 5: messages of an engine's.
         """
         ...
 
@@ -92,7 +94,7 @@ def normal_stamp(stamp: str | float) -> str | None:
         whole, _, fraction = stamp.partition(".")
         if not (whole.isdecimal() and whole.isascii() and len(whole) <= 19):
             return None
-        if len(whole) <= 11 and fraction.isdecimal():
+        if 9 <= len(whole) <= 11 and fraction.isdecimal():
             return _of_ns(int(whole) * _NS + int(fraction[:9].ljust(9, "0")))
         return _of_number(int(whole))
     return _of_number(stamp)
@@ -100,7 +102,7 @@ def normal_stamp(stamp: str | float) -> str | None:
 
 def _of_number(number: float) -> str | None:
     for below, unit_ns in _UNITS:
-        if 0 <= number < below:
+        if _EARLIEST <= number < below:
             # A float has no nanoseconds: microseconds are what it was written with.
             whole = number * unit_ns if isinstance(number, int) else round(number * unit_ns / 1_000) * 1_000
             return _of_ns(whole)
