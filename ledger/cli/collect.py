@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from ledger.cli.console.options import AsJson
 from ledger.cli.console.printing import print_json
 from ledger.cli.console.progress import reading
 from ledger.errors import LedgerError, LedgerMissing
-from ledger.recording.journal import journal_folder, journals
+from ledger.recording.journal import journal_folder, journals, size_of
 from ledger.storage import collector, projections
 from ledger.storage.store import Store
 
@@ -39,7 +41,7 @@ def collect(
     store = Store.open(output or path)
     total = collector.Collected()
     try:
-        waiting = (journal.stat().st_size for folder in folders for journal in journals(folder))
+        waiting = (size_of(journal) for folder in folders for journal in journals(folder))
         with reading("collecting", sum(waiting)) as progress:
             for folder in folders:
                 total = total.plus(collector.collect(store, folder, remove=output is None, progress=progress))
@@ -49,6 +51,8 @@ def collect(
     if as_json:
         print_json({"ledger": str(output or path), **total._asdict()})
         return
+    for line in total.passed_over:
+        Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {line}"))
     if total.is_waiting:
         typer.echo("another process is already collecting; some journals may still be waiting")
     typer.echo(

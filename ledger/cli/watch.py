@@ -180,11 +180,10 @@ def _inode(file: Path) -> tuple[int, int] | None:
 
 
 def _collected(store: Store, file: Path) -> str:
-    """Collect the journals; return why that failed, or an empty text. Raises LedgerNotWritable."""
+    """Collect the journals; return what was passed over, or why that failed. Raises LedgerNotWritable."""
     try:
-        collect(store, journal_folder(file), wait_s=0)
+        return next(iter(collect(store, journal_folder(file), wait_s=0).passed_over), "")
     except LedgerNotWritable:
         raise
     except LedgerError as error:
         return str(error)
-    return ""

@@ -1,11 +1,13 @@
 """Lines of a journal as rows of the table `events`, checked as the models check them, mostly without one."""
 
+from collections.abc import Sequence
 from functools import cache, partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import SchemaValidator, core_schema
 
+from ledger.errors import InvalidEvent
 from ledger.events.models import (
     INTEGER_LIMIT,
     EventBase,
@@ -37,6 +39,31 @@ def parse_row(line: bytes, to_wall_ns: int | None = None) -> EventRow:
             return _parse_row(line, to_wall_ns)  # the model may have a default for what is left out
         return _row_of_stage(fields, is_start, to_wall_ns)
     return _parse_row(line, to_wall_ns)
+
+
+class ParsedLines(NamedTuple):
+    """What some lines hold."""
+
+    rows: list[EventRow]
+    numbers: list[int]
+    """The number of each row's line."""
+    faults: list[tuple[int, str]]
+    """The number of each line that is no event, and why it is none."""
+
+
+def parse_lines(lines: Sequence[bytes], first: int, to_wall_ns: int | None = None) -> ParsedLines:
+    """Return the events of lines as rows; the first line has the number `first`. A blank line is nothing."""
+    parsed = ParsedLines([], [], [])
+    for number, line in enumerate(lines, first):
+        try:
+            parsed.rows.append(parse_row(line, to_wall_ns))
+        except InvalidEvent as error:
+            # A blank line was written to end one that a full disk had cut.
+            if line.strip():
+                parsed.faults.append((number, str(error)))
+        else:
+            parsed.numbers.append(number)
+    return parsed
 
 
 def _parse_row(line: bytes, to_wall_ns: int | None) -> EventRow:

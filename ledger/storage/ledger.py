@@ -31,6 +31,7 @@ from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import Collected, collect
 from ledger.storage.excerpts import timeline_excerpt, timeline_tables
 from ledger.storage.frames import arrow_table, pandas_frame, polars_frame  # pyright: ignore[reportUnknownVariableType]
+from ledger.storage.journal_folders import waiting_behind_link
 from ledger.storage.projections import bring_up_to_date, current_timeline
 from ledger.storage.record_rows import finding_of
 from ledger.storage.store import Store, translate_sqlite_error
@@ -81,15 +82,24 @@ class Ledger:
             raise LedgerError(f"{file}: a folder; name the ledger's file, or use `compile-ledger collect`")
         if not os.path.exists(file) and not journals(journal_folder(file)):
             raise LedgerMissing(f"{file}: there is no ledger here; `compile-ledger record` makes one")
-        warning = None
+        notes: list[str] = []
+        store = None
         try:
-            if refresh(file, progress).is_waiting:
-                warning = f"{file}: another process is collecting; what its journals hold is not all here yet"
+            collected = refresh(file, progress)
+            if collected.is_waiting:
+                notes.append(
+                    f"{file}: another process is collecting; what its journals hold is not all here yet"
+                )
         except LedgerNotWritable as error:
-            return cls(file, in_memory(file, progress), f"{error.args[0]}; read into memory instead")
+            notes.append(f"{error.args[0]}; read into memory instead")
+            store, collected = copied(file, progress)
         except LedgerLocked as error:
-            warning = f"{error.args[0]}; this is what was there before"
-        return cls(file, Store.open_to_read_migrated(file), warning)
+            notes.append(f"{error.args[0]}; this is what was there before")
+            collected = Collected()
+        notes += collected.passed_over
+        if (behind := waiting_behind_link(file)) is not None:
+            notes.append(behind)
+        return cls(file, store or Store.open_to_read_migrated(file), _in_one_line(notes))
 
     def sql(self, query: str, parameters: Parameters = ()) -> list[dict[str, object]]:
         """Return a query's rows, as dictionaries by column. Raises InvalidQuery; nothing can be written."""
@@ -321,8 +331,13 @@ def refresh(path: Path, progress: Callable[[int], None] | None = None) -> Collec
         store.close()
 
 
-def in_memory(path: Path, progress: Callable[[int], None] | None = None) -> Store:
+def in_memory(path: Path) -> Store:
     """Read a ledger and the journals that wait for it into memory, and leave both as they are."""
+    return copied(path)[0]
+
+
+def copied(path: Path, progress: Callable[[int], None] | None = None) -> tuple[Store, Collected]:
+    """Read a ledger as `in_memory` does; return also what became of the journals."""
     if os.path.exists(path) and os.path.getsize(path):
         file = Store.open_to_read(path)
         try:
@@ -331,9 +346,16 @@ def in_memory(path: Path, progress: Callable[[int], None] | None = None) -> Stor
             file.close()
     else:
         store = Store.in_memory()
-    collect(store, journal_folder(path), progress=progress)
+    collected = collect(store, journal_folder(path), progress=progress)
     bring_up_to_date(store)
-    return store
+    return store, collected
+
+
+def _in_one_line(notes: Sequence[str]) -> str | None:
+    if not notes:
+        return None
+    more = f" (and {len(notes) - 1} more; `compile-ledger collect` lists them)" if len(notes) > 1 else ""
+    return f"{notes[0]}{more}"
 
 
 def _stays_here(action: int, first: str | None, second: str | None, *_: str | None) -> int:

@@ -327,6 +327,7 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
             "last_seq": "The seq of the last event that was read.",
             "last_ns": "Its at_ns, in nanoseconds.",
             "has_left": "1 once the process has left.",
+            "tail": "What the last bytes that were read hash to: by it, what was cut since is told.",
         },
         is_internal=True,
     ),

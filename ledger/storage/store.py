@@ -24,7 +24,7 @@ from ledger.events.rows import EventRow
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 APPLICATION_ID: Final = 0x434C4547
 """As the first migration writes it: here once more, since importing that imports sqlite-utils.
 

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from sqlite_utils import Database
 
 from ledger.errors import LedgerDamaged
-from ledger.recording.journal import journal_folder, journals
-from ledger.storage.collector import writer_is_gone
+from ledger.recording.journal import journal_folder, look_into
+from ledger.storage.journal_writers import writer_is_gone
 from ledger.storage.projections import differences, reduced_timeline, stale_sessions
 from ledger.storage.store import Store
 from ledger.timeline.timeline import Timeline
@@ -114,11 +114,24 @@ def _rejected(store: Store) -> list[Finding]:
 
 
 def _journals(path: Path) -> list[Finding]:
-    return [
-        Finding(
-            True, "journal_left_behind", f"{journal}: its process is gone; `compile-ledger collect {path}`"
-        )
-        if writer_is_gone(journal)
-        else Finding(False, "journal", f"{journal}: its process runs, or can't be judged from here")
-        for journal in journals(journal_folder(path))
+    found, not_journals = look_into(journal_folder(path))
+    findings = [
+        Finding(True, "not_a_journal", f"{entry}: {why}: it is not read")
+        for entry, why in sorted(not_journals.items())
     ]
+    for journal in found:
+        try:
+            is_gone = writer_is_gone(journal)
+        except FileNotFoundError:
+            continue  # a collector has just removed it
+        except OSError as error:
+            text = f"{journal}: can't be read ({error.strerror or error})"
+            findings.append(Finding(True, "unreadable_journal", text))
+            continue
+        if is_gone:
+            text = f"{journal}: its process is gone; `compile-ledger collect {path}`"
+            findings.append(Finding(True, "journal_left_behind", text))
+        else:
+            text = f"{journal}: its process runs, or can't be judged from here"
+            findings.append(Finding(False, "journal", text))
+    return findings

@@ -182,3 +182,10 @@ def v6(db: Database) -> None:
     """What a reader can act upon; what processes are called."""
     _run(db, "v6.sql")
     db.conn.execute("PRAGMA user_version = 6")
+
+
+@ledger_schema()
+def v7(db: Database) -> None:
+    """A journal that was cut and has grown again is told from one that has only grown."""
+    _run(db, "v7.sql")
+    db.conn.execute("PRAGMA user_version = 7")

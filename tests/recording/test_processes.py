@@ -20,7 +20,7 @@ import pytest
 
 from ledger import Event, GapNoted, Ledger, MilestoneReached, Recorder, StageStarted
 from ledger.recording.journal import journal_folder, journals
-from ledger.storage.collector import writer_is_gone
+from ledger.storage.journal_writers import writer_is_gone
 from ledger_birth.environment import FILE_VARIABLE, LABEL_VARIABLE
 from tests.support.collecting import collected
 from tests.support.journals import events_in

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.events import line_rows
 from ledger.events.models import to_line
 from ledger.recording.journal import journal_folder
 from ledger.storage import collector
@@ -44,7 +45,7 @@ def test_rows_rejections_and_progress_are_the_same(
     (journal_folder(path) / "p.jsonl").write_bytes(b"".join(text + b"\n" for text in texts))
     with mock.patch.multiple(collector, _BATCH_LINES=lines_a_batch, _PARSED_AT_ONCE=parsed_at_once):
         found = collected(path)
-        with mock.patch.object(collector, "parse_row", by_model):
+        with mock.patch.object(line_rows, "parse_row", by_model):
             assert collected(path) == found
 
 
