@@ -1,5 +1,6 @@
 """The command `collect`: moves recorded events from journals into a ledger."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -30,13 +31,13 @@ def collect(
 
     Example: compile-ledger collect /shared/runs -o all.db
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # which, unlike Path.is_dir, raises nothing
         if output is None:
             raise LedgerError(f"{path}: is a folder; name the ledger to collect into with -o")
         folders = [path, *sorted(path.glob("**/*.journal"))]
     else:
         folders = [journal_folder(path)]
-        if not path.exists() and not folders[0].exists():
+        if not os.path.exists(path) and not os.path.exists(folders[0]):
             raise LedgerMissing(f"{path}: there is no ledger here, and no journals waiting for one")
     store = Store.open(output or path)
     total = collector.Collected()

@@ -20,6 +20,14 @@ def journal_folder(ledger: Path) -> Path:
     return ledger.with_name(ledger.name + FOLDER_SUFFIX)
 
 
+def shown(path: Path | str) -> str:
+    """Return a path as text for one line, with bytes that are no UTF-8 and control characters escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def journals(folder: Path) -> list[Path]:
     """Return the journals in a folder, by name; none where there is no folder, or where one may not look."""
     return look_into(folder)[0]

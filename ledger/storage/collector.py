@@ -27,6 +27,7 @@ from ledger.recording.journal import (
     look_into,
     open_journal,
     read_lines,
+    shown,
     size_of,
 )
 from ledger.storage.journal_folders import distrust, only_collector, tidy
@@ -128,7 +129,7 @@ def collect(
 
 
 def _in_lines(faults: dict[Path, str]) -> tuple[str, ...]:
-    return tuple(f"{path}: {fault}" for path, fault in sorted(faults.items()))
+    return tuple(f"{shown(path)}: {fault}" for path, fault in sorted(faults.items()))
 
 
 def _of_other_hosts(folder: Path, hosts: dict[Path, str]) -> str:
@@ -136,8 +137,8 @@ def _of_other_hosts(folder: Path, hosts: dict[Path, str]) -> str:
     host = f"the host {names[0]!r}" if len(names) == 1 else f"{len(names)} other hosts"
     number = "a journal is" if len(hosts) == 1 else f"{len(hosts)} journals are"
     return (
-        f"{folder}: {number} left to be collected by {host}, this one being {socket.gethostname()!r}; "
-        f"`compile-ledger collect {folder} -o LEDGER` reads all into another ledger"
+        f"{shown(folder)}: {number} left to be collected by {host}, this one being {socket.gethostname()!r}; "
+        f"`compile-ledger collect {shown(folder)} -o LEDGER` reads all into another ledger"
     )
 
 
@@ -281,10 +282,10 @@ class _Batch:
         """Return a journal's progress as it is stored, and as it holds for what the journal is now."""
         head = hashlib.sha256(first_line).hexdigest()
         row = self._store.connection.execute(
-            "SELECT * FROM journal_progress WHERE journal = ? AND head = ?", (path.stem, head)
+            "SELECT * FROM journal_progress WHERE journal = ? AND head = ?", (shown(path.stem), head)
         ).fetchone()
         if row is None:
-            return None, _Progress(path.stem, head)
+            return None, _Progress(shown(path.stem), head)
         stored = _Progress(*row)
         if stored.read_bytes and stored.tail != _tail(path, stored.read_bytes):
             # It was cut, and may have grown since. What comes twice is one event.
@@ -344,7 +345,7 @@ class _Batch:
         self._finished[path] = size
 
     def _reject(self, path: Path, line: int, reason: str, text: bytes) -> None:
-        self._store.reject(path.name, line, reason, text.decode("utf-8", "backslashreplace"))
+        self._store.reject(shown(path.name), line, reason, text.decode("utf-8", "backslashreplace"))
         self._done = self._done._replace(rejected=self._done.rejected + 1)
 
     def _to_wall_ns(self, progress: _Progress) -> int | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from ledger.errors import LedgerNotWritable
-from ledger.recording.journal import journal_folder, journals
+from ledger.recording.journal import journal_folder, journals, shown
 from ledger_birth.journal_writer import UNNAMED_SUFFIX
 
 TRUST_VARIABLE: Final = "COMPILE_LEDGER_TRUST_FOLDERS"
@@ -33,8 +33,8 @@ def distrust(folder: Path) -> str | None:
         for owner in (os.lstat(folder).st_uid, os.stat(folder).st_uid):
             if owner not in (os.geteuid(), _ROOT):
                 return (
-                    f"{folder}: belongs to another user (uid {owner}), so its journals are not read; set "
-                    f"{TRUST_VARIABLE}=1 if you trust them"
+                    f"{shown(folder)}: belongs to another user (uid {owner}), so its journals are not read; "
+                    f"set {TRUST_VARIABLE}=1 if you trust them"
                 )
     return None
 
@@ -48,7 +48,9 @@ def waiting_behind_link(ledger: Path) -> str | None:
     if not (found := journals(folder)):
         return None
     number = "a journal waits" if len(found) == 1 else f"{len(found)} journals wait"
-    return f"{ledger}: is a link to {real}, beside which {number} to be collected; name that file"
+    return (
+        f"{shown(ledger)}: is a link to {shown(real)}, beside which {number} to be collected; name that file"
+    )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from sqlite_utils import Database
 
 from ledger.errors import LedgerDamaged
-from ledger.recording.journal import journal_folder, look_into
+from ledger.recording.journal import journal_folder, look_into, shown
 from ledger.storage.journal_writers import writer_is_gone
 from ledger.storage.projections import differences, reduced_timeline, stale_sessions
 from ledger.storage.store import Store
@@ -116,7 +116,7 @@ def _rejected(store: Store) -> list[Finding]:
 def _journals(path: Path) -> list[Finding]:
     found, not_journals = look_into(journal_folder(path))
     findings = [
-        Finding(True, "not_a_journal", f"{entry}: {why}: it is not read")
+        Finding(True, "not_a_journal", f"{shown(entry)}: {why}: it is not read")
         for entry, why in sorted(not_journals.items())
     ]
     for journal in found:
@@ -125,13 +125,13 @@ def _journals(path: Path) -> list[Finding]:
         except FileNotFoundError:
             continue  # a collector has just removed it
         except OSError as error:
-            text = f"{journal}: can't be read ({error.strerror or error})"
+            text = f"{shown(journal)}: can't be read ({error.strerror or error})"
             findings.append(Finding(True, "unreadable_journal", text))
             continue
         if is_gone:
-            text = f"{journal}: its process is gone; `compile-ledger collect {path}`"
+            text = f"{shown(journal)}: its process is gone; `compile-ledger collect {path}`"
             findings.append(Finding(True, "journal_left_behind", text))
         else:
-            text = f"{journal}: its process runs, or can't be judged from here"
+            text = f"{shown(journal)}: its process runs, or can't be judged from here"
             findings.append(Finding(False, "journal", text))
     return findings

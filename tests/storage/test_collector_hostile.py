@@ -227,6 +227,26 @@ class TestWhatIsNoJournal:
         assert (journal_folder(path) / "collector.lock").stat().st_mode & 0o777 == 0o600
 
 
+class TestNames:
+    @pytest.mark.parametrize(
+        "name", [b"\xff.jsonl", b"a\nb.jsonl", "\u202egnp.jsonl".encode(), b"\x1b]52;.jsonl"]
+    )
+    def test_whatever_a_journal_is_called_it_is_collected(self, path: Path, name: bytes) -> None:
+        write(path, "p", [joined("p"), *milestones("p", [1])], b"garbled\n")
+        journal = journal_folder(path) / "p.jsonl"
+        strange = journal.rename(journal_folder(path) / os.fsdecode(name))
+        assert collect_at(path) == Collected(events=2, rejected=1, left=1)
+        assert collect_at(path) == Collected(left=1)
+        [(file,)] = rows(path, "SELECT file FROM rejected_lines")
+        assert str(file).isprintable()
+        [detail] = [finding.detail for finding in verify(path) if finding.what == "journal"]
+        assert detail.isprintable()
+        strange.unlink()
+        strange.symlink_to("nowhere")
+        [why] = collect_at(path).passed_over
+        assert why.isprintable()
+
+
 class TestRights:
     def test_a_journal_that_can_not_be_removed_is_collected_once_and_said(self, path: Path) -> None:
         journal = write(path, "p", [joined("p", **GONE), *milestones("p", [1, 2])])
