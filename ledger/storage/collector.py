@@ -325,11 +325,13 @@ class _Batch:
         )
 
     def _finish(self, path: Path, progress: _Progress) -> None:
-        """Take the end of a journal whose process is gone."""
+        """Take the end of a journal whose process is gone, or has left."""
         with open_journal(path) as file:
             file.seek(progress.read_bytes)
             tail = file.read(KEPT_OF_A_LONG_LINE)
             size = max(file.seek(0, os.SEEK_END), progress.read_bytes)
+        if b"\n" in tail:
+            return  # of one that says it has left, and goes on all the same
         if tail.strip():
             reason = "incomplete last line, never acknowledged"
             self._reject(path, progress.read_lines + 1, reason, tail)

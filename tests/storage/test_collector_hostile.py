@@ -103,6 +103,19 @@ class TestCutJournals:
         assert collect_at(path).duplicates == 10
         assert collect_at(path).duplicates == 0
 
+    def test_a_line_that_comes_between_its_reading_and_its_end_is_no_unfinished_one(self, path: Path) -> None:
+        def growing(*arguments: object) -> object:
+            read = read_lines(*arguments)  # type: ignore[arg-type]
+            with journal.open("ab") as file:
+                file.write(to_line(milestones("p", [2])[0]))
+            return read
+
+        journal = write(path, "p", [joined("p"), left("p", 1)])
+        with mock.patch.object(collector, "read_lines", growing):
+            assert collect_at(path) == Collected(events=2, left=1)
+        assert collect_at(path) == Collected(events=1, removed=1)
+        assert rows(path) == keys("p", 3)
+
     def test_one_that_grows_between_its_reading_and_its_removal_stays(self, path: Path) -> None:
         journal = write(path, "p", [joined("p"), left("p", 1)])
         finish = collector._Batch._finish
