@@ -48,7 +48,10 @@ def look_into(folder: Path) -> tuple[list[Path], dict[Path, str]]:
                         found.append(folder / entry.name)
                     else:
                         is_link = entry.is_symlink()
-                        passed_over[folder / entry.name] = "a link" if is_link else "not a regular file"
+                        why = (
+                            "a link, which is not followed" if is_link else "not a regular file, so not read"
+                        )
+                        passed_over[folder / entry.name] = why
     except FileNotFoundError:
         pass  # the folder comes with the first journal and goes with the last
     except OSError as error:

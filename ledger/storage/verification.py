@@ -116,7 +116,7 @@ def _rejected(store: Store) -> list[Finding]:
 def _journals(path: Path) -> list[Finding]:
     found, not_journals = look_into(journal_folder(path))
     findings = [
-        Finding(True, "not_a_journal", f"{shown(entry)}: {why}: it is not read")
+        Finding(True, "not_a_journal", f"{shown(entry)}: {why}")
         for entry, why in sorted(not_journals.items())
     ]
     for journal in found:

@@ -396,7 +396,10 @@ class TestWhatWaits:
         for command in (["report", str(path)], ["sql", str(path), "SELECT 1"]):
             ran = subprocess.run([*COMPILE_LEDGER, *command], capture_output=True, text=True, check=True)
             [line] = ran.stderr.splitlines()
-            assert "strange.jsonl: not a regular file (and 1 more; `compile-ledger collect` lists" in line
+            assert (
+                "strange.jsonl: not a regular file, so not read (and 1 more; `compile-ledger collect` lists"
+                in line
+            )
         ran = subprocess.run([*COMPILE_LEDGER, "collect", path], capture_output=True, text=True, check=True)
         assert len(ran.stderr.splitlines()) == 2
         assert len(json.loads(said(path, "collect", "--json").stdout)["passed_over"]) == 2
