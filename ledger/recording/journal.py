@@ -42,20 +42,23 @@ def look_into(folder: Path) -> tuple[list[Path], dict[Path, str]]:
     passed_over: dict[Path, str] = {}
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(SUFFIX):
-                    if entry.is_file(follow_symlinks=False):
-                        found.append(folder / entry.name)
-                    else:
-                        is_link = entry.is_symlink()
-                        why = (
-                            "a link, which is not followed" if is_link else "not a regular file, so not read"
-                        )
-                        passed_over[folder / entry.name] = why
+            named = [entry for entry in entries if entry.name.endswith(SUFFIX)]
     except FileNotFoundError:
-        pass  # the folder comes with the first journal and goes with the last
+        named = []  # the folder comes with the first journal and goes with the last
     except OSError as error:
-        passed_over[folder] = _reason(error)
+        named = []
+        passed_over[folder] = error.strerror or type(error).__name__
+    for entry in named:
+        path = folder / entry.name
+        try:
+            if entry.is_file(follow_symlinks=False):
+                found.append(path)
+            elif entry.is_symlink():
+                passed_over[path] = "a link, which is not followed"
+            else:
+                passed_over[path] = "not a regular file, so not read"
+        except OSError as error:  # a file system that has to be asked for each
+            passed_over[path] = error.strerror or type(error).__name__
     return sorted(found), passed_over
 
 
@@ -80,10 +83,6 @@ def size_of(journal: Path) -> int:
         return os.lstat(journal).st_size
     except OSError:
         return 0
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or type(error).__name__
 
 
 def read_lines(

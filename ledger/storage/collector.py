@@ -238,7 +238,7 @@ class _Batch:
                 return False
             path.unlink()
         except FileNotFoundError:
-            pass
+            return True  # another collector has just removed it
         except OSError as error:
             self.faults[path] = f"is collected, but can't be removed ({error.strerror or error})"
             return False
