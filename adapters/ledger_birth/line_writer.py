@@ -193,7 +193,8 @@ class LineWriter:
                 raise
             self.not_written += 1
             self.is_behind = True
-            self._retry_at_ns = monotonic_ns() + _OPEN_AGAIN_AFTER_NS
+            if isinstance(error, OSError):
+                self._retry_at_ns = monotonic_ns() + _OPEN_AGAIN_AFTER_NS
             self.warn(f"events are not recorded: {error}")
             return None
         finally:
@@ -321,7 +322,7 @@ class LineWriter:
             self._retry_at_ns = 0
             if (journal := self.journal) is not None:
                 journal = self._looked_after(journal)
-            elif self._lost_journal is not None:
+            elif self._lost_journal is not None or self.not_written:
                 journal = self.open()
             # Nothing can be taken after these: what a signal handler records meanwhile comes too late.
             self.journal, self.is_closed = None, True

@@ -46,11 +46,13 @@ def forget(recorder: "Closing") -> None:
 
 
 def _prepare_all() -> None:
+    after_fork()
     for recorder in list(_live):
         recorder.before_exit()
 
 
 def _close_all() -> None:
+    after_fork()
     outcome = "failed" if _has_failed() else "completed"
     for recorder in list(_live):
         recorder.before_exit()

@@ -176,21 +176,24 @@ class EventWriter:
 
     def add_hook(self, name: str) -> None:
         """Keep the name of a hook that is in place."""
-        self._introduce(lambda: self.info.add_hook(name))
+        self._introduce("add_hook", name)
 
     def hook_missing(self, name: str, reason: str) -> None:
         """Keep a hook that is not in place; where other events of ours are written already, also as a gap."""
-        if self._introduce(lambda: self.info.add_missing(name, reason)) and self._has_written:
+        if self._introduce("add_missing", name, reason) and self._has_written:
             self.gap(HOOK_MISSING, 1, f"{name}: {self.info.missing[name]}")
 
     def name_process(self, name: str, rank: int | None) -> None:
         """Keep the name and rank that a host program gives."""
-        self._introduce(lambda: self.info.name(name, rank))
+        self._introduce("name", name, rank)
 
-    def _introduce(self, change: Callable[[], bool | None]) -> bool:
-        """Change what this process says of itself; return what the change returns."""
+    def _introduce(self, method: str, *arguments: object) -> bool:
+        """Change what this process says of itself, by a method of `info`; return what that returns."""
+        if self.lines.pid != getpid():
+            child = self.forked()
+            return child is not None and child._introduce(method, *arguments)
         try:
-            is_new = bool(change())
+            is_new = bool(getattr(self.info, method)(*arguments))
         except BaseException as error:
             if self._is_thrown_in("process_joined", error):
                 raise

@@ -276,6 +276,7 @@ class Recorder:
         still takes what its last threads and exit handlers record.
         """
         global _of_environment
+        process_exit.after_fork()  # where Python did not see it, and nothing was recorded since
         writer = self.writer
         if writer is None:
             return

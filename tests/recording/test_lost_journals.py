@@ -1,4 +1,4 @@
-"""Journals that somebody removes, renames, replaces or cuts in mid-run: nothing is lost in silence."""
+"""Journals that somebody removes, replaces or cuts while they are written: nothing is lost in silence."""
 
 import os
 import shutil
