@@ -5,7 +5,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Final, NoReturn
 
 SUFFIX: "Final" = ".jsonl"
 UNNAMED_SUFFIX: "Final" = ".new"
@@ -26,14 +26,15 @@ class JournalWriter:
     Raises OSError where a line could not be written whole; the line then does not count as written.
     """
 
-    __slots__ = ("_fd", "_identity", "_size", "_torn", "path")
+    __slots__ = ("_identity", "descriptor", "path", "size", "torn")
 
     def __init__(self, path: "str | os.PathLike[str]", first_lines: bytes) -> None:
         self.path = os.fspath(path)
-        self._torn = b""
-        self._fd = -1
+        self.torn = b""
+        """What ends the piece of a line that a full disk has left."""
+        self.descriptor = -1
         self._identity = (0, 0)
-        self._size = 0
+        self.size = 0
         """How many bytes of it are written: a file that has fewer was cut by somebody else."""
         for attempt in range(_ATTEMPTS):
             try:
@@ -71,26 +72,31 @@ class JournalWriter:
             if os.path.lexists(unnamed):
                 os.unlink(unnamed)
             raise
-        self._fd, self._identity, self._size = descriptor, (made.st_dev, made.st_ino), made.st_size
+        self.descriptor, self._identity, self.size = descriptor, (made.st_dev, made.st_ino), made.st_size
 
     def append(self, lines: bytes) -> None:
         """Write one line, or several, each with its newline, in one system call."""
-        if self._torn:
+        if self.torn:
             # The piece that a full disk left behind ends here, so that it spoils no line but its own.
-            lines = self._torn + lines
+            lines = self.torn + lines
         length = len(lines)
-        written = os.write(self._fd, lines)
-        self._size += written
+        written = os.write(self.descriptor, lines)
         if written != length:
-            if written:
-                # A line that lacks nothing but its newline would be taken for one that was acknowledged.
-                self._torn = b"~\n" if written == length - 1 else b"\n"
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
-        self._torn = b""
+            self.cut_short(written, length)
+        self.size += written
+        self.torn = b""
+
+    def cut_short(self, written: int, length: int) -> "NoReturn":
+        """Keep that a disk took no more than the beginning of what was written. Raises OSError."""
+        self.size += written
+        if written:
+            # A line that lacks nothing but its newline would be taken for one that was acknowledged.
+            self.torn = b"~\n" if written == length - 1 else b"\n"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
 
     def is_in_place(self) -> bool:
         """Return whether the file is still the one of its name, with all that was written to it."""
-        size = self._size  # before it is looked at: a signal handler may write in between
+        size = self.size  # before it is looked at: a signal handler may write in between
         try:
             found = os.lstat(self.path)
         except OSError as error:
@@ -100,11 +106,11 @@ class JournalWriter:
 
     def lines_left(self) -> "int | None":
         """Return how many lines are left of a file that somebody cut; None where it was not cut."""
-        size = self._size
-        if os.fstat(self._fd).st_size >= size:
+        size = self.size
+        if os.fstat(self.descriptor).st_size >= size:
             return None
         number = offset = 0
-        while chunk := os.pread(self._fd, _CHUNK_BYTES, offset):
+        while chunk := os.pread(self.descriptor, _CHUNK_BYTES, offset):
             number += chunk.count(b"\n")
             offset += len(chunk)
         return number
@@ -115,7 +121,9 @@ class JournalWriter:
         That is read from the file which is still open. Raises OSError where it can't be made; the journal is
         then what it was.
         """
-        former, path, folder = self._fd, self.path, os.path.dirname(self.path)
+        if self.is_in_place():
+            return
+        former, path, folder = self.descriptor, self.path, os.path.dirname(self.path)
         if not os.path.isdir(folder):
             # But nothing around it: who has removed the ledger's own folder wants none of it.
             os.mkdir(folder)
@@ -131,8 +139,9 @@ class JournalWriter:
     def close(self) -> None:
         """Close the file; the journal stays for the collector."""
         # Its number may be another file's from here on.
-        descriptor, self._fd = self._fd, -1
-        os.close(descriptor)
+        former, self.descriptor = self.descriptor, -1
+        if former >= 0:
+            os.close(former)
 
 
 def _write_whole(descriptor: int, lines: bytes) -> None:

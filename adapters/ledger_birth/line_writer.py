@@ -29,6 +29,9 @@ _LARGEST: "Final" = (1 << 63) - 1
 NOT_RECORDED: "Final" = -1
 """The id of an interval whose start could not be recorded: its stop is not recorded either."""
 
+WITH_ID: "Final" = b'%%b%%d,"at_ns":%%d,"%b":%%d%%b'
+"""How a line looks that has an id of its own: its beginning, number and time; the id; the rest."""
+
 _next_intervals: "dict[tuple[str, str], int]" = {}
 """By ledger and session, the lowest id of which no interval was here, nor in its parent before the fork."""
 
@@ -122,11 +125,13 @@ class LineWriter:
             text = self._local.name = json_text(f"{name}-{number}")
             return text
 
-    def put(self, prefix: bytes, rest: bytes, at_ns: "int | None" = None, own_id: bytes = b"") -> int:
+    def put(
+        self, prefix: bytes, rest: bytes, at_ns: "int | None" = None, with_id: "bytes | None" = None
+    ) -> int:
         """Write the next event's line, of now or of `at_ns`, and return its number, or NOT_RECORDED.
 
-        `own_id` is a field whose value is the event's number, or that of an interval which starts with it.
-        What can't be written is counted. All that may fail comes before the number is taken.
+        `with_id` is how a line looks that has its number once more, as an id: `WITH_ID`. What can't be
+        written is counted. All that may fail comes before the number is taken.
         """
         with self.lock:
             if (journal := self.journal or self.open()) is None:
@@ -135,11 +140,19 @@ class LineWriter:
             if now_ns >= self.look_at_ns and (journal := self._looked_after(journal)) is None:
                 return NOT_RECORDED
             number = seq = next(self.seq)
-            if own_id:
+            if with_id is None:
+                line = b'%b%d,"at_ns":%d%b' % (prefix, seq, now_ns, rest)
+            else:
                 number += self.first_interval
-                rest = own_id % number + rest
+                line = with_id % (prefix, seq, now_ns, number, rest)
             try:
-                journal.append(b'%b%d,"at_ns":%d%b' % (prefix, seq, now_ns, rest))
+                # As `append` does, which is a call more.
+                if journal.torn:
+                    journal.append(line)
+                elif (written := os.write(journal.descriptor, line)) == len(line):
+                    journal.size += written
+                else:
+                    journal.cut_short(written, len(line))
             except OSError as error:
                 self.lose(error)
                 return NOT_RECORDED
@@ -172,9 +185,12 @@ class LineWriter:
             self.not_written += 1
             self.is_behind = True
             return None
-        first = self.taken()
+        first: int | None = None
         try:
             self._opening = True
+            if self.journal is not None:
+                return self.journal  # a signal handler was quicker
+            first = self.taken()
             if (lost := self._lost_journal) is not None:
                 lost.put_back()
                 self.journal, self._lost_journal = lost, None
@@ -187,8 +203,8 @@ class LineWriter:
                 self._introduced, self._described = info, described
             return self.journal
         except BaseException as error:
-            # What had a number since then is in no journal.
-            self.seq = count(first)
+            if first is not None:
+                self.seq = count(first)  # what had a number since then is in no journal
             if is_hosts_own(error):
                 raise
             self.not_written += 1
@@ -213,6 +229,8 @@ class LineWriter:
         self.look_at_ns = monotonic_ns() + _LOOK_AGAIN_AFTER_NS
         if journal.is_in_place():
             return journal
+        if self.journal is not journal:
+            return self.journal or self.open()  # a signal handler was quicker
         self.journal = None
         try:
             left = journal.lines_left()
@@ -357,7 +375,7 @@ class LineWriter:
 
     def _failed(self, failure: "Failure") -> bytes:
         """Return the process's end as a failed stage without a length: what ended it, and in which words."""
-        seq, at_ns = next(self.seq), self.clock()
+        at_ns, seq = self.clock(), next(self.seq)
         interval = self.first_interval + seq
         start = b'%b%d,"at_ns":%d,"interval":%d,%b,"thread":%b}\n' % (
             self.start_prefix, seq, at_ns, interval, _PROCESS_EXIT, self.thread_name(),

@@ -3,6 +3,7 @@
 import atexit
 import os
 import sys
+from _thread import RLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 _MAX_LINE = 300
 _MAX_MESSAGE = 1_000
 
+_WAIT_S = 1.0
+
 _live: "dict[Closing, None]" = {}
+_finding_out = RLock()
 _pid = os.getpid()
 _is_forking = False
 """Whether Python forks: in another pid namespace a child may have its parent's number."""
@@ -107,15 +111,21 @@ def failure() -> "Failure | None":
 def after_fork() -> None:
     """Give the recorders of a forked child a new start. Who forks below Python has us find it out later."""
     global _pid, _is_forking
-    if os.getpid() == _pid and not _is_forking:
-        return
-    _pid, _is_forking = os.getpid(), False
-    for recorder in list(_live):
-        recorder.after_fork()
-    # multiprocessing ends its forked children without exit handlers, but with its own finalizers. It
-    # forgets those made before its child runs, so ours is made when it tells the child about the fork.
-    if (util := sys.modules.get("multiprocessing.util")) is not None:
-        util.register_after_fork(_close_all, _close_with_multiprocessing)
+    # Where two threads find it out, one waits for the other; for a thread that was left behind, not long.
+    is_first = _finding_out.acquire(timeout=_WAIT_S)
+    try:
+        if os.getpid() == _pid and not _is_forking:
+            return
+        for recorder in list(_live):
+            recorder.after_fork()
+        _pid, _is_forking = os.getpid(), False
+        # multiprocessing ends its forked children without exit handlers, but with its own finalizers. It
+        # forgets those made before its child runs, so ours is made when it tells the child about the fork.
+        if (util := sys.modules.get("multiprocessing.util")) is not None:
+            util.register_after_fork(_close_all, _close_with_multiprocessing)
+    finally:
+        if is_first:
+            _finding_out.release()
 
 
 def _before_fork() -> None:

@@ -107,8 +107,7 @@ class _Entries(Generic[_Entry]):
 
 def current_role() -> str | None:
     """Return the role that holds in the current context."""
-    entry = _current_role()
-    return None if entry is None else entry.role
+    return None if _role.get() is None or (entry := _current_role()) is None else entry.role
 
 
 def _current_role() -> _EnteredRole | None:
@@ -158,7 +157,12 @@ class Stage:
             around = _stage.get()
             while around is not None and not around.is_open:
                 around = around.around
-            self.interval = interval = self._recorder.begin(writer, self._described, self._parent, self._data)
+            described, parent = self._described, self._parent
+            if described[3] is None:
+                described = (*described[:3], current_role(), described[4])
+            self.interval = interval = writer.start(
+                described, innermost_of(writer) if isinstance(parent, Innermost) else parent, self._data
+            )
             entry = _EnteredStage(self, around, writer, interval)
             self._entries.add(entry)
             _stage.set(entry)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ledger.clock import Anchor, WallWatch, monotonic_ns
 from ledger.errors import InvalidEvent
 from ledger.events.models import (
+    INTEGER_LIMIT,
     EventBase,
     GapNoted,
     MilestoneReached,
@@ -27,7 +28,7 @@ from ledger.vocabulary import CLOCK_STEPPED, Outcome
 from ledger_birth import process_exit
 from ledger_birth.host_exceptions import is_hosts_own
 from ledger_birth.json_text import json_text
-from ledger_birth.line_writer import HOOK_MISSING, NOT_RECORDED, LineWriter, Target
+from ledger_birth.line_writer import HOOK_MISSING, NOT_RECORDED, WITH_ID, LineWriter, Target
 
 if TYPE_CHECKING:
     from ledger_birth.json_text import Plain
@@ -39,6 +40,7 @@ _DESCRIPTIONS_KEPT: Final = 10_000
 NOT_VALID: Final = "event_not_valid"
 _WARNINGS_OF_INVALID: Final = 100
 _LONGEST_DETAIL: Final = 500
+_WITH_INTERVAL: Final = WITH_ID % b"interval"
 _KEYS: Final = ("session", "process", "seq", "at_ns", "kind")
 
 Description = tuple[str, str, str | None, str | None, str | None]
@@ -94,17 +96,20 @@ class EventWriter:
         """
         lines = self.lines
         if lines.pid != getpid():
-            child = self.forked()
+            child = self._of_child()
             return NOT_RECORDED if child is None else child.start(described, parent, data, at_ns)
         try:
+            # A parent that was not recorded, or is another process's, has a lower id.
+            if parent is not None and (type(parent) is not int or not NOT_RECORDED <= parent < INTEGER_LIMIT):
+                parent = interval_id(parent)
             rest = b',%b,"thread":%b%b%b}\n' % (
                 self._described.get(described) or self._describe(described),
                 lines.thread_name(),
-                b"" if parent is None else self._parent_field(parent),
+                b"" if parent is None or parent < lines.first_interval else b',"parent":%d' % parent,
                 b"" if data is None else data_field(data),
             )
             number = lines.put(
-                self._start_prefix, rest, None if at_ns is None else moment(at_ns), b',"interval":%d'
+                self._start_prefix, rest, None if at_ns is None else moment(at_ns), _WITH_INTERVAL
             )
             self._has_written = True
             return number
@@ -127,15 +132,18 @@ class EventWriter:
         """Write the stop of an interval, now or at `at_ns`."""
         lines = self.lines
         if lines.pid != getpid():
-            if (child := self.forked()) is not None:
+            if (child := self._of_child()) is not None:
                 child.stop(interval, at_ns, outcome, error, data)
             return
         try:
             at_ns = self.clock() if at_ns is None else moment(at_ns)
-            if (number := interval_id(interval)) < lines.first_interval:
-                return  # it could not be recorded, or is an interval of the process that this was forked from
+            first = lines.first_interval
+            if (type(interval) is not int or interval < first) and (
+                interval := interval_id(interval)
+            ) < first:
+                return  # it was not recorded, or is one of the process that this was forked from
             rest = b',"interval":%d,"outcome":"%b"%b%b}\n' % (
-                number,
+                interval if interval < INTEGER_LIMIT else interval_id(interval),
                 b"completed" if outcome == "completed" else b"failed",
                 b"" if error is None else b',"error":' + json_text(error),
                 b"" if data is None else data_field(data),
@@ -190,7 +198,7 @@ class EventWriter:
     def _introduce(self, method: str, *arguments: object) -> bool:
         """Change what this process says of itself, by a method of `info`; return what that returns."""
         if self.lines.pid != getpid():
-            child = self.forked()
+            child = self._of_child()
             return child is not None and child._introduce(method, *arguments)
         try:
             is_new = bool(getattr(self.info, method)(*arguments))
@@ -222,15 +230,18 @@ class EventWriter:
         return Path(journal) if journal else None
 
     def forked(self) -> EventWriter | None:
-        """In a forked child: return its own writer, and shut this one, which is the parent's.
-
-        Where Python forked, its recorder has done so. Who forks below Python has this be the first to notice.
-        """
+        """In a forked child: return its own writer, and shut this one, which is the parent's."""
         if self._child is None and not (self.lines.is_closed and self.lines.child is None):
             settings = self.settings._replace(begins_session=False, lines=self.lines.forked())
             self._child = EventWriter(settings, self.clock)
-            # Its other recorders as well; what a thread held at such a fork, it may hold for ever.
-            process_exit.after_fork()
+        return self._child
+
+    def _of_child(self) -> EventWriter | None:
+        """Return a forked child's own writer, where who forks below Python has us be the first to notice.
+
+        There is none where the parent's recorder was closed.
+        """
+        process_exit.after_fork()
         return self._child
 
     def _write(
@@ -238,13 +249,13 @@ class EventWriter:
     ) -> None:
         lines = self.lines
         if lines.pid != getpid():
-            if (child := self.forked()) is not None:
+            if (child := self._of_child()) is not None:
                 child._write(model, fields, numbered)
             return
         try:
             rest = self._rest_of_line(model, fields, numbered)
-            own_id = b',"%b":%%d' % numbered.encode() if numbered else b""
-            lines.put(self._prefix(model), rest, None, own_id)
+            with_id = WITH_ID % numbered.encode() if numbered else None
+            lines.put(self._prefix(model), rest, None, with_id)
             self._has_written = True
         except BaseException as error:
             if self._is_thrown_in(_kind(model), error):
@@ -282,11 +293,6 @@ class EventWriter:
             kind = b'"kind":"%b"' % _kind(model).encode()
             prefix = self._prefixes[model] = self._start_prefix.replace(b'"kind":"stage_started"', kind, 1)
         return prefix
-
-    def _parent_field(self, parent: int) -> bytes:
-        """Return the `parent` field; nothing where that was not recorded, or is another process's."""
-        number = interval_id(parent)
-        return b',"parent":%d' % number if number >= self.lines.first_interval else b""
 
     def _describe(self, described: Description) -> bytes:
         names = ("stage", "source", "activity", "role", "component")

@@ -11,7 +11,7 @@ import os
 from contextvars import Context
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from ledger.clock import monotonic_ns
 from ledger.events.models import warm_up_models
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from ledger.recording.event_writer import Description
     from ledger.vocabulary import Activity, Counts, Outcome, Source
 
 _LOG: Final = logging.getLogger("ledger")
@@ -143,27 +142,18 @@ class Recorder:
         if writer is None:
             return NOT_RECORDED
         try:
-            return self.begin(writer, (stage, source, activity, role, component), parent, data, at_ns)
+            if role is None:
+                role = current_role()
+            its_parent = innermost_of(writer) if parent is INNERMOST else parent
+            # `is` tells a type checker nothing.
+            return writer.start(
+                (stage, source, activity, role, component), cast("int | None", its_parent), data, at_ns
+            )
         except (RecursionError, MemoryError):
             # At the end of the stack, where nothing more can be called.
             writer.lines.not_written += 1
             writer.lines.is_behind = True
             return NOT_RECORDED
-
-    @staticmethod
-    def begin(
-        writer: EventWriter,
-        described: Description,
-        parent: int | Innermost | None,
-        data: Mapping[str, object] | None,
-        at_ns: int | None = None,
-    ) -> int:
-        """Write the start of an interval in the current context, for `start` and for `Stage`."""
-        if described[3] is None and (role := current_role()) is not None:
-            described = (*described[:3], role, described[4])
-        return writer.start(
-            described, innermost_of(writer) if isinstance(parent, Innermost) else parent, data, at_ns
-        )
 
     def stop(
         self,

@@ -115,7 +115,7 @@ def check(path: Path) -> None:
     assert [line for line in errors if not line.startswith("compile-ledger: ")] == []
     events = events_in(path)
     keys = Counter((event.process, event.seq) for event in events)
-    assert [key for key, times in keys.items() if times > 1] == []
+    assert [event for event in events if keys[event.process, event.seq] > 1] == []
     counted: defaultdict[str, int] = defaultdict(int)
     for event in events:
         if isinstance(event, GapNoted) and event.what in COUNTED:
@@ -137,7 +137,7 @@ class HostProgram(RuleBasedStateMachine):
         super().__init__()
         self.steps: list[Any] = []
         self.late: list[Any] = []
-        self.ends = "return"
+        self.ends = "leave"
 
     @rule(step=steps)
     def do(self, step: Any) -> None:
@@ -154,6 +154,7 @@ class HostProgram(RuleBasedStateMachine):
 
     @rule(late=st.lists(simple.filter(lambda step: step[0] not in ("close", "harm")), max_size=3))
     def record_at_last(self, late: list[Any]) -> None:
+        self.ends = "return"
         self.late = late
 
     @rule(ends=ends)

@@ -281,8 +281,13 @@ class Host:
             signal.signal(signal.SIGALRM, previous)
 
     def do_harm(self, how: str) -> None:
-        """Do away with the journals of this process while it writes them."""
-        own = list(self.path.parent.glob(f"startup.db.journal/{os.getpid()}-*.jsonl"))
+        """Do away with the journals of this process while it writes them; but not with its last breath."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        writer = self.recorder.writer
+        if writer is None or writer.lines.pid != os.getpid():
+            return
+        own = list(self.path.parent.glob(f"startup.db.journal/{writer.process}*.jsonl"))
         for journal in own:
             with contextlib.suppress(FileNotFoundError):
                 if how == "remove":
