@@ -1,14 +1,14 @@
-"""What copying does to lines: Markdown's and HTML's marks, lost escape characters, hard ends of lines."""
+"""What copying does to lines: Markdown's marks, lost escape characters, hard ends of lines."""
 
 import html
 import quopri
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from html.parser import HTMLParser
 from itertools import chain, islice, pairwise
 from typing import Final
 
 from ledger.adapters import LogLine
+from ledger_log_containers.prefixed_lines import LONGEST
 
 _FENCE: Final = re.compile(r"[\s>]*(?:```+[^`]*|~~~+[^~]*)")
 _QUOTE: Final = re.compile(r"\s*(?:>\s?)+")
@@ -21,35 +21,12 @@ _HYPHENS: Final = re.compile("[\u2010\u2011\u2212]")
 _INVISIBLE: Final = re.compile("[\u200b\u200c\u2060\ufeff\u00ad]")
 _ENTITY: Final = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|mdash|ndash|#\d{2,5}|#x[0-9a-fA-F]{2,5});")
 _BACKSLASH: Final = re.compile(r"\\([\[\](){}_*`#+.!<>|~-])")
-_TAG: Final = re.compile(
-    r"</?(?:br|span|pre|div|p|td|tr|table|code|html|body|head|font|b|i|li|ul|ol|samp|a)\b[^<>]*>"
-)
 _HEAD: Final = re.compile(
     r"(?:\x1b\[[\d;]*m)*(?:\(\S+ (?:rank=\d+ )?pid=\d+|(?:INFO|WARNING|ERROR|DEBUG|CRITICAL)\b)"
 )
 _MAIL_WIDTH: Final = 76
 _NUMBERED: Final = re.compile(r"=(?:3D|20|09|[C-E][0-9A-F]=)")
 _CLOCK: Final = re.compile(r"\d\d:\d\d:\d\d")
-_BREAKS: Final = frozenset(
-    (
-        "br",
-        "div",
-        "p",
-        "tr",
-        "li",
-        "pre",
-        "h1",
-        "h2",
-        "h3",
-        "table",
-        "ul",
-        "ol",
-        "section",
-        "samp",
-        "body",
-    )
-)
-_HIDDEN: Final = frozenset(("script", "style", "title"))
 _NARROWEST, _WIDEST = 40, 400
 _SAMPLE: Final = 2_000
 
@@ -89,7 +66,9 @@ class Quotes:
 
     def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
         """Yield the lines without their marks."""
-        return (line.with_text(_QUOTE.sub("", line.text, count=1)) for line in lines)
+        for line in lines:
+            mark = _QUOTE.match(line.text)
+            yield line if mark is None else line.with_text(line.text[mark.end() :])
 
 
 class Characters:
@@ -147,7 +126,7 @@ class QuotedPrintable:
         whole: LogLine | None = None
         for line in lines:
             whole = line if whole is None else whole.with_text(whole.text + line.text)
-            if line.text.endswith("="):
+            if line.text.endswith("=") and len(whole.text) < LONGEST:
                 whole = whole.with_text(whole.text[:-1])
             else:
                 yield _decoded(whole)
@@ -171,31 +150,6 @@ class LineEnds:
         return (line.with_text(line.text.removesuffix("$")) for line in lines)
 
 
-class Html:
-    """A page, or a piece of one."""
-
-    name = "HTML"
-    order = 0
-
-    def recognises(self, lines: Sequence[str]) -> bool:
-        """Whether it begins as a page does, or many of its lines have tags."""
-        some = [line for line in lines if line.strip()]
-        begin = some[0].lstrip("\ufeff \t").lower() if some else ""
-        if begin.startswith(("<!doctype html", "<html", "<pre", "<table", "<body", "<div", "<code", "<samp")):
-            return True
-        tagged = sum(1 for line in some if _TAG.search(line))
-        return tagged > 0 and tagged * 3 >= len(some)
-
-    def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
-        """Yield the lines of the text."""
-        text = _Text()
-        for line in lines:
-            text.feed(line.text if line.is_cut else f"{line.text}\n")
-            yield from map(LogLine, text.taken())
-        text.close()
-        yield from map(LogLine, text.taken(is_last=True))
-
-
 class HardEnds:
     """Lines that a terminal broke at its last column."""
 
@@ -213,7 +167,8 @@ class HardEnds:
         whole: LogLine | None = None
         last = 0
         for line in chain(begin, lines):
-            if whole is not None and last in (width, width - 1) and not _has_head(line.text):
+            goes_on = last in (width, width - 1) and not _has_head(line.text)
+            if whole is not None and goes_on and len(whole.text) < LONGEST:
                 whole = whole.with_text(whole.text + (" " if last < width else "") + line.text)
             else:
                 if whole is not None:
@@ -256,37 +211,3 @@ def _has_head(text: str) -> bool:
 def _kept_if_whole(found: re.Match[str]) -> str:
     """Return nothing for a colour that lost its escape character; whole ones are for the log's reader."""
     return found[0] if found.start() and found.string[found.start() - 1] == "\x1b" else ""
-
-
-class _Text(HTMLParser):
-    """The text of a page, in lines."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self._text = ""
-        self._hidden: str | None = None
-
-    def taken(self, *, is_last: bool = False) -> list[str]:
-        """Return the lines that have ended."""
-        *lines, self._text = self._text.split("\n")
-        if is_last:
-            lines.append(self._text)
-        return [line for line in lines if line.strip()]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _HIDDEN:
-            self._hidden = tag
-        elif tag in _BREAKS:
-            self._text += "\n"
-        elif tag in ("td", "th"):
-            self._text += " "
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == self._hidden:
-            self._hidden = None
-        elif tag in _BREAKS:
-            self._text += "\n"
-
-    def handle_data(self, data: str) -> None:
-        if self._hidden is None:
-            self._text += data.replace("\u00a0", " ")

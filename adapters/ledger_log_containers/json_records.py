@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 import ijson
 
 from ledger.adapters import LogLine, normal_stamp
+from ledger_log_containers.prefixed_lines import LONGEST
 from ledger_log_containers.record_fields import (
     Record,
     is_partial,
@@ -21,7 +22,9 @@ _BEFORE: Final = " \t\r\x1e\ufeff"
 _EVENT: Final = "data: "
 """In front of records that are sent as events, as `journalctl -o json-sse` does."""
 _MAX_ITEMS: Final = 1_000
-"""How much is kept of a list that is still open: of lists of records none is."""
+"""How much is kept of what is still open: of lists of records none is."""
+_DEEPEST: Final = 64
+"""What is nested deeper is left out."""
 _ROW: Final = ["field", "value"]
 
 
@@ -53,7 +56,7 @@ class JsonLines:
             key = (found.service, record.get("stream"))
             before = begun.pop(key, None)
             whole = found if before is None else before.with_text(before.text + found.text)
-            if is_partial(record, found.text):
+            if is_partial(record, found.text) and len(whole.text) < LONGEST:
                 begun[key] = whole
             else:
                 yield _inside(line, whole)
@@ -153,7 +156,8 @@ class _Walk:
             self._keys.pop()
             line = self._line_of_map(ended) if isinstance(ended, dict) else self._line_of_list(ended)
             if line is None:
-                self._put(ended)
+                if len(self._open) < _DEEPEST:
+                    self._put(ended)
             else:
                 self._take(line.with_text(line.text.removesuffix("\n")))
         else:
@@ -163,9 +167,11 @@ class _Walk:
         if not self._open:
             return
         inside = self._open[-1]
+        if len(inside) >= _MAX_ITEMS:
+            return
         if isinstance(inside, dict):
             inside[self._keys[-1]] = value
-        elif len(inside) < _MAX_ITEMS:
+        else:
             inside.append(value)
 
     def _line_of_map(self, ended: dict[str, object]) -> LogLine | None:

@@ -8,9 +8,11 @@ from typing import Any, Final, cast
 import ijson
 
 from ledger.adapters import LogLine, normal_stamp
+from ledger_log_containers.prefixed_lines import LONGEST
 
-_TEXTS: Final = ("outputs.item.text", "outputs.item.text.item")
-_MIME: Final = ".data.text/plain"
+_OUTPUT: Final = ("cells", "", "outputs", "")
+"""Where a notebook has an output: names, and nothing for a place in a list."""
+_DEEPEST: Final = 8
 
 
 class Notebook:
@@ -31,12 +33,15 @@ class Notebook:
     def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
         """Yield the lines of the cells' outputs."""
         rest = ""
-        last = ""
-        for prefix, text in _outputs(lines):
-            rest += text if prefix == last or not rest else f"\n{text}"
-            last = prefix
+        last = 0
+        for output, text in _outputs(lines):
+            rest += text if output == last or not rest else f"\n{text}"
+            last = output
             *whole, rest = rest.split("\n")
             yield from map(LogLine, whole)
+            if len(rest) > LONGEST:
+                yield LogLine(rest)
+                rest = ""
         if rest:
             yield LogLine(rest)
 
@@ -49,15 +54,15 @@ class Asciicast:
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether it begins with the header."""
-        header = _value(lines[0]) if lines else None
-        return isinstance(header, Mapping) and "version" in header and ("width" in header or "term" in header)
+        return bool(lines) and _header(lines[0]) is not None
 
     def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
         """Yield the lines that were shown."""
         first = next(lines, None)
-        if first is None:
+        header = None if first is None else _header(first.text)
+        if header is None:
+            yield from lines
             return
-        header = cast("Mapping[str, Any]", _value(first.text))
         begin_s = header.get("timestamp")
         events = chain.from_iterable(_events_of(header) if header["version"] == 1 else map(_event, lines))
         elapsed, rest, stamp = 0.0, "", None
@@ -69,24 +74,51 @@ class Asciicast:
             for one in whole:
                 yield LogLine(one.removesuffix("\r"), stamp)
                 stamp = now
+            if len(rest) > LONGEST:
+                yield LogLine(rest, stamp)
+                rest = ""
         if rest:
             yield LogLine(rest.removesuffix("\r"), stamp)
 
 
-def _outputs(lines: Iterator[LogLine]) -> Iterator[tuple[str, str]]:
+def _outputs(lines: Iterator[LogLine]) -> Iterator[tuple[int, str]]:
+    """Yield what outputs contain, each with the number of its output."""
     events = ijson.sendable_list()
-    parser = ijson.parse_coro(events, use_float=True)
-    cells = 0
+    parser = ijson.basic_parse_coro(events, use_float=True)
+    keys: list[str] = []
+    output = 0
     try:
         for line in lines:
             parser.send((line.text if line.is_cut else f"{line.text}\n").encode("utf-8", "replace"))
-            for prefix, event, value in cast("list[tuple[str, str, str]]", events):
-                cells += (prefix, event) == ("cells.item.outputs.item", "start_map")
-                if event == "string" and (prefix.endswith(_TEXTS) or _MIME in prefix):
-                    yield str(cells), value
+            for event, value in cast("list[tuple[str, str]]", events):
+                if event.startswith("start_"):
+                    keys.append("")
+                    output += event == "start_map" and tuple(keys[:-1]) == _OUTPUT
+                elif event.startswith("end_"):
+                    keys.pop()
+                elif event == "map_key":
+                    keys[-1] = value
+                elif event == "string" and len(keys) < _DEEPEST and _is_text(keys):
+                    yield output, value
             events.clear()
     except (ijson.JSONError, StopIteration):
         events.clear()
+
+
+def _is_text(keys: Sequence[str]) -> bool:
+    """Whether a string is shown: `text` of an output, or plain text of its data, as a list or as one."""
+    place = keys[len(_OUTPUT) :]
+    return tuple(keys[: len(_OUTPUT)]) == _OUTPUT and (
+        place[:1] == ["text"] or place[:2] == ["data", "text/plain"]
+    )
+
+
+def _header(text: str) -> Mapping[str, Any] | None:
+    value = _value(text)
+    if not isinstance(value, Mapping):
+        return None
+    header = cast("Mapping[str, Any]", value)
+    return header if "version" in header and ("width" in header or "term" in header) else None
 
 
 def _event(line: LogLine) -> list[tuple[float, str]]:

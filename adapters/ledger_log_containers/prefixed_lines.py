@@ -7,6 +7,9 @@ from typing import Final
 from ledger.adapters import LogLine, normal_stamp
 
 _SAMPLE: Final = 500
+LONGEST: Final = 1 << 20
+"""A line that goes on for longer is passed on in pieces."""
+_GAP: Final = r"(?: |\x1b\[[\d;]*m)*"
 _COLOUR: Final = r"(?:\x1b\[[\d;]*m)*"
 _TIME: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\d*"
 _ZONE: Final = r" ?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)\b"
@@ -55,7 +58,7 @@ class PrefixedLines:
             key = (inner.service, groups["stream"])
             before = begun.pop(key, None)
             whole = inner if before is None else before.with_text(before.text + inner.text)
-            if groups["partial"]:
+            if groups["partial"] and len(whole.text) < LONGEST:
                 begun[key] = whole
             else:
                 yield whole
@@ -117,7 +120,7 @@ def compose() -> PrefixedLines:
     """`docker compose logs`, `docker service logs`, foreman, pm2."""
     return PrefixedLines(
         "docker compose's output",
-        rf"{_COLOUR}(?:\d+\|)?(?P<service>{_NAME}) *{_COLOUR} *\|{_COLOUR} ?{_COLOUR}",
+        rf"{_COLOUR}(?:\d+\|)?(?P<service>{_NAME}){_GAP}\|{_COLOUR} ?{_COLOUR}",
     )
 
 
@@ -134,7 +137,7 @@ def stern() -> PrefixedLines:
     """Stern: a pod and a container, with their namespace where there are several."""
     return NamedLines(
         "stern's output",
-        rf"{_COLOUR}(?:[a-z0-9][a-z0-9-]* )??{_COLOUR}(?P<service>{_POD}){_COLOUR} {_COLOUR}"
+        rf"{_COLOUR}(?:[a-z0-9][a-z0-9-]* {_COLOUR})??(?P<service>{_POD}){_COLOUR} {_COLOUR}"
         rf"(?:\u203a )?(?P<service2>[a-z0-9][a-z0-9.-]*){_COLOUR} {_COLOUR}",
     )
 
@@ -144,7 +147,7 @@ def cloudwatch_tail() -> PrefixedLines:
     return NamedLines(
         "aws logs tail's output",
         rf"{_COLOUR}(?P<stamp>\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00){_COLOUR} "
-        rf"{_COLOUR}(?P<service>[a-zA-Z0-9][^\s\[\](){{}}:,]*[-/._][^\s(){{}}:,]*|[0-9a-f]{{16,}})"
+        rf"{_COLOUR}(?P<service>[a-zA-Z0-9]+[-/._][^\s(){{}}:,]*|[0-9a-f]{{16,}})"
         rf"{_COLOUR} {_COLOUR}",
     )
 

@@ -13,9 +13,7 @@ from ledger_log_containers.record_fields import line_of, stamp_of, text_of
 _SAMPLE: Final = 50
 _DELIMITERS: Final = ",;\t"
 _LITERAL: Final = re.compile(r"""[bru]{0,2}(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")""")
-_LITERALS: Final = re.compile(
-    rf"\s*[\[(]?\s*{_LITERAL.pattern}\s*(?:,\s*{_LITERAL.pattern}\s*)*,?\s*[\])]?,?\s*"
-)
+_LITERALS: Final = re.compile(rf"{_LITERAL.pattern}(?:\s*,\s*{_LITERAL.pattern})*")
 _FLUENT: Final = re.compile(r"\[\d+\] (?P<tag>\S+): (?P<record>\[.*\])")
 _ARROW: Final = re.compile(r'(?<!\\)"=>(?=["\d{\[tfn-])')
 _KIBANA: Final = re.compile(
@@ -64,7 +62,7 @@ class PythonLiterals:
 
     def recognises(self, lines: Sequence[str]) -> bool:
         """Whether most lines are literals."""
-        some = [line for line in lines if line.strip(" \t\r[](),")]
+        some = [text for line in lines if (text := line.strip(" \t\r[](),"))]
         return bool(some) and sum(1 for line in some if _LITERALS.fullmatch(line)) * 10 >= 9 * len(some)
 
     def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
