@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from ledger.timeline.reconciliation.anomalies import anomalies
 from ledger.timeline.reconciliation.carryover import numbers_before
-from ledger.timeline.reconciliation.decomposition import Breakdown, decompose
+from ledger.timeline.reconciliation.decomposition import Decomposition
 from ledger.timeline.reconciliation.evidence import Evidence
 from ledger.timeline.reconciliation.matching import measure
+from ledger.timeline.reconciliation.parts import Breakdown
 from ledger.timeline.records import Anomaly, Cause, Reconciliation
 from ledger.timeline.reducer import Reduced
 from ledger.vocabulary import UNMATCHED
@@ -31,13 +32,12 @@ def reconcile(reduced: Reduced) -> Reconciled:
     evidence = Evidence(reduced)
     against = measure(evidence)
     before = numbers_before(evidence, against)
+    decomposition = Decomposition(evidence)
     rows: list[Reconciliation] = []
     causes: list[Cause] = []
     for claim in reduced.claims:
         measured = against.get(claim)
-        parts = (
-            Breakdown() if measured is None else decompose(evidence, claim, measured, before.get(claim, ()))
-        )
+        parts = Breakdown() if measured is None else decomposition.of(claim, measured, before.get(claim, ()))
         rows.append(
             Reconciliation(
                 claim.session,

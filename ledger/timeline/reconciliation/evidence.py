@@ -1,21 +1,46 @@
 """What a session's claims are compared with: its intervals, other claims, milestones and gaps."""
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from ledger.timeline.claim_data import ClaimData, claim_data, names_of
+from ledger.timeline.enclosure import by_enclosure
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.reducer import Reduced
-from ledger.timeline.spans import Span
+from ledger.timeline.spans import Span, union_ns
 from ledger.vocabulary import ACTIVITY_OF, CLOCK_STEPPED, ENGINE_READY, Activity
 
 _STEP: Final = re.compile(r"([+-]\d{1,19}) ns\b")
+
+
+class Taken(NamedTuple):
+    """Some time, and the intervals that took it."""
+
+    ns: int
+    intervals: tuple[Interval, ...]
+
+
+class Pieces(NamedTuple):
+    """The pieces of an interval. None of them encloses another, so they stop in the order of their starts."""
+
+    intervals: list[Interval]
+    starts: list[int]
+    stops: list[int]
+
+    def append(self, piece: Interval) -> None:
+        """Add the next one."""
+        self.intervals.append(piece)
+        self.starts.append(piece.start_ns)
+        self.stops.append(span_of(piece).stop_ns)
+
+
+_NO_PIECES: Final = Pieces([], [], [])
 
 
 class Evidence:
@@ -46,7 +71,11 @@ class Evidence:
             if gap.what == CLOCK_STEPPED and (found := _STEP.match(gap.detail or "")) is not None:
                 self._steps[gap.process].append((gap.at_ns, int(found[1])))
         self._levels: dict[str, list[_Level]] = {}
-        self._top_level: dict[tuple[str, Activity, str | None], list[Interval]] = {}
+        self._visible: dict[tuple[str, bool], Sequence[Interval]] = {}
+        self._visible_of_role: dict[tuple[str, bool], Mapping[str | None, Sequence[Interval]]] = {}
+        self._taken: dict[tuple[Activity, str | None], defaultdict[str | None, dict[str, Taken]]] = {}
+        self._boundaries: dict[tuple[str, bool], list[int]] = {}
+        self._ready_on: dict[tuple[str, str], list[int]] = {}
 
     def data(self, claim: Claim) -> ClaimData:
         """Return what a claim's `data` says."""
@@ -61,30 +90,92 @@ class Evidence:
         """Return the ids of the intervals that a claim names, each once, recorded or not."""
         return names_of(claim, self._data[claim])
 
-    def additions_to(self, total: Claim, process: str) -> list[Claim]:
+    def additions_to(self, total: Claim, process: str) -> Sequence[Claim]:
         """Return what a process had added to an accumulator when it was read."""
         accumulator, read_ns = self.data(total).accumulator, self.read_ns(total, process)
-        return [
-            claim
-            for claim in self.additions[process]
-            if (read_ns is None or claim.at_ns <= read_ns)
-            and (
-                self.data(claim).accumulator == accumulator
-                if accumulator is not None
-                else total.role in (None, claim.role)
-            )
-        ]
+        added = self._added.get((process, accumulator, total.role if accumulator is None else None), ())
+        if read_ns is None:
+            return added
+        return added[: bisect_right(added, read_ns, key=attrgetter("at_ns"))]
 
-    def top_level(self, process: str, activity: Activity, role: str | None) -> list[Interval]:
+    @cached_property
+    def _added(self) -> Mapping[tuple[str, str | None, str | None], Sequence[Claim]]:
+        """The additions of a process to each accumulator, of each role, and of all roles; in their order."""
+        found: defaultdict[tuple[str, str | None, str | None], list[Claim]] = defaultdict(list)
+        for process, claims in self.additions.items():
+            for claim in claims:
+                accumulator = self.data(claim).accumulator
+                if accumulator is not None:
+                    found[process, accumulator, None].append(claim)
+                for role in {None, claim.role}:
+                    found[process, None, role].append(claim)
+        return found
+
+    def top_level(self, process: str, activity: Activity, role: str | None) -> Sequence[Interval]:
         """Return a process's top-level intervals of an activity; without a role, those of all roles."""
-        key = (process, activity, role)
-        if key not in self._top_level:
-            self._top_level[key] = [
-                interval
-                for interval in self.of_process[process]
-                if interval.is_top_level and interval.activity == activity and role in (None, interval.role)
-            ]
-        return self._top_level[key]
+        return self._top_level[activity, role].get(process, ())
+
+    def processes_of(self, activity: Activity, role: str | None) -> Iterable[str]:
+        """Return the processes that have top-level intervals of an activity, and of the role if given."""
+        return self._top_level[activity, role]
+
+    def taken(self, activity: Activity, role: str | None) -> Mapping[str | None, Mapping[str, Taken]]:
+        """Return what an activity took: by role, of all of them or of one, and process."""
+        key = (activity, role)
+        if key not in self._taken:
+            found = self._taken[key] = defaultdict(dict)
+            for process in sorted(self.processes_of(activity, role)):
+                by_role: defaultdict[str | None, list[Interval]] = defaultdict(list)
+                for interval in self.top_level(process, activity, role):
+                    by_role[interval.role].append(interval)
+                for of_role, intervals in by_role.items():
+                    taken_ns = union_ns(map(span_of, intervals))
+                    found[of_role][process] = Taken(taken_ns, tuple(intervals))
+        return self._taken[key]
+
+    @cached_property
+    def _top_level(self) -> Mapping[tuple[str, str | None], Mapping[str, list[Interval]]]:
+        found: defaultdict[tuple[str, str | None], defaultdict[str, list[Interval]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        for process, intervals in self.of_process.items():
+            for interval in intervals:
+                if interval.is_top_level:
+                    for role in {None, interval.role}:
+                        found[interval.activity, role][process].append(interval)
+        return found
+
+    def visible(self, process: str, *, is_torch: bool) -> Sequence[Interval]:
+        """Return the intervals of a process that may say what went on in it, by enclosure.
+
+        torch's own hundreds of stages would name what the stages around them name better: of them only the
+        top-level ones may, but all of them for claims of torch.
+        """
+        key = (process, is_torch)
+        if key not in self._visible:
+            found = (one for one in self.of_process[process] if is_torch or is_seen_by_all(one))
+            self._visible[key] = sorted(found, key=by_enclosure)
+        return self._visible[key]
+
+    def visible_of_role(self, process: str, role: str | None, *, is_torch: bool) -> Sequence[Interval]:
+        """Return those of them that have a role, or none."""
+        key = (process, is_torch)
+        if key not in self._visible_of_role:
+            found: defaultdict[str | None, list[Interval]] = defaultdict(list)
+            for interval in self.visible(process, is_torch=is_torch):
+                found[interval.role].append(interval)
+            self._visible_of_role[key] = found
+        return self._visible_of_role[key].get(role, ())
+
+    def boundaries(self, process: str, *, is_torch: bool) -> Sequence[int]:
+        """Return the moments at which one of the visible intervals begins or ends, in order."""
+        key = (process, is_torch)
+        if key not in self._boundaries:
+            visible = self.visible(process, is_torch=is_torch)
+            self._boundaries[key] = sorted(
+                {at_ns for one in visible if one.start_ns != one.stop_ns for at_ns in span_of(one)}
+            )
+        return self._boundaries[key]
 
     def near(self, process: str, span: Span) -> list[Interval]:
         """Return a process's intervals that overlap a span."""
@@ -109,27 +200,44 @@ class Evidence:
 
         Of several engines of a session it is that of the claim's own process, or the next one that was ready.
         """
-        own = self._ready.get(claim.process)
-        of_which = {claim.process: own} if own else self._ready
-        ready_ns = [
-            at_ns
-            for speaker, moments in of_which.items()
-            if self.is_one_clock(speaker, process) and self.is_one_clock(speaker, claim.process)
-            for at_ns in moments
-        ]
-        return min((at_ns for at_ns in ready_ns if at_ns >= claim.at_ns), default=max(ready_ns, default=None))
+        key = (claim.process, process)
+        if key not in self._ready_on:
+            own = self._ready.get(claim.process)
+            of_which = {claim.process: own} if own else self._ready
+            self._ready_on[key] = sorted(
+                at_ns
+                for speaker, moments in of_which.items()
+                if self.is_one_clock(speaker, process) and self.is_one_clock(speaker, claim.process)
+                for at_ns in moments
+            )
+        ready = self._ready_on[key]
+        at = bisect_left(ready, claim.at_ns)
+        return ready[min(at, len(ready) - 1)] if ready else None
 
     def stepped_ns(self, process: str, since_ns: int, until_ns: int) -> int:
         """Return by how much a process's wall clock was set forward between two moments of the other one."""
-        return sum(ns for at_ns, ns in self._steps[process] if since_ns < at_ns <= until_ns)
-
-    def pieces_of(self, interval: Interval) -> Sequence[Interval]:
-        """Return what an interval encloses directly in its own thread, in order; not torch's own stages."""
-        return self._pieces[interval.process, interval.interval]
+        moments, sums_ns = self._stepped[process]
+        return sums_ns[bisect_right(moments, until_ns)] - sums_ns[bisect_right(moments, since_ns)]
 
     @cached_property
-    def _pieces(self) -> defaultdict[tuple[str, int], list[Interval]]:
-        found: defaultdict[tuple[str, int], list[Interval]] = defaultdict(list)
+    def _stepped(self) -> Mapping[str, tuple[Sequence[int], Sequence[int]]]:
+        """By process, when its wall clock was set, and by how much so far: 0 before the first time."""
+        found: defaultdict[str, tuple[Sequence[int], Sequence[int]]] = defaultdict(lambda: ((), (0,)))
+        for process, unordered in self._steps.items():
+            steps = sorted(unordered)
+            found[process] = (
+                [at_ns for at_ns, _ in steps],
+                list(accumulate((ns for _, ns in steps), initial=0)),
+            )
+        return found
+
+    def pieces_of(self, interval: Interval) -> Pieces:
+        """Return what an interval encloses directly in its own thread, in order; not torch's own stages."""
+        return self._pieces.get((interval.process, interval.interval), _NO_PIECES)
+
+    @cached_property
+    def _pieces(self) -> Mapping[tuple[str, int], Pieces]:
+        found: defaultdict[tuple[str, int], Pieces] = defaultdict(lambda: Pieces([], [], []))
         for process, intervals in self.of_process.items():
             for piece in sorted(intervals, key=attrgetter("start_ns", "start_seq")):
                 around = None if piece.enclosing is None else self.by_id.get((process, piece.enclosing))
@@ -154,10 +262,10 @@ class Evidence:
         return found
 
     @cached_property
-    def range_of(self) -> dict[Interval, str]:
-        """The range of sizes that a graph was compiled for, as the claims about it say."""
+    def range_of(self) -> Mapping[tuple[str, int], str]:
+        """The range of sizes that a graph was compiled for, as the claims about it say: by process and id."""
         return {
-            interval: range_
+            (interval.process, interval.interval): range_
             for claim in self.claims
             if (range_ := self.data(claim).range) is not None
             for interval in self.named(claim)
@@ -165,19 +273,22 @@ class Evidence:
 
 
 class _Level:
-    """The intervals of one depth. Hardly two of them overlap, so that few are looked at in vain."""
+    """The intervals of one depth: none encloses another, and so they stop in the order of their starts."""
 
     def __init__(self, intervals: list[Interval]) -> None:
-        self._intervals = sorted(intervals, key=lambda interval: interval.start_ns)
-        reached = accumulate((span_of(interval).stop_ns for interval in self._intervals), max)
-        self._reached = list(reached)
+        self._intervals = sorted(intervals, key=attrgetter("start_ns", "stop_ns"))
+        self._starts = [interval.start_ns for interval in self._intervals]
+        self._stops = [interval.stop_ns or 0 for interval in self._intervals]
 
-    def overlapping(self, span: Span) -> Iterator[Interval]:
-        at = bisect_left(self._intervals, span.stop_ns, key=lambda interval: interval.start_ns) - 1
-        while at >= 0 and self._reached[at] > span.start_ns:
-            if span_of(self._intervals[at]).stop_ns > span.start_ns:
-                yield self._intervals[at]
-            at -= 1
+    def overlapping(self, span: Span) -> Sequence[Interval]:
+        """Return those that overlap a span."""
+        first = bisect_right(self._stops, span.start_ns)
+        return self._intervals[first : bisect_left(self._starts, span.stop_ns)]
+
+
+def is_seen_by_all(interval: Interval) -> bool:
+    """Tell whether an interval may say what went on for claims of others than torch as well."""
+    return interval.source != "torch" or interval.is_top_level
 
 
 def span_of(interval: Interval) -> Span:

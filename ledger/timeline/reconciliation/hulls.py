@@ -12,10 +12,10 @@ by the pieces inside the interval, and not by when it was logged:
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import repeat
 from typing import Final, NamedTuple
 
-from ledger.timeline.reconciliation.evidence import Evidence, span_of
+from ledger.timeline.reconciliation.evidence import Evidence, Pieces, span_of
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.spans import Span, hull_of
 
@@ -53,37 +53,55 @@ def claimed_hull(evidence: Evidence, claim: Claim, intervals: Sequence[Interval]
     if whole.source == "log" or stop_ns - start_ns <= longest_ns:
         return None
     pieces = evidence.pieces_of(whole)
-    if any(
-        shortest_ns <= length_ns <= longest_ns
-        for piece in pieces
-        for length_ns in (stop_ns - piece.start_ns, span_of(piece).stop_ns - start_ns)
+    from_piece = bisect_left(pieces.starts, stop_ns - longest_ns)
+    to_piece = bisect_left(pieces.stops, start_ns + shortest_ns)
+    if any(start <= stop_ns - shortest_ns for start in pieces.starts[from_piece : from_piece + 1]) or any(
+        stop <= start_ns + longest_ns for stop in pieces.stops[to_piece : to_piece + 1]
     ):
         return None
-    found = list(_hulls(pieces, shortest_ns, longest_ns))
-    if not found:
-        return None
-    best = min(found, key=lambda hull: abs(claim.claimed_ns - (hull.span.stop_ns - hull.span.start_ns)))
     # Two places that are as likely prove neither; tiny pieces at an end make no other place.
-    tolerance_ns = max(around_ns, CLOCKS_APART_NS)
-    if any(_distance_ns(best.span, hull.span) > tolerance_ns for hull in found):
+    return _only_hull(pieces, claim.claimed_ns, (shortest_ns, longest_ns), max(around_ns, CLOCKS_APART_NS))
+
+
+def _only_hull(
+    pieces: Pieces, claimed_ns: int, lengths_ns: tuple[int, int], tolerance_ns: int
+) -> Hull | None:
+    """Return, of the hulls of consecutive pieces of such lengths, the one whose length is closest to a claim.
+
+    None where there is none, or any lies further from that than a tolerance.
+    """
+    intervals, starts, stops = pieces
+    shortest_ns, longest_ns = lengths_ns
+    lasts = map(bisect_left, repeat(stops), map(shortest_ns.__add__, starts))
+    pasts = map(bisect_right, repeat(stops), map(longest_ns.__add__, starts))
+    best: tuple[int, int, int] | None = None
+    first_stops: list[int] = []
+    last_stops: list[int] = []
+    first_starts: list[int] = []
+    for first, (last, past) in enumerate(zip(lasts, pasts, strict=True)):
+        last = max(first, last)
+        if last >= past:
+            continue
+        start_ns = starts[first]
+        first_starts.append(start_ns)
+        first_stops.append(stops[last])
+        last_stops.append(stops[past - 1])
+        spread_ns = max(start_ns - first_starts[0], max(last_stops[-1], last_stops[0]) - first_stops[0])
+        if spread_ns > 2 * tolerance_ns:
+            return None  # they are too far from one another for all to be near one of them
+        end = bisect_left(stops, start_ns + claimed_ns, last, past)
+        for at in (end - 1, end):
+            if last <= at < past:
+                off_ns = abs(claimed_ns - (stops[at] - start_ns))
+                best = min(best or (off_ns, first, at), (off_ns, first, at))
+    if best is None:
         return None
-    return best._replace(uncertainty_ns=tolerance_ns)
-
-
-def _hulls(pieces: Sequence[Interval], shortest_ns: int, longest_ns: int) -> Iterator[Hull]:
-    """Yield the hulls of consecutive pieces of such lengths; the pieces are in the order of their starts."""
-    stops = list(accumulate((span_of(piece).stop_ns for piece in pieces), max))
-    for first, piece in enumerate(pieces):
-        last = max(first, bisect_left(stops, piece.start_ns + shortest_ns))
-        for end in range(last, bisect_right(stops, piece.start_ns + longest_ns)):
-            consecutive = tuple(pieces[first : end + 1])
-            span = hull_of(map(span_of, consecutive))
-            if span.stop_ns - span.start_ns >= shortest_ns:
-                yield Hull(span, consecutive, 0)
-
-
-def _distance_ns(one: Span, other: Span) -> int:
-    return max(abs(end - other_end) for end, other_end in zip(one, other, strict=True))
+    _, first, end = best
+    span = Span(starts[first], stops[end])
+    ends = ((first_starts, span.start_ns), (first_stops, span.stop_ns), (last_stops, span.stop_ns))
+    if any(max(abs(min(of) - end_ns), abs(max(of) - end_ns)) > tolerance_ns for of, end_ns in ends):
+        return None
+    return Hull(span, tuple(intervals[first : end + 1]), tolerance_ns)
 
 
 def unproven(

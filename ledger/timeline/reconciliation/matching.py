@@ -2,7 +2,8 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Final, NamedTuple
 
 from ledger.timeline.reconciliation.evidence import Evidence, activity_of_claim, span_of
@@ -54,47 +55,74 @@ _Part = tuple[str | None, str | None]
 
 
 class _Untaken:
-    """The intervals that no earlier claim of a source took, by process and stage, in order of their ends."""
+    """The intervals that no earlier claim of a source took, by process, stage and part."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._all: defaultdict[tuple[str, str], list[Interval]] = defaultdict(list)
         for process, intervals in evidence.of_process.items():
             for interval in sorted(intervals, key=_end_of):
                 self._all[process, interval.stage].append(interval)
-        self._of_source: dict[tuple[str, str | None, str], dict[_Part, list[Interval]]] = {}
+        self._of_source: dict[tuple[str, str | None, str], defaultdict[_Part, _Row]] = {}
 
     def last(self, claim: Claim) -> list[Interval]:
         """Return the last interval of that stage, role and component that had stopped by then."""
-        waiting = self._waiting(claim)
-        stopped = bisect_left(waiting, (claim.at_ns + 1,), key=_end_of)
-        return waiting[stopped - 1 : stopped] if stopped else []
+        # What a claim does not say, it leaves open: torch knows no roles.
+        row = self._rows(claim, claim.stage or "").get((claim.role, claim.component))
+        return [] if row is None else row.last(claim.at_ns)
 
     def take(self, claim: Claim, intervals: Sequence[Interval]) -> None:
         """Leave intervals out from now on, for claims of this source."""
         for interval in intervals:
-            for waiting in self._lists(claim, interval.stage).values():
-                at = bisect_left(waiting, _end_of(interval), key=_end_of)
-                if at < len(waiting) and waiting[at] is interval:
-                    del waiting[at]
+            rows = self._rows(claim, interval.stage)
+            for part in _parts_with(interval):
+                rows[part].take(interval)
 
-    def _waiting(self, claim: Claim) -> list[Interval]:
-        lists = self._lists(claim, claim.stage or "")
-        part = (claim.role, claim.component)
-        if part not in lists:
-            # What a claim does not say, it leaves open: torch knows no roles.
-            lists[part] = [
-                interval
-                for interval in lists[None, None]
-                if claim.role in (None, interval.role) and claim.component in (None, interval.component)
-            ]
-        return lists[part]
-
-    def _lists(self, claim: Claim, stage: str) -> dict[_Part, list[Interval]]:
+    def _rows(self, claim: Claim, stage: str) -> "defaultdict[_Part, _Row]":
         # What was added to an accumulator may be added again, so additions take nothing.
         key = (claim.process, None if claim.counts == "addition" else claim.source, stage)
         if key not in self._of_source:
-            self._of_source[key] = {(None, None): list(self._all[claim.process, stage])}
+            rows = self._of_source[key] = defaultdict[_Part, _Row](_Row)
+            for interval in self._all[claim.process, stage]:
+                for part in _parts_with(interval):
+                    rows[part].append(interval)
         return self._of_source[key]
+
+
+class _Row:
+    """Intervals in order of their ends, of which some are taken."""
+
+    def __init__(self) -> None:
+        self._intervals: list[Interval] = []
+        self._last: list[int] = [0]
+        """By how many intervals there are up to one, how many there are up to the last that is not taken.
+
+        Or up to a later one, for which it says the same.
+        """
+
+    def append(self, interval: Interval) -> None:
+        self._intervals.append(interval)
+        self._last.append(len(self._intervals))
+
+    def last(self, at_ns: int) -> list[Interval]:
+        """Return the last one that had stopped at a moment and is not taken."""
+        number = bisect_left(self._intervals, (at_ns + 1,), key=_end_of)
+        passed: list[int] = []
+        while self._last[number] != number:
+            passed.append(number)
+            number = self._last[number]
+        for each in passed:
+            self._last[each] = number
+        return self._intervals[number - 1 : number] if number else []
+
+    def take(self, interval: Interval) -> None:
+        """Leave one of them out from now on."""
+        at = bisect_left(self._intervals, _end_of(interval), key=_end_of)
+        self._last[at + 1] = min(at, self._last[at + 1])
+
+
+def _parts_with(interval: Interval) -> Iterator[_Part]:
+    """Yield what a claim may say of its role and component that an interval is meant too."""
+    return product({None, interval.role}, {None, interval.component})
 
 
 class _Totals:
@@ -117,7 +145,7 @@ class _Totals:
         """Return the time of the process that has most of it: of equal ones, the first by its id."""
         key = (activity, role)
         if key not in self._longest:
-            processes = sorted(self._evidence.of_process)
+            processes = sorted(self._evidence.processes_of(activity, role))
             totals = [self.of(process, activity, role) for process in processes]
             found = (total for total in totals if total is not None)
             self._longest[key] = max(found, key=lambda total: total.ns, default=None)

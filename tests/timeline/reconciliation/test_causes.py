@@ -5,7 +5,7 @@ from typing import Any, get_args
 import pytest
 
 from ledger import reduce
-from ledger.timeline.reconciliation.causes import OF_REMAINDERS, OF_SPANS
+from ledger.timeline.reconciliation.causes import OF_EXCESS, OF_REMAINDERS, OF_SHORTFALL
 from ledger.vocabulary import CAUSES, CauseName
 from tests.support.cause_examples import EXAMPLES
 from tests.support.reconciled import CENT, DRAFTER, ENCODER, LANGUAGE, MS, S, Worker, merged, ns, parts_of
@@ -27,7 +27,7 @@ def test_each_cause_has_a_description_and_a_session_that_raises_it(
 def test_every_cause_is_in_order_and_every_rule_has_one() -> None:
     assert tuple(CAUSES) == get_args(CauseName)
     called_by_name = {"cumulative", "clock", "unexplained"}
-    with_rule = [cause for cause, _ in (*OF_SPANS, *OF_REMAINDERS)]
+    with_rule = [cause for cause, _ in (*OF_EXCESS, *OF_SHORTFALL, *OF_REMAINDERS)]
     assert with_rule == [cause for cause in CAUSES if cause not in called_by_name]
 
 

@@ -1,0 +1,164 @@
+"""Why time that was measured is not counted: moment by moment, and once for all claims that lack it alike.
+
+A session may have thousands of claims of one accumulator. They differ in what they count; what they don't
+count they lack for the same reasons. These are added up by cause and stage, and so what a claim lacks of a
+long time is the difference of two sums.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Final, NamedTuple
+
+from ledger.timeline.enclosure import by_enclosure
+from ledger.timeline.reconciliation.causes import OF_SHORTFALL, innermost
+from ledger.timeline.reconciliation.evidence import Evidence, is_seen_by_all, span_of
+from ledger.timeline.reconciliation.matching import Match
+from ledger.timeline.reconciliation.parts import Breakdown, Part
+from ledger.timeline.reconciliation.stretches import Asked, Shortfall
+from ledger.timeline.reconciliation.surroundings import Surroundings
+from ledger.timeline.records import Claim, Interval, IntervalKey
+from ledger.timeline.spans import Span
+from ledger.vocabulary import CauseName
+
+
+class Reason(NamedTuple):
+    """Why a stretch of time is not counted."""
+
+    cause: CauseName
+    shown_by: Interval
+    length_ns: int
+
+
+class _Sums(NamedTuple):
+    """The entries of one cause and stage."""
+
+    places: list[int]
+    keys: list[IntervalKey]
+    """What shows each."""
+    ns: list[int]
+    """How long they are together, before each of them and after the last."""
+
+
+class Reasons:
+    """Why claims of a kind do not count some time: an entry for as long as it stays the same."""
+
+    def __init__(self, surroundings: Surroundings, asked: Asked, measured: Match) -> None:
+        self._starts: Final = surroundings.starts
+        self._found: Final[list[tuple[CauseName, Interval] | None]] = []
+        otherwise = innermost(measured.intervals)
+        for around in surroundings.around:
+            # Of an accumulator, nothing is measured where none of its intervals is around.
+            is_measured = not asked.is_of_accumulator or around.outermost is not None
+            shortfall = Shortfall(asked, around, around.stage or otherwise)
+            self._found.append(_why(shortfall) if is_measured else None)
+
+    def of(self, span: Span) -> Iterator[Reason]:
+        """Yield why a time is not counted, in order."""
+        starts, at = self._starts, bisect_right(self._starts, span.start_ns) - 1
+        begin_ns = span.start_ns
+        while begin_ns < span.stop_ns:
+            end_ns = min(span.stop_ns, starts[at + 1]) if at + 1 < len(starts) else span.stop_ns
+            if (found := self._found[at]) is not None:
+                yield Reason(*found, end_ns - begin_ns)
+            begin_ns, at = end_ns, at + 1
+
+    def add_to(self, parts: Breakdown, span: Span) -> None:
+        """Add why a time is not counted to the parts of a difference."""
+        starts = self._starts
+        first, past = bisect_left(starts, span.start_ns), bisect_right(starts, span.stop_ns) - 1
+        if past - first <= len(self._sums):
+            _add(parts, self.of(span))
+            return
+        _add(parts, self.of(Span(span.start_ns, starts[first])))
+        within: list[tuple[int, int, int, Part]] = []
+        for part, sums in self._sums.items():
+            begin, end = bisect_left(sums.places, first), bisect_left(sums.places, past)
+            if begin < end:
+                within.append((sums.places[begin], begin, end, part))
+        for _, begin, end, part in sorted(within):
+            sums = self._sums[part]
+            parts.add_all(part, sums.ns[begin] - sums.ns[end], sums.keys[begin:end])
+        _add(parts, self.of(Span(starts[past], span.stop_ns)))
+
+    @cached_property
+    def _sums(self) -> Mapping[Part, _Sums]:
+        sums: defaultdict[Part, _Sums] = defaultdict(lambda: _Sums([], [], [0]))
+        # What is around after the last stop is nothing, so that entry has no reason.
+        for place, found in enumerate(self._found[:-1]):
+            if found is not None:
+                cause, shown_by = found
+                of_part = sums[cause, shown_by.stage]
+                of_part.places.append(place)
+                of_part.keys.append(IntervalKey(shown_by.process, shown_by.interval))
+                of_part.ns.append(of_part.ns[-1] + self._starts[place + 1] - self._starts[place])
+        return sums
+
+
+def _why(shortfall: Shortfall) -> tuple[CauseName, Interval] | None:
+    for cause, rule in OF_SHORTFALL:
+        if (shown_by := rule(shortfall)) is not None:
+            return cause, shown_by
+    return None
+
+
+def _add(parts: Breakdown, reasons: Iterator[Reason]) -> None:
+    for cause, shown_by, length_ns in reasons:
+        parts.add(cause, shown_by.stage, -length_ns, [shown_by])
+
+
+class Shortfalls:
+    """Why the claims of a session do not count what was measured."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._surroundings: dict[tuple[object, ...], Surroundings] = {}
+        self._reasons: dict[tuple[object, ...], Reasons] = {}
+
+    def of_accumulator(
+        self, claim: Claim, measured: Match, asked: Asked, unseen: Sequence[Interval]
+    ) -> Reasons:
+        """Return the reasons of a claim of an accumulator, at any time.
+
+        `unseen` are those of the intervals that it was counted for which speak for no other claim.
+        """
+        is_torch = claim.source == "torch"
+        if unseen:
+            return Reasons(self._around(measured, is_torch, unseen), asked, measured)
+        # A match lives as long as the session's claims are reconciled, and accumulators share theirs.
+        key = (id(measured), is_torch)
+        if key not in self._surroundings:
+            self._surroundings[key] = self._around(measured, is_torch, ())
+        if (*key, asked) not in self._reasons:
+            self._reasons[(*key, asked)] = Reasons(self._surroundings[key], asked, measured)
+        return self._reasons[(*key, asked)]
+
+    def _around(self, measured: Match, is_torch: bool, unseen: Sequence[Interval]) -> Surroundings:
+        roles = {interval.role for interval in measured.intervals}
+        process, seen = measured.process, self._evidence.visible(measured.process, is_torch=is_torch)
+        if len(roles) == 1:
+            seen = self._evidence.visible_of_role(process, *roles, is_torch=is_torch)
+        visible = sorted({*seen, *unseen}, key=by_enclosure) if unseen else seen
+        return Surroundings(visible, {interval.interval for interval in measured.intervals}, roles)
+
+    def of_intervals(
+        self, claim: Claim, measured: Match, asked: Asked, unseen: Sequence[Interval], span: Span
+    ) -> Reasons:
+        """Return the reasons of a claim of intervals, within a span."""
+        process, is_torch = measured.process, claim.source == "torch"
+        roles = {interval.role for interval in measured.intervals}
+        if len(roles) == 1 and not unseen and measured.spans == tuple(map(span_of, measured.intervals)):
+            # One of its intervals is around whatever was measured.
+            key = (process, is_torch, *roles)
+            if key not in self._surroundings:
+                seen = self._evidence.visible_of_role(process, *roles, is_torch=is_torch)
+                self._surroundings[key] = Surroundings(seen, (), roles)
+            if (*key, asked) not in self._reasons:
+                self._reasons[(*key, asked)] = Reasons(self._surroundings[key], asked, measured)
+            return self._reasons[(*key, asked)]
+        near = [one for one in self._evidence.near(process, span) if is_torch or is_seen_by_all(one)]
+        near += [one for one in unseen if span_of(one).overlaps(span)]
+        near.sort(key=by_enclosure)
+        ids = {interval.interval for interval in measured.intervals}
+        return Reasons(Surroundings(near, ids, roles), asked, measured)
