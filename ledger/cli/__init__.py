@@ -1,65 +1,36 @@
 """The command line, `compile-ledger`: one module per subcommand, and the terminal output in `console`."""
 
 import sys
+from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from ledger._version import __version__
-from ledger.cli import (
-    bench,
-    check,
-    collect,
-    demo,
-    diff,
-    doctor,
-    export,
-    import_,
-    merge,
-    migrate,
-    rebuild,
-    record,
-    replay,
-    report,
-    sql,
-    verify,
-    watch,
-)
 from ledger.cli.console.standard_streams import OutputClosed, replace_standard_streams
 from ledger.cli.console.usage_errors import USAGE_ERROR, usage_line
 from ledger.errors import LedgerError
+
+if TYPE_CHECKING:
+    app: typer.Typer
 
 NAME = "compile-ledger"
 WRONG_USE = 2
 INTERRUPTED = 130
 
-app = typer.Typer(
-    name=NAME,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Record and explain where torch.compile and engine start-up spend their time.",
-    epilog="To get started: compile-ledger demo",
+_MODULES: Final = {"import": "import_"}
+"""Of the commands that can't be called like their module."""
+_FUNCTIONS: Final = {"import": "import_files"}
+_SETTINGS: Final = {"allow_interspersed_args": False}
+"""Of those that run another command."""
+COMMANDS: Final = (
+    *("demo", "record", "bench", "report", "sql", "replay", "watch", "diff", "check", "import", "export"),
+    *("collect", "merge", "rebuild", "verify", "migrate", "doctor"),
 )
-app.command()(demo.demo)
-app.command(context_settings={"allow_interspersed_args": False})(record.record)
-app.command(context_settings={"allow_interspersed_args": False})(bench.bench)
-app.command()(report.report)
-app.command()(sql.sql)
-app.command()(replay.replay)
-app.command()(watch.watch)
-app.command()(diff.diff)
-app.command()(check.check)
-app.command("import")(import_.import_files)
-app.command()(export.export)
-app.command()(collect.collect)
-app.command()(merge.merge)
-app.command()(rebuild.rebuild)
-app.command()(verify.verify)
-app.command()(migrate.migrate)
-app.command()(doctor.doctor)
+"""In the order in which the help lists them."""
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -68,13 +39,39 @@ def _show_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: bool = typer.Option(
         False, "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
     ),
 ) -> None:
     pass
+
+
+def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """Return the command line with some of its commands: only their modules are imported."""
+    made = typer.Typer(
+        name=NAME,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Record and explain where torch.compile and engine start-up spend their time.",
+        epilog="To get started: compile-ledger demo",
+    )
+    made.callback()(_options)
+    for name in names:
+        module = import_module(f"{__name__}.{_MODULES.get(name, name)}")
+        settings = _SETTINGS if name in ("record", "bench") else None
+        made.command(name, context_settings=settings)(getattr(module, _FUNCTIONS.get(name, name)))
+    return made
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """Make the whole command line, `app`, where somebody asks for it."""
+    if name == "app":
+        globals()[name] = made = application()
+        return made
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main() -> None:
@@ -86,6 +83,9 @@ def main() -> None:
 def _exit_code() -> int | str | None:
     try:
         try:
+            # What one command needs takes a fraction of what all of them do.
+            named = [argument for argument in sys.argv[1:2] if argument in COMMANDS]
+            app = application(named or COMMANDS)
             code = app(standalone_mode=False, prog_name=NAME) or 0
         except SystemExit as ended:
             code = ended.code

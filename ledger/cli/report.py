@@ -14,7 +14,7 @@ from ledger.cli.console.pager import paged
 from ledger.cli.console.printing import Color, open_ledger, printer
 from ledger.errors import LedgerError
 from ledger.reports.first_screen import print_first_screen
-from ledger.reports.from_ledger import read_report
+from ledger.reports.from_ledger import read_first_screen, read_report
 from ledger.reports.json_renderer import to_json
 from ledger.reports.text import SECTIONS, print_report
 from ledger.storage.ledger import Ledger
@@ -76,7 +76,7 @@ def report(
             with paged(is_wanted=not no_pager, color=color) as console:
                 print_report(read_report(ledger, chosen), console, *(sections or []))
         else:
-            print_first_screen(read_report(ledger, chosen), printer(color=color))
+            print_first_screen(read_first_screen(ledger, chosen), printer(color=color))
 
 
 def _check_sections(names: Sequence[str]) -> None:

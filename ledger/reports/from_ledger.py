@@ -1,10 +1,12 @@
 """Reads from a ledger what a report is derived from: a timeline, and the facts that only the ledger has."""
 
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from ledger.recording.process_identity import runs_here
 from ledger.reports.model import Report
-from ledger.reports.sections import LedgerFacts, report_of
+from ledger.reports.sections import LedgerFacts, process_namer, report_of
+from ledger.reports.startup_tree import stage_tree
 from ledger.reports.text import UNATTRIBUTED_SHOWN
 from ledger.storage.ledger import Ledger
 from ledger.timeline.clocks import ClockAlignment
@@ -21,9 +23,21 @@ def read_report(ledger: Ledger, session: str) -> Report:
     return report_of(timeline, facts._replace(unattributed=_unattributed(ledger, session)))
 
 
+def read_first_screen(ledger: Ledger, session: str) -> Report:
+    """Return as much of the report of a session as its first screen shows: hardly an interval, and no causes.
+
+    Raises UnknownSession, and LedgerError where the ledger can't be read.
+    """
+    session = ledger.session(session)
+    timeline, paths = ledger.start_excerpt(session)
+    report = report_of(timeline, facts_of(ledger, session))
+    tree = stage_tree(paths, process_namer(timeline))
+    return replace(report, startup=replace(report.startup, tree=tuple(tree)))
+
+
 def facts_of(ledger: Ledger, session: str, clocks: ClockAlignment | None = None) -> LedgerFacts:
     """Return what a report of a session says that no timeline has."""
-    rejected = ledger.sql("SELECT count(*) AS number FROM rejected_lines")[0]["number"]
+    [(rejected,)] = ledger.select("SELECT count(*) FROM rejected_lines")
     return LedgerFacts(
         tuple(ledger.sessions()),
         int(str(rejected)),
@@ -49,10 +63,14 @@ _NEVER_LEFT: Final = """
 
 def _without_end(ledger: Ledger, session: str) -> int:
     """Return how many processes never left, were not found gone where they ran, and do not run here."""
-    rows = cast("list[dict[str, Any]]", ledger.sql(_NEVER_LEFT, [session]))
-    return sum(not runs_here(**row) for row in rows)
+    rows = cast("list[tuple[Any, ...]]", ledger.select(_NEVER_LEFT, [session]))
+    return sum(
+        not runs_here(pid=pid, host=host, started=started, boot=boot, pid_ns=pid_ns)
+        for pid, host, started, boot, pid_ns in rows
+    )
 
 
 def _unattributed(ledger: Ledger, session: str) -> int:
-    query = "SELECT count(*) AS number FROM intervals WHERE session = ? AND unattributed_ns > 0"
-    return int(str(ledger.sql(query, [session])[0]["number"]))
+    query = "SELECT count(*) FROM intervals WHERE session = ? AND unattributed_ns > 0"
+    [(number,)] = ledger.select(query, [session])
+    return int(str(number))

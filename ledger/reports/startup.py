@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from ledger.reports.model import StartupRow, StartupSection
 from ledger.reports.startup_tree import stage_tree
+from ledger.timeline.breakdown import stage_paths
 from ledger.timeline.records import StartupPiece
 from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import IMPORT, package_of
@@ -21,7 +22,7 @@ def startup_section(timeline: Timeline, names: Callable[[str], str]) -> StartupS
         for (window, process, stage, package), duration_ns in durations.items()
     ]
     rows.sort(key=lambda row: (row.window.window, -row.duration_ns, row.process or "", row.stage or ""))
-    tree = stage_tree((piece for piece in timeline.startup_breakdown if piece.window == 0), names)
+    tree = stage_tree(stage_paths(timeline.startup_breakdown), names)
     return StartupSection("From command to ready", tuple(rows), windows=windows, tree=tuple(tree))
 
 

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from ledger.timeline.breakdown import PATH_SEPARATOR
-from ledger.timeline.records import StartupPiece
+from ledger.timeline.breakdown import PATH_SEPARATOR, StagePath
 
 _SHOWN_SHARE: Final = 0.02
 """A stage with a smaller part of the start has no line of its own."""
@@ -43,25 +42,20 @@ class TreeLine(NamedTuple):
     duration_ns: int
 
 
-def stage_tree(pieces: Iterable[StartupPiece], names: Callable[[str], str]) -> list[StageNode]:
-    """Return the outermost stages of a window's pieces, in the order of their starts.
-
-    The pieces in no stage are left out.
-    """
+def stage_tree(paths: Iterable[StagePath], names: Callable[[str], str]) -> list[StageNode]:
+    """Return the outermost stages of a window; in the order of their starts, if the paths come in that."""
     found: dict[tuple[str | None, tuple[str, ...]], StageNode] = {}
     outermost: list[StageNode] = []
-    for piece in pieces:
-        if piece.path is None:
-            continue
-        process = None if piece.process is None else names(piece.process)
-        stages = tuple(piece.path.split(PATH_SEPARATOR))
+    for process_id, path, duration_ns in paths:
+        process = None if process_id is None else names(process_id)
+        stages = tuple(path.split(PATH_SEPARATOR))
         siblings = outermost
         for length in range(1, len(stages) + 1):
             node = found.get((process, stages[:length]))
             if node is None:
                 node = found[process, stages[:length]] = StageNode(stages[length - 1], process)
                 siblings.append(node)
-            node.duration_ns += piece.duration_ns
+            node.duration_ns += duration_ns
             siblings = node.children
     return outermost
 

@@ -4,11 +4,13 @@ A session of torch's has a hundred thousand intervals, and a terminal shows some
 takes ten times as long as everything else that `report` prints.
 """
 
-from typing import Final, cast
+from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple, cast
 
 from ledger.storage.projections import is_current, projected_rows, reduced_timeline
 from ledger.storage.record_rows import TABLES, Details, EventKey, Row, timeline_of
 from ledger.storage.store import Store
+from ledger.timeline.breakdown import StagePath, stage_paths
 from ledger.timeline.timeline import Timeline
 
 _CHOSEN: Final = """
@@ -20,7 +22,36 @@ _CHOSEN: Final = """
     )
 """
 """The rows of a session's intervals that are in its excerpt."""
+_FIRST_LOOK: Final = (
+    "sessions", "processes", "claims", "reconciliation", "anomalies", "gaps", "startup_windows",
+)  # fmt: skip
+"""The tables of which a first look at a start needs all."""
+_PATHS: Final = """
+    SELECT process, path, sum(duration_ns) FROM startup_breakdown
+    WHERE session = ? AND window = 0 AND path IS NOT NULL
+    GROUP BY process, path ORDER BY min(piece)
+"""
 _NO_DETAILS: Final[dict[EventKey, Details]] = {}
+
+
+class StartExcerpt(NamedTuple):
+    """What a first look at a start needs of a session."""
+
+    timeline: Timeline
+    """Without totals, causes, compiles and pieces; of the intervals only those that did not complete."""
+    paths: Sequence[StagePath]
+    """In the order in which they come first."""
+
+
+def start_excerpt(store: Store, session: str) -> StartExcerpt:
+    """Return what a first look at a start needs of a session. It may be the whole timeline."""
+    with store.snapshot():
+        if not is_current(store, session):
+            timeline = reduced_timeline(store, session)
+            return StartExcerpt(timeline, stage_paths(timeline.startup_breakdown))
+        timeline = _excerpt(store, session, 0, _FIRST_LOOK)
+        rows = cast("list[tuple[str | None, str, int]]", store.select(_PATHS, [session]))
+        return StartExcerpt(timeline, list(map(StagePath._make, rows)))
 
 
 def timeline_excerpt(store: Store, session: str, unattributed: int) -> Timeline:
@@ -34,7 +65,7 @@ def timeline_excerpt(store: Store, session: str, unattributed: int) -> Timeline:
     with store.snapshot():
         if not is_current(store, session):
             return reduced_timeline(store, session)
-        return _excerpt(store, session, unattributed)
+        return _excerpt(store, session, unattributed, TABLES)
 
 
 def timeline_tables(store: Store, session: str, *tables: str) -> Timeline:
@@ -50,7 +81,7 @@ def timeline_tables(store: Store, session: str, *tables: str) -> Timeline:
         )
 
 
-def _excerpt(store: Store, session: str, unattributed: int) -> Timeline:
+def _excerpt(store: Store, session: str, unattributed: int, tables: Collection[str]) -> Timeline:
     chosen = [session, unattributed]
     columns = ", ".join(TABLES["projected_intervals"])
     intervals: list[Row] = store.select(
@@ -72,6 +103,8 @@ def _excerpt(store: Store, session: str, unattributed: int) -> Timeline:
     }
 
     def rows(table: str) -> list[Row]:
-        return intervals if table == "projected_intervals" else projected_rows(store, session, table)
+        if table == "projected_intervals":
+            return intervals
+        return projected_rows(store, session, table) if table in tables else []
 
     return timeline_of(rows, details)

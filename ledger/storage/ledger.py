@@ -1,4 +1,7 @@
-"""Opens a ledger, brings it up to date, and answers: rows of SQL, timelines, events."""
+"""Opens a ledger, brings it up to date, and answers: rows of SQL, timelines, events.
+
+What few of the answers need is imported when one of them is asked for: a report should not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from sqlite_utils.utils import dedupe_keys
-
 from ledger.errors import (
     InvalidQuery,
     LedgerDamaged,
@@ -21,16 +22,12 @@ from ledger.errors import (
     LedgerNotWritable,
     UnknownSession,
 )
-from ledger.events.jsonl import lines_of
 from ledger.events.models import Event
-from ledger.events.redaction import redacted
 from ledger.events.rows import from_row
 from ledger.formatting import with_label
-from ledger.notebook_tables import html_table
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import Collected, collect
-from ledger.storage.excerpts import timeline_excerpt, timeline_tables
-from ledger.storage.frames import arrow_table, pandas_frame, polars_frame  # pyright: ignore[reportUnknownVariableType]
+from ledger.storage.excerpts import StartExcerpt, start_excerpt, timeline_excerpt, timeline_tables
 from ledger.storage.journal_folders import waiting_behind_link
 from ledger.storage.projections import bring_up_to_date, current_timeline
 from ledger.storage.record_rows import finding_of
@@ -40,7 +37,6 @@ from ledger.timeline.findings import Finding
 from ledger.timeline.process_events import SessionEvents, by_process
 from ledger.timeline.process_lives import Lives, lives_of
 from ledger.timeline.records import Compilation, StartupPiece
-from ledger.timeline.replay import Replay, clock_alignment
 from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import ENGINE_READY, SERVER_READY
 
@@ -48,6 +44,8 @@ if TYPE_CHECKING:
     import pandas
     from polars import DataFrame as PolarsFrame
     from pyarrow import Table as ArrowTable  # pyright: ignore[reportUnknownVariableType]
+
+    from ledger.timeline.replay import Replay
 
 Parameters = Sequence[object] | dict[str, object]
 """Of a query: for `?`, or by name for `:name`."""
@@ -106,8 +104,15 @@ class Ledger:
         with self._errors_translated():
             return list(self._store.db.query(query, parameters))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
 
+    def select(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """Return the rows of a query as tuples, without sqlite-utils, which imports pandas where that is."""
+        with self._errors_translated():
+            return self._store.connection.execute(query, parameters).fetchall()
+
     def dataframe(self, query: str, parameters: Parameters = ()) -> pandas.DataFrame:
         """Return a query's rows as a data frame of pandas. Raises InvalidQuery or MissingExtra."""
+        from ledger.storage.frames import pandas_frame
+
         return pandas_frame(*self._columns_and_rows(query, parameters))
 
     def polars(self, query: str, parameters: Parameters = ()) -> PolarsFrame:
@@ -115,6 +120,8 @@ class Ledger:
 
         Raises InvalidQuery, also for a column of both texts and numbers, or MissingExtra without it.
         """
+        from ledger.storage.frames import polars_frame
+
         return polars_frame(*self._columns_and_rows(query, parameters))
 
     def arrow(self, query: str, parameters: Parameters = ()) -> ArrowTable:  # pyright: ignore[reportUnknownParameterType]
@@ -122,6 +129,8 @@ class Ledger:
 
         Raises InvalidQuery, also for a column of both texts and numbers, or MissingExtra without pyarrow.
         """
+        from ledger.storage.frames import arrow_table  # pyright: ignore[reportUnknownVariableType]
+
         return arrow_table(*self._columns_and_rows(query, parameters))  # pyright: ignore[reportUnknownVariableType]
 
     def _columns_and_rows(
@@ -130,6 +139,8 @@ class Ledger:
         rows = self.sql(query, parameters)
         if rows:
             return list(rows[0]), rows
+        from sqlite_utils.utils import dedupe_keys
+
         # sqlite-utils names the columns in rows alone. It has run the query by now, so this one only reads.
         with self._errors_translated():
             described = self._store.connection.execute(query, parameters).description
@@ -210,6 +221,13 @@ class Ledger:
         """
         return timeline_excerpt(self._store, self.session(session), unattributed)
 
+    def start_excerpt(self, session: str) -> StartExcerpt:
+        """Return what is derived from a session as far as a first look at its start needs it.
+
+        Raises UnknownSession.
+        """
+        return start_excerpt(self._store, self.session(session))
+
     def findings(self, session: str | None = None) -> tuple[Finding, ...]:
         """Return what can be acted upon in a session, what is worth most first. Raises UnknownSession.
 
@@ -231,6 +249,8 @@ class Ledger:
         The same events give the same bytes. `redact` replaces hosts, user names and paths by placeholders.
         Raises UnknownSession.
         """
+        from ledger.events.jsonl import lines_of
+
         return lines_of(self.redacted(*names) if redact else self._by_key(names)())
 
     def redacted(self, *names: str) -> Iterator[Event]:
@@ -238,6 +258,8 @@ class Ledger:
 
         Raises UnknownSession.
         """
+        from ledger.events.redaction import redacted
+
         # Who exports may well be who recorded, and is named in a label.
         return redacted(self._by_key(names), users=_user())
 
@@ -248,6 +270,8 @@ class Ledger:
 
     def clock_alignment(self, session: str | None = None) -> ClockAlignment:
         """Return how the clocks of a session's processes lie on one. Raises UnknownSession."""
+        from ledger.timeline.replay import clock_alignment
+
         session = self.session(session)
         joined_or_lost = self._store.rows(session, "kind IN ('process_joined', 'process_lost')")
         first = self._store.rows(
@@ -271,6 +295,8 @@ class Ledger:
 
         Raises UnknownSession.
         """
+        from ledger.timeline.replay import Replay
+
         numbered = list(self._store.numbered_rows(self.session(session)))
         return Replay(
             [row for _, row in numbered], {(row.process, row.seq): number for number, row in numbered}
@@ -281,6 +307,8 @@ class Ledger:
 
     def _repr_html_(self) -> str:
         """Show the sessions in a notebook, the newest first."""
+        from ledger.notebook_tables import html_table
+
         rows = self._store.select(
             """
             SELECT

@@ -6,7 +6,8 @@ among all its intervals.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, groupby, pairwise, takewhile
 from math import inf
@@ -315,3 +316,21 @@ def _records(
             before = lane and lane.stage_before(start_ns)
             after = lane and lane.stage_after(end_ns)
             yield StartupPiece(*where, None, None, None, None, None, None, before, after)
+
+
+class StagePath(NamedTuple):
+    """What of the first window is charged to one stage: that of a process, inside the same stages."""
+
+    process: str | None
+    path: str
+    """As in `StartupPiece`."""
+    duration_ns: int
+
+
+def stage_paths(pieces: Iterable[StartupPiece]) -> list[StagePath]:
+    """Return what of the first window is charged to each stage, in the order in which they come first."""
+    durations_ns: defaultdict[tuple[str | None, str], int] = defaultdict(int)
+    for piece in pieces:
+        if piece.window == 0 and piece.path is not None:
+            durations_ns[piece.process, piece.path] += piece.duration_ns
+    return [StagePath(*stage, duration_ns) for stage, duration_ns in durations_ns.items()]

@@ -5,11 +5,7 @@ from dataclasses import dataclass, replace
 
 from ledger.events.models import Event
 from ledger.formatting import counted
-from ledger.timeline.compilations import compilations_of
-from ledger.timeline.findings import Evidence, Finding, findings_of
-from ledger.timeline.notebook_view import html_of
-from ledger.timeline.number_range import NumberRange
-from ledger.timeline.reconciliation import reconcile
+from ledger.timeline.findings import Finding
 from ledger.timeline.records import (
     Anomaly,
     Cause,
@@ -59,6 +55,8 @@ class Timeline:
 
     def _repr_html_(self) -> str:
         """Show in a notebook how long it took to be ready, where that went, and what to do about it."""
+        from ledger.timeline.notebook_view import html_of
+
         return html_of(
             self._title(),
             self.startup_windows,
@@ -96,6 +94,13 @@ def timeline_of_stored(session: str, events: SessionEvents) -> Timeline:
 
 
 def _timeline(reduced: Reduced) -> Timeline:
+    # Who reads a timeline that is projected already waits for none of these.
+    from ledger.timeline.compilations import compilations_of
+    from ledger.timeline.findings.evidence import Evidence
+    from ledger.timeline.findings.rules import findings_of
+    from ledger.timeline.number_range import NumberRange
+    from ledger.timeline.reconciliation import reconcile
+
     reconciled = reconcile(reduced)
     compiled = compilations_of(reduced.intervals, reduced.claims)
     reduced = reduced._replace(anomalies=(*reduced.anomalies, *reconciled.anomalies))

@@ -51,7 +51,7 @@ def _session() -> SessionEvents:
         )  # fmt: skip
         others.append(joined)
         stages[process] = StageEvents([], [])
-        for stage in _stages(random.Random(number)):
+        for stage in stages_of(number, _INTERVALS // _PROCESSES):
             if isinstance(stage, Start):
                 stages[process].starts.append(stage)
             else:
@@ -63,14 +63,15 @@ def _session() -> SessionEvents:
     return SessionEvents(stages, others)
 
 
-def _stages(chance: random.Random) -> Iterator[Start | Stop]:
+def stages_of(number: int, intervals: int) -> Iterator[Start | Stop]:
     """Yield the starts and stops of one process: nested, and after each outermost one a pause."""
+    chance = random.Random(number)
     at_ns, seq, interval = 0, 1, 0
     stack: list[int] = []
-    while interval < _INTERVALS // _PROCESSES or stack:
+    while interval < intervals or stack:
         at_ns += chance.randrange(1, 1000)
         grows = len(stack) < _MAX_DEPTH and chance.random() < 0.52
-        if interval < _INTERVALS // _PROCESSES and (grows or not stack):
+        if interval < intervals and (grows or not stack):
             yield Start(
                 at_ns, seq, interval, f"stage_{interval % 300}", "compile", None if stack else "encoder",
                 None, "torch", "MainThread", stack[-1] if stack else None, None,

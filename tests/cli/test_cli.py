@@ -18,6 +18,7 @@ from ledger.cli import app
 from ledger.cli.demo import print_comparison
 from ledger.recording.journal import journal_folder
 from ledger.storage.store import SCHEMA_VERSION
+from tests.support.recordings import write_ledger
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -265,3 +266,27 @@ def test_the_demo_compiles_cold_and_warm_and_compares(run: Run, tmp_path: Path) 
     assert times_of == {(row["label"], row["role"]): row["total_ns"] for row in rows}
     for ns in times_of.values():
         assert f"{ns / 1e9:.3f}" in printed.getvalue()
+
+
+def test_a_report_imports_neither_what_other_commands_need_nor_what_reduces(tmp_path: Path) -> None:
+    """pandas alone, which sqlite-utils imports where it is installed, takes as long as all the rest."""
+    path = tmp_path / "startup.db"
+    write_ledger("demo", path)
+    program = """
+import json, sys
+from ledger.cli import main
+try:
+    main()
+except SystemExit as ended:
+    print(json.dumps([ended.code, *sorted(sys.modules)]))
+"""
+    command = [sys.executable, "-c", program, "report", str(path)]
+    shown = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    code, *modules = json.loads(shown.splitlines()[-1])
+    assert not code
+    assert "ledger.reports.first_screen" in modules
+    for name in (
+        *("pandas", "pyarrow", "sqlite_utils", "torch", "ledger.analysis", "ledger.interchange"),
+        *("ledger.cli.bench", "ledger.timeline.reconciliation", "ledger.timeline.findings.rules"),
+    ):
+        assert name not in modules

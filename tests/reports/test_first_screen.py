@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ledger import Ledger
-from ledger.reports.from_ledger import read_report
+from ledger.reports.from_ledger import read_first_screen, read_report
 from ledger.testing import MemoryLedger
 from tests.support import screens
 from tests.support.gpu_starts import gpu_ledger
@@ -32,6 +32,14 @@ def imported_log() -> Ledger:
 
 def session_of(kind: str, ledger: Ledger) -> str:
     return ledger.sessions()[0 if kind == "demo" else -1]
+
+
+@pytest.mark.parametrize("name", ["demo", "vllm", "compilations", "starts"])
+def test_an_excerpt_of_a_session_gives_the_screen_of_all_of_it(name: str) -> None:
+    ledger = recorded(name)
+    for session in ledger.sessions():
+        whole, excerpt = (screens.printed(read(ledger, session)) for read in (read_report, read_first_screen))
+        assert excerpt == whole
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.reports.startup_tree import StageNode, TreeLine, stage_tree, tree_lines
+from ledger.timeline.breakdown import stage_paths
 from ledger.timeline.records import StartupPiece
 from tests.support.recordings import recorded
 
@@ -18,12 +19,14 @@ def piece(path: str | None, ns: int, process: str = "p") -> StartupPiece:
 
 def lines(pieces: Sequence[StartupPiece], most: int = 20) -> list[tuple[int, str, int]]:
     total_ns = sum(one.duration_ns for one in pieces)
-    shown = tree_lines(stage_tree(pieces, str.upper), total_ns, most)
+    shown = tree_lines(stage_tree(stage_paths(pieces), str.upper), total_ns, most)
     return [(line.depth, line.name, line.duration_ns) for line in shown]
 
 
 def test_pieces_of_one_path_are_one_stage_and_stages_come_in_the_order_of_their_starts() -> None:
-    tree = stage_tree([piece("b > c", 3), piece("a", 5), piece("b", 2), piece(None, 7)], str.upper)
+    tree = stage_tree(
+        stage_paths([piece("b > c", 3), piece("a", 5), piece("b", 2), piece(None, 7)]), str.upper
+    )
     assert [(node.name, node.process, node.duration_ns, node.own_ns) for node in tree] == [
         ("b", "P", 5, 2), ("a", "P", 5, 5)
     ]  # fmt: skip
@@ -31,7 +34,7 @@ def test_pieces_of_one_path_are_one_stage_and_stages_come_in_the_order_of_their_
 
 
 def test_stages_of_one_name_in_two_processes_are_two() -> None:
-    tree = stage_tree([piece("a", 1, "p"), piece("a", 1, "q")], str.upper)
+    tree = stage_tree(stage_paths([piece("a", 1, "p"), piece("a", 1, "q")]), str.upper)
     assert [(node.name, node.process) for node in tree] == [("a", "P"), ("a", "Q")]
 
 
@@ -99,7 +102,7 @@ def check(shown: Sequence[TreeLine], total_ns: int) -> None:
 @given(PIECES, st.integers(4, 30))
 def test_a_tree_adds_up_and_fits(pieces: list[StartupPiece], most: int) -> None:
     total_ns = sum(one.duration_ns for one in pieces)
-    tree: list[StageNode] = stage_tree(pieces, str)
+    tree: list[StageNode] = stage_tree(stage_paths(pieces), str)
     shown = tree_lines(tree, total_ns, most)
     assert len(shown) <= most
     check(shown, total_ns)
@@ -113,4 +116,4 @@ def test_the_trees_of_real_starts_add_up() -> None:
             window = timeline.startup_windows[0]
             pieces = [one for one in timeline.startup_breakdown if one.window == 0]
             charged_ns = window.duration_ns - window.unattributed_ns
-            check(tree_lines(stage_tree(pieces, str), charged_ns, 12), charged_ns)
+            check(tree_lines(stage_tree(stage_paths(pieces), str), charged_ns, 12), charged_ns)

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from ledger import Ledger
 from ledger.reports.first_screen import print_first_screen
-from ledger.reports.from_ledger import read_report
+from ledger.reports.from_ledger import read_first_screen
+from ledger.reports.model import Report
 from tests.support import handbook
 from tests.support.paths import TESTS
 
@@ -20,12 +21,13 @@ _STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 def screen(ledger: Ledger, session: str | None = None) -> str:
     """Return what is printed of a session, of the newest one unless another is named."""
-    return _printed(ledger, session, _console())
+    return printed(read_first_screen(ledger, session or ledger.sessions()[-1]))
 
 
 def coloured_screen(ledger: Ledger, session: str | None = None) -> str:
     """Return the same as a terminal with eight colours gets it."""
-    return _printed(ledger, session, _console(color_system="standard", force_terminal=True))
+    report = read_first_screen(ledger, session or ledger.sessions()[-1])
+    return printed(report, _console(color_system="standard", force_terminal=True))
 
 
 def without_colour(text: str) -> str:
@@ -42,7 +44,9 @@ def _console(**options: Any) -> Console:
     return Console(file=io.StringIO(), width=WIDTH, height=HEIGHT, _environ={}, **options)
 
 
-def _printed(ledger: Ledger, session: str | None, console: Console) -> str:
-    print_first_screen(read_report(ledger, session or ledger.sessions()[-1]), console)
+def printed(report: Report, console: Console | None = None) -> str:
+    """Return the first screen of a report, without colours where no console is given."""
+    console = console or _console()
+    print_first_screen(report, console)
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"

@@ -13,8 +13,6 @@ from urllib.parse import quote
 
 import typer
 
-from ledger.interchange.exporters import formats
-from ledger.storage.queries import query_title, saved_queries
 from ledger.storage.store import SQLITE_HEADER
 
 _SESSIONS: Final = """
@@ -34,6 +32,9 @@ def sessions(context: typer.Context, incomplete: str) -> Iterator[tuple[str, str
 
 def queries(incomplete: str) -> Iterator[tuple[str, str]]:
     """Yield the names of the saved queries, each with its question."""
+    # Options name these functions, and most command lines complete nothing.
+    from ledger.storage.queries import query_title, saved_queries
+
     return _starting_with(
         incomplete, ((name, query_title(text)) for name, text in sorted(saved_queries().items()))
     )
@@ -41,6 +42,8 @@ def queries(incomplete: str) -> Iterator[tuple[str, str]]:
 
 def export_formats(incomplete: str) -> Iterator[tuple[str, str]]:
     """Yield the formats that sessions can be exported in."""
+    from ledger.interchange.exporters import formats
+
     return _starting_with(incomplete, ((name, "") for name in formats()))
 
 

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from ledger.cli.console.printing import print_warning
 from ledger.reports.first_screen import print_first_screen
-from ledger.reports.from_ledger import read_report
+from ledger.reports.from_ledger import read_first_screen
 from ledger.storage.ledger import Ledger
 
 
@@ -14,4 +14,4 @@ def print_final_screen(ledger_file: Path, session: str, console: Console) -> Non
     """Print what `report` prints of a session. Raises LedgerError."""
     with Ledger.open(ledger_file) as ledger:
         print_warning(ledger)
-        print_first_screen(read_report(ledger, session), console)
+        print_first_screen(read_first_screen(ledger, session), console)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Event, Finding, MilestoneReached, Timeline, reduce
-from ledger.timeline.findings import RULES
 from ledger.timeline.findings.finding import LONGEST
+from ledger.timeline.findings.rules import RULES
 from ledger.timeline.records import IntervalKey
 from ledger.timeline.spans import union_ns
 from tests.support.gpu_starts import FOLDER as GPU
