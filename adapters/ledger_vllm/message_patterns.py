@@ -1,17 +1,34 @@
-"""The table of vLLM's log messages that matter to a start-up. A new message only needs a row here.
+"""The table of vLLM's log messages that live recording and the log importer both read.
 
-Live recording and the log importer both work from this table: what is claimed, where its interval goes, and
-which lines of a large log are looked at all follow from it. A message comes without its logger's prefix.
-Stages and clocks are those of vLLM's sources (`tests/vllm_compat` keeps their wordings from 0.19.1 on; older
-ones come from published logs). The tests check every row: that its example matches it, and that any message
-that matches contains the row's keyword.
+What is claimed, where its interval goes, and which lines of a large log are looked at all follow from it, and
+from the rows that only the importer reads (`ledger_vllm_log.message_patterns`). A message comes without its
+logger's prefix. Stages and clocks are those of vLLM's sources (`tests/data/vllm_stated_durations.json` keeps
+their wordings; older ones come from published logs). The tests check every row: that its example matches it,
+and that any message that matches contains the row's keyword.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-Source = Literal["monitor", "backend", "engine"]
+from ledger_vllm.logged_stages import (
+    AOT_LOAD,
+    AOT_SAVE,
+    CACHE_SAVE,
+    DYNAMO,
+    ENGINE_INIT,
+    FIRST_RUN,
+    GRAPH_CAPTURE,
+    GRAPH_COMPILE,
+    GRAPH_LOAD,
+    KERNEL_WARMUP,
+    MODEL_INIT,
+    MODEL_LOAD,
+    TORCH_COMPILE,
+    WARMUP,
+    WEIGHTS_LOAD,
+    LoggedStage,
+)
 
 SECONDS: Final = r"(?P<seconds>\d+(?:\.\d+)?)"
 _SIZES: Final = r"for (?:compile range (?P<range>.+?)|(?P<shape>(?:dynamic|general) shape|shape .+?))"
@@ -20,51 +37,12 @@ _LOADED: Final = rf"Directly load the compiled graph(?:\(s\))? {_SIZES} from the
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedStage:
-    """A stage that log messages report, and how an importer places its interval."""
-
-    name: str
-    source: Source
-    within: str | None = None
-    """The stage that it is a part of, whose own message comes after it."""
-    is_of_model_part: bool = False
-    """Whether it belongs to one part of the model, and so has a role and a component. All others serve the
-    whole process."""
-    can_overlap: bool = False
-    """Whether several run at a time; then a message's duration is not that of the interval ending there."""
-    precedes_engine_init: bool = False
-    """Whether it is over before `engine_init` begins; all others that precede its message lie inside it."""
-
-
-_TORCH_COMPILE: Final = LoggedStage("torch_compile", "monitor", is_of_model_part=True)
-_FIRST_RUN: Final = LoggedStage("first_run", "monitor", is_of_model_part=True)
-_DYNAMO: Final = LoggedStage("dynamo", "backend", within="torch_compile", is_of_model_part=True)
-_GRAPH_LOAD: Final = LoggedStage(
-    "graph_load", "backend", within="torch_compile", is_of_model_part=True, can_overlap=True
-)
-_GRAPH_COMPILE: Final = LoggedStage(
-    "graph_compile", "backend", within="torch_compile", is_of_model_part=True, can_overlap=True
-)
-_CACHE_SAVE: Final = LoggedStage("cache_save", "backend", within="torch_compile", is_of_model_part=True)
-_AOT_LOAD: Final = LoggedStage("aot_load", "backend", within="torch_compile", is_of_model_part=True)
-_AOT_SAVE: Final = LoggedStage("aot_save", "backend", within="torch_compile", is_of_model_part=True)
-_MODEL_LOAD: Final = LoggedStage("model_load", "engine", precedes_engine_init=True)
-_WEIGHTS_LOAD: Final = LoggedStage("weights_load", "engine", within="model_load", precedes_engine_init=True)
-_MODEL_INIT: Final = LoggedStage("model_init", "engine", within="model_load", precedes_engine_init=True)
-_WARMUP: Final = LoggedStage("warmup", "engine")
-_KERNEL_WARMUP: Final = LoggedStage("kernel_warmup", "engine")
-_GRAPH_CAPTURE: Final = LoggedStage("graph_capture", "engine")
-_ENGINE_INIT: Final = LoggedStage("engine_init", "engine", precedes_engine_init=True)
-
-
-@dataclass(frozen=True, slots=True)
 class MessagePattern:
     """A wording of vLLM's. `pattern` matches the whole message, after its component's tag."""
 
     pattern: str
     keyword: str
-    """Literal ASCII text that each such message contains. Large logs are searched for all keywords, one after
-    the other: a keyword that other rows have costs nothing, a frequent word costs much."""
+    """Literal ASCII text that each such message contains. Large logs are searched for all keywords."""
     example: str
     """A message as vLLM logs it."""
 
@@ -80,13 +58,17 @@ class RankTotal:
 
 @dataclass(frozen=True, slots=True)
 class DurationPattern(MessagePattern):
-    """A message that states how long a stage took, in the group `seconds`: an interval, and a claim."""
+    """A message that states how long a stage took: an interval, and a claim.
+
+    The group `seconds` has the duration, or `milliseconds`; `component`, what it was spent on.
+    """
 
     stage: LoggedStage
     rank_totals: Sequence[RankTotal] = ()
     """What it states besides, each a claim that counts `ranks`."""
     is_recorded: bool = True
     """Whether the stage is recorded live. If not, only the log importer reads the message."""
+    outcome: Literal["completed", "failed"] = "completed"
     data: Mapping[str, str] = field(default_factory=dict[str, str])
     """What is always true of such an interval, for its `data`."""
 
@@ -101,6 +83,13 @@ OccurrenceName = Literal[
     "warmup_begins",
     "warmup_ends",
     "rank_assigned",
+    "cache_factors",
+    "drafter_load_begins",
+    "autotune_begins",
+    "autotune_ends",
+    "kernel_compile_begins",
+    "kernel_compile_ends",
+    "kernel_compiled_late",
 ]
 
 
@@ -142,74 +131,74 @@ DURATIONS: Final = (
         rf"torch\.compile (?:took|takes) {SECONDS} s in total",
         "ompil",
         "torch.compile took 16.77 s in total",
-        _TORCH_COMPILE,
+        TORCH_COMPILE,
     ),
     DurationPattern(
         rf"torch\.compile and initial profiling/warmup run together (?:took|takes) {SECONDS} s in total",
         "ompil",
         "torch.compile and initial profiling/warmup run together took 20.44 s in total",
-        _TORCH_COMPILE,
+        TORCH_COMPILE,
         data={"includes": "first_run"},
     ),
     DurationPattern(
         rf"Initial profiling/warmup run took {SECONDS} s",
         "took",
         "Initial profiling/warmup run took 3.51 s",
-        _FIRST_RUN,
+        FIRST_RUN,
     ),
     DurationPattern(
         rf"Dynamo bytecode transform time: {SECONDS} s",
         "time:",
         "Dynamo bytecode transform time: 6.08 s",
-        _DYNAMO,
+        DYNAMO,
     ),
     DurationPattern(
         rf"{_LOADED}, took {SECONDS} s",
         "ompil",
         "Directly load the compiled graph(s) for compile range (1, 8192) from the cache, took 0.412 s",
-        _GRAPH_LOAD,
+        GRAPH_LOAD,
     ),
     DurationPattern(
         rf"Compiling a graph {_SIZES} takes {SECONDS} s",
         "ompil",
         "Compiling a graph for compile range (1, 8192) takes 8.05 s",
-        _GRAPH_COMPILE,
+        GRAPH_COMPILE,
     ),
     DurationPattern(
         rf"Saved compiler manager cache in {SECONDS} seconds\.",
         "ompil",
         "Saved compiler manager cache in 0.25 seconds.",
-        _CACHE_SAVE,
+        CACHE_SAVE,
     ),
     DurationPattern(
         rf"Loading weights took {SECONDS} seconds",
         "took",
         "Loading weights took 3.39 seconds",
-        _WEIGHTS_LOAD,
+        WEIGHTS_LOAD,
     ),
     DurationPattern(
         rf"Initializing model took {SECONDS} seconds",
         "took",
         "Initializing model took 0.713205 seconds",
-        _MODEL_INIT,
+        MODEL_INIT,
     ),
     DurationPattern(
-        rf"Model loading took \S+ GiB(?: memory)? and {SECONDS} seconds",
+        rf"Model loading took \S+ Gi?B(?: memory)? and {SECONDS} seconds",
         "took",
         "Model loading took 14.25 GiB memory and 4.181205 seconds",
-        _MODEL_LOAD,
+        MODEL_LOAD,
     ),
     DurationPattern(
         rf"JIT kernel warmup finished in {SECONDS}s\.",
         "finished in",
         "JIT kernel warmup finished in 1.50s.",
-        _KERNEL_WARMUP,
+        KERNEL_WARMUP,
     ),
     DurationPattern(
-        rf"(?:Encoder g|G)raph capturing finished in {SECONDS} secs, took \S+ GiB(?: \(\d+ graphs\))?",
-        "took",
+        rf"(?:Encoder g|G)raph capturing finished in {SECONDS} secs(?:\.|, took \S+ GiB(?: \(\d+ graphs\))?)",
+        "finished in",
         "Graph capturing finished in 5 secs, took 0.50 GiB",
-        _GRAPH_CAPTURE,
+        GRAPH_CAPTURE,
     ),
     DurationPattern(
         rf"init engine \(profile, create kv cache, warmup model\) took {SECONDS} s(?:econds)?"
@@ -219,29 +208,22 @@ DURATIONS: Final = (
         "took",
         "init engine (profile, create kv cache, warmup model) took 35.06 s "
         "(compilation: 20.72 s — language_model: 11.04 s, encoder: 9.68 s)",
-        _ENGINE_INIT,
+        ENGINE_INIT,
         rank_totals=(
-            RankTotal("all_roles", _TORCH_COMPILE, None),
-            RankTotal("language_model", _TORCH_COMPILE, "language_model"),
-            RankTotal("encoder", _TORCH_COMPILE, "encoder"),
+            RankTotal("all_roles", TORCH_COMPILE, None),
+            RankTotal("language_model", TORCH_COMPILE, "language_model"),
+            RankTotal("encoder", TORCH_COMPILE, "encoder"),
         ),
-    ),
-    DurationPattern(  # in the front end, where nothing is recorded
-        rf"(?:\S+ ){{1,5}}warmup completed in {SECONDS}s",
-        "completed in",
-        "Multi-modal warmup completed in 2.31s",
-        _WARMUP,
-        is_recorded=False,
     ),
 )
 
 OCCURRENCES: Final = (
     OccurrencePattern(
-        r"Starting torch\.compile", "ompil", "Starting torch.compile", "compile_begins", _TORCH_COMPILE
+        r"Starting torch\.compile", "ompil", "Starting torch.compile", "compile_begins", TORCH_COMPILE
     ),
     OccurrencePattern(
-        r"Using cache directory: (?P<path>.+) for vLLM.s torch\.compile",
-        "ompil",
+        r"Using cache directory: (?P<path>\S.*?)(?: for v\S*'s torch\.compile)?",
+        "Using cache dir",
         "Using cache directory: /cache/ba0734268d/rank_0_0/backbone for vLLM's torch.compile",
         "cache_directory",
     ),
@@ -250,14 +232,14 @@ OCCURRENCES: Final = (
         "ompil",
         "Directly load the compiled graph(s) for dynamic shape from the cache",
         "graph_loaded",
-        _GRAPH_LOAD,
+        GRAPH_LOAD,
     ),
     OccurrencePattern(
         r"Directly load AOT compilation from path (?P<path>.+)",
         "ompil",
         "Directly load AOT compilation from path /cache/model",
         "aot_loaded",
-        _AOT_LOAD,
+        AOT_LOAD,
         data={"cache": "hit"},
     ),
     OccurrencePattern(
@@ -265,7 +247,7 @@ OCCURRENCES: Final = (
         "ompil",
         "Compiling model again due to a load failure from /cache/model, reason: no such guard",
         "aot_load_failed",
-        _AOT_LOAD,
+        AOT_LOAD,
         outcome="failed",
         data={"cache": "failed"},
     ),
@@ -274,16 +256,16 @@ OCCURRENCES: Final = (
         "ompil",
         "saved AOT compiled function to /cache/model",
         "aot_saved",
-        _AOT_SAVE,
+        AOT_SAVE,
     ),
     OccurrencePattern(
         r"Warming up model for the compilation\.\.\.",
         "ompil",
         "Warming up model for the compilation...",
         "warmup_begins",
-        _WARMUP,
+        WARMUP,
     ),
-    OccurrencePattern(r"Warming up done\.", "Warming up", "Warming up done.", "warmup_ends", _WARMUP),
+    OccurrencePattern(r"Warming up done\.", "Warming up", "Warming up done.", "warmup_ends", WARMUP),
     OccurrencePattern(
         r"rank (?P<rank>\d{1,9}) in world size \d+ is assigned as .*",
         "in world size",
@@ -374,13 +356,3 @@ UNSTAMPED_NOTICES: Final = (
     ),
 )
 """The messages that matter without the logger's stamp: they came after the last line that has one."""
-
-LOGGED_STAGES: Final[Mapping[str, LoggedStage]] = {
-    row.stage.name: row.stage for row in (*DURATIONS, *OCCURRENCES) if row.stage is not None
-}
-"""The stages that messages report, by name."""
-
-KEYWORDS: Final[Sequence[str]] = tuple(
-    dict.fromkeys(row.keyword for row in (*DURATIONS, *OCCURRENCES, *NOTICES, *UNSTAMPED_NOTICES))
-)
-"""What to search a log for: a line without any of these matches no row."""

@@ -7,14 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
+from ledger_vllm.logged_stages import Source
 from ledger_vllm.message_patterns import (
     DURATIONS,
-    NOTICES,
-    OCCURRENCES,
     DurationPattern,
     NoticeName,
     OccurrencePattern,
-    Source,
 )
 
 
@@ -33,6 +31,8 @@ class Stated(NamedTuple):
     """The component in front of the message, from 0.32 on."""
     range: str | None = None
     """The range of sizes that graphs were compiled for; in old versions `dynamic shape`, `shape None`."""
+    component: str | None = None
+    """What the time was spent on, where the message itself names it and no component of the model."""
 
 
 class Durations(NamedTuple):
@@ -51,6 +51,10 @@ class Occurrence(NamedTuple):
     reason: str | None = None
     range: str | None = None
     rank: int | None = None
+    name: str | None = None
+    """Of a kernel."""
+    factors: Mapping[str, str] | None = None
+    """The parts of a cache's key, as digests."""
 
 
 class Notice(NamedTuple):
@@ -59,6 +63,8 @@ class Notice(NamedTuple):
     name: NoticeName
     detail: str | None = None
     """The version, or the exception."""
+    text: str = ""
+    """The whole message."""
 
     @property
     def is_introduction(self) -> bool:
@@ -76,47 +82,34 @@ def stated(message: str) -> Sequence[Stated]:
 
 
 def durations_in(message: str) -> Durations | None:
-    """Return the durations that a message states; mostly None."""
-    tag, text = _without_tag(message)
+    """Return the durations that a message of the shared table states; mostly None."""
+    tag, text = without_tag(message)
     for row in DURATIONS:
         if (match := re.fullmatch(row.pattern, text)) is not None:
-            return Durations(row, _durations(row, match.groupdict(), tag))
+            return durations_of(row, match.groupdict(), tag)
     return None
 
 
-def occurrence_in(message: str) -> Occurrence | None:
-    """Return the event that a message without a duration reports; mostly None."""
-    tag, text = _without_tag(message)
-    for row in OCCURRENCES:
-        if (match := re.fullmatch(row.pattern, text, re.DOTALL)) is not None:
-            groups = match.groupdict()
-            rank = groups.get("rank")
-            return Occurrence(
-                row, tag, groups.get("path"), groups.get("reason"), _range(groups),
-                None if rank is None else int(rank),
-            )  # fmt: skip
-    return None
-
-
-def notice_in(message: str) -> Notice | None:
-    """Return what a message says about the start-up as a whole; mostly None."""
-    for row in NOTICES:
-        if (match := re.fullmatch(row.pattern, message, re.DOTALL)) is not None:
-            return Notice(row.name, match.groupdict().get("detail"))
-    return None
-
-
-def _without_tag(message: str) -> tuple[str | None, str]:
-    tagged = _TAG.fullmatch(message)
+def without_tag(message: str) -> tuple[str | None, str]:
+    """Return the component's tag in front of a message, and the message."""
+    tagged = _TAG.fullmatch(message) if message.startswith("[") else None
     return (tagged["tag"], tagged["message"]) if tagged else (None, message)
 
 
-def _durations(row: DurationPattern, groups: Mapping[str, str | None], tag: str | None) -> Sequence[Stated]:
-    printed = str(groups["seconds"])
+def durations_of(row: DurationPattern, groups: Mapping[str, str | None], tag: str | None) -> Durations:
+    """Return the durations in a message that a row matches, by the row's groups."""
+    printed, per_s = (
+        (seconds, 1) if (seconds := groups.get("seconds")) else (str(groups["milliseconds"]), 1_000)
+    )
     own = Stated(
-        row.stage.name, row.stage.source, float(printed), _resolution_ns(printed),
-        tag=tag, range=_range(groups),
-    )  # fmt: skip
+        row.stage.name,
+        row.stage.source,
+        float(printed) / per_s,
+        max(1, _resolution_ns(printed) // per_s),
+        tag=tag,
+        range=_range(groups),
+        component=groups.get("component"),
+    )
     rank_totals = (
         Stated(
             total.stage.name, row.stage.source, float(seconds), _resolution_ns(seconds), "ranks", total.role
@@ -124,7 +117,18 @@ def _durations(row: DurationPattern, groups: Mapping[str, str | None], tag: str 
         for total in row.rank_totals
         if (seconds := groups[total.group]) is not None
     )
-    return (own, *rank_totals)
+    return Durations(row, (own, *rank_totals))
+
+
+def occurrence_of(row: OccurrencePattern, groups: Mapping[str, str | None], tag: str | None) -> Occurrence:
+    """Return the event that a message reports which a row matches, by the row's groups."""
+    rank = groups.get("rank")
+    factors = {name: groups.get(name) for name in ("env", "config", "compiler", "code")}
+    return Occurrence(
+        row, tag, groups.get("path"), groups.get("reason"), _range(groups),
+        None if rank is None else int(rank), groups.get("name"),
+        {name: digest for name, digest in factors.items() if digest is not None} or None,
+    )  # fmt: skip
 
 
 def _range(groups: Mapping[str, str | None]) -> str | None:

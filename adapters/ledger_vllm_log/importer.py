@@ -9,10 +9,17 @@ from typing import BinaryIO, Final
 from ledger import Event
 from ledger.adapters import Importer, UnreadLine
 from ledger_vllm_log.bare_messages import what_is_missing
+from ledger_vllm_log.entries import Place
 from ledger_vllm_log.line_filter import LONGEST, Line, last_stamped, lines
-from ledger_vllm_log.message_meaning import is_own_report, meaning_of, mentions_duration, unstamped_notice_in
-from ledger_vllm_log.processes import Place
-from ledger_vllm_log.records import Record, before_records, has_record, plain, records, speaker_of
+from ledger_vllm_log.message_meaning import (
+    is_own_report,
+    meaning_of,
+    mentions_duration,
+    states_duration,
+    unstamped_notice_in,
+)
+from ledger_vllm_log.other_lines import Bar, WaitingBars, finished_bar_in, record_in
+from ledger_vllm_log.records import Record, Speaker, before_records, has_record, plain, records, speaker_of
 from ledger_vllm_log.stamps import Calendar
 from ledger_vllm_log.startups import StartUp
 from ledger_vllm_log.wall_clock import FileClock, WallClock
@@ -21,6 +28,8 @@ _CHUNK: Final = 1 << 20
 _HASHED_AT_ONCE: Final = 8
 """Hashing is this much faster than reading, so hashed bytes count this much less in the progress."""
 _MAX_UNREAD: Final = 1_000
+_BAR: Final = "a progress bar"
+_FRONT_ENDS: Final = ("APIServer", "ApiServer", "DPCoordinator", "MainProcess")
 
 
 class LogImporter:
@@ -72,6 +81,10 @@ class _Log:
         self._calendar = Calendar()
         self._starts = 1
         self._start = StartUp(session, WallClock(file_clock))
+        self._bars = WaitingBars()
+        self._last_ns: int | None = None
+        self._works = Speaker()
+        """The process that a bar without a name is most likely of: the last one that is no front end."""
         self._unread, self._last_unread = 0, 0
 
     def take(self, line: Line) -> Iterator[Event | UnreadLine]:
@@ -85,14 +98,19 @@ class _Log:
         notice = unstamped_notice_in(unstamped)
         if notice is not None:
             yield from self._start.take_unstamped(notice, speaker_of(unstamped))
-        for record in records(text, self._calendar):
+        bar = finished_bar_in(unstamped)
+        if bar is not None:
+            yield from self._take_bar(bar, line.number)
+        other = record_in(text, self._calendar) if unstamped == text and notice is None else None
+        for record in records(text, self._calendar) if other is None else (other,):
             yield from self._take_record(record, line.number)
-        is_message = unstamped == text and notice is None and not is_own_report(text)
-        if is_message and mentions_duration(text):
+        is_message = unstamped == text and bar is None and notice is None and other is None
+        if is_message and mentions_duration(text) and not is_own_report(text):
             yield from self._reject(line.number, "mentions a duration, but has no vLLM logger's stamp", text)
 
     def end(self) -> Iterator[Event | UnreadLine]:
         """Yield the events that had to wait for the end."""
+        yield from self._take_waiting_bars(None)
         yield from self._start.end(is_followed=False)
         if self._unread > _MAX_UNREAD:
             reason = f"{self._unread - _MAX_UNREAD:,} more unread lines up to here: not kept"
@@ -101,10 +119,15 @@ class _Log:
     def _take_record(self, record: Record, line: int) -> Iterator[Event | UnreadLine]:
         message = record.message
         meaning = meaning_of(message)
+        yield from self._take_waiting_bars(record.at_ns)
+        if record.at_ns is not None:
+            self._last_ns = record.at_ns
+            if record.speaker.name is None or not record.speaker.name.startswith(_FRONT_ENDS):
+                self._works = record.speaker
         if meaning is None:
             if record.at_ns is not None:
                 self._start.extend(record, record.at_ns)
-            if mentions_duration(message):
+            if states_duration(message):
                 yield from self._reject(line, "mentions a duration in an unknown wording", message)
         elif record.at_ns is None:
             yield from self._reject(line, f"the stamp {record.stamp} is not a valid time", message)
@@ -114,6 +137,24 @@ class _Log:
                 self._starts += 1
                 self._start = StartUp(f"{self._session}-{self._starts}", self._start.wall.for_next())
             yield from self._start.take(record, record.at_ns, Place(line, record.place), meaning)
+
+    def _take_bar(self, bar: Bar, line: int) -> Iterator[UnreadLine]:
+        if not bar.is_of_start:
+            return
+        if bar.durations is None:
+            yield from self._reject(line, "a progress bar with an unknown description", bar.text)
+        elif self._last_ns is None:
+            yield from self._reject(line, "a progress bar before the first stamp", bar.text)
+        else:
+            self._bars.add(bar, line, self._last_ns)
+
+    def _take_waiting_bars(self, next_ns: int | None) -> Iterator[Event]:
+        for bar, line, at_ns, unit_ns in self._bars.take(next_ns):
+            if (durations := bar.durations) is not None:
+                speaker = speaker_of(bar.before)
+                speaker = self._works if speaker == Speaker() else speaker
+                record = Record(speaker, "", at_ns, unit_ns, None, _BAR, bar.text)
+                yield from self._start.take(record, at_ns, Place(line, _BAR), durations)
 
     def _reject(self, number: int, reason: str, text: str) -> Iterator[UnreadLine]:
         self._unread, self._last_unread = self._unread + 1, number

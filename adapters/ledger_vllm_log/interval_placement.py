@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from ledger_vllm.message_patterns import LOGGED_STAGES
+from ledger_vllm.logged_stages import LOGGED_STAGES
 
 _OVERLAPPING: Final = frozenset(name for name, stage in LOGGED_STAGES.items() if stage.can_overlap)
 

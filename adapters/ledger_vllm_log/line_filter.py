@@ -1,7 +1,6 @@
-"""Finds the lines of a file that may matter, by keywords, without splitting it into lines.
+"""Finds the lines of a file that may matter, by what they contain, without splitting it into lines.
 
-Searching for one keyword after the other is faster than one regular expression of all of them: 130 MB/s
-against 80. Lines end with `\n` or `\r`: a progress bar and the message after it can share what an editor
+Lines end with `\n` or `\r`: a progress bar and the message after it can share what an editor
 shows as one line. Line numbers are an editor's.
 
 Of the other lines, those are found that tell how far a start-up reaches: the first one with a stamp, and the
@@ -12,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, NamedTuple
 
-from ledger_vllm_log.message_meaning import LINE_KEYWORDS
+from ledger_vllm_log.message_meaning import search_line, search_other
 from ledger_vllm_log.records import has_record, plain
 
 _CHUNK: Final = 1 << 18
@@ -61,7 +60,7 @@ def lines(file: BinaryIO, size: int, progress: Callable[[int], None]) -> Iterato
 
 
 def _in(buffer: bytes, begin: int, end: int, number: int, *, is_first: bool) -> Iterator[Line]:
-    places = {start: False for keyword in LINE_KEYWORDS for start in _lines_with(keyword, buffer, begin, end)}
+    places = dict.fromkeys(_that_may_matter(buffer, begin, end), False)
     places.update(dict.fromkeys(_too_long(buffer, begin, end), True))
     stamped = [_first_stamped(buffer, begin, end)] if is_first else []
     after = begin
@@ -110,12 +109,16 @@ def _is_stamped(buffer: bytes, begin: int, place: int) -> bool:
     return has_record(plain(text.decode(errors="replace")))
 
 
-def _lines_with(keyword: bytes, buffer: bytes, begin: int, end: int) -> Iterator[int]:
-    """Yield where each line begins that contains a keyword."""
-    place = buffer.find(keyword, begin, end)
-    while place >= 0:
-        yield _begin_of_line(buffer, begin, place)
-        place = buffer.find(keyword, _end_of_line(buffer, place), end)
+def _that_may_matter(buffer: bytes, begin: int, end: int) -> Iterator[int]:
+    """Yield where each line begins that contains what a message of the table does, or states a duration."""
+    place = begin
+    while (found := search_line(buffer, place, end)) is not None:
+        start = _begin_of_line(buffer, begin, found.start())
+        place = _end_of_line(buffer, found.end())
+        other = search_other(buffer, start, place)
+        # Where processes wrote at once, another record may follow in the same line.
+        if other is None or any(buffer.find(mark, other.end(), place) >= 0 for mark in _MARKS):
+            yield start
 
 
 def _too_long(buffer: bytes, begin: int, end: int) -> Iterator[int]:

@@ -1,9 +1,7 @@
 """Turns what one process logged into events: intervals by stamp and length, claims, open intervals."""
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from ledger import (
     Event,
@@ -19,14 +17,15 @@ from ledger import (
     TotalClaimed,
 )
 from ledger_engine.model_parts import WHOLE, Part
-from ledger_vllm.message_patterns import LOGGED_STAGES
-from ledger_vllm.messages import Durations, Occurrence, Stated
-from ledger_vllm.model_parts import part_of
-from ledger_vllm_log.interval_placement import Group, Placed, SoFar, put_all
+from ledger_vllm.logged_stages import KERNEL_COMPILE, LAST_STEP, LOGGED_STAGES
+from ledger_vllm.messages import Durations, Occurrence
+from ledger_vllm_log.begun_stages import BEGINNINGS, ENDINGS, BegunStages
+from ledger_vllm_log.entries import Entry, Failure, Place, Waiting, data_of
+from ledger_vllm_log.interval_placement import Placed, SoFar, put_all
+from ledger_vllm_log.parts_of_model import PartsOfModel
 from ledger_vllm_log.records import Record, Speaker
 from ledger_vllm_log.wall_clock import WallClock
 
-UNCERTAINTY_NS: Final = 1_000_000_000
 _CONTAINING_STAGES: Final = frozenset(
     stage.within for stage in LOGGED_STAGES.values() if stage.within is not None
 )
@@ -34,53 +33,8 @@ _MAX_WAITING: Final = 500
 """Groups that wait for the stage around them to be logged; a start-up has a few dozen."""
 _MAX_BEGUN: Final = 100
 """Announced compiles without an end; a start-up has a few."""
-_RANK_FOLDER: Final = re.compile(r"rank_\d+(?:_\d+)*")
-
-
-class Place(NamedTuple):
-    """Where a line was logged: its number in the log, and the place in the source that logged it."""
-
-    line: int
-    logged_by: str
-
-
-@dataclass(slots=True)
-class _Entry:
-    """What one line says, until its place on the timeline is known."""
-
-    placed: Placed
-    part: Part
-    data: dict[str, Any]
-    kind: Literal["stage", "moment"] = "stage"
-    """A moment is only a place on the timeline, and no interval."""
-    outcome: Literal["completed", "failed"] = "completed"
-    claims: tuple[Stated, ...] = ()
-    text: str = ""
-    claim_data: dict[str, Any] = field(default_factory=dict[str, Any])
-    begin: "_Entry | None" = None
-    """The line with which it began, where the stage lies between two stamps."""
-
-
-class _Waiting(NamedTuple):
-    parts: list[_Entry]
-    whole: _Entry | None = None
-
-    @property
-    def entries(self) -> list[_Entry]:
-        """All entries, the whole first: of equal intervals the one that started first encloses the others."""
-        return self.parts if self.whole is None else [self.whole, *self.parts]
-
-    @property
-    def group(self) -> Group:
-        whole = None if self.whole is None else self.whole.placed
-        return Group([part.placed for part in self.parts], whole)
-
-
-@dataclass(slots=True)
-class _Failure:
-    at_ns: int | None
-    """None where the process failed after start-up."""
-    error: str | None = None
+_MAX_ERRORS: Final = 10
+"""Exceptions of a failure that are kept: the first ones, and the last."""
 
 
 class Process:
@@ -91,16 +45,19 @@ class Process:
         self._process: Final = process
         self._speaker = speaker
         self._rank = speaker.rank
-        self._component: str | None = None
-        self._has_component = False
+        self._model = PartsOfModel()
         self._so_far = SoFar()
-        self._parts: list[_Entry] = []
+        self._parts: list[Entry] = []
         """Entries whose containing stage may still be logged."""
-        self._waiting: list[_Waiting] = []
-        self._begun: list[_Entry] = []
-        self._warming: _Entry | None = None
-        self._failed: _Failure | None = None
+        self._waiting: list[Waiting] = []
+        self._begun: list[Entry] = []
+        self._going_on = BegunStages[Entry]()
+        self._late_kernels = BegunStages[Entry]()
+        """Kernels that a warning said were compiled, until a line says how long that took."""
+        self._failed: Failure | None = None
         self._began_ns: int | None = None
+        self._first_ns: int | None = None
+        self._last_stage: str | None = None
         self._latest_ns = 0
         self._seq, self._intervals, self._claims = 1, 0, 0
 
@@ -116,6 +73,7 @@ class Process:
 
     def update(self, speaker: Speaker, at_ns: int) -> None:
         """Take the process's current name and rank: workers get theirs late."""
+        self._first_ns = at_ns if self._first_ns is None else self._first_ns
         self._latest_ns = max(self._latest_ns, at_ns)
         if speaker.name is not None:
             self._speaker = self._speaker._replace(name=speaker.name)
@@ -127,11 +85,12 @@ class Process:
     ) -> Iterator[Event]:
         """Take a line that states durations."""
         first = durations.stated[0]
-        part = self._part_of(first.stage, first.tag)
+        part = self._model.of_stated(first)
         placed = Placed(first.stage, at_ns, record.unit_ns, round(first.seconds * 1e9))
-        entry = _Entry(
-            placed, part, _data(record, place), claims=tuple(durations.stated), text=record.message
-        )
+        entry = Entry(
+            placed, part, data_of(record, place), "stage", durations.pattern.outcome,
+            claims=tuple(durations.stated), text=record.message,
+        )  # fmt: skip
         entry.data |= durations.pattern.data
         if first.range is not None:
             entry.data["range"] = first.range
@@ -140,6 +99,7 @@ class Process:
         entry.claim_data = {name: value for name, value in entry.data.items() if name != "uncertainty_ns"}
         if first.stage == "torch_compile":
             self._describe_compile(entry, first.tag)
+            entry.data |= self._model.cache_of_compile()
         yield from self._take(entry)
 
     def take_occurrence(
@@ -148,43 +108,44 @@ class Process:
         """Take a line that says that something happened, without a duration."""
         pattern = occurrence.pattern
         stage = "" if pattern.stage is None else pattern.stage.name
-        entry = _Entry(
-            Placed(stage, at_ns, record.unit_ns, is_moment=True), WHOLE, _data(record, place), "moment"
+        entry = Entry(
+            Placed(stage, at_ns, record.unit_ns, is_moment=True), WHOLE, data_of(record, place), "moment"
         )
         if pattern.name == "cache_directory":
-            folder = str(occurrence.path).rstrip("/").rpartition("/")[2]
-            self._component = occurrence.tag or (folder if not _RANK_FOLDER.fullmatch(folder) else None)
-            self._has_component = True
+            self._model.take_cache_directory(occurrence)
+        elif pattern.name == "cache_factors":
+            self._model.take_cache_factors(occurrence)
+        elif pattern.name == "drafter_load_begins":
+            self._model.take_drafter_load()
         elif pattern.name == "compile_begins":
-            entry.part = self._part_of(stage, occurrence.tag)
+            entry.part = self._model.of(stage, occurrence.tag)
             yield from self._take(entry)
             self._begun.append(entry)
             if len(self._begun) > _MAX_BEGUN:
                 yield from self._settle()
                 yield self._open(self._begun.pop(0))
-        elif pattern.name == "warmup_begins":
-            yield from self._take(entry)
-            if self._warming is not None:
-                yield from self._settle()
-                yield self._open(self._warming)
-            self._warming = entry
-        elif pattern.name == "warmup_ends":
-            if self._warming is not None:
-                entry.kind, entry.begin = "stage", self._warming
-                self._warming = None
-                entry.data["length"] = "between two stamps"
+        elif pattern.name in BEGINNINGS:
+            entry.part = Part(None, occurrence.name)
+            yield from self._begin(entry, occurrence.name)
+        elif pattern.name in ENDINGS:
+            entry.begin = self._going_on.end((stage, occurrence.name))
+            if entry.begin is not None:
+                entry.kind, entry.part = "stage", entry.begin.part
+                entry.data |= entry.begin.data | entry.data | {"length": "between two stamps"}
                 yield from self._take(entry)
+        elif pattern.name == "kernel_compiled_late":
+            entry.part = Part(None, occurrence.name)
+            entry.data["reason"] = str(occurrence.reason)
+            yield from self._take_late_kernel(entry)
         elif pattern.name == "rank_assigned":
             self._rank = occurrence.rank
         else:
-            entry.placed.is_moment = False
-            entry.kind, entry.outcome = "stage", pattern.outcome
-            entry.part = self._part_of(stage, occurrence.tag)
+            entry.outcome = pattern.outcome
+            entry.part = self._model.of(stage, occurrence.tag)
             details = {"path": occurrence.path, "reason": occurrence.reason, "range": occurrence.range}
-            entry.data["length"] = "not stated"
             entry.data |= {name: value for name, value in details.items() if value is not None}
             entry.data |= pattern.data
-            yield from self._take(entry)
+            yield from self._take_point(entry)
 
     def milestone(self, name: str, at_ns: int) -> Event:
         """Return a milestone that the process reached."""
@@ -192,25 +153,52 @@ class Process:
 
     def fail(self, at_ns: int, *, is_starting: bool) -> None:
         """Take the process's failure: during start-up, the stages that it was in have failed with it."""
-        self._failed = self._failed or _Failure(at_ns if is_starting else None)
+        self._failed = self._failed or Failure(at_ns if is_starting else None)
 
-    def take_exception(self, error: str | None) -> None:
-        """Take an exception's name: the last one after a failure is what the process failed with."""
+    def take_exception(self, error: str, line: str) -> None:
+        """Take an exception: the last one after a failure is what the process failed with."""
         if self._failed is not None:
-            self._failed.error = error
+            del self._failed.errors[_MAX_ERRORS - 1 :]
+            self._failed.errors.append((error, line))
 
     def end(self) -> Iterator[Event]:
         """Yield what was still waiting when the log, or the start-up, ended."""
+        for late in self._late_kernels:
+            yield from self._take_point(late)
         yield from self._settle()
-        if self._warming is not None:
-            yield from self._cut_short(self._warming)
+        for begun in self._going_on:
+            yield from self._cut_short(begun)
         # Of the compiles that were announced and never ended, only the last was still going on.
         for begun in self._begun[:-1]:
             yield self._open(begun)
         for begun in self._begun[-1:]:
             yield from self._cut_short(begun)
 
-    def _cut_short(self, entry: _Entry) -> Iterator[Event]:
+    @property
+    def is_in_stage(self) -> bool:
+        """Whether a stage was announced that has not ended."""
+        return bool(self._going_on or self._begun)
+
+    def last_step(self) -> Iterator[Event]:
+        """Yield, for a failure in no stage, the time since the last one as a stage that failed."""
+        failed = self._failed
+        if (
+            failed is None
+            or failed.at_ns is None
+            or (since_ns := self._so_far.end_ns or self._first_ns) is None
+        ):
+            return
+        entry = Entry(
+            Placed(LAST_STEP.name, since_ns, 0, stop_ns=min(since_ns, failed.at_ns)),
+            WHOLE,
+            {"after": self._last_stage},
+        )
+        if failed.errors:
+            entry.data["last_line"] = failed.errors[-1][1]
+            entry.data["errors"] = [line for _, line in failed.errors]
+        yield from self._cut_short(entry)
+
+    def _cut_short(self, entry: Entry) -> Iterator[Event]:
         """Yield an interval that was going on when the log ended, or the process failed."""
         started = self._open(entry)
         yield started
@@ -266,18 +254,30 @@ class Process:
             wall_ns=wall.wall_ns(at_ns),
         )
 
-    def _part_of(self, stage: str, tag: str | None) -> Part:
-        if not LOGGED_STAGES[stage].is_of_model_part:
-            return WHOLE
-        if tag is not None:
-            self._component, self._has_component = tag, True
-        if not self._has_component:
-            return WHOLE
-        # The tag of an encoder is its class's name; model tags are in lower case.
-        is_encoder = self._component is not None and self._component[:1].isupper()
-        return part_of(self._component, is_encoder=is_encoder)
+    def _begin(self, entry: Entry, name: str | None) -> Iterator[Event]:
+        """Take a line that says that a stage begins, of which another one will say that it ends."""
+        key = (entry.placed.stage, name)
+        if (warned := self._late_kernels.end(key)) is not None:
+            entry.data["reason"] = warned.data["reason"]
+        yield from self._take(entry)
+        if (older := self._going_on.begin(key, entry)) is not None:
+            yield from self._settle()
+            yield self._open(older)
 
-    def _describe_compile(self, entry: _Entry, tag: str | None) -> None:
+    def _take_late_kernel(self, entry: Entry) -> Iterator[Event]:
+        """Take a warning that a kernel is compiled, which may have lines of its own that say for how long."""
+        key = (KERNEL_COMPILE.name, entry.part.component)
+        if (begun := self._going_on.get(key)) is not None:
+            begun.data["reason"] = entry.data["reason"]
+        elif (older := self._late_kernels.begin(key, entry)) is not None:
+            yield from self._take_point(older)
+
+    def _take_point(self, entry: Entry) -> Iterator[Event]:
+        entry.kind, entry.placed.is_moment = "stage", False
+        entry.data["length"] = "not stated"
+        yield from self._take(entry)
+
+    def _describe_compile(self, entry: Entry, tag: str | None) -> None:
         """Add to a compile when it was announced, and whether it was loaded from a cache."""
         loads = [part.data["cache"] for part in self._parts if part.placed.stage == "aot_load"]
         begun = [one for one in self._begun if tag is None or one.part.component == tag]
@@ -292,7 +292,7 @@ class Process:
         elif graphs:  # before there was AOT, Dynamo ran and all graphs were loaded
             entry.data["cache"] = "hit"
 
-    def _take(self, entry: _Entry) -> Iterator[Event]:
+    def _take(self, entry: Entry) -> Iterator[Event]:
         """Add a line's entry to those that wait, and yield the events that it settles."""
         stage = entry.placed.stage
         whole = LOGGED_STAGES[stage].within
@@ -309,16 +309,16 @@ class Process:
             self._close(entry)
         else:
             self._close()
-            self._waiting.append(_Waiting([entry]))
+            self._waiting.append(Waiting([entry]))
         if len(self._waiting) >= _MAX_WAITING:
             yield from self._settle()
 
-    def _close(self, whole: _Entry | None = None) -> None:
+    def _close(self, whole: Entry | None = None) -> None:
         if self._parts or whole is not None:
-            self._waiting.append(_Waiting(self._parts, whole))
+            self._waiting.append(Waiting(self._parts, whole))
             self._parts = []
 
-    def _settle(self, engine_init: _Entry | None = None) -> Iterator[Event]:
+    def _settle(self, engine_init: Entry | None = None) -> Iterator[Event]:
         """Place everything that waits on the timeline, and yield its events."""
         self._close()
         waiting, self._waiting = self._waiting, []
@@ -336,9 +336,9 @@ class Process:
             if entry.kind == "stage":
                 yield from self._events_of(entry)
 
-    def _events_of(self, entry: _Entry) -> Iterator[Event]:
+    def _events_of(self, entry: Entry) -> Iterator[Event]:
         interval, self._intervals = self._intervals, self._intervals + 1
-        placed = entry.placed
+        placed, self._last_stage = entry.placed, entry.placed.stage
         start_ns = placed.start_ns if entry.begin is None else entry.begin.placed.stop_ns
         yield self._started(entry, interval, start_ns)
         yield StageStopped(**self._next(placed.stop_ns), interval=interval, outcome=entry.outcome)
@@ -362,12 +362,14 @@ class Process:
                 data=entry.claim_data,
             )
 
-    def _open(self, entry: _Entry) -> StageStarted:
+    def _open(self, entry: Entry) -> StageStarted:
         """Return the start of an interval whose end the log does not have."""
         interval, self._intervals = self._intervals, self._intervals + 1
         return self._started(entry, interval, entry.placed.stop_ns)
 
-    def _started(self, entry: _Entry, interval: int, at_ns: int) -> StageStarted:
+    def _started(self, entry: Entry, interval: int, at_ns: int) -> StageStarted:
+        named = LOGGED_STAGES[entry.placed.stage].activity
+        activity: dict[str, Any] = {} if named is None else {"activity": named}
         return StageStarted(
             **self._next(at_ns),
             interval=interval,
@@ -376,6 +378,7 @@ class Process:
             role=entry.part.role,
             component=entry.part.component,
             data=entry.data,
+            **activity,
         )
 
     def _next(self, at_ns: int) -> dict[str, Any]:
@@ -383,8 +386,3 @@ class Process:
         self._began_ns = at_ns if self._began_ns is None else min(self._began_ns, at_ns)
         self._latest_ns = max(self._latest_ns, at_ns)
         return {"session": self._session, "process": self._process, "seq": seq, "at_ns": at_ns}
-
-
-def _data(record: Record, place: Place) -> dict[str, Any]:
-    uncertainty_ns = min(UNCERTAINTY_NS, record.unit_ns)
-    return {"line": place.line, "logged_by": place.logged_by, "uncertainty_ns": uncertainty_ns}

@@ -23,8 +23,9 @@ from ledger import Event
 from ledger.adapters import ENGINE_READY, SERVER_READY
 from ledger_vllm.message_patterns import NoticeName
 from ledger_vllm.messages import Durations, Notice, Occurrence
+from ledger_vllm_log.entries import Place
 from ledger_vllm_log.message_meaning import Meaning
-from ledger_vllm_log.processes import Place, Process
+from ledger_vllm_log.processes import Process
 from ledger_vllm_log.records import Record, Speaker
 from ledger_vllm_log.wall_clock import ASSUMED, WallClock
 
@@ -130,8 +131,11 @@ class StartUp:
         earliest_ns = self._latest_ns if self._earliest_ns is None else self._earliest_ns
         first = self._speaks_for_all
         yield first.session_started(self._version, earliest_ns, self.wall.wall_ns(earliest_ns))
+        is_in_stage = any(seen.process.is_in_stage for seen in self._processes.values())
         for seen in self._processes.values():
             yield from seen.process.end()
+        if self._failed is not None and not is_in_stage:
+            yield from self._failed.process.last_step()
         if self._first is None:
             yield first.gap("log_begins", earliest_ns, _BEGINS_INSIDE)
         if not self.wall.is_stated:
@@ -178,7 +182,7 @@ class StartUp:
     def _take_notice(self, notice: Notice, speaker: Speaker, at_ns: int) -> Iterator[Event]:
         if notice.name == "raised":
             if (seen := self._processes.get(_id_of(speaker))) is not None:
-                seen.process.take_exception(notice.detail)
+                seen.process.take_exception(str(notice.detail), notice.text)
             return
         entry = self._entry(speaker, at_ns)
         if notice.is_introduction:

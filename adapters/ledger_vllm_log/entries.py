@@ -1,0 +1,74 @@
+"""What one line of a log says, until its place on the timeline is known."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+from ledger_engine.model_parts import Part
+from ledger_vllm.messages import Stated
+from ledger_vllm_log.interval_placement import Group, Placed
+from ledger_vllm_log.records import Record
+
+UNCERTAINTY_NS: Final = 1_000_000_000
+
+
+class Place(NamedTuple):
+    """Where a line was logged: its number in the log, and the place in the source that logged it."""
+
+    line: int
+    logged_by: str
+
+
+@dataclass(slots=True)
+class Entry:
+    """What one line says, until its place on the timeline is known."""
+
+    placed: Placed
+    part: Part
+    data: dict[str, Any]
+    kind: Literal["stage", "moment"] = "stage"
+    """A moment is only a place on the timeline, and no interval."""
+    outcome: Literal["completed", "failed"] = "completed"
+    claims: tuple[Stated, ...] = ()
+    text: str = ""
+    claim_data: dict[str, Any] = field(default_factory=dict[str, Any])
+    begin: "Entry | None" = None
+    """The line with which it began, where the stage lies between two stamps."""
+
+
+class Waiting(NamedTuple):
+    """The parts of a stage, and the stage itself if its line was logged."""
+
+    parts: list[Entry]
+    whole: Entry | None = None
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All entries, the whole first: of equal intervals the one that started first encloses the others."""
+        return self.parts if self.whole is None else [self.whole, *self.parts]
+
+    @property
+    def group(self) -> Group:
+        """The same as successive places on the timeline."""
+        whole = None if self.whole is None else self.whole.placed
+        return Group([part.placed for part in self.parts], whole)
+
+
+@dataclass(slots=True)
+class Failure:
+    """How a process failed."""
+
+    at_ns: int | None
+    """None where the process failed after start-up."""
+    errors: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """The exceptions that were logged then, and their lines; the last one left the process."""
+
+    @property
+    def error(self) -> str | None:
+        """The name of the exception that left the process."""
+        return self.errors[-1][0] if self.errors else None
+
+
+def data_of(record: Record, place: Place) -> dict[str, Any]:
+    """Return what the data of each interval has: where it was logged, and how well its end is known."""
+    uncertainty_ns = min(UNCERTAINTY_NS, record.unit_ns)
+    return {"line": place.line, "logged_by": place.logged_by, "uncertainty_ns": uncertainty_ns}
