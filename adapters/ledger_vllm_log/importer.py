@@ -18,8 +18,17 @@ from ledger_vllm_log.message_meaning import (
     states_duration,
     unstamped_notice_in,
 )
-from ledger_vllm_log.other_lines import Bar, WaitingBars, finished_bar_in, record_in
-from ledger_vllm_log.records import Record, Speaker, before_records, has_record, plain, records, speaker_of
+from ledger_vllm_log.other_lines import Bar, WaitingBars, finished_bar_in, is_bar, record_in
+from ledger_vllm_log.records import (
+    Record,
+    Speaker,
+    before_records,
+    has_record,
+    plain,
+    records,
+    speaker_of,
+    whole_record,
+)
 from ledger_vllm_log.stamps import Calendar
 from ledger_vllm_log.startups import StartUp
 from ledger_vllm_log.wall_clock import FileClock, WallClock
@@ -89,7 +98,12 @@ class _Log:
 
     def take(self, line: Line) -> Iterator[Event | UnreadLine]:
         """Yield the events of a line."""
-        text = plain(_decoded(line.text))
+        decoded = _decoded(line.text)
+        whole = None if line.is_too_long else whole_record(decoded, self._calendar)
+        if whole is not None:
+            yield from self._take_record(whole, line.number)
+            return
+        text = plain(decoded)
         if line.is_too_long:
             yield from self._reject(line.number, f"a line of more than {LONGEST:,} bytes: not read", text)
             return
@@ -105,7 +119,7 @@ class _Log:
         for record in records(text, self._calendar) if other is None else (other,):
             yield from self._take_record(record, line.number)
         is_message = unstamped == text and bar is None and notice is None and other is None
-        if is_message and mentions_duration(text) and not is_own_report(text):
+        if is_message and mentions_duration(text) and not is_bar(text) and not is_own_report(text):
             yield from self._reject(line.number, "mentions a duration, but has no vLLM logger's stamp", text)
 
     def end(self) -> Iterator[Event | UnreadLine]:
@@ -119,7 +133,8 @@ class _Log:
     def _take_record(self, record: Record, line: int) -> Iterator[Event | UnreadLine]:
         message = record.message
         meaning = meaning_of(message)
-        yield from self._take_waiting_bars(record.at_ns)
+        if self._bars:
+            yield from self._take_waiting_bars(record.at_ns)
         if record.at_ns is not None:
             self._last_ns = record.at_ns
             if record.speaker.name is None or not record.speaker.name.startswith(_FRONT_ENDS):

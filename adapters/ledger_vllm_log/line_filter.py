@@ -65,7 +65,8 @@ def _in(buffer: bytes, begin: int, end: int, number: int, *, is_first: bool) -> 
     stamped = [_first_stamped(buffer, begin, end)] if is_first else []
     after = begin
     for start in (*sorted(places), end):
-        stamped.append(last_stamped(buffer, after, start))
+        if start > after:
+            stamped.append(last_stamped(buffer, after, start))
         after = _end_of_line(buffer, start)
     for start in stamped:
         if start is not None:
@@ -112,10 +113,11 @@ def _is_stamped(buffer: bytes, begin: int, place: int) -> bool:
 def _that_may_matter(buffer: bytes, begin: int, end: int) -> Iterator[int]:
     """Yield where each line begins that contains what a message of the table does, or states a duration."""
     place = begin
+    has_others = search_other(buffer, begin, end) is not None
     while (found := search_line(buffer, place, end)) is not None:
         start = _begin_of_line(buffer, begin, found.start())
         place = _end_of_line(buffer, found.end())
-        other = search_other(buffer, start, place)
+        other = search_other(buffer, start, place) if has_others else None
         # Where processes wrote at once, another record may follow in the same line.
         if other is None or any(buffer.find(mark, other.end(), place) >= 0 for mark in _MARKS):
             yield start

@@ -6,6 +6,7 @@ All of it comes from one table: what a line must contain to be looked at, and wh
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ledger.adapters import CAUSE_LABELS, CAUSES
@@ -61,6 +62,7 @@ Meaning = Durations | Occurrence | Notice
 
 class _Row(NamedTuple):
     row: MessagePattern
+    keyword: str
     pattern: re.Pattern[str]
 
 
@@ -81,14 +83,17 @@ def _by_beginning() -> tuple[Mapping[str, list[_Row]], list[_Row]]:
     for row in ROWS:
         flags = 0 if isinstance(row, DurationPattern) else re.DOTALL
         beginning = _beginning(row.pattern)
-        (others if beginning is None else rows[beginning]).append(_Row(row, re.compile(row.pattern, flags)))
+        (others if beginning is None else rows[beginning]).append(
+            _Row(row, row.keyword, re.compile(row.pattern, flags))
+        )
     return rows, others
 
 
 _ROWS, _OTHER_ROWS = _by_beginning()
-_UNSTAMPED: Final = [_Row(row, re.compile(row.pattern, re.DOTALL)) for row in UNSTAMPED_NOTICES]
+_UNSTAMPED: Final = [_Row(row, row.keyword, re.compile(row.pattern, re.DOTALL)) for row in UNSTAMPED_NOTICES]
 
 
+@lru_cache(1_024)
 def meaning_of(message: str) -> Meaning | None:
     """Return what a message says; None where it is in no known wording, or states what cannot be true."""
     tag, text = without_tag(message)
@@ -112,18 +117,18 @@ def meaning_of(message: str) -> Meaning | None:
 
 
 def _matches(text: str) -> Iterator[tuple[MessagePattern, re.Match[str]]]:
-    for row, pattern in _ROWS.get(text[:_BEGINNING], ()):
+    for row, _, pattern in _ROWS.get(text[:_BEGINNING], ()):
         if (match := pattern.fullmatch(text)) is not None:
             yield row, match
-    for row, pattern in _OTHER_ROWS:
-        if row.keyword in text and (match := pattern.fullmatch(text)) is not None:
+    for row, keyword, pattern in _OTHER_ROWS:
+        if keyword in text and (match := pattern.fullmatch(text)) is not None:
             yield row, match
 
 
 def unstamped_notice_in(text: str) -> Notice | None:
     """Return what a text without the logger's stamp says about the start-up; mostly None."""
-    for row, pattern in _UNSTAMPED:
-        if row.keyword in text and pattern.fullmatch(text) is not None and isinstance(row, NoticePattern):
+    for row, keyword, pattern in _UNSTAMPED:
+        if keyword in text and pattern.fullmatch(text) is not None and isinstance(row, NoticePattern):
             return Notice(row.name)
     return None
 

@@ -28,9 +28,10 @@ _NOISE: Final = re.compile(
 )
 _BAR: Final = re.compile(
     r"(?P<before>(?:\([^()]{1,99}\) *){0,3})(?P<description>[^%\r\n]{0,200}?):? {1,9}"
-    r"100% ?(?:Completed ?)?\|[^|]*\| *(?P<done>[\d.]+\w?)/(?P<total>[\d.]+\w?) "
+    r"100% ?(?:Completed ?)?\|(?:[^|]*\|)? *(?P<done>[\d.]+\w?)/(?P<total>[\d.]+\w?) "
     r"\[(?:(?P<hours>\d+):)?(?P<minutes>\d+):(?P<seconds>\d\d)<00:00[,\]]"
 )
+_ANY_BAR: Final = re.compile(r"\d% ?(?:Completed ?)?\|.{0,300}\[[\d:?]+<[\d:?]+", re.DOTALL)
 
 
 class Bar(NamedTuple):
@@ -59,6 +60,11 @@ class Bar(NamedTuple):
                 own = Stated(stage.name, stage.source, float(self.seconds), _S, component=component)
                 return Durations(pattern, (own,))
         return None
+
+
+def is_bar(text: str) -> bool:
+    """Whether a plain text shows a progress bar, however far it came."""
+    return _ANY_BAR.search(text) is not None
 
 
 def finished_bar_in(text: str) -> Bar | None:
@@ -100,6 +106,10 @@ class WaitingBars:
 
     def __init__(self) -> None:
         self._bars: list[tuple[Bar, int, int]] = []
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self._bars)
 
     def add(self, bar: Bar, line: int, last_ns: int) -> None:
         """Take a bar that came after a stamp. A bar is often shown twice at its end."""

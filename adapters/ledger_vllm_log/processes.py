@@ -75,7 +75,7 @@ class Process:
         """Take the process's current name and rank: workers get theirs late."""
         self._first_ns = at_ns if self._first_ns is None else self._first_ns
         self._latest_ns = max(self._latest_ns, at_ns)
-        if speaker.name is not None:
+        if speaker.name is not None and speaker.name != self._speaker.name:
             self._speaker = self._speaker._replace(name=speaker.name)
         if speaker.rank is not None:
             self._rank = speaker.rank
@@ -194,7 +194,8 @@ class Process:
             {"after": self._last_stage},
         )
         if failed.errors:
-            entry.data["last_line"] = failed.errors[-1][1]
+            (_, first), *_, (_, last) = (failed.errors[0], failed.errors[-1])
+            entry.data["last_line"] = last if len(failed.errors) == 1 else f"{last} (after {first})"
             entry.data["errors"] = [line for _, line in failed.errors]
         yield from self._cut_short(entry)
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 
 from ledger_vllm_log.stamps import Calendar, iso_wall_ns
@@ -66,6 +67,41 @@ class Record(NamedTuple):
 def plain(text: str) -> str:
     """Return a line without what terminals and copies add to it."""
     return _ESCAPES.sub("", text).replace(_BOLD, "").replace("\u00a0", " ").strip(_FRAME)
+
+
+_WHOLE: Final = re.compile(
+    r"(?:\((?P<name>[^()\s]+) pid=(?P<pid>\d{1,18})\) )?(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) "
+    r"(?P<stamp>\d\d-\d\d \d\d:\d\d:\d\d) \[(?P<place>[^\[\]\s:]+:\d+)\] (?P<message>[^\x1b\r\n]*)[\r\n]*"
+)
+_ADDED: Final = (
+    "**",
+    "\u00a0",
+    "[repeated ",
+    "[actor=",
+    "INFO ",
+    "WARNING ",
+    "ERROR ",
+    "DEBUG ",
+    "CRITICAL ",
+)
+"""What a message does not contain where nobody has put anything into the line, nor another record."""
+
+
+@lru_cache(256)
+def _speaker(name: str, pid: str) -> Speaker:
+    return Speaker(name, int(pid))
+
+
+def whole_record(line: str, calendar: Calendar) -> Record | None:
+    """Return the record of a line to which nothing was added, as most are; None for all others."""
+    match = _WHOLE.fullmatch(line)
+    if match is None:
+        return None
+    name, pid, _, stamp, place, message = match.groups()
+    if any(added in message for added in _ADDED):
+        return None
+    speaker = Speaker() if pid is None else _speaker(name, pid)
+    return Record(speaker, stamp, calendar.at_ns(stamp), STAMP_NS, None, place, message.strip(_FRAME))
 
 
 def has_record(text: str) -> bool:

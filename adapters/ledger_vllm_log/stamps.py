@@ -27,9 +27,16 @@ class Calendar:
         self._year_begins = 365
         self._is_leap = False
         self._last: int | None = None
+        self._latest: tuple[str, int | None] = ("", None)
+        """The stamp that was asked for last, and its time: lines often have that of the one before."""
 
     def at_ns(self, stamp: str) -> int | None:
         """Return the time of a stamp such as `11-22 09:18:02`; None where there is no such time."""
+        if stamp != self._latest[0]:
+            self._latest = (stamp, self._at_ns(stamp))
+        return self._latest[1]
+
+    def _at_ns(self, stamp: str) -> int | None:
         found = _STAMP.fullmatch(stamp)
         if found is None:
             return None

@@ -17,6 +17,7 @@ nothing says which engine belongs to which.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from ledger import Event
@@ -226,13 +227,15 @@ class StartUp:
         return self._last
 
 
+@lru_cache(256)
 def _id_of(speaker: Speaker) -> str:
     name = "unnamed" if speaker.pid is None else f"pid-{speaker.pid}"
     return name if speaker.host is None else f"{name}@{speaker.host}"
 
 
-def _names_of(speaker: Speaker) -> set[str]:
+@lru_cache(256)
+def _names_of(speaker: Speaker) -> frozenset[str]:
     """Return what identifies a process: its id, and its name where no other process has it."""
     if speaker.name is None or _OF_MANY.fullmatch(speaker.name) is not None:
-        return {_id_of(speaker)}
-    return {_id_of(speaker), speaker.name}
+        return frozenset((_id_of(speaker),))
+    return frozenset((_id_of(speaker), speaker.name))

@@ -59,7 +59,9 @@ _UNITS: Final = """
 _KEYS: Final = """
     WITH made AS MATERIALIZED (
         SELECT component, data FROM intervals
-        WHERE session = :session AND stage = 'backend_compile' AND source = 'backend'
+        WHERE session = :session AND (
+            (stage = 'backend_compile' AND source = 'backend') OR (stage = 'torch_compile' AND source = 'log')
+        )
     )
     SELECT component, part.key AS name, part.value AS value
     FROM made JOIN json_each(made.data, '$.cache_key') AS part

@@ -46,6 +46,8 @@ class Side(NamedTuple):
     timelines: tuple[Timeline, ...]
     origins: tuple[Origins, ...]
     left_out: tuple[LeftOut, ...]
+    unread: int = 0
+    """Lines of the files that the sessions were imported from which could not be read."""
 
     @property
     def sessions(self) -> tuple[str, ...]:
@@ -144,7 +146,21 @@ def side_of(name: str, ledger: Ledger, sessions: Sequence[str]) -> Side:
         raise LedgerError(f"{name}: no session that can be compared; {left_out[-1]}")
     compared = [timeline.session.session for timeline in timelines if timeline.session]
     found = tuple(origins(ledger, session) for session in compared)
-    return Side(name, ledger.path, tuple(timelines), found, tuple(left_out))
+    return Side(name, ledger.path, tuple(timelines), found, tuple(left_out), _unread(ledger, timelines))
+
+
+def _unread(ledger: Ledger, timelines: Sequence[Timeline]) -> int:
+    """Return how many lines could not be read of the files that sessions were imported from.
+
+    A session is labelled by its file, mostly; of other labels no one knows the file.
+    """
+    rows = ledger.sql("SELECT file, count(*) AS number FROM rejected_lines GROUP BY file")
+    number_in = {Path(str(row["file"])).name: int(str(row["number"])) for row in rows}
+    labels = {timeline.session.label for timeline in timelines if timeline.session}
+    if labels <= number_in.keys() or not number_in:
+        return sum(number_in[str(label)] for label in labels if number_in)
+    named = {row["label"] for row in ledger.sql("SELECT DISTINCT label FROM sessions")}
+    return sum(number for file, number in number_in.items() if file in labels or file not in named)
 
 
 def _is_other_file(file: Path) -> bool:

@@ -28,7 +28,7 @@ from ledger.cli.console.options import AsJson, NoPager
 from ledger.cli.console.pager import paged
 from ledger.cli.console.printing import print_json, print_warning, table
 from ledger.durations import seconds, signed
-from ledger.formatting import NO_ROLE, in_shown_order
+from ledger.formatting import NO_ROLE, counted, in_shown_order
 
 _ROLES_NAMED: Final = 3
 _STAGES_SHOWN: Final = 15
@@ -82,7 +82,13 @@ def diff(
 def print_comparison(a: Side, b: Side, comparison: Comparison, console: Console) -> None:
     """Print the differences between two sides as text: first the answer, then the evidence."""
     _print_line(answer(comparison, a.name, b.name), console, style="bold")
-    for line in (*_other_ways(a, b), *_other_keys(a, b), *_other_versions(a, b)):
+    for line in (
+        *_unread("A", a),
+        *_unread("B", b),
+        *_other_ways(a, b),
+        *_other_keys(a, b),
+        *_other_versions(a, b),
+    ):
         _print_line(line, console)
     console.print()
     for line in (*_about("A", a), *_about("B", b), how_tested(comparison)):
@@ -126,6 +132,12 @@ def _listed(rows: Sequence[RoleDifference]) -> str:
 def _name(row: RoleDifference) -> str:
     verdict = f" ({row.difference.verdict})" if row.difference.verdict in ("new", "gone") else ""
     return f"{row.activity} of {row.role or 'the whole process'}{verdict}"
+
+
+def _unread(letter: str, side: Side) -> Iterator[str]:
+    if side.unread:
+        lines = counted(side.unread, "line")
+        yield f"{lines} of {letter} could not be read (see rejected_lines), and no time in them is compared"
 
 
 def _other_ways(a: Side, b: Side) -> Iterator[str]:
@@ -305,6 +317,7 @@ def _side_as_json(side: Side) -> Mapping[str, object]:
         "name": side.name,
         "ledger": str(side.file),
         "sessions": side.sessions,
+        "unread_lines": side.unread,
         "left_out": [left_out._asdict() for left_out in side.left_out],
         "versions": _versions(side),
     }

@@ -15,12 +15,14 @@ from ledger.cli.console.options import AsJson
 from ledger.cli.console.printing import print_json
 from ledger.cli.console.progress import reading, working
 from ledger.errors import LedgerError
+from ledger.formatting import cut
 from ledger.interchange import importers
 from ledger.interchange.unwrapping import unwrapped
 from ledger.storage import projections
 from ledger.storage.store import Store
 
 _SESSIONS_SHOWN: Final = 3
+_TEXT_SHOWN: Final = 120
 _STANDARD_INPUT: Final = "standard input"
 
 
@@ -95,7 +97,8 @@ def import_files(
                 done = importers.import_into(
                     store, source.path, importer, progress, name=source.name, label=source.label
                 )
-            finished.append({"source": source.name, **done._asdict()})
+            first_unread = [line._asdict() for line in done.first_unread]
+            finished.append({"source": source.name, **done._asdict(), "first_unread": first_unread})
             if not as_json:
                 typer.echo(_summary(source, done, is_label_given=label is not None))
         with Console(stderr=True).status("reducing") as status:
@@ -158,6 +161,9 @@ def _summary(source: _Source, done: importers.Imported, *, is_label_given: bool)
         )
     parts.append(f"{done.unread} unreadable lines" + (" (see rejected_lines)" if done.unread else ""))
     summary = [f"{source.name}: {done.importer}: {sessions}", f"  {', '.join(parts)}"]
+    summary += [
+        f"  line {line.line}: {line.reason}: {cut(line.text, _TEXT_SHOWN)}" for line in done.first_unread
+    ]
     if is_label_given and done.kept_labels:
         labels = ", ".join("none" if label is None else f"“{label}”" for label in done.kept_labels)
         summary.append(f"  in the ledger already, and keeps its label: {labels}")

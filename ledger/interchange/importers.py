@@ -130,6 +130,9 @@ class LinesImporter:
         return checked_lines(path) if self.is_checked else unchecked_lines(path)
 
 
+_FIRST_UNREAD: Final = 3
+
+
 class Imported(NamedTuple):
     """The outcome of an import."""
 
@@ -141,6 +144,7 @@ class Imported(NamedTuple):
     conflicting: int = 0
     """Events left out because another version of the importer read them differently."""
     unread: int = 0
+    first_unread: tuple[UnreadLine, ...] = ()
     kept_labels: tuple[str | None, ...] = ()
     """Labels that sessions have in the ledger already, instead of the one that was given."""
 
@@ -256,6 +260,7 @@ def import_into(
                 duplicates=done.duplicates + duplicates,
                 conflicting=done.conflicting + len(conflicting),
                 unread=done.unread + len(unread),
+                first_unread=(*done.first_unread, *unread)[:_FIRST_UNREAD],
             )
     return done._replace(sessions=tuple(sessions), kept_labels=tuple(kept))
 

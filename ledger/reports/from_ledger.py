@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final, cast
 
+from ledger.formatting import cut
 from ledger.recording.process_identity import runs_here
 from ledger.reports.model import Report
 from ledger.reports.sections import LedgerFacts, process_namer, report_of
@@ -41,9 +42,21 @@ def facts_of(ledger: Ledger, session: str, clocks: ClockAlignment | None = None)
     return LedgerFacts(
         tuple(ledger.sessions()),
         int(str(rejected)),
+        _first_rejected(ledger) if rejected else (),
         clocks,
         _without_end(ledger, session),
         ledger.findings(session),
+    )
+
+
+_TEXT_SHOWN: Final = 120
+_FIRST_REJECTED: Final = "SELECT file, line, reason, text FROM rejected_lines ORDER BY id LIMIT 3"
+
+
+def _first_rejected(ledger: Ledger) -> tuple[str, ...]:
+    return tuple(
+        f"{row['file']}, line {row['line']}: {row['reason']}: {cut(str(row['text']), _TEXT_SHOWN)}"
+        for row in ledger.sql(_FIRST_REJECTED)
     )
 
 

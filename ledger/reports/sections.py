@@ -39,6 +39,8 @@ class LedgerFacts(NamedTuple):
     sessions: tuple[str, ...] = ()
     """The ids of all sessions of the ledger, oldest first."""
     rejected_lines: int = 0
+    first_rejected: tuple[str, ...] = ()
+    """The first of them, each with where it is and why it could not be read."""
     clocks: ClockAlignment | None = None
     """How the processes' clocks are aligned, where somebody shows times of several processes together."""
     without_end: int = 0
@@ -254,5 +256,8 @@ def _ledger_notes(facts: LedgerFacts) -> tuple[str, ...]:
         )
     if facts.rejected_lines:
         lines = counted(facts.rejected_lines, "line")
-        notes.append(f"{lines} of journals could not be read as events; see rejected_lines")
+        notes.append(
+            f"{lines} in this ledger could not be read, and may have stated times; see rejected_lines"
+        )
+        notes += facts.first_rejected
     return tuple(notes)

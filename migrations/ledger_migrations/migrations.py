@@ -186,6 +186,6 @@ def v6(db: Database) -> None:
 
 @ledger_schema()
 def v7(db: Database) -> None:
-    """A journal that was cut and has grown again is told from one that has only grown."""
+    """A journal that was cut and has grown again is told; so are a log's cache keys that changed."""
     _run(db, "v7.sql")
     db.conn.execute("PRAGMA user_version = 7")

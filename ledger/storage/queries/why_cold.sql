@@ -3,7 +3,9 @@ SELECT
     coalesce(s.label, s.session) AS label,
     coalesce(b.label, b.session) AS before,
     c.component,
-    c.part
+    c.part,
+    c.value_before,
+    c.value_now
 FROM cache_key_changes c
 JOIN sessions s USING (session)
 JOIN sessions b ON b.session = c.session_before
