@@ -50,11 +50,11 @@ _OWN_REPORT: Final = re.compile(
 """A row of the table of claims in a report of ours, as it says why the two numbers in it differ; then as
 older ones said it."""
 
-search_line: Final[Search] = searching(
-    "|".join((_STATED, *map(re.escape, dict.fromkeys((*KEYWORDS, "<00:00")))))
-)
+LINE_PATTERN: Final = "|".join((_STATED, *map(re.escape, dict.fromkeys((*KEYWORDS, "<00:00")))))
+search_line: Final[Search] = searching(LINE_PATTERN)
 """Finds what a line that matters contains: it is in the table, states a duration, or is a finished bar."""
-search_other: Final[Search] = searching(rf"(?:\]|\"message\": ?\") ?(?:{_OTHER})")
+OTHER_PATTERN: Final = rf"(?:\]|\"message\": ?\") ?(?:{_OTHER})"
+search_other: Final[Search] = searching(OTHER_PATTERN)
 """Finds in such a line that it states a duration which is none of a start."""
 
 Meaning = Durations | Occurrence | Notice

@@ -34,7 +34,7 @@ FINDINGS_TABLES: Final[Mapping[str, Relation]] = {
             "part": "The part of the key, as the cache's owner names it: an environment variable, a hash.",
             "session_before": "The start before: the newest older session with a key of the component.",
             "is_new": "1 where no older session had this key as a whole, else 0.",
-            "value_before": "What it was there: a digest, mostly; of several ranks, all that are not there now.",
+            "value_before": "What it was there: a digest, mostly; of several ranks, all.",
             "value_now": "What it is: a digest, mostly.",
         },
     ),

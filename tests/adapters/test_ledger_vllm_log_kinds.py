@@ -271,7 +271,7 @@ def test_a_redacted_or_shortened_directory_still_names_the_component() -> None:
     ("directory", "role", "component"),
     [
         ("/c/torch_compile_cache/432ab28852/rank_0_0/ ", "language_model", None),
-        ("/c/432ab28852/rank_1/Qwen2_5_VisionBlock for v[redacted]'s torch.compile", "encoder", "Qwen2_5_VisionBlock"),
+        ("/c/432ab28852/rank_1/VisionBlock for v[redacted]'s torch.compile", "encoder", "VisionBlock"),
         ("~/.cache/…/rank_0_0/backbone for vLLM's torch.compile", "language_model", "backbone"),
     ],
 )  # fmt: skip
