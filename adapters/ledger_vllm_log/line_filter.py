@@ -60,23 +60,24 @@ def lines(file: BinaryIO, size: int, progress: Callable[[int], None]) -> Iterato
 
 
 def _in(buffer: bytes, begin: int, end: int, number: int, *, is_first: bool) -> Iterator[Line]:
-    places = dict.fromkeys(_that_may_matter(buffer, begin, end), False)
-    places.update(dict.fromkeys(_too_long(buffer, begin, end), True))
+    """Yield the lines between two places that may matter."""
+    stops = dict(_that_may_matter(buffer, begin, end))
+    long = set(_too_long(buffer, begin, end))
     stamped = [_first_stamped(buffer, begin, end)] if is_first else []
     after = begin
-    for start in (*sorted(places), end):
+    for start in (*(stops if long.issubset(stops) else sorted({*stops, *long})), end):
         if start > after:
             stamped.append(last_stamped(buffer, after, start))
-        after = _end_of_line(buffer, start)
-    for start in stamped:
-        if start is not None:
-            places.setdefault(start, False)
+        after = stops.get(start) or _end_of_line(buffer, start)
+    for start in (*long, *stamped):
+        if start is not None and start not in stops:
+            stops[start] = _end_of_line(buffer, start)
     counted = 0
-    for start in sorted(places):
+    for start in sorted(stops):
         number += buffer.count(b"\n", counted, start)
         counted = start
-        stop = min(_end_of_line(buffer, start), end, start + LOOKED_AT)
-        yield Line(number, buffer[start:stop], places[start])
+        stop = min(stops[start], end, start + LOOKED_AT)
+        yield Line(number, buffer[start:stop], start in long)
 
 
 def _first_stamped(buffer: bytes, begin: int, end: int) -> int | None:
@@ -110,8 +111,8 @@ def _is_stamped(buffer: bytes, begin: int, place: int) -> bool:
     return has_record(plain(text.decode(errors="replace")))
 
 
-def _that_may_matter(buffer: bytes, begin: int, end: int) -> Iterator[int]:
-    """Yield where each line begins that contains what a message of the table does, or states a duration."""
+def _that_may_matter(buffer: bytes, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield where each line begins and ends that contains what a message does, or states a duration."""
     place = begin
     has_others = search_other(buffer, begin, end) is not None
     while (found := search_line(buffer, place, end)) is not None:
@@ -120,7 +121,7 @@ def _that_may_matter(buffer: bytes, begin: int, end: int) -> Iterator[int]:
         other = search_other(buffer, start, place) if has_others else None
         # Where processes wrote at once, another record may follow in the same line.
         if other is None or any(buffer.find(mark, other.end(), place) >= 0 for mark in _MARKS):
-            yield start
+            yield start, place
 
 
 def _too_long(buffer: bytes, begin: int, end: int) -> Iterator[int]:

@@ -73,20 +73,6 @@ _WHOLE: Final = re.compile(
     r"(?:\((?P<name>[^()\s]+) pid=(?P<pid>\d{1,18})\) )?(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) "
     r"(?P<stamp>\d\d-\d\d \d\d:\d\d:\d\d) \[(?P<place>[^\[\]\s:]+:\d+)\] (?P<message>[^\x1b\r\n]*)[\r\n]*"
 )
-_ADDED: Final = (
-    "**",
-    "\u00a0",
-    "[repeated ",
-    "[actor=",
-    "INFO ",
-    "WARNING ",
-    "ERROR ",
-    "DEBUG ",
-    "CRITICAL ",
-)
-"""What a message does not contain where nobody has put anything into the line, nor another record."""
-
-
 @lru_cache(256)
 def _speaker(name: str, pid: str) -> Speaker:
     return Speaker(name, int(pid))
@@ -98,7 +84,18 @@ def whole_record(line: str, calendar: Calendar) -> Record | None:
     if match is None:
         return None
     name, pid, _, stamp, place, message = match.groups()
-    if any(added in message for added in _ADDED):
+    # Another record, or what copies and Ray put into a line.
+    if (
+        "INFO " in message
+        or "**" in message
+        or "\u00a0" in message
+        or "WARNING " in message
+        or "ERROR " in message
+        or "DEBUG " in message
+        or "CRITICAL " in message
+        or "[repeated " in message
+        or message.startswith("[actor=")
+    ):
         return None
     speaker = Speaker() if pid is None else _speaker(name, pid)
     return Record(speaker, stamp, calendar.at_ns(stamp), STAMP_NS, None, place, message.strip(_FRAME))

@@ -59,7 +59,7 @@ def _request(chance: random.Random) -> str:
         return f'(APIServer pid=1) INFO:     {address} - "POST /v1/chat/completions HTTP/1.1" 200 OK\n'
     if kind < 8:
         return (
-            f"{logged}[loggers.py:257] Engine 000: Avg prompt throughput: {1e3 * chance.random():.1f} tokens/s"
+            f"{logged}[loggers.py:257] Engine 000: Avg prompt throughput: {9 * chance.random():.1f} tokens/s"
             f", Running: {chance.randrange(99)} reqs, GPU KV cache usage: {chance.random() * 100:.1f}%\n"
         )
     if kind == 8:

@@ -36,6 +36,25 @@ def printed(*arguments: str | Path) -> str:
     return result.stdout
 
 
+def test_diff_says_where_unread_lines_could_change_its_answer(tmp_path: Path) -> None:
+    begins = "INFO 03-22 12:15:20 [core.py:53] Initializing a V1 LLM engine (v0.8.1) with config: model='m'\n"
+    loads = "INFO 03-22 12:23:50 [loader.py:429] Loading weights took 0.50 seconds\n"
+    unread = "INFO 03-22 12:23:50 [x.py:1] Something new took 500.50 seconds\n"
+    ledger = tmp_path / "a.db"
+    for name, text in (("warm.log", begins + loads), ("cold.log", begins + loads + 2 * unread)):
+        (tmp_path / name).write_text(text)
+        shown = CliRunner().invoke(app, ["import", str(tmp_path / name), "-o", str(ledger)])
+        assert shown.exception is None
+    lines = printed("warm.log", "cold.log", "--ledger", ledger).splitlines()
+    assert lines[1] == "2 lines of B could not be read (see rejected_lines), and no time in them is compared"
+    found = json.loads(printed("warm.log", "cold.log", "--ledger", ledger, "--json"))
+    assert (found["a"]["unread_lines"], found["b"]["unread_lines"]) == (0, 2)
+    report = CliRunner().invoke(app, ["report", str(ledger), "--section", "gaps"]).stdout
+    report = " ".join(report.split())
+    assert "2 lines in this ledger could not be read; see rejected_lines" in report
+    assert "cold.log, line 3: mentions a duration in an unknown wording: Something new took" in report
+
+
 def refusal(*arguments: str | Path) -> str:
     result = diff(*arguments)
     assert isinstance(result.exception, LedgerError)

@@ -1,6 +1,7 @@
 """The contract of every installed importer; and the command `import`, what it recognises and what it says."""
 
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -345,6 +346,20 @@ def test_a_broken_encoding_and_a_line_of_10_mb_cost_nothing_else(
     with Ledger.open(path) as ledger:
         [row] = ledger.sql("SELECT file, reason FROM rejected_lines")
         assert row == {"file": "x.log", "reason": "a line of more than 65,536 bytes: not read"}
+
+
+def test_the_first_lines_that_could_not_be_read_are_shown(run: Run, tmp_path: Path, path: Path) -> None:
+    times = ["3 s", "4 s", "5 min", "6 ms"]
+    (tmp_path / "x.log").write_text("".join(f"{line(f'Something took {time}')}\n" for time in times))
+    _, counts, *lines = run("x.log", "-o", path).stdout.splitlines()
+    assert counts.endswith("4 unreadable lines (see rejected_lines)")
+    assert lines == [
+        f"  line {number}: mentions a duration in an unknown wording: Something took {time}"
+        for number, time in enumerate(times[:3], 1)
+    ]
+    [found] = json.loads(run("x.log", "-o", "other.db", "--json").stdout)["imported"]
+    assert found["unread"] == 4
+    assert [one["line"] for one in found["first_unread"]] == [1, 2, 3]
 
 
 def test_what_another_version_read_otherwise_is_left_out_and_counted(path: Path) -> None:
