@@ -256,8 +256,6 @@ def _ledger_notes(facts: LedgerFacts) -> tuple[str, ...]:
         )
     if facts.rejected_lines:
         lines = counted(facts.rejected_lines, "line")
-        notes.append(
-            f"{lines} in this ledger could not be read, and may have stated times; see rejected_lines"
-        )
+        notes.append(f"{lines} in this ledger could not be read; see rejected_lines")
         notes += facts.first_rejected
     return tuple(notes)
