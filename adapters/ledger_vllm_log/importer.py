@@ -93,7 +93,7 @@ class _Log:
         self._bars = WaitingBars()
         self._last_ns: int | None = None
         self._works = Speaker()
-        """The process that a bar without a name is most likely of: the last one that is no front end."""
+        """What a bar without a name is most likely of: the last named process that is no front end."""
         self._unread, self._last_unread = 0, 0
 
     def take(self, line: Line) -> Iterator[Event | UnreadLine]:
@@ -137,7 +137,7 @@ class _Log:
             yield from self._take_waiting_bars(record.at_ns)
         if record.at_ns is not None:
             self._last_ns = record.at_ns
-            if record.speaker.name is None or not record.speaker.name.startswith(_FRONT_ENDS):
+            if record.speaker.name is not None and not record.speaker.name.startswith(_FRONT_ENDS):
                 self._works = record.speaker
         if meaning is None:
             if record.at_ns is not None:

@@ -30,6 +30,7 @@ _STATED: Final = (
     # Not "5m" alone: each colour of a terminal is such a number.
     rf"\b\d+(?:\.\d+)?(?:[ -]?[\[(]?{_UNIT}\b| m\b|m ?\d+(?:\.\d+)?s\b)"
     r"|\b(?:took|takes|elapsed|duration|spent)(?: time)?[=:]? ?(?:(?:\d+:)+\d\d|\d+m\b)"
+    r"|\b(?:took|takes|elapsed|[Tt]ime:) \d+\.\d+(?:\.?[\r\n]|\.?$|[,;)])"
     r"|(?:\b(?:took|takes|elapsed|duration)[=:]|_(?:ms|s|secs|seconds)['\"]?[=:]|\((?:ms|s)\):) ?\d"
 )
 """A number with a unit of time, or with a word in front that says as much."""
@@ -129,7 +130,7 @@ def unstamped_notice_in(text: str) -> Notice | None:
     """Return what a text without the logger's stamp says about the start-up; mostly None."""
     for row, keyword, pattern in _UNSTAMPED:
         if keyword in text and pattern.fullmatch(text) is not None and isinstance(row, NoticePattern):
-            return Notice(row.name)
+            return Notice(row.name, text=text)
     return None
 
 

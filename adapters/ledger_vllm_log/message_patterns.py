@@ -232,14 +232,14 @@ _OCCURRENCES: Final = (
         KERNEL_COMPILE,
     ),
     OccurrencePattern(  # FlashInfer's, as the next one
-        r"\[Autotuner\]: Autotuning process starts.*",
+        r"(?:\S+: )?\[Autotuner\]: Autotuning process starts.*",
         "Autotuning process",
         "[Autotuner]: Autotuning process starts ...",
         "autotune_begins",
         AUTOTUNE,
     ),
     OccurrencePattern(
-        r"\[Autotuner\]: Autotuning process ends.*",
+        r"(?:\S+: )?\[Autotuner\]: Autotuning process ends.*",
         "Autotuning process",
         "[Autotuner]: Autotuning process ends",
         "autotune_ends",

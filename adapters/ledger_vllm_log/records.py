@@ -73,6 +73,8 @@ _WHOLE: Final = re.compile(
     r"(?:\((?P<name>[^()\s]+) pid=(?P<pid>\d{1,18})\) )?(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) "
     r"(?P<stamp>\d\d-\d\d \d\d:\d\d:\d\d) \[(?P<place>[^\[\]\s:]+:\d+)\] (?P<message>[^\x1b\r\n]*)[\r\n]*"
 )
+
+
 @lru_cache(256)
 def _speaker(name: str, pid: str) -> Speaker:
     return Speaker(name, int(pid))

@@ -118,7 +118,11 @@ class StartUp:
         if self._last is None:
             return
         if notice.name == "fails":
-            self._fail(self._entry(speaker, self._latest_ns))
+            entry = self._entry(speaker, self._latest_ns)
+            self._fail(entry)
+            _, error, message = notice.text.partition("RuntimeError")
+            if error:
+                entry.process.take_exception(error, f"{error}{message}".strip())
         # Other programs have servers and bars of that kind too.
         elif self._completed is not None:
             is_of_process = notice.name == "serves" and _id_of(speaker) in self._processes

@@ -29,8 +29,8 @@ def engine(message: str, at: str) -> str:
     return line(message, at, ENGINE)
 
 
-def stated(imported: Imported) -> list[tuple[str, float]]:
-    return sorted((claim.stage, claim.claimed_ns / S) for claim in imported.claims)
+def stated(imported: Imported) -> list[tuple[str | None, float]]:
+    return sorted(((claim.stage, claim.claimed_ns / S) for claim in imported.claims), key=str)
 
 
 def test_lines_that_state_durations_in_other_words_are_claims() -> None:
