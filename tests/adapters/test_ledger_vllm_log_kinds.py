@@ -30,7 +30,10 @@ def engine(message: str, at: str) -> str:
 
 
 def stated(imported: Imported) -> list[tuple[str | None, float]]:
-    return sorted(((claim.stage, claim.claimed_ns / S) for claim in imported.claims), key=str)
+    return sorted(
+        ((claim.stage, claim.claimed_ns / S) for claim in imported.claims),
+        key=lambda one: (str(one[0]), one[1]),
+    )
 
 
 def test_lines_that_state_durations_in_other_words_are_claims() -> None:
