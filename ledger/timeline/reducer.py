@@ -44,7 +44,7 @@ from ledger.timeline.stage_events import StageEvents, Start, Stop, start_of, sto
 from ledger.timeline.totals import role_totals, session_totals, source_totals
 from ledger.vocabulary import ProcessOutcome
 
-REDUCER_VERSION: Final = 8
+REDUCER_VERSION: Final = 9
 """Raised when the same events reduce to something else, so that projections are derived anew."""
 
 _claim_fields: Final = attrgetter(*Claim._fields[:-1])
