@@ -9,7 +9,8 @@ from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import chain, groupby, pairwise, takewhile
+from heapq import heappop, heappush
+from itertools import chain, groupby, pairwise
 from math import inf
 from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple
@@ -28,6 +29,7 @@ _NEVER: Final = 1 << 72
 """After every time that an event may have."""
 PATH_SEPARATOR: Final = " > "
 _PATH_LENGTH: Final = 5
+_Least = tuple[int, int, int, float, int]
 _Steps = list[tuple[int, int]]
 """Moments in order, each with the index of the interval that is innermost from then on."""
 
@@ -44,6 +46,11 @@ class Standing(NamedTuple):
     """Less the rank, since the lower one has it."""
     order: int
     """Less its place in the order of the processes' ids."""
+
+    @property
+    def least_first(self) -> _Least:
+        """What sorts standings, the greatest of them first."""
+        return -self.level, -self.distance, -self.last_stop_ns, -self.rank, -self.order
 
 
 class _Lane:
@@ -172,9 +179,10 @@ class _Lane:
     def stage_after(self, at_ns: int) -> str | None:
         """Return the stage of the interval that starts first from a moment on; of several the outermost."""
         at = bisect_left(self.intervals, at_ns - self._offset_ns, key=attrgetter("start_ns"))
-        following = self.intervals[at:]
-        first = takewhile(lambda interval: interval.start_ns == following[0].start_ns, following)
-        return min(first, key=attrgetter("depth", "start_seq")).stage if following else None
+        if at == len(self.intervals):
+            return None
+        past = bisect_right(self.intervals, self.intervals[at].start_ns, at, key=attrgetter("start_ns"))
+        return min(self.intervals[at:past], key=attrgetter("depth", "start_seq")).stage
 
     @cached_property
     def _by_stop(self) -> list[Interval]:
@@ -259,18 +267,21 @@ def _shares(lanes: Sequence[_Lane]) -> Iterator[_Share]:
     ]
     changes.sort(key=itemgetter(0))
     yield _Share(-_NEVER, None, False)
-    now: dict[int, Standing] = {}
+    now: dict[int, Standing | None] = {}
+    # The greatest of all stands first. One that has changed since is dropped when it comes to stand there.
+    first: list[tuple[_Least, int, Standing]] = []
     for at_ns, together in groupby(changes, itemgetter(0)):
         for _, order, standing in together:
-            if standing is None:
-                now.pop(order, None)
-            else:
-                now[order] = standing
-        has_it = max(now, key=now.__getitem__, default=None)
-        if has_it is None:
-            yield _Share(at_ns, None, False)
+            now[order] = standing
+            if standing is not None:
+                heappush(first, (standing.least_first, order, standing))
+        while first and now[first[0][1]] is not first[0][2]:
+            heappop(first)
+        if first:
+            _, order, standing = first[0]
+            yield _Share(at_ns, lanes[order], standing.level == 2)
         else:
-            yield _Share(at_ns, lanes[has_it], now[has_it].level == 2)
+            yield _Share(at_ns, None, False)
 
 
 def _pieces(shares: Sequence[_Share], start_ns: int, stop_ns: int) -> Iterator[_Piece]:

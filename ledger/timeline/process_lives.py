@@ -1,5 +1,6 @@
 """When each process of a session existed, on one clock, and how far it is from the session's first one."""
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
@@ -107,19 +108,41 @@ def distances(lives: Sequence[ProcessLife]) -> dict[str, int]:
     parent_of: dict[str, str] = {}
     for life in lives[1:]:
         # A pid may have been another process's before.
-        older = [
-            other
-            for other in of_identity[life.parent or ()]
-            if other is not life and other.began_ns <= life.began_ns
-        ]
-        if older:
-            parent_of[life.process] = max(older, key=attrgetter("began_ns")).process
-    return {life.process: _steps_up(life.process, parent_of, lives[0].process) for life in lives}
+        if (parent := _newest(of_identity.get(life.parent or (), ()), life)) is not None:
+            parent_of[life.process] = parent.process
+    steps = {lives[0].process: 0} if lives else {}
+    for life in lives:
+        _add_steps(steps, life.process, parent_of)
+    return {life.process: steps[life.process] for life in lives}
 
 
-def _steps_up(process: str, parent_of: Mapping[str, str], first: str) -> int:
-    path = [process]
-    # Of processes that began at one time, each may seem the other's parent: such a circle is cut.
-    while (parent := parent_of.get(path[-1])) is not None and parent not in path:
-        path.append(parent)
-    return len(path) - (path[-1] == first)
+def _newest(lives: Sequence[ProcessLife], child: ProcessLife) -> ProcessLife | None:
+    """Return the one of some lives that began last by when a child did; of several the first."""
+    began_ns = attrgetter("began_ns")
+    number = bisect_right(lives, child.began_ns, key=began_ns)
+    while number:
+        first = bisect_left(lives, lives[number - 1].began_ns, key=began_ns)
+        found = next((life for life in lives[first : min(first + 2, number)] if life is not child), None)
+        if found is not None:
+            return found
+        number = first
+    return None
+
+
+def _add_steps(steps: dict[str, int], process: str, parent_of: Mapping[str, str]) -> None:
+    """Add how many steps a process and those above it are from the first one, which is in there."""
+    path: dict[str, None] = {}
+    at: str | None = process
+    while at is not None and at not in steps and at not in path:
+        path[at] = None
+        at = parent_of.get(at)
+    up = list(path)
+    if at is None:
+        steps[up[-1]] = 1
+    elif at not in steps:
+        # Of processes that began at one time, each may seem the other's parent: such a circle is cut.
+        circle = up[up.index(at) :]
+        steps.update(dict.fromkeys(circle, len(circle)))
+    for each in reversed(up):
+        if each not in steps:
+            steps[each] = steps[parent_of[each]] + 1

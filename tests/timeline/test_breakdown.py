@@ -1,6 +1,6 @@
 """From command to ready: windows and their pieces are what the definitions say, and cut no time twice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Any
@@ -10,9 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger import Event, MilestoneReached, SessionEnded, Timeline, reduce
+from ledger.timeline.reducer import reduce_session
 from tests.support import recordings
 from tests.support.breakdown_twin import windows_and_pieces
 from tests.support.gpu_starts import gpu_starts
+from tests.support.growth import assert_linear
+from tests.support.many_processes import chained, side_by_side
 from tests.support.random_sessions import Tape
 from tests.support.startup_sessions import UNIT, breakdown_sessions
 
@@ -228,3 +231,12 @@ class TestProperties:
         kernels = [interval for interval in timeline.intervals if interval.stage == "triton_compile"]
         # Triton's cache was where the start before had left it; ranks share it within a start.
         assert {(kernel.data or {})["cache"] for kernel in kernels} == answers
+
+
+@pytest.mark.parametrize("session", [side_by_side, chained], ids=lambda session: session.__name__)
+def test_the_work_grows_as_the_number_of_processes_does(session: Callable[[int], list[Event]]) -> None:
+    def work_on(number: int) -> Callable[[], object]:
+        events = session(number)
+        return lambda: reduce_session(events)
+
+    assert_linear(work_on, 1_600)

@@ -72,8 +72,10 @@ def _only_hull(
     """
     intervals, starts, stops = pieces
     shortest_ns, longest_ns = lengths_ns
-    lasts = map(bisect_left, repeat(stops), map(shortest_ns.__add__, starts))
-    pasts = map(bisect_right, repeat(stops), map(longest_ns.__add__, starts))
+    # What begins later is too short up to the end of all.
+    early = starts[: bisect_right(starts, stops[-1] - shortest_ns)] if stops else starts
+    lasts = map(bisect_left, repeat(stops), map(shortest_ns.__add__, early))
+    pasts = map(bisect_right, repeat(stops), map(longest_ns.__add__, early))
     best: tuple[int, int, int] | None = None
     first_stops: list[int] = []
     last_stops: list[int] = []

@@ -1,19 +1,21 @@
 """Claims are matched, and their differences taken apart, as by the slow twins, which look at everything."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from ledger import Event
-from ledger.timeline.reconciliation import causes, hulls, matching
+from ledger.timeline.reconciliation import causes, hulls, matching, reconcile
 from ledger.timeline.reconciliation.carryover import numbers_before
 from ledger.timeline.reconciliation.decomposition import Decomposition
 from ledger.timeline.reconciliation.evidence import Evidence
 from ledger.timeline.reconciliation.matching import measure
 from ledger.timeline.reducer import reduce_session
 from tests.support import decomposition_twin, gpu_starts, matching_twin, recordings
+from tests.support.growth import assert_linear
+from tests.support.many_claims import KINDS
 from tests.support.paths import DATA
 from tests.support.random_claims import sessions_of_claims
 from tests.support.random_sessions import sessions
@@ -90,3 +92,12 @@ def test_recordings(name: str) -> None:
         by_session.setdefault(event.session, []).append(event)
     for events in by_session.values():
         check(events)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_work_grows_as_the_session_does(kind: Callable[[int], list[Event]]) -> None:
+    def work_on(size: int) -> Callable[[], object]:
+        reduced = reduce_session(kind(size))
+        return lambda: reconcile(reduced)
+
+    assert_linear(work_on, 1_600)
