@@ -22,6 +22,8 @@ from ledger.timeline.records import Claim, Interval, IntervalKey
 from ledger.timeline.spans import Span
 from ledger.vocabulary import CauseName
 
+_FEW: Final = 8
+
 
 class Reason(NamedTuple):
     """Why a stretch of time is not counted."""
@@ -50,9 +52,10 @@ class Reasons:
         otherwise = innermost(measured.intervals)
         for around in surroundings.around:
             # Of an accumulator, nothing is measured where none of its intervals is around.
-            is_measured = not asked.is_of_accumulator or around.outermost is not None
-            shortfall = Shortfall(asked, around, around.stage or otherwise)
-            self._found.append(_why(shortfall) if is_measured else None)
+            if around.outermost is None and asked.is_of_accumulator:
+                self._found.append(None)
+            else:
+                self._found.append(_why(Shortfall(asked, around, around.stage or otherwise)))
 
     def of(self, span: Span) -> Iterator[Reason]:
         """Yield why a time is not counted, in order."""
@@ -68,7 +71,8 @@ class Reasons:
         """Add why a time is not counted to the parts of a difference."""
         starts = self._starts
         first, past = bisect_left(starts, span.start_ns), bisect_right(starts, span.stop_ns) - 1
-        if past - first <= len(self._sums):
+        # Sums are worth while where much is added up.
+        if past - first <= _FEW or past - first <= len(self._sums):
             _add(parts, self.of(span))
             return
         _add(parts, self.of(Span(span.start_ns, starts[first])))

@@ -48,9 +48,8 @@ class Surroundings:
         stopping = sorted(coming, key=stops.__getitem__, reverse=True)
         coming.reverse()
         stages, outermost, failed = _Stages(stops, roles), _Outermost(stops), _Outermost(stops)
-        moments = {stops[place] for place in coming}
-        moments.update(intervals[place].start_ns for place in coming)
-        now: tuple[int | None, ...] = (None, None, None)
+        moments = {stops[place] for place in coming} | {intervals[place].start_ns for place in coming}
+        now: tuple[int | None, int | None, int | None] = (None, None, None)
         for at_ns in sorted(moments):
             while stopping and stops[stopping[-1]] <= at_ns:
                 stopped = intervals[stopping.pop()]
@@ -67,7 +66,14 @@ class Surroundings:
             before, now = now, (stages.at(at_ns), outermost.at(at_ns), failed.at(at_ns))
             if now != before:
                 self.starts.append(at_ns)
-                self.around.append(Around._make(None if one is None else intervals[one] for one in now))
+                stage, first, first_failed = now
+                self.around.append(
+                    Around(
+                        None if stage is None else intervals[stage],
+                        None if first is None else intervals[first],
+                        None if first_failed is None else intervals[first_failed],
+                    )
+                )
 
 
 class _Stages:
@@ -121,6 +127,9 @@ class _Outermost:
         self._begun.append(place)
 
     def at(self, at_ns: int) -> int | None:
-        while self._begun and self._stops[self._begun[0]] <= at_ns:
-            self._begun.popleft()
-        return self._begun[0] if self._begun else None
+        begun = self._begun
+        while begun:
+            if self._stops[begun[0]] > at_ns:
+                return begun[0]
+            begun.popleft()
+        return None
