@@ -42,6 +42,7 @@ def _session() -> SessionEvents:
     """Return an engine and seven ranks, all of them at work at once."""
     stages: dict[str, StageEvents] = {}
     others: list[ProcessJoined | MilestoneReached] = []
+    last_ns = 0
     for number in range(_PROCESSES):
         process = f"p{number}"
         joined = ProcessJoined(
@@ -50,13 +51,10 @@ def _session() -> SessionEvents:
             pid_start=0,
         )  # fmt: skip
         others.append(joined)
-        stages[process] = StageEvents([], [])
-        for stage in stages_of(number, _INTERVALS // _PROCESSES):
-            if isinstance(stage, Start):
-                stages[process].starts.append(stage)
-            else:
-                stages[process].stops.append(stage)
-    last_ns = max(stop.at_ns for of_process in stages.values() for stop in of_process.stops)
+        found = list(stages_of(number, _INTERVALS // _PROCESSES))
+        stops = [stage for stage in found if isinstance(stage, Stop)]
+        stages[process] = StageEvents.of([stage for stage in found if isinstance(stage, Start)], stops)
+        last_ns = max(last_ns, stops[-1].at_ns)
     others.append(
         MilestoneReached(session=_SESSION, process="p0", seq=10**9, at_ns=last_ns, name="server_ready")
     )

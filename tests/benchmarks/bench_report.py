@@ -17,7 +17,7 @@ from ledger import Event, Ledger
 from ledger.events.models import MilestoneReached, ProcessJoined, StageStarted, StageStopped, TotalClaimed
 from ledger.events.rows import to_row
 from ledger.storage.store import Store
-from ledger.timeline.intervals import Start
+from ledger.timeline.stage_events import Start
 
 _PROCESSES, _EVENTS = 8, 100_000
 _SESSION = "20261128-100000-ab12cd34"
