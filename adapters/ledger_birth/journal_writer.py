@@ -12,6 +12,9 @@ UNNAMED_SUFFIX: "Final" = ".new"
 """Of a journal whose first line is not written yet: nothing in it was acknowledged."""
 FOLDER_SUFFIX: "Final" = ".journal"
 """Of the folder of the journals, which lies beside their ledger."""
+TRUST_VARIABLE: "Final" = "COMPILE_LEDGER_TRUST_FOLDERS"
+"""Where it is 1, journals are written to folders that belong to other users, and read from there."""
+_ROOT: "Final" = 0
 _MODE: "Final" = 0o600
 """What a program says of itself is its user's alone."""
 _ATTEMPTS: "Final" = 5
@@ -38,14 +41,21 @@ class JournalWriter:
         """How many bytes of it are written: a file that has fewer was cut by somebody else."""
         for attempt in range(_ATTEMPTS):
             try:
-                os.makedirs(os.path.dirname(self.path), exist_ok=True)
-                self._begin(first_lines)
+                self._begin_in(os.path.dirname(self.path), first_lines)
             except FileNotFoundError:
                 # A collector tidied the folder up just then.
                 if attempt == _ATTEMPTS - 1:
                     raise
             else:
                 return
+
+    def _begin_in(self, folder: str, first_lines: bytes) -> None:
+        os.makedirs(folder, exist_ok=True)
+        if (owner := foreign_owner(folder)) is not None:
+            # Where nothing is read, nothing is to be written.
+            reason = f"belongs to another user (uid {owner}); set {TRUST_VARIABLE}=1 if you trust them"
+            raise PermissionError(errno.EACCES, reason, folder)
+        self._begin(first_lines)
 
     def _begin(self, first_lines: bytes, former: "int | None" = None) -> None:
         """Make the file, with what a former one holds, or with its first lines."""
@@ -142,6 +152,18 @@ class JournalWriter:
         former, self.descriptor = self.descriptor, -1
         if former >= 0:
             os.close(former)
+
+
+def foreign_owner(folder: "str | os.PathLike[str]") -> "int | None":
+    """Return which other user decides what is in a folder; None where that is nobody, or is trusted.
+
+    A link belongs to who made it, whatever it leads to. Raises OSError where there is no such folder.
+    """
+    if os.environ.get(TRUST_VARIABLE) != "1":
+        for owner in (os.lstat(folder).st_uid, os.stat(folder).st_uid):
+            if owner not in (os.geteuid(), _ROOT):
+                return owner
+    return None
 
 
 def _write_whole(descriptor: int, lines: bytes) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 monotonic_ns: "Final" = time.perf_counter_ns
 """The clock of `at_ns`: on Linux CLOCK_MONOTONIC, the same for all processes of a clock domain."""
 
+_LATEST_NS: "Final" = (1 << 63) - 1
 _STARTED: "Final" = 19
 """Which field of /proc/PID/stat after the command is the start time, in ticks since boot: proc(5), (22)."""
 
@@ -70,6 +71,18 @@ def read_clocks(clock: "Callable[[], int]") -> "tuple[int, int]":
     before = clock()
     wall_ns = time.time_ns()
     return (before + clock()) // 2, wall_ns
+
+
+def checked_clock(clock: "Callable[[], int]") -> "Callable[[], int]":
+    """Return a host's own clock, which raises ValueError where it tells no time."""
+
+    def checked() -> int:
+        now_ns = clock()
+        if type(now_ns) is not int or not 0 <= now_ns <= _LATEST_NS:
+            raise ValueError("the recorder's clock tells no time in nanoseconds")
+        return now_ns
+
+    return checked
 
 
 def boot_id() -> "str | None":

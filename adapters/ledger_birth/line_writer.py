@@ -10,7 +10,7 @@ from ledger_birth import process_exit
 from ledger_birth.host_exceptions import is_hosts_own
 from ledger_birth.journal_writer import FOLDER_SUFFIX, SUFFIX, JournalWriter
 from ledger_birth.json_text import json_fields, json_text
-from ledger_birth.kernel import monotonic_ns, read_clocks
+from ledger_birth.kernel import checked_clock, monotonic_ns, read_clocks
 from ledger_birth.process_info import ProcessInfo
 
 TYPE_CHECKING = False
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _OPEN_AGAIN_AFTER_NS: "Final" = 1_000_000_000
 _LOOK_AGAIN_AFTER_NS: "Final" = 10_000_000
 """How often a journal is looked after: somebody may have removed or replaced it."""
-_LARGEST: "Final" = (1 << 63) - 1
 
 NOT_RECORDED: "Final" = -1
 """The id of an interval whose start could not be recorded: its stop is not recorded either."""
@@ -74,7 +73,7 @@ class LineWriter:
         self.describe = describe
         """Returns the program's own fields of `session_started`."""
         self.info = info or ProcessInfo()
-        self.clock = clock if clock is monotonic_ns else _checked(clock)
+        self.clock = clock if clock is monotonic_ns else checked_clock(clock)
         self.pid = getpid()
         """Of the process whose lines these are: it may be forked where Python does not see it."""
         self.process = f"{self.pid}-{os.urandom(4).hex()}"
@@ -203,7 +202,7 @@ class LineWriter:
                 self._introduced, self._described = info, described
             return self.journal
         except BaseException as error:
-            if first is not None:
+            if self.journal is None and first is not None:
                 self.seq = count(first)  # what had a number since then is in no journal
             if is_hosts_own(error):
                 raise
@@ -222,10 +221,7 @@ class LineWriter:
         return f"{self.target.ledger}{FOLDER_SUFFIX}/{name}{SUFFIX}"
 
     def _looked_after(self, journal: JournalWriter) -> "JournalWriter | None":
-        """With the lock held: return the journal, put back where somebody has removed or replaced it.
-
-        Returns None where that fails.
-        """
+        """With the lock held: return the journal, put back where it was removed; None where that fails."""
         self.look_at_ns = monotonic_ns() + _LOOK_AGAIN_AFTER_NS
         if journal.is_in_place():
             return journal
@@ -402,15 +398,3 @@ class LineWriter:
             target = Target(of_parent.ledger, of_parent.session, of_parent.label, begins_session=False)
             self.child = LineWriter(target, self.describe, self.info.of_forked_child(), self.clock)
         return self.child
-
-
-def _checked(clock: "Callable[[], int]") -> "Callable[[], int]":
-    """Return a host's own clock, which raises ValueError where it tells no time."""
-
-    def checked() -> int:
-        now_ns = clock()
-        if type(now_ns) is not int or not 0 <= now_ns <= _LARGEST:
-            raise ValueError("the clock of the recorder tells no time in nanoseconds")
-        return now_ns
-
-    return checked

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from os import getpid
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +21,7 @@ from ledger.events.models import (
     first_fault,
     parse_event,
 )
+from ledger.recording.fork_mark import fork_mark
 from ledger.recording.line_encoding import data_field, interval_id, moment, text_of, well_formed
 from ledger.recording.settings import Settings, describe_program
 from ledger.vocabulary import CLOCK_STEPPED, Outcome
@@ -79,6 +79,7 @@ class EventWriter:
         self._stop_prefix = lines.stop_prefix
         self._prefixes: dict[type[EventBase], bytes] = {}
         self._child: EventWriter | None = None
+        self._mark: Final = fork_mark()
 
     def _program(self) -> Mapping[str, Plain]:
         return describe_program(self.settings.command)
@@ -95,7 +96,7 @@ class EventWriter:
         That is the event's own `seq`, and more in a forked child: its ids are none of its parent's.
         """
         lines = self.lines
-        if lines.pid != getpid():
+        if not self._mark[0]:
             child = self._of_child()
             return NOT_RECORDED if child is None else child.start(described, parent, data, at_ns)
         try:
@@ -131,7 +132,7 @@ class EventWriter:
     ) -> None:
         """Write the stop of an interval, now or at `at_ns`."""
         lines = self.lines
-        if lines.pid != getpid():
+        if not self._mark[0]:
             if (child := self._of_child()) is not None:
                 child.stop(interval, at_ns, outcome, error, data)
             return
@@ -197,7 +198,7 @@ class EventWriter:
 
     def _introduce(self, method: str, *arguments: object) -> bool:
         """Change what this process says of itself, by a method of `info`; return what that returns."""
-        if self.lines.pid != getpid():
+        if not self._mark[0]:
             child = self._of_child()
             return child is not None and child._introduce(method, *arguments)
         try:
@@ -248,7 +249,7 @@ class EventWriter:
         self, model: type[EventBase], fields: Mapping[str, object], numbered: str | None = None
     ) -> None:
         lines = self.lines
-        if lines.pid != getpid():
+        if not self._mark[0]:
             if (child := self._of_child()) is not None:
                 child._write(model, fields, numbered)
             return

@@ -12,11 +12,8 @@ from typing import BinaryIO, Final
 
 from ledger.errors import LedgerNotWritable
 from ledger.recording.journal import journal_folder, journals, shown
-from ledger_birth.journal_writer import UNNAMED_SUFFIX
+from ledger_birth.journal_writer import TRUST_VARIABLE, UNNAMED_SUFFIX, foreign_owner
 
-TRUST_VARIABLE: Final = "COMPILE_LEDGER_TRUST_FOLDERS"
-"""Where it is 1, journals are read from folders that belong to other users."""
-_ROOT: Final = 0
 _LOCK_FILE: Final = "collector.lock"
 _LOCK_LOOK_S: Final = 0.02
 _UNNAMED_KEPT_S: Final = 60.0
@@ -27,15 +24,12 @@ def distrust(folder: Path) -> str | None:
 
     Whoever owns it decides what is in it. A link belongs to who made it, whatever it leads to.
     """
-    if os.environ.get(TRUST_VARIABLE) == "1":
-        return None
     with suppress(FileNotFoundError, NotADirectoryError):
-        for owner in (os.lstat(folder).st_uid, os.stat(folder).st_uid):
-            if owner not in (os.geteuid(), _ROOT):
-                return (
-                    f"{shown(folder)}: belongs to another user (uid {owner}), so its journals are not read; "
-                    f"set {TRUST_VARIABLE}=1 if you trust them"
-                )
+        if (owner := foreign_owner(folder)) is not None:
+            return (
+                f"{shown(folder)}: belongs to another user (uid {owner}), so its journals are not read; "
+                f"set {TRUST_VARIABLE}=1 if you trust them"
+            )
     return None
 
 

@@ -98,6 +98,7 @@ def _parts(folder: Path) -> list[tuple[str, float]]:
     writer = recorder.writer
     assert writer is not None
     lines, described = writer.lines, ("torch_compile", "monitor", None, "encoder", "Qwen2_5_VisionBlock")
+    mark = writer._mark
     thread, with_id = lines.thread_name(), WITH_ID % b"interval"
     writer.start(described, 2, None)
     variable: ContextVar[object] = ContextVar("variable", default=None)
@@ -123,8 +124,8 @@ def _parts(folder: Path) -> list[tuple[str, float]]:
             lines.lock  # noqa: B018
 
     def process() -> None:
-        os.getpid()
-        os.getpid()
+        _ = mark[0]
+        _ = mark[0]
 
     nothing = per_call_us(lambda: None, _CALLS, _ROUNDS)
     parts = [

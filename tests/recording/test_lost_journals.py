@@ -15,7 +15,7 @@ from ledger.recording.journal import journal_folder
 from ledger.storage.verification import verify
 from ledger_birth.journal_writer import JournalWriter
 from tests.support.journals import events_in, one_journal
-from tests.support.processes import Spawn, exit_code
+from tests.support.processes import NOBODY, Spawn, exit_code, needs_root
 
 EVENTS = 50
 
@@ -177,3 +177,24 @@ class TestHowItIsMade:
         (tmp_path / "1-ab.new").write_bytes(b"half a li")
         JournalWriter(tmp_path / "1-ab.jsonl", b"1\n").close()
         assert [file.name for file in tmp_path.iterdir()] == ["1-ab.jsonl"]
+
+    @needs_root
+    @pytest.mark.parametrize("is_link", [False, True])
+    def test_another_user_s_folder_gets_no_journal_unless_they_are_trusted(
+        self, path: Path, is_link: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        folder = journal_folder(path)
+        if is_link:
+            (path.parent / "real").mkdir()
+            folder.symlink_to(path.parent / "real")
+        else:
+            folder.mkdir()
+        os.chown(folder, NOBODY, NOBODY, follow_symlinks=False)
+        with Recorder.open(path) as recorder:
+            recorder.milestone("m")
+        assert list(folder.iterdir()) == []
+        assert f"uid {NOBODY}" in caplog.text
+        monkeypatch.setenv("COMPILE_LEDGER_TRUST_FOLDERS", "1")
+        with Recorder.open(path) as recorder:
+            recorder.milestone("trusted")
+        assert names(path) == {"trusted"}
