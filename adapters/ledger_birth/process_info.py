@@ -1,6 +1,7 @@
 """The fields of `process_joined`: a process's name and rank, and which hooks are in place."""
 
 from ledger_birth.environment import process_name, rank
+from ledger_birth.json_text import json_text
 from ledger_birth.kernel import identity
 
 TYPE_CHECKING = False
@@ -31,13 +32,15 @@ class ProcessInfo:
         self._named = (str(name) or process_name(), rank if is_rank else None)
 
     def add_hook(self, name: str) -> None:
-        """Keep the name of a hook that is in place."""
-        if isinstance(name, str) and name not in self.hooks:  # pyright: ignore[reportUnnecessaryIsInstance]
+        """Keep the name of a hook that is in place. Raises TypeError where it is no text."""
+        json_text(name)
+        if name not in self.hooks:
             self.hooks.append(name)
 
     def add_missing(self, name: str, reason: str) -> bool:
-        """Keep why a hook is not in place; return whether that is new."""
-        if not isinstance(name, str) or name in self.missing:  # pyright: ignore[reportUnnecessaryIsInstance]
+        """Keep why a hook is not in place; return whether that is new. Raises TypeError without a name."""
+        json_text(name)
+        if name in self.missing:
             return False
         self.missing[name] = str(reason)
         return True

@@ -159,6 +159,10 @@ class EventWriter:
 
     def claim(self, seconds: float, **fields: object) -> None:
         """Write a claim; its id is the event's own `seq`."""
+        if not self._mark[0]:
+            if (child := self._of_child()) is not None:
+                child.claim(seconds, **fields)
+            return
         try:
             fields["claimed_ns"] = round(seconds * 1e9)
             if (interval := fields.get("interval")) is not None:
@@ -212,6 +216,8 @@ class EventWriter:
 
     def now(self) -> int | None:
         """Return the time by the recorder's clock; None where a host's own clock tells none."""
+        if not self._mark[0]:
+            return None if (child := self._of_child()) is None else child.now()
         try:
             return self.clock()
         except BaseException as error:

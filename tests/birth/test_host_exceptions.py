@@ -47,12 +47,12 @@ def test_nothing_that_an_argument_raises_gets_out_and_each_is_counted(
 ) -> None:
     recorder.milestone("before")
     for number, call in enumerate(odd_calls(recorder, Odd(error))):
-        before = sum(event.count for event in recorded(path) if isinstance(event, GapNoted))
+        before = len(recorded(path))
         call()
-        events = recorded(path)
-        counted = sum(event.count for event in events if isinstance(event, GapNoted)) - before
-        kinds = [event.kind for event in events[1:]]
-        assert counted == 1 or kinds[-1] != "gap_noted", (number, kinds)
+        events = recorded(path)[before:]
+        # Some are written as text, such as an object in `data`; of the others each is one gap.
+        assert len(events) == 1, (number, events)
+        assert not isinstance(events[0], GapNoted) or events[0].count == 1
     odd = Odd(error)
     with recorder.stage(odd), recorder.role(odd):  # type: ignore[arg-type]
         recorder.start("dynamo")
@@ -65,6 +65,7 @@ def test_nothing_that_an_argument_raises_gets_out_and_each_is_counted(
 def test_what_a_signal_handler_raises_reaches_the_host(
     recorder: Recorder, handler: Callable[[int, FrameType | None], None]
 ) -> None:
+    recorder.milestone("the journal is open")
     signal.signal(signal.SIGALRM, handler)
     met = 0
     for _ in range(200):
