@@ -112,7 +112,7 @@ def claim_data(
 
 def timed_by(field: str, about: Mapping[str, object], own: Sequence[Ended]) -> tuple[str, list[int]]:
     """Return the stage that a field times, or the field's name if unknown, and its spans."""
-    if (timed := TIMED.get(field)) is not None:
+    if (timed := TIMED.get(TWINS.get(field, field))) is not None:
         return timed.stage, [span.interval for span in own if span.stage in (timed.stage, *timed.others)]
     if field != _TOTAL:
         return field, []

@@ -9,7 +9,7 @@ from ledger import Event
 from ledger.adapters import Importer, UnreadLine
 from ledger_torch_trace.observations import Fault, Observation, observations
 from ledger_torch_trace.process import TracedProcess
-from ledger_torch_trace.records import Raw, chunks, is_trace, parse, split
+from ledger_torch_trace.records import SPAN, Raw, chunks, is_trace, parse, split
 from ledger_torch_trace.survey import Survey, survey
 from ledger_torch_trace.window import in_order
 
@@ -19,6 +19,10 @@ _SURVEY_SPEEDUP: Final = 4
 """Surveying is this much faster than reading, so its bytes count that much less in the progress."""
 _MAX_TEXT: Final = 2_000
 """Characters kept of a record that could not be read."""
+_NO_TIMES: Final = (
+    "no times: a trace without a compile's begin, end or metrics, such as torch.export writes; "
+    "`compile-ledger record -- COMMAND` sees those compiles too"
+)
 
 
 class TorchTraceImporter:
@@ -57,12 +61,16 @@ class TorchTraceImporter:
         for trace in traces:
             where = f"{trace.path.name}: " if len(files) > 1 else ""
             process = TracedProcess(f"trace-{digest[:16]}", trace)
+            is_empty = True
             try:
                 for observation in in_order(_observations(trace, progress, where)):
+                    is_empty = False
                     if isinstance(observation, UnreadLine):
                         yield observation
                     else:
                         yield from process.events(observation)
+                if is_empty and trace.size:
+                    yield UnreadLine(1, where + _NO_TIMES, "")
             except OSError as error:
                 yield UnreadLine(1, f"{where}{error.strerror or error}", "")
             yield from process.rest()
@@ -76,7 +84,7 @@ def importer() -> Importer:
 def _observations(
     surveyed: Survey, progress: Callable[[int], None], where: str
 ) -> Iterator[Observation | UnreadLine]:
-    latest_ns = 0
+    latest_ns, has_spans = 0, False
     for raw in split(chunks(surveyed.path, surveyed.size, progress)):
         record = parse(raw)
         if record is None:
@@ -87,7 +95,8 @@ def _observations(
             if record.is_about_time:
                 yield _unread(raw, "a torch record about time, but too long to be read", where)
             continue
-        for observation in observations(record, latest_ns):
+        has_spans = has_spans or record.kind == SPAN
+        for observation in observations(record, latest_ns, has_spans=has_spans):
             if isinstance(observation, Fault):
                 yield _unread(raw, observation.reason, where)
             else:

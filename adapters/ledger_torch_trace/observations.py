@@ -10,8 +10,10 @@ from typing import Final, NamedTuple, cast
 
 from pydantic_core import from_json
 
-from ledger_torch.compile_facts import simple
+from ledger_torch.compile_facts import record_of, simple
+from ledger_torch.hook_targets import FORWARD
 from ledger_torch_trace.artifacts import ARTIFACT, facts_of, is_of_compile
+from ledger_torch_trace.old_records import compiled
 from ledger_torch_trace.records import METRICS, SPAN, Record
 
 _MAX_NS: Final = 2**63 - 1
@@ -74,12 +76,15 @@ def mapping_of(text: bytes) -> dict[str, object] | None:
     return cast("dict[str, object]", value) if isinstance(value, dict) else None
 
 
-def observations(record: Record, latest_ns: int) -> Iterator[Observation | Fault]:
-    """Yield what a record says, and what is wrong with it; `latest_ns` is the latest time before it."""
+def observations(record: Record, latest_ns: int, *, has_spans: bool) -> Iterator[Observation | Fault]:
+    """Yield what a record says, and what is wrong with it; `latest_ns` is the latest time before it.
+
+    `has_spans` is whether the trace has begins and ends of its compiles, which torch's before 2.5 don't.
+    """
     if record.kind == SPAN:
         yield from _span(record)
     elif record.kind in METRICS:
-        yield from _metrics(record, latest_ns)
+        yield from _metrics(record, latest_ns, has_spans=has_spans)
     elif record.kind == ARTIFACT and latest_ns and is_of_compile(record.metadata):
         metadata = mapping_of(record.metadata)
         if metadata is not None and (found := facts_of(record.metadata, record.payload or b"")):
@@ -114,20 +119,27 @@ def _span(record: Record) -> Iterator[Observation | Fault]:
     yield kind(at_ns, record.pid, stage[:_MAX_NAME], _compile_id(args, metadata), simple(args))
 
 
-def _metrics(record: Record, latest_ns: int) -> Iterator[Observation | Fault]:
+def _metrics(record: Record, latest_ns: int, *, has_spans: bool) -> Iterator[Observation | Fault]:
     metadata = mapping_of(record.metadata)
     fields = None if metadata is None else metadata.get(record.kind)
     if metadata is None or not isinstance(fields, dict):
         yield Fault("its metadata is not a JSON object with metrics")
         return
     metrics = cast("dict[str, object]", fields)
+    compile_id = _compile_id(metrics, metadata)
     end_ns = _ns(metrics.get("end_time_us"))
     # The end of that microsecond: what ended within it is in the record.
     at_ns = latest_ns if end_ns is None else end_ns + 999
+    if end_ns is None and not has_spans and (times := compiled(metrics, record.stamp)) is not None:
+        facts = record_of(metrics)
+        about: dict[str, object] = {} if compile_id is None else {"compile_id": compile_id}
+        yield Begin(times.start_ns, record.pid, FORWARD, compile_id, about)
+        yield End(times.stop_ns, record.pid, FORWARD, compile_id, facts)
+        at_ns = times.stop_ns
     if not at_ns:
-        yield Fault("it has no time")
+        yield Fault("no time: it has neither `end_time_us` nor `start_time`, and nothing before it has one")
         return
-    yield Metrics(at_ns, record.pid, _compile_id(metrics, metadata), metrics)
+    yield Metrics(at_ns, record.pid, compile_id, metrics)
 
 
 def _compile_id(fields: Mapping[str, object], metadata: Mapping[str, object]) -> str | None:

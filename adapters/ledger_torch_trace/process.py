@@ -92,7 +92,8 @@ class TracedProcess:
     def _joined(self, at_ns: int) -> Iterator[Event]:
         traced = self._traced
         yield SessionStarted(**self._key(at_ns), versions=traced.versions, wall_ns=at_ns)
-        name = f"rank {traced.rank}" if traced.rank is not None else f"process {traced.pid}"
+        name = "process" if traced.pid is None else f"process {traced.pid}"
+        name = name if traced.rank is None else f"rank {traced.rank}"
         yield ProcessJoined(**self._key(at_ns), name=name, rank=traced.rank, pid=traced.pid, wall_ns=at_ns)
         yield GapNoted(**self._key(at_ns), what="thread_identity", detail=_NO_THREADS)
         yield GapNoted(**self._key(at_ns), what="monotonic_clock", detail=_WALL_CLOCK)

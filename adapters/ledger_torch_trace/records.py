@@ -23,9 +23,11 @@ METRICS: Final = frozenset(
 )
 """The kinds of metrics records."""
 
-_BREAK: Final = re.compile(rb"\n(?=[^\t])")
+# A line of a payload that was empty but for its tab is empty in copies whose trailing blanks were removed.
+_BREAK: Final = re.compile(rb"\n(?=[^\t\r\n])")
 _HEAD: Final = re.compile(
-    rb"[A-Z]+\d{4} \d\d:\d\d:\d\d\.\d+ (?P<pid>\d{1,18}) [^\n]+?:\d+\] (?P<metadata>\{\"(?P<kind>\w+)\": )"
+    rb"[A-Z]+(?P<stamp>\d{4} \d\d:\d\d:\d\d\.\d{1,6})\d* (?P<pid>\d{1,18}) [^\n]+?:\d+\] "
+    rb"(?P<metadata>\{\"(?P<kind>\w+)\": )"
 )
 
 
@@ -44,6 +46,8 @@ class Record(NamedTuple):
 
     line: int
     pid: int
+    stamp: str
+    """When it was logged, `1122 16:02:47.517000`: in the process's zone, without a year."""
     kind: str
     """The first key of the metadata: `chromium_event`, `compilation_metrics`, …."""
     metadata: bytes
@@ -99,16 +103,21 @@ def split(pieces: Iterable[bytes], max_bytes: int = MAX_RECORD_BYTES) -> Iterato
 
 
 def parse(raw: Raw) -> Record | None:
-    """Return a record's parts; None if it does not begin as torch's records do."""
+    """Return a record's parts; None if it does not begin as torch's records do.
+
+    Its lines may end as they do on Windows.
+    """
     head = _HEAD.match(raw.text)
     if head is None:
         return None
-    first, tab, tabbed = raw.text.partition(b"\n\t")
+    text = raw.text.replace(b"\r\n", b"\n").rstrip(b"\r\n") if b"\r" in raw.text else raw.text.rstrip(b"\n")
+    first, tab, tabbed = text.partition(b"\n\t")
     metadata = first[head.start("metadata") :]
-    return Record(raw.line, int(head["pid"]), head["kind"].decode("ascii"), metadata, tabbed if tab else None)
+    stamp, kind = head["stamp"].decode("ascii"), head["kind"].decode("ascii")
+    return Record(raw.line, int(head["pid"]), stamp, kind, metadata, tabbed if tab else None)
 
 
 def is_trace(head: bytes) -> bool:
     """Return whether a file that begins with `head` is a trace, or one that has lost its beginning."""
-    lines = (line for line in head.split(b"\n") if not line.startswith(b"\t"))
+    lines = (line for line in head.split(b"\n") if line.strip() and not line.startswith(b"\t"))
     return _HEAD.match(next(lines, b"")) is not None

@@ -14,6 +14,8 @@ from ledger_torch_trace.observations import mapping_of
 from ledger_torch_trace.records import METRICS, Record, chunks, parse, split
 
 _RANK_IN_NAME: Final = re.compile(r"rank_(\d{1,9})_")
+_LARGEST_PID: Final = 1 << 22
+"""Linux's own limit: until 2.5 torch's prefix has a thread's address in place of the process's id."""
 _FIELDS: Final = {"torch": "pytorch_version", "python": "python_version"}
 
 
@@ -52,7 +54,7 @@ def survey(path: Path, progress: Callable[[int], None]) -> Survey:
         record = parse(raw)
         if record is None:
             continue
-        pid = record.pid if pid is None else pid
+        pid = record.pid if pid is None and record.pid <= _LARGEST_PID else pid
         if rank is None and b'"rank": ' in record.metadata:
             rank = _rank_of(record)
         for name, version in _versions_of(record, versions):
