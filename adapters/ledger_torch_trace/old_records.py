@@ -1,8 +1,8 @@
 """Finds out when a compile began and ended, of which torch before 2.6 wrote nothing but a record of metrics.
 
-Its `start_time` is the wall clock when the compile began, in seconds. It has ended when the record was logged,
-by the record's own stamp, which has neither year nor zone, and is cut to milliseconds. Both follow from
-`start_time`, since zones differ by quarters of an hour.
+Its `start_time` is the wall clock when the compile began, in seconds. It has ended when the record was
+logged, by the own stamp of that, which has neither year nor zone, and is cut to milliseconds. Both follow
+from `start_time`, since zones differ by quarters of an hour.
 """
 
 import math
