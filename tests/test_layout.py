@@ -24,6 +24,7 @@ PACKAGES = {
     "ledger_transformers": "adapters/ledger_transformers",
     "ledger_triton": "adapters/ledger_triton",
     "ledger_vllm": "adapters/ledger_vllm",
+    "ledger_vllm_bench": "adapters/ledger_vllm_bench",
     "ledger_vllm_log": "adapters/ledger_vllm_log",
     "ledger_migrations": "migrations/ledger_migrations",
 }

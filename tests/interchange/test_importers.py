@@ -59,7 +59,8 @@ class Made:
 SAMPLES: dict[str, list[Path]] = {
     "jsonl": [DEMO],
     "vllm_log": sorted(LOGS.glob("*.log")),
-    "torch_trace": [TRACES / "ranks", TRACES / "block"],
+    "torch_trace": [TRACES / "ranks", TRACES / "block", TRACES / "torch-2.4.1"],
+    "vllm_bench": [DATA / "vllm_bench" / "startup.json", DATA / "vllm_bench" / "startup.txt"],
 }
 """For each importer, by the name of its entry point, what it must recognise. A new importer needs one row."""
 READS = [(name, path) for name, paths in SAMPLES.items() for path in paths]
