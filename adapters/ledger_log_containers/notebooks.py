@@ -93,7 +93,9 @@ def _outputs(lines: Iterator[LogLine]) -> Iterator[tuple[int, str]]:
             for event, value in cast("list[tuple[str, str]]", events):
                 if event.startswith("start_"):
                     keys.append("")
-                    output += event == "start_map" and tuple(keys[:-1]) == _OUTPUT
+                    output += (
+                        event == "start_map" and len(keys) == len(_OUTPUT) + 1 and tuple(keys[:-1]) == _OUTPUT
+                    )
                 elif event.startswith("end_"):
                     keys.pop()
                 elif event == "map_key":

@@ -12,6 +12,7 @@ from ledger_log_containers.record_fields import line_of, stamp_of, text_of
 
 _SAMPLE: Final = 50
 _DELIMITERS: Final = ",;\t"
+_QUOTE: Final = re.compile(r"""[bru]{0,2}['"]""")
 _LITERAL: Final = re.compile(r"""[bru]{0,2}(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")""")
 _LITERALS: Final = re.compile(rf"{_LITERAL.pattern}(?:\s*,\s*{_LITERAL.pattern})*")
 _FLUENT: Final = re.compile(r"\[\d+\] (?P<tag>\S+): (?P<record>\[.*\])")
@@ -68,7 +69,7 @@ class PythonLiterals:
     def unwrap(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
         """Yield what the literals stand for."""
         for line in lines:
-            for literal in _LITERAL.findall(line.text):
+            for literal in _literals(line.text):
                 try:
                     value = ast.literal_eval(literal)
                 except (ValueError, SyntaxError):
@@ -96,6 +97,17 @@ class FluentBit:
                 yield line
             else:
                 yield line.with_text(_ARROW.sub('":', found["record"])).of(found["tag"])
+
+
+def _literals(text: str) -> Iterator[str]:
+    """Yield the literals in a text, up to one that does not end."""
+    place = 0
+    while (quote := _QUOTE.search(text, place)) is not None:
+        literal = _LITERAL.match(text, quote.start())
+        if literal is None:
+            return
+        yield literal[0]
+        place = literal.end()
 
 
 def _columns(lines: Sequence[str]) -> tuple[str, Sequence[str] | None] | None:

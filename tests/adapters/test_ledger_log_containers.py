@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from ledger import Event, GapNoted, SessionStarted, TotalClaimed, UnrecognisedFile, reduce
-from ledger.adapters import UnreadLine
+from ledger.adapters import LogLine, UnreadLine
 from ledger.interchange.importers import importers_of
 from ledger.interchange.unwrapping import ENTRY_POINTS, Part, unwrapped
 from ledger_vllm_log.importer import importer
+from tests.support.growth import assert_linear
 from tests.support.paths import DATA
 from tests.support.reading_logs import LOGS, line
 from tests.support.wrapping import (
@@ -399,3 +400,21 @@ def test_each_form_is_found_by_its_entry_point() -> None:
         assert not one.recognises([""])
         assert not one.recognises(["hello"])
         assert list(one.unwrap(iter([]))) == []
+
+
+HOSTILE = (
+    " ", "a", "a-1 ", "\x1b[m", "\t", "[", "{", '{"a":', "'", "\\'", '"', "<br ", "<!--", "&#", "=20=", "a  |",
+    "> ", "[1;", "\u00a0", "took 5 s ", '"a",', "1,",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE, ids=repr)
+def test_no_line_takes_more_than_its_length(piece: str) -> None:
+    found = [entry.load()() for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)]
+
+    def work_on(size: int) -> Callable[[], object]:
+        text = piece * (size // len(piece))
+        lines = [f"2026-05-01T20:45:00.0Z {text}", text]
+        return lambda: [(one.recognises(lines), list(one.unwrap(map(LogLine, lines)))) for one in found]
+
+    assert_linear(work_on, 40_000)
