@@ -150,6 +150,7 @@ class _Log:
             if self._start.is_before(meaning, record.speaker):
                 yield from self._start.end(is_followed=True)
                 self._starts += 1
+                self._works = Speaker() if self._works.name != record.speaker.name else record.speaker
                 self._start = StartUp(f"{self._session}-{self._starts}", self._start.wall.for_next())
             yield from self._start.take(record, record.at_ns, Place(line, record.place), meaning)
 

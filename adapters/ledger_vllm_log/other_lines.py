@@ -21,6 +21,10 @@ _STAMP: Final = re.compile(
     r"(?:[.,](?P<ms>\d{3})\d{0,6})?(?![\d.,Z]| ?[+-]\d\d:?\d\d)\]?(?P<rest>.*)",
     re.DOTALL,
 )
+# What a container's log has in front of a line: nanoseconds, or a zone.
+_CONTAINERS: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{9}|(?:[.,]\d{1,9})?(?=Z|[+-]\d\d:?\d\d))(?:Z|[+-]\d\d:?\d\d)? "
+)
 _NOISE: Final = re.compile(
     r"[\s|:-]+|\[[^\[\]]*\](?!:)|\([^()]*\)|(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL)\b"
     # A logger's name, or a file and a line of it.
@@ -69,7 +73,7 @@ def is_bar(text: str) -> bool:
 
 def finished_bar_in(text: str) -> Bar | None:
     """Return the progress bar that a plain text shows, if it came to its end, and took a second at least."""
-    match = _BAR.match(text)
+    match = _BAR.match(text, _after_containers_stamp(text))
     if match is None or match["done"] != match["total"]:
         return None
     seconds = 3_600 * int(match["hours"] or 0) + 60 * int(match["minutes"]) + int(match["seconds"])
@@ -78,7 +82,7 @@ def finished_bar_in(text: str) -> Bar | None:
 
 def record_in(text: str, calendar: Calendar) -> Record | None:
     """Return the record of a plain line by another logger, if its stamp has a date, and no zone."""
-    match = _STAMP.match(text)
+    match = _STAMP.match(text, _after_containers_stamp(text))
     if match is None:
         return None
     stamp = f"{match['date']} {match['time']}"
@@ -90,6 +94,11 @@ def record_in(text: str, calendar: Calendar) -> Record | None:
     begin = _begin_of_message(rest)
     place = rest[:begin].strip(" \t-|:")
     return Record(speaker_of(match["before"]), stamp, at_ns, unit_ns, None, place, rest[begin:].strip())
+
+
+def _after_containers_stamp(text: str) -> int:
+    stamp = _CONTAINERS.match(text)
+    return 0 if stamp is None else stamp.end()
 
 
 def _begin_of_message(rest: str) -> int:

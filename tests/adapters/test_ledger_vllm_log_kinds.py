@@ -159,6 +159,15 @@ def test_other_loggers_lines_and_finished_bars_fill_holes() -> None:
     assert imported.stage("capture_pass").enclosing == imported.stage("graph_capture").interval
 
 
+@pytest.mark.parametrize("stamp", ["2026-08-06T20:00:00.123456789Z ", "2026-08-06T20:00:00+01:00 "])
+def test_a_containers_stamp_is_in_nobodys_way(log: Callable[..., Imported], stamp: str) -> None:
+    lines = (LOGS / "kinds" / "foreign-loggers-and-bars.log").read_text().splitlines()
+    imported = log(*(stamp + one for one in lines))
+    assert imported.unread == []
+    assert stated(imported) == stated(kind("foreign-loggers-and-bars"))
+    assert imported.stage("autotune").duration_ns == 570.872 * S
+
+
 def test_a_bar_lies_where_its_stamps_leave_it(log: Callable[..., Imported]) -> None:
     shards = "Loading safetensors checkpoint shards: {:3}% Completed | {}/4 [{}<00:00,  3.1s/it]"
     imported = log(
