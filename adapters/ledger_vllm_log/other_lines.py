@@ -73,7 +73,8 @@ def is_bar(text: str) -> bool:
 
 def finished_bar_in(text: str) -> Bar | None:
     """Return the progress bar that a plain text shows, if it came to its end, and took a second at least."""
-    match = _BAR.match(text, _after_containers_stamp(text))
+    text = text[_after_containers_stamp(text) :]
+    match = _BAR.match(text)
     if match is None or match["done"] != match["total"]:
         return None
     seconds = 3_600 * int(match["hours"] or 0) + 60 * int(match["minutes"]) + int(match["seconds"])

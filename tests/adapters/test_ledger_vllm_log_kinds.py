@@ -165,6 +165,9 @@ def test_a_containers_stamp_is_in_nobodys_way(log: Callable[..., Imported], stam
     imported = log(*(stamp + one for one in lines))
     assert imported.unread == []
     assert stated(imported) == stated(kind("foreign-loggers-and-bars"))
+    assert {claim.text for claim in imported.claims} == {
+        claim.text for claim in kind("foreign-loggers-and-bars").claims
+    }
     assert imported.stage("autotune").duration_ns == 570.872 * S
 
 
