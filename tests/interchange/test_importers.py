@@ -208,7 +208,7 @@ def test_standard_input_is_read_like_a_file_and_has_no_name(run: Run, tmp_path: 
 
 def test_each_service_of_a_file_is_a_session_with_a_label_of_its_own(run: Run, tmp_path: Path) -> None:
     other = LOGS / "vllm-0.32.0-cpu-vl-cold.log"
-    unread = line("GC took 3.100ms to complete.")
+    unread = line("Frobnicating took 3.10 s")
     logs = {
         "llm-a-1": f"{LOG.read_text()}{unread}\n",
         "llm-b-1": other.read_text(),
