@@ -190,10 +190,9 @@ class LineWriter:
             if self.journal is not None:
                 return self.journal  # a signal handler was quicker
             first = self.taken()
-            if (lost := self._lost_journal) is not None:
-                lost.put_back()
-                self.journal, self._lost_journal = lost, None
-            else:
+            if self._lost_journal is not None:
+                self._put_back(self._lost_journal)
+            if self.journal is None:
                 info, described = self.info.changing_fields(), self._described or self.describe()
                 self.journal = JournalWriter(self._next_path(), self._first_lines(described))
                 self.settled += self.taken() - first
@@ -215,8 +214,7 @@ class LineWriter:
         finally:
             self._opening = False
 
-    def _next_path(self) -> str:
-        # After a journal that was left, or that somebody has cut, comes another one.
+    def _next_path(self) -> str:  # after a journal that was left, or cut, comes another one
         name = f"{self.process}+{self._journals}" if self._journals else self.process
         return f"{self.target.ledger}{FOLDER_SUFFIX}/{name}{SUFFIX}"
 
@@ -227,20 +225,23 @@ class LineWriter:
             return journal
         if self.journal is not journal:
             return self.journal or self.open()  # a signal handler was quicker
+        self._lost_journal = journal  # first, so that it is not forgotten where something is raised
         self.journal = None
-        try:
-            left = journal.lines_left()
-        except OSError:
-            left = 0
-        if left is None:
-            self.warn(f"{journal.path} was removed or replaced while it was written")
-            self._lost_journal = journal
-        else:
-            self.warn(f"{journal.path} was cut while it was written")
-            self.not_written += max(0, self.settled - self._in_journal - left)
-            self.is_behind = True
-            journal.close()
         return self.open()
+
+    def _put_back(self, lost: JournalWriter) -> None:
+        """Make a journal anew that was removed or replaced; of one that was cut, count what is missing."""
+        if (left := lost.lines_left()) is None:
+            self.warn(f"{lost.path} was removed or replaced while it was written")
+            lost.put_back()
+            self.journal = lost
+            self._lost_journal = None
+            return
+        self.warn(f"{lost.path} was cut while it was written")
+        self._lost_journal = None
+        self.not_written += max(0, self.settled - self._in_journal - left)
+        self.is_behind = True
+        lost.close()
 
     def taken(self) -> int:
         """Return how many numbers are taken."""
@@ -306,8 +307,7 @@ class LineWriter:
     def account(self) -> bool:
         """Count what had its number when something was raised in the middle of writing it.
 
-        Returns whether there was anything.
-        """
+        Returns whether there was anything."""
         with self.lock:
             holes = self.taken() - self.settled
             if holes > 0:

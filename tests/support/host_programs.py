@@ -9,6 +9,7 @@ import asyncio
 import atexit
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import itertools
 import json
@@ -327,6 +328,7 @@ def _program(line: str) -> None:
     # What it says goes where the test finds it.
     errors = os.open(path.with_name("errors"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(errors, 2)
+    faulthandler.register(signal.SIGUSR2, all_threads=True)
     host = Host(path)
     at_last.append(lambda: host.run(program["late"]))
     host.run(program["steps"])
@@ -338,6 +340,8 @@ def _wait(pid: int) -> int | None:
     end, pause = time.monotonic() + HANGS_AFTER_S, 0.0005
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         if time.monotonic() > end:
+            os.kill(pid, signal.SIGUSR2)  # says where it hangs
+            time.sleep(1.0)
             os.killpg(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             return None
