@@ -305,9 +305,7 @@ class LineWriter:
         self.warn(f"events are not recorded: {error}")
 
     def account(self) -> bool:
-        """Count what had its number when something was raised in the middle of writing it.
-
-        Returns whether there was anything."""
+        """Count what had its number when something was raised before it was written; say if any."""
         with self.lock:
             holes = self.taken() - self.settled
             if holes > 0:
