@@ -10,8 +10,27 @@ NO_STAGE: Final = "(unattributed)"
 """Shown instead of a stage for time that is in none."""
 
 _CUT: Final = "…"
+_UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
+_HARMLESS: Final = "\n\t\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}"
+_LINE_ENDS: Final = dict.fromkeys(map(ord, "\n\r\t\v\f\x85"), _UNPRINTABLE)
 _LABEL_SHOWN: Final = 40
 _OWN_NAME: Final = "compile_ledger"
+
+
+def printable(text: str) -> str:
+    """Return a text of any origin so that a terminal shows it and does nothing else.
+
+    Control characters (but line ends and tabs), those that turn the direction of writing, and halves of
+    characters are replaced by one that is seen.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in _HARMLESS else _UNPRINTABLE for one in text)
+
+
+def one_line(text: str) -> str:
+    """Return a text as `printable` does, with its line ends and tabs replaced as well."""
+    return printable(text.translate(_LINE_ENDS))
 
 
 def cut(text: str, length: int) -> str:

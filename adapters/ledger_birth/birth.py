@@ -15,6 +15,7 @@ from ledger_birth.environment import (
     SESSION_VARIABLE,
     allowed_environment,
     new_session_id,
+    own_command,
     process_name,
     program,
 )
@@ -115,7 +116,7 @@ def hand_over(ledger: "str | os.PathLike[str]", session: str) -> "LineWriter | N
 def describe_program() -> "dict[str, Plain]":
     """Return the fields of `session_started`, as far as they are known at birth."""
     return {
-        "command": tuple(sys.orig_argv),
+        "command": own_command(),
         "versions": {"compile_ledger": __version__, "python": sys.version.split()[0]},
         "environment": allowed_environment(),
     }

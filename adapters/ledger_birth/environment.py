@@ -4,6 +4,12 @@ import os
 import sys
 import time
 
+from ledger_birth.secrets_hidden import (
+    hide_in_command,
+    hide_in_environment,
+    values_of_secret_variables,
+)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
@@ -101,6 +107,12 @@ def rank() -> "int | None":
 
 
 def allowed_environment(*more: str) -> "dict[str, str]":
-    """Return the variables that a session keeps, and `more`, as far as they are set."""
+    """Return the variables that a session keeps, and `more`, as far as they are set, without secrets."""
     names = sorted({*ENVIRONMENT_ALLOWED, *more})
-    return {name: os.environ[name] for name in names if name in os.environ}
+    found = {name: os.environ[name] for name in names if name in os.environ}
+    return hide_in_environment(found, values_of_secret_variables())
+
+
+def own_command() -> "tuple[str, ...]":
+    """Return the command that this process was started with, without secrets."""
+    return hide_in_command(sys.orig_argv, values_of_secret_variables())

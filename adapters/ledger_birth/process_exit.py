@@ -5,6 +5,8 @@ import os
 import sys
 from _thread import RLock
 
+from ledger_birth.secrets_hidden import hide_secrets, values_of_secret_variables
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal, Protocol
@@ -81,7 +83,7 @@ class Failure:
     def __init__(self, error: BaseException) -> None:
         self.error = type(error).__name__
         try:
-            text = str(error)
+            text = hide_secrets(str(error), values_of_secret_variables())
         except Exception:
             text = ""
         message = text if isinstance(error, SystemExit) else f"{self.error}: {text}" if text else self.error

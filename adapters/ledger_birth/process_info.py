@@ -3,6 +3,7 @@
 from ledger_birth.environment import process_name, rank
 from ledger_birth.json_text import json_text
 from ledger_birth.kernel import identity
+from ledger_birth.secrets_hidden import hide_secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class ProcessInfo:
         json_text(name)
         if name in self.missing:
             return False
-        self.missing[name] = str(reason)
+        self.missing[name] = hide_secrets(str(reason))
         return True
 
     def of_forked_child(self) -> "ProcessInfo":

@@ -49,5 +49,7 @@ def _escaped_help(text: str) -> str:
 
 
 def _escaped_value(text: str) -> str:
-    # A NUL is valid, and ends the text for readers that are written in C.
-    return _escaped_help(text).replace('"', r"\"").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    # Control characters are valid. But a NUL ends the text for readers that are written in C, and a terminal
+    # obeys others.
+    seen = "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
+    return _escaped_help(seen).replace('"', r"\"")

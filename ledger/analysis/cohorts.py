@@ -14,7 +14,7 @@ from ledger.analysis.cache_origins import Origins, origins
 from ledger.errors import LedgerError, UnknownSession
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.ledger import Ledger
-from ledger.storage.store import SQLITE_HEADER
+from ledger.storage.ledger_files import SQLITE_HEADER
 from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import ENGINE_READY, SERVER_READY
 

@@ -1,16 +1,18 @@
 """The command line, `compile-ledger`: one module per subcommand, and the terminal output in `console`."""
 
+import signal
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from ledger._version import __version__
-from ledger.cli.console.standard_streams import OutputClosed, replace_standard_streams
+from ledger.cli.console.ending import Ended, end_by, ending_signals_raise, system_error_line
+from ledger.cli.console.standard_streams import OutputClosed, OutputNotWritable, replace_standard_streams
+from ledger.cli.console.terminal import echo, print_line
 from ledger.cli.console.usage_errors import USAGE_ERROR, usage_line
 from ledger.errors import LedgerError
 
@@ -35,7 +37,7 @@ COMMANDS: Final = (
 
 def _show_version(is_wanted: bool) -> None:
     if is_wanted:
-        typer.echo(f"{NAME} {__version__}")
+        echo(f"{NAME} {__version__}")
         raise typer.Exit
 
 
@@ -76,8 +78,27 @@ def __getattr__(name: str) -> typer.Typer:
 
 def main() -> None:
     """Run the command line. What goes wrong becomes one line on stderr, and the exit code."""
-    replace_standard_streams()
-    sys.exit(_exit_code())
+    try:
+        replace_standard_streams()
+        with ending_signals_raise():
+            code = _exit_code()
+    except KeyboardInterrupt:  # on the way out of something else
+        code = INTERRUPTED
+    except Ended as ended:
+        code = end_by(ended.number)
+    _leave(code)
+
+
+def _leave(code: int | str | None) -> None:
+    """Exit, and write what is left to be written; what can't be is no traceback."""
+    with suppress(ValueError):  # in another thread than the main one
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with suppress(OutputClosed, OutputNotWritable, KeyboardInterrupt):
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # pyright: ignore[reportUnnecessaryComparison]
+                stream.flush()
+    sys.exit(code)
 
 
 def _exit_code() -> int | str | None:
@@ -100,10 +121,14 @@ def _exit_code() -> int | str | None:
         if type(error).__name__ == "NoArgsIsHelpError":
             return _failed(str(error), WRONG_USE)
         return _failed(usage_line(error), WRONG_USE)
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except OSError as error:
+        return _failed(f"{NAME}: {system_error_line(error)}", WRONG_USE)
+    except MemoryError:
+        return _failed(f"{NAME}: there is not enough memory for this", WRONG_USE)
 
 
 def _failed(line: str, code: int) -> int:
-    Console(stderr=True, soft_wrap=True).print(Text(line))
+    print_line(line)
     return code

@@ -14,15 +14,15 @@ from ledger.analysis.cohorts import Side, side_of
 from ledger.analysis.comparison import compare
 from ledger.cli.bench_start import StartAttendant, last_lines
 from ledger.cli.cold_and_warm import CacheFolders, PlannedStart, planned_starts
-from ledger.cli.console.live_view import printable
 from ledger.cli.console.options import AsJson
 from ledger.cli.console.printing import print_json, print_warning, printer, table
+from ledger.cli.console.terminal import TerminalConsole, print_line
 from ledger.cli.diff import answer, comparison_as_json, how_tested
 from ledger.cli.nothing_recorded import why_unrecorded
 from ledger.cli.recorded_run import SIGNALLED, run_recorded, say
 from ledger.durations import seconds, signed
 from ledger.errors import LedgerError, LedgerNotWritable, MissingExtra
-from ledger.formatting import NO_STAGE, counted
+from ledger.formatting import NO_STAGE, counted, one_line
 from ledger.storage.ledger import Ledger
 
 _STAGES_SHOWN: Final = 12
@@ -101,7 +101,7 @@ def bench(
     that fails ends the bench with its exit code.
     """
     options = _Options(command, output, prepare, until, grace)
-    console = Console(stderr=True)
+    console = TerminalConsole(stderr=True)
     starts: list[Start] = []
     try:
         with CacheFolders(output) as caches:
@@ -184,7 +184,7 @@ def _prepare(command: str, start: PlannedStart, log: Path, opened: BinaryIO) -> 
 
 def _explain_failure(what: str, log: Path, start: PlannedStart, options: _Options) -> None:
     for line in last_lines(log, _LINES_SHOWN):
-        Console(stderr=True, soft_wrap=True).print(Text(f"  {printable(line)}"))
+        print_line(f"  {line}")
     report = f"compile-ledger report {options.output} --session {start.label}"
     say(f"{what}; its output ends with the lines above: see {log}, and `{report}`")
 
@@ -249,7 +249,7 @@ def _row(name: str, medians: Medians) -> list[object]:
 
 def _name(key: StageKey) -> str:
     role = f" of {key.role}" if key.role is not None else ""
-    return printable(f"{key.stage or NO_STAGE}{role}")
+    return one_line(f"{key.stage or NO_STAGE}{role}")
 
 
 def _as_json(options: _Options, starts: Sequence[Start], found: Comparison) -> dict[str, object]:

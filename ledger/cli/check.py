@@ -13,9 +13,11 @@ from ledger.analysis.budget import Budget, Verdict, Verdicts, check_budget
 from ledger.analysis.budget.ci_output import annotations, junit
 from ledger.analysis.budget.verdicts import COLUMNS, plain
 from ledger.cli.console import completion
+from ledger.cli.console.input_files import readable
 from ledger.cli.console.options import AsJson
 from ledger.cli.console.printing import open_ledger, print_json, printer, table
 from ledger.cli.console.standard_streams import reader_may_leave
+from ledger.cli.console.terminal import echo
 from ledger.errors import LedgerError
 
 BROKEN = 1
@@ -23,7 +25,7 @@ BROKEN = 1
 
 def _print_example(is_wanted: bool) -> None:
     if is_wanted:
-        typer.echo((files("ledger.analysis.budget") / "example.toml").read_text(encoding="utf-8"), nl=False)
+        echo((files("ledger.analysis.budget") / "example.toml").read_text(encoding="utf-8"), nl=False)
         raise typer.Exit
 
 
@@ -65,7 +67,8 @@ def check(
 
     Example: compile-ledger check startup.db --budget budget.toml --baseline main.db:main --junit check.xml
     """
-    limits = Budget.read(budget)
+    with readable(budget) as readable_budget:
+        limits = Budget.read(readable_budget)
     with open_ledger(file) as ledger:
         verdicts = check_budget(ledger, limits, session=session, baseline=baseline)
     if junit_file is not None:
@@ -81,7 +84,7 @@ def check(
         if github:
             # With --json, stdout is for whatever parses it. The runner reads annotations from stderr too.
             for line in annotations(verdicts):
-                typer.echo(line, err=as_json)
+                echo(line, err=as_json)
     if verdicts.broken:
         raise typer.Exit(BROKEN)
 

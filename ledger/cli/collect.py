@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from ledger.cli.console.options import AsJson
-from ledger.cli.console.printing import print_json
+from ledger.cli.console.printing import print_json, telling_of_wait
 from ledger.cli.console.progress import reading
+from ledger.cli.console.terminal import echo, print_line
 from ledger.errors import LedgerError, LedgerMissing
 from ledger.recording.journal import journal_folder, journals, size_of
 from ledger.storage import collector, projections
@@ -39,7 +38,8 @@ def collect(
         folders = [journal_folder(path)]
         if not os.path.exists(path) and not os.path.exists(folders[0]):
             raise LedgerMissing(f"{path}: there is no ledger here, and no journals waiting for one")
-    store = Store.open(output or path)
+    with telling_of_wait(output or path):
+        store = Store.open(output or path)
     total = collector.Collected()
     try:
         waiting = (size_of(journal) for folder in folders for journal in journals(folder))
@@ -53,10 +53,10 @@ def collect(
         print_json({"ledger": str(output or path), **total._asdict()})
         return
     for line in total.passed_over:
-        Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {line}"))
+        print_line(f"compile-ledger: {line}")
     if total.is_waiting:
-        typer.echo("another process is already collecting; some journals may still be waiting")
-    typer.echo(
+        echo("another process is already collecting; some journals may still be waiting")
+    echo(
         f"{total.events} new events, {total.duplicates} already in the ledger, "
         f"{total.rejected} rejected lines; {total.removed} journals finished, {total.left} left"
     )

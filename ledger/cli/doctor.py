@@ -1,12 +1,12 @@
 """The command `doctor`: checks what would be recorded in this environment."""
 
 import typer
-from rich.console import Console
 
 from ledger import doctor as examination
 from ledger.cli.console.options import AsJson
 from ledger.cli.console.printing import print_json, printer, table
 from ledger.cli.console.standard_streams import reader_may_leave
+from ledger.cli.console.terminal import TerminalConsole
 
 FAILED_CHECK = 1
 
@@ -16,7 +16,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     Example: compile-ledger doctor
     """
-    with Console(stderr=True).status("examining"):
+    with TerminalConsole(stderr=True).status("examining"):
         checks = examination.examine()
     is_good = all(check.is_good for check in checks)
     with reader_may_leave():

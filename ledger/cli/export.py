@@ -13,6 +13,7 @@ from ledger.cli.console.options import Force, SessionName
 from ledger.cli.console.output_files import STANDARD_OUTPUT, refuse_existing, replacing
 from ledger.cli.console.printing import open_ledger
 from ledger.cli.console.progress import writing
+from ledger.cli.console.terminal import echo
 from ledger.errors import LedgerError
 from ledger.interchange import exporters
 from ledger.storage.ledger import Ledger
@@ -41,7 +42,7 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", help="The file to write; - means standard output."),
     ] = STANDARD_OUTPUT,
     redact: Annotated[
-        bool, typer.Option("--redact", help="Replace hosts, user names and paths by placeholders.")
+        bool, typer.Option("--redact", help="Replace hosts, user names, paths and secrets by placeholders.")
     ] = False,
     force: Force = False,
 ) -> None:
@@ -72,10 +73,10 @@ def export(
             for piece in track(exporters.export(ledger, sessions, exporter, redact=redact)):
                 opened.write(piece)
     if redact:
-        note = "hosts, user names and paths were replaced; review the file before you share it"
-        typer.echo(note, err=True)
+        note = "hosts, user names, paths and secrets were replaced; review the file before you share it"
+        echo(note, err=True)
     if output != STANDARD_OUTPUT:
-        typer.echo(f"{output}: open it with {exporter.open_command(file, output)}", err=True)
+        echo(f"{output}: open it with {exporter.open_command(file, output)}", err=True)
 
 
 def _event_count(ledger: Ledger, sessions: Sequence[str]) -> int:

@@ -1,5 +1,6 @@
 """The command `import`: reads exported sessions, logs and traces into a ledger."""
 
+import os
 import sys
 import tempfile
 from collections.abc import Generator, Sequence
@@ -8,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from ledger.cli.console.options import AsJson
-from ledger.cli.console.printing import print_json
+from ledger.cli.console.printing import print_json, telling_of_wait
 from ledger.cli.console.progress import reading, working
+from ledger.cli.console.terminal import TerminalConsole, echo
 from ledger.errors import LedgerError
 from ledger.formatting import cut
 from ledger.interchange import importers
@@ -89,7 +90,8 @@ def import_files(
             source for file in files for source in _sources(file, label, folder, is_checked=not unchecked)
         ]
         finished: list[dict[str, object]] = []
-        store = Store.open(output)
+        with telling_of_wait(output):
+            store = Store.open(output)
         stack.callback(store.close)
         for source in sources:
             importer = source.importer
@@ -100,8 +102,8 @@ def import_files(
             first_unread = [line._asdict() for line in done.first_unread]
             finished.append({"source": source.name, **done._asdict(), "first_unread": first_unread})
             if not as_json:
-                typer.echo(_summary(source, done, is_label_given=label is not None))
-        with Console(stderr=True).status("reducing") as status:
+                echo(_summary(source, done, is_label_given=label is not None))
+        with TerminalConsole(stderr=True).status("reducing") as status:
             projections.bring_up_to_date(store, lambda session: status.update(Text(f"reducing {session}")))
     if as_json:
         print_json({"ledger": str(output), "imported": finished})
@@ -113,7 +115,7 @@ def _sources(file: Path, label: str | None, folder: Path, *, is_checked: bool) -
     name = _STANDARD_INPUT if is_stream else str(file)
     with working(f"unwrapping {_last_part(name)}"):
         parts = unwrapped(sys.stdin.buffer if is_stream else file, name, folder)
-    own_label = label if is_stream else label or file.resolve().name or None
+    own_label = label if is_stream else label or os.path.basename(os.path.realpath(file)) or None
     with _named([part.path for part in parts], name):
         chosen = importers.importers_of(parts, folder, is_checked=is_checked)
     sources: list[_Source] = []

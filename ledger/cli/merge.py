@@ -8,6 +8,7 @@ import typer
 from ledger.cli.console.options import AsJson
 from ledger.cli.console.printing import print_json
 from ledger.cli.console.progress import reading
+from ledger.cli.console.terminal import echo
 from ledger.formatting import counted
 from ledger.storage import merging, projections
 from ledger.storage.store import Store
@@ -52,14 +53,14 @@ def merge(
         counts = {**total._asdict(), "conflicting": refused}
         print_json({"ledger": str(output), "merged": len(sources), "sessions": sessions, **counts})
     else:
-        typer.echo(
+        echo(
             f"merged {counted(len(sources), 'ledger')}: {total.events:,} new events, {total.duplicates:,} "
             f"already there, {total.rejected:,} rejected lines; {output} has "
             f"{counted(int(str(sessions)), 'session')}"
         )
         for key in refused[:_REFUSED_SHOWN]:
-            typer.echo(f"refused: another event has the key {key}", err=True)
+            echo(f"refused: another event has the key {key}", err=True)
         if (more := len(refused) - _REFUSED_SHOWN) > 0:
-            typer.echo(f"refused: {more:,} more", err=True)
+            echo(f"refused: {more:,} more", err=True)
     if refused:
         raise typer.Exit(_SOME_REFUSED)

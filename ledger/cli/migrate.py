@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from ledger.cli.console.options import AsJson
-from ledger.cli.console.printing import print_json
+from ledger.cli.console.printing import print_json, telling_of_wait
+from ledger.cli.console.terminal import echo
 from ledger.storage.store import Store
 
 
@@ -15,7 +16,8 @@ def migrate(file: Annotated[Path, typer.Argument(help="The ledger.")], as_json: 
 
     Example: compile-ledger migrate startup.db
     """
-    store = Store.open_existing(file)
+    with telling_of_wait(file):
+        store = Store.open_existing(file)
     try:
         version = store.schema_version
     finally:
@@ -23,4 +25,4 @@ def migrate(file: Annotated[Path, typer.Argument(help="The ledger.")], as_json: 
     if as_json:
         print_json({"ledger": str(file), "schema_version": version})
     else:
-        typer.echo(f"{file}: schema {version}")
+        echo(f"{file}: schema {version}")

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from ledger.cli.console.options import AsJson
-from ledger.cli.console.printing import print_json
+from ledger.cli.console.printing import print_json, telling_of_wait
+from ledger.cli.console.terminal import TerminalConsole, echo
 from ledger.formatting import counted
 from ledger.storage import projections
 from ledger.storage.store import Store
@@ -18,14 +19,15 @@ def rebuild(file: Annotated[Path, typer.Argument(help="The ledger.")], as_json: 
 
     Example: compile-ledger rebuild startup.db
     """
-    store = Store.open_existing(file)
-    console = Console(stderr=True)
+    with telling_of_wait(file):
+        store = Store.open_existing(file)
+    console = TerminalConsole(stderr=True)
     try:
         with console.status("reducing") as status:
-            sessions = projections.rebuild(store, lambda session: status.update(f"reducing {session}"))
+            sessions = projections.rebuild(store, lambda session: status.update(Text(f"reducing {session}")))
     finally:
         store.close()
     if as_json:
         print_json({"ledger": str(file), "sessions": sessions})
     else:
-        typer.echo(f"{counted(len(sessions), 'session')} rebuilt")
+        echo(f"{counted(len(sessions), 'session')} rebuilt")

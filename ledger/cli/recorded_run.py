@@ -14,12 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from rich.console import Console
-from rich.text import Text
-
 from ledger.cli.background_collection import BackgroundCollection
 from ledger.cli.console.live_view import LiveView
 from ledger.cli.console.screen import Screen, is_drawable, keep_standard_descriptors
+from ledger.cli.console.terminal import print_line
 from ledger.cli.nothing_recorded import Extent
 from ledger.cli.process_groups import has_members, send
 from ledger.clock import monotonic_ns
@@ -371,4 +369,4 @@ def _probe(folder: Path) -> None:
 def say(line: str) -> None:
     """Say something of our own on stderr."""
     with suppress(OSError, SystemExit):  # stderr may be closed
-        Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {line}"))
+        print_line(f"compile-ledger: {line}")

@@ -14,19 +14,21 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 
-from ledger.cli.console.live_processes import ProcessNames, printable
+from ledger.cli.console.input_files import readable
+from ledger.cli.console.live_processes import ProcessNames
 from ledger.cli.console.live_view import StageRow, line, process_table
 from ledger.cli.console.options import SessionName
 from ledger.cli.console.printing import open_ledger, printer, table
+from ledger.cli.console.terminal import TerminalConsole, echo
 from ledger.durations import seconds
 from ledger.errors import LedgerError
 from ledger.events.jsonl import read_events
 from ledger.events.models import Event, SessionStarted
 from ledger.events.rows import to_row
-from ledger.formatting import with_label
+from ledger.formatting import one_line, with_label
 from ledger.storage.record_rows import TABLES
 from ledger.timeline.replay import Moment, Replay
 
@@ -82,10 +84,10 @@ def _print_states(replay: Replay, until: str | None) -> None:
         moment = replay.until(until)
         claims = [dict(zip(TABLES["claims"], claim, strict=True)) for claim in moment.claims]
         last = replay.event(moment.position) if moment.position else None
-        typer.echo(json.dumps({**_as_json(last, moment), "claims": claims}))
+        echo(json.dumps({**_as_json(last, moment), "claims": claims}))
         return
     for event, moment in replay:
-        typer.echo(json.dumps(_as_json(event, moment)))
+        echo(json.dumps(_as_json(event, moment)))
 
 
 def _as_json(event: Event | None, moment: Moment) -> dict[str, object]:
@@ -111,7 +113,8 @@ def _chosen(file: Path | None, source: Path | None, session: str | None) -> Repl
 
 
 def _replay_from_text(source: Path, session: str | None) -> Replay:
-    events = list(read_events(source))
+    with readable(source) as file:
+        events = list(read_events(file))
     labels = dict.fromkeys((event.session for event in events), "")
     labels.update({one.session: one.label or "" for one in events if isinstance(one, SessionStarted)})
     named = [one for one, label in labels.items() if session is None or label == session]
@@ -192,7 +195,7 @@ class Player:
 
 
 def _play(player: Player) -> None:
-    console = Console()
+    console = TerminalConsole()
     with _unbuffered_keys(), Live(console=console, screen=True, auto_refresh=False) as live:
         last_s = time.monotonic()
         while True:
@@ -235,22 +238,22 @@ def shown(replay: Replay, moment: Moment) -> Group:
         for stage in moment.open
     ]
     totals = [
-        [names[total.process].name, printable(total.role or ""), total.activity, seconds(total.total_ns)]
+        [names[total.process].name, one_line(total.role or ""), total.activity, seconds(total.total_ns)]
         for total in moment.totals
     ]
     claims = [
         [
             claim.source,
-            printable(claim.role or ""),
+            one_line(claim.role or ""),
             seconds(claim.claimed_ns),
-            printable((claim.text or "")[:_TEXT_SHOWN]),
+            one_line((claim.text or "")[:_TEXT_SHOWN]),
         ]
         for claim in moment.claims[-_CLAIMS_SHOWN:]
     ]
     head = f"{seconds(moment.at_ns)} s, event {moment.position:,} of {len(replay):,}"
     parts: list[RenderableType] = [line(head, "bold"), line(f"  {last}")]
     if moment.milestones:
-        parts.append(line(f"  reached: {', '.join(map(printable, moment.milestones))}"))
+        parts.append(line(f"  reached: {', '.join(map(one_line, moment.milestones))}"))
     if replay.unplaced:
         unplaced = ", ".join(names[process].name for process in replay.unplaced)
         parts.append(line(f"  clock not aligned with the others: {unplaced}", "yellow"))
@@ -278,4 +281,4 @@ def _event_text(event: Event, names: ProcessNames) -> str:
 
 
 def _beginning(text: str) -> str:
-    return printable(text[:_TEXT_SHOWN])
+    return one_line(text[:_TEXT_SHOWN])

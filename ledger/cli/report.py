@@ -12,6 +12,7 @@ from ledger.cli.console import completion
 from ledger.cli.console.options import AsJson, Force, NoPager, SessionName
 from ledger.cli.console.pager import paged
 from ledger.cli.console.printing import Color, open_ledger, printer
+from ledger.cli.console.terminal import echo
 from ledger.errors import LedgerError
 from ledger.reports.first_screen import print_first_screen
 from ledger.reports.from_ledger import read_first_screen, read_report
@@ -71,7 +72,7 @@ def report(
             for sentence in _write_pictures(ledger, [chosen, *others], html, flame, force=force):
                 printer(stderr=True).print(Text(sentence), soft_wrap=True)
         elif as_json:
-            typer.echo(to_json(read_report(ledger, chosen)))
+            echo(to_json(read_report(ledger, chosen)))
         elif is_whole or sections:
             with paged(is_wanted=not no_pager, color=color) as console:
                 print_report(read_report(ledger, chosen), console, *(sections or []))

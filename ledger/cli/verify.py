@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from ledger.cli.console.options import AsJson
 from ledger.cli.console.printing import print_json
 from ledger.cli.console.standard_streams import reader_may_leave
+from ledger.cli.console.terminal import TerminalConsole, echo, print_line
 from ledger.storage import verification
 
 FAILED_CHECK = 1
@@ -21,7 +20,7 @@ def verify(file: Annotated[Path, typer.Argument(help="The ledger.")], as_json: A
 
     Example: compile-ledger verify startup.db
     """
-    with Console(stderr=True).status("verifying"):
+    with TerminalConsole(stderr=True).status("verifying"):
         findings = verification.verify(file)
     is_good = not any(finding.is_fault for finding in findings)
     with reader_may_leave():
@@ -36,6 +35,6 @@ def verify(file: Annotated[Path, typer.Argument(help="The ledger.")], as_json: A
 def _print(file: Path, findings: Sequence[verification.Finding], *, is_good: bool) -> None:
     for finding in findings:
         kind = "FAULT" if finding.is_fault else "note"
-        Console(soft_wrap=True).print(Text(f"{kind} {finding.what}: {finding.detail}"))
+        print_line(f"{kind} {finding.what}: {finding.detail}", stderr=False)
     if is_good:
-        typer.echo(f"{file}: no fault found")
+        echo(f"{file}: no fault found")

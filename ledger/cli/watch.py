@@ -16,11 +16,13 @@ from ledger.cli.console.final_screen import print_final_screen
 from ledger.cli.console.live_view import LiveView
 from ledger.cli.console.options import SessionName
 from ledger.cli.console.printing import print_warning, printer
+from ledger.cli.console.terminal import TerminalConsole
 from ledger.errors import LedgerError, LedgerMissing, LedgerNotWritable, UnknownSession
 from ledger.events.rows import EventRow
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import collect
 from ledger.storage.ledger import Ledger, in_memory
+from ledger.storage.ledger_files import is_to_come
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
 
@@ -43,7 +45,7 @@ def watch(
 
     It can be started before the program: it waits for the ledger, and for its first session.
     """
-    console = Console()
+    console = TerminalConsole()
     view = LiveView()
     try:
         chosen = _awaited_session(file, session, console)
@@ -81,7 +83,7 @@ def _awaited_session(file: Path, name: str | None, console: Console) -> str:
 
 
 def _session_in(file: Path, name: str | None, *, may_come: bool) -> str | None:
-    if not os.path.exists(file) and not journals(journal_folder(file)):
+    if is_to_come(file) and not journals(journal_folder(file)):
         return None
     with Ledger.open(file) as ledger:
         if not ledger.sessions():

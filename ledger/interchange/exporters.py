@@ -72,7 +72,7 @@ def exporter_of(name: str) -> Exporter:
 def export(
     ledger: Ledger, sessions: Sequence[str], exporter: Exporter, *, redact: bool = False
 ) -> Iterator[bytes]:
-    """Yield sessions in a format; with `redact`, without hosts, user names and paths. Raises LedgerError."""
+    """Yield sessions in a format; with `redact`, without hosts, users, paths, secrets. Raises LedgerError."""
     if not redact:
         yield from exporter.chunks(ledger, sessions)
     elif not exporter.can_redact:

@@ -10,11 +10,13 @@ from ledger.clock import Anchor
 from ledger.errors import ConflictingEvents, UnrecognisedFile
 from ledger.events.jsonl import Bad, Line, checked_lines, looks_like_lines, unchecked_lines
 from ledger.events.models import Event, EventBase, ProcessJoined, ProcessLost, SessionStarted, to_line
+from ledger.events.redaction.secrets_only import without_secrets
 from ledger.events.rows import EventRow, from_row, to_row
 from ledger.gc_pause import gc_paused
 from ledger.interchange.unwrapping import Part, without_stamps
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
+from ledger_birth.secrets_hidden import hide_secrets
 
 ENTRY_POINTS: Final = "compile_ledger.importers"
 """Entry point group. An adapter registers a function without arguments that returns an `Importer`."""
@@ -242,7 +244,7 @@ def import_into(
         for batch in _batches(importer.read(path, progress)):
             events = [item for item in batch if not isinstance(item, UnreadLine)]
             if lines is None:
-                events = [_labelled(store, event, label) for event in events]
+                events = [without_secrets(_labelled(store, event, label)) for event in events]
                 kept.update(
                     (e.label, None) for e in events if isinstance(e, SessionStarted) and e.label != label
                 )
@@ -254,7 +256,8 @@ def import_into(
                     unread += lines.conflicts(path, conflicting)
                     conflicting = []
                 for item in unread:
-                    store.reject(name or str(path), item.line, item.reason, item.text)
+                    text = item.text if lines is not None else hide_secrets(item.text)
+                    store.reject(name or str(path), item.line, item.reason, text)
             done = done._replace(
                 events=done.events + new,
                 duplicates=done.duplicates + duplicates,

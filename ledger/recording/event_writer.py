@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -29,6 +29,7 @@ from ledger_birth import process_exit
 from ledger_birth.host_exceptions import is_hosts_own
 from ledger_birth.json_text import json_text
 from ledger_birth.line_writer import HOOK_MISSING, NOT_RECORDED, WITH_ID, LineWriter, Target
+from ledger_birth.secrets_hidden import data_without_secrets, hide_secrets, values_of_secret_variables
 
 if TYPE_CHECKING:
     from ledger_birth.json_text import Plain
@@ -42,6 +43,8 @@ _WARNINGS_OF_INVALID: Final = 100
 _LONGEST_DETAIL: Final = 500
 _WITH_INTERVAL: Final = WITH_ID % b"interval"
 _KEYS: Final = ("session", "process", "seq", "at_ns", "kind")
+
+_Text = TypeVar("_Text")
 
 Description = tuple[str, str, str | None, str | None, str | None]
 """What a start says of its stage: stage, source, activity, role, component."""
@@ -75,6 +78,8 @@ class EventWriter:
         self._reported: set[str] = set()
         self._failed = False
         self._described: dict[Description, bytes] = {}
+        self._secrets = values_of_secret_variables()
+        """The values of variables that are named as secrets: no text has them."""
         self._start_prefix = lines.start_prefix
         self._stop_prefix = lines.stop_prefix
         self._prefixes: dict[type[EventBase], bytes] = {}
@@ -107,7 +112,7 @@ class EventWriter:
                 self._described.get(described) or self._describe(described),
                 lines.thread_name(),
                 b"" if parent is None or parent < lines.first_interval else b',"parent":%d' % parent,
-                b"" if data is None else data_field(data),
+                b"" if data is None else data_field(data, self._secrets),
             )
             number = lines.put(
                 self._start_prefix, rest, None if at_ns is None else moment(at_ns), _WITH_INTERVAL
@@ -146,8 +151,8 @@ class EventWriter:
             rest = b',"interval":%d,"outcome":"%b"%b%b}\n' % (
                 interval if interval < INTEGER_LIMIT else interval_id(interval),
                 b"completed" if outcome == "completed" else b"failed",
-                b"" if error is None else b',"error":' + json_text(error),
-                b"" if data is None else data_field(data),
+                b"" if error is None else b',"error":' + json_text(self._without_secrets(error)),
+                b"" if data is None else data_field(data, self._secrets),
             )
             lines.put(self._stop_prefix, rest, at_ns)
         except BaseException as problem:
@@ -168,6 +173,9 @@ class EventWriter:
             if (interval := fields.get("interval")) is not None:
                 number = interval_id(interval)
                 fields["interval"] = number if number >= self.lines.first_interval else None
+            fields["text"] = self._without_secrets(fields.get("text"))
+            if type(data := fields.get("data")) is dict:
+                fields["data"] = data_without_secrets(cast("dict[str, object]", data), self._secrets)
             if self._wall is not None:
                 with self.lines.lock:
                     stepped_ns = self._wall.stepped_ns()
@@ -185,7 +193,14 @@ class EventWriter:
 
     def gap(self, what: str, number: int, detail: str | None) -> None:
         """Write a gap."""
-        self._write(GapNoted, {"what": what, "count": number, "detail": detail})
+        self._write(GapNoted, {"what": what, "count": number, "detail": self._without_secrets(detail)})
+
+    def _without_secrets(self, text: _Text) -> _Text:
+        """Return a text that a host hands over without secrets, also those of variables set meanwhile."""
+        if type(text) is not str or text.isidentifier():
+            return text
+        self._secrets = values_of_secret_variables()
+        return cast("_Text", hide_secrets(text, self._secrets))
 
     def add_hook(self, name: str) -> None:
         """Keep the name of a hook that is in place."""

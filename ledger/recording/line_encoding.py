@@ -1,23 +1,36 @@
 """Encodes what a host hands over as JSON that can be read back, whatever it is."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from operator import index
-from typing import SupportsIndex, cast
+from typing import Final, SupportsIndex, cast
 
 from pydantic_core import from_json, to_json
 
 from ledger.events.models import INTEGER_LIMIT
 from ledger_birth.host_exceptions import is_hosts_own
 from ledger_birth.line_writer import NOT_RECORDED
+from ledger_birth.secret_names import is_secret_name
+from ledger_birth.secrets_hidden import HINTS, SHORTEST_VALUE, data_without_secrets, hide_secrets
+
+_HINT: Final = re.compile("|".join(map(re.escape, (*HINTS, "://"))))
+_MOST_KEPT: Final = 4_000
+_LONGEST_KEPT: Final = 200
+_harmless_names: Final[set[str]] = set()
+_harmless_texts: Final[set[str]] = set()
+"""Of data: what has no secret in it, since most comes by the thousand."""
 
 
-def data_field(data: Mapping[str, object]) -> bytes:
+def data_field(data: Mapping[str, object], secrets: Sequence[str] = ()) -> bytes:
     """Return the `data` field as it stands in a line; what JSON doesn't know is written as its text.
 
-    Raises ValueError, TypeError or RecursionError where there is no way to write it.
+    `secrets` are values that must not stand there. Raises ValueError, TypeError or RecursionError where there
+    is no way to write it.
     """
     plain = dict(data)
+    if _may_have_secret(plain, secrets):
+        plain = data_without_secrets(plain, secrets)
     try:
         text = to_json(plain, inf_nan_mode="strings", serialize_unknown=True)
     except ValueError:
@@ -26,6 +39,43 @@ def data_field(data: Mapping[str, object]) -> bytes:
         # It may be too deep, or have a number too long, to be read back: better to learn that now.
         from_json(b'{"data":%b}' % text)
     return b',"data":' + text
+
+
+def _may_have_secret(data: Mapping[str, object], secrets: Sequence[str]) -> bool:
+    """Return whether data has to be looked through: most has names and texts that came before."""
+    for key, value in data.items():
+        kind = type(value)
+        if kind is str:
+            text = cast("str", value)
+            if type(key) is not str or (key not in _harmless_names and not _is_harmless_name(key)):
+                return True
+            if len(text) >= SHORTEST_VALUE and (
+                (text not in _harmless_texts and not _is_harmless_text(text))
+                or (secrets and any(secret in text for secret in secrets))
+            ):
+                return True
+        elif value is not None and kind is not int and kind is not bool and kind is not float:
+            return True
+    return False
+
+
+def _is_harmless_name(key: str) -> bool:
+    if is_secret_name(key, is_prose=True):
+        return False
+    if len(_harmless_names) >= _MOST_KEPT:
+        _harmless_names.clear()
+    _harmless_names.add(key)
+    return True
+
+
+def _is_harmless_text(text: str) -> bool:
+    if _HINT.search(text.lower()) is not None and hide_secrets(text) != text:
+        return False
+    if len(text) <= _LONGEST_KEPT:
+        if len(_harmless_texts) >= _MOST_KEPT:
+            _harmless_texts.clear()
+        _harmless_texts.add(text)
+    return True
 
 
 def _is_plain(value: object) -> bool:

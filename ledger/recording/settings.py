@@ -14,7 +14,9 @@ from ledger_birth.environment import (
     LABEL_VARIABLE,
     SESSION_VARIABLE,
     allowed_environment,
+    own_command,
 )
+from ledger_birth.secrets_hidden import hide_in_command, values_of_secret_variables
 
 if TYPE_CHECKING:
     from ledger_birth.json_text import Plain
@@ -59,7 +61,9 @@ def describe_program(command: tuple[str, ...] | None) -> dict[str, Plain]:
     engines = registered_engines() if command is None else installed_engines()
     allowed = (name for engine in engines for name in engine.environment)
     return {
-        "command": tuple(sys.orig_argv) if command is None else command,
+        "command": (
+            own_command() if command is None else hide_in_command(command, values_of_secret_variables())
+        ),
         "versions": versions(),
         "environment": allowed_environment(*allowed),
     }

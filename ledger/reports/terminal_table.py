@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ledger.durations import three_places
+from ledger.formatting import printable
 
 NO_TERMINAL_WIDTH: Final = 1_000
 """Of what is printed to a file or a pipe: nothing is cut there, or wrapped."""
@@ -28,6 +29,7 @@ def table(
     In a `width` texts are cut, those of the widest columns first; without one they are folded where needed.
     """
     made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    columns = list(map(printable, columns))
     texts = [_column([row[place] for row in rows]) for place in range(len(columns))]
     are_numbers = [all(map(_is_number, column)) for column in texts]
     widths: list[int | None] = [None] * len(columns)
@@ -76,7 +78,7 @@ def _column(values: Sequence[object]) -> list[str]:
     return [
         "" if value is None
         else three_places(value) if has_fractions and isinstance(value, (int, float))
-        else str(value)
+        else printable(str(value))
         for value in values
     ]  # fmt: skip
 

@@ -29,9 +29,12 @@ from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import Collected, collect
 from ledger.storage.excerpts import StartExcerpt, start_excerpt, timeline_excerpt, timeline_tables
 from ledger.storage.journal_folders import waiting_behind_link
+from ledger.storage.ledger_files import refuse_empty, refuse_no_file
 from ledger.storage.projections import bring_up_to_date, current_timeline
 from ledger.storage.record_rows import finding_of
-from ledger.storage.store import Store, translate_sqlite_error
+from ledger.storage.row_stream import streamed
+from ledger.storage.sqlite_errors import raise_if_interrupted, translate_sqlite_error
+from ledger.storage.store import READER_WAIT_S, Store
 from ledger.timeline.clocks import ClockAlignment
 from ledger.timeline.findings import Finding
 from ledger.timeline.process_events import SessionEvents, by_process
@@ -39,6 +42,7 @@ from ledger.timeline.process_lives import Lives, lives_of
 from ledger.timeline.records import Compilation, StartupPiece
 from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import ENGINE_READY, SERVER_READY
+from ledger_birth.secrets_hidden import values_of_secret_variables
 
 if TYPE_CHECKING:
     import pandas
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
 Parameters = Sequence[object] | dict[str, object]
 """Of a query: for `?`, or by name for `:name`."""
 
+_AGAIN_S: Final = 1.0
 _SESSIONS_SHOWN: Final = 50
 _WRITES: Final = ("not authorized", "readonly", "append-only", "SQL that returns rows")
 """What errors say of a statement that does not only read."""
@@ -80,10 +85,14 @@ class Ledger:
             raise LedgerError(f"{file}: a folder; name the ledger's file, or use `compile-ledger collect`")
         if not os.path.exists(file) and not journals(journal_folder(file)):
             raise LedgerMissing(f"{file}: there is no ledger here; `compile-ledger record` makes one")
+        refuse_no_file(file)
+        if not journals(journal_folder(file)):
+            refuse_empty(file)
         notes: list[str] = []
         store = None
+        wait_s = READER_WAIT_S
         try:
-            collected = refresh(file, progress)
+            collected = refresh(file, progress, wait_s=wait_s)
             if collected.is_waiting:
                 notes.append(
                     f"{file}: another process is collecting; what its journals hold is not all here yet"
@@ -93,16 +102,28 @@ class Ledger:
             store, collected = copied(file, progress)
         except LedgerLocked as error:
             notes.append(f"{error.args[0]}; this is what was there before")
+            wait_s = _AGAIN_S
             collected = Collected()
         notes += collected.passed_over
         if (behind := waiting_behind_link(file)) is not None:
             notes.append(behind)
-        return cls(file, store or Store.open_to_read_migrated(file), _in_one_line(notes))
+        return cls(file, store or Store.open_to_read_migrated(file, wait_s=wait_s), _in_one_line(notes))
 
     def sql(self, query: str, parameters: Parameters = ()) -> list[dict[str, object]]:
         """Return a query's rows, as dictionaries by column. Raises InvalidQuery; nothing can be written."""
         with self._errors_translated():
             return list(self._store.db.query(query, parameters))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+
+    def rows(
+        self, query: str, parameters: Parameters = (), *, patience_s: float | None = None
+    ) -> Iterator[dict[str, object]]:
+        """Yield a query's rows one by one, as dictionaries by column: a ledger has more than fit in memory.
+
+        Text that is not UTF-8 is shown as far as it is. Raises InvalidQuery, also where no row comes for
+        `patience_s`; nothing can be written.
+        """
+        with self._errors_translated():
+            yield from streamed(self._store.db, query, parameters, patience_s)
 
     def select(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Return the rows of a query as tuples, without sqlite-utils, which imports pandas where that is."""
@@ -152,6 +173,7 @@ class Ledger:
             yield
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
             if isinstance(error, sqlite3.DatabaseError):
+                raise_if_interrupted(error)
                 fault = translate_sqlite_error(self.path, error)
                 if isinstance(fault, (LedgerDamaged, LedgerLocked)):
                     raise fault from error
@@ -246,7 +268,7 @@ class Ledger:
     def export(self, *names: str, redact: bool = False) -> Iterator[bytes]:
         """Yield sessions as lines, to be written one after another: the newest, or those named.
 
-        The same events give the same bytes. `redact` replaces hosts, user names and paths by placeholders.
+        The same events give the same bytes. `redact` replaces hosts, users, paths and secrets.
         Raises UnknownSession.
         """
         from ledger.events.jsonl import lines_of
@@ -261,7 +283,7 @@ class Ledger:
         from ledger.events.redaction import redacted
 
         # Who exports may well be who recorded, and is named in a label.
-        return redacted(self._by_key(names), users=_user())
+        return redacted(self._by_key(names), users=_user(), secrets=values_of_secret_variables())
 
     def _by_key(self, names: Sequence[str]) -> Callable[[], Iterator[Event]]:
         sessions = list(dict.fromkeys(map(self.session, names))) or [self.session()]
@@ -348,9 +370,11 @@ def _user() -> list[str]:
         return []  # a user without a name, as in some containers
 
 
-def refresh(path: Path, progress: Callable[[int], None] | None = None) -> Collected:
+def refresh(
+    path: Path, progress: Callable[[int], None] | None = None, *, wait_s: float = READER_WAIT_S
+) -> Collected:
     """Collect a ledger's journals and bring its projections up to date. Raises LedgerError."""
-    store = Store.open(path)
+    store = Store.open(path, wait_s=wait_s)
     try:
         collected = collect(store, journal_folder(path), progress=progress)
         bring_up_to_date(store)

@@ -14,7 +14,8 @@ from ledger.errors import LedgerError, LedgerMissing, NotALedger
 from ledger.events.rows import EventRow
 from ledger.recording.journal import journal_folder
 from ledger.storage.collector import collect
-from ledger.storage.store import SQLITE_HEADER, Store, sqlite_errors_translated
+from ledger.storage.ledger_files import SQLITE_HEADER
+from ledger.storage.store import Store, sqlite_errors_translated
 from ledger_birth.journal_writer import FOLDER_SUFFIX
 
 _IDS_A_STEP: Final = 50_000

@@ -6,6 +6,7 @@ from typing import Final, cast
 
 from ledger.events.rows import from_row
 from ledger.gc_pause import gc_paused
+from ledger.storage.edited_rows import faults_of_edited_rows
 from ledger.storage.record_rows import TABLES, Details, EventKey, Row, rows_of, timeline_of
 from ledger.storage.store import Store
 from ledger.timeline.reducer import REDUCER_VERSION, SessionEvents
@@ -18,6 +19,11 @@ def reduced_timeline(store: Store, session: str) -> Timeline:
 
     Raises LedgerError where the ledger can't be read.
     """
+    with faults_of_edited_rows(store):
+        return _reduced(store, session)
+
+
+def _reduced(store: Store, session: str) -> Timeline:
     others = store.rows(session, "kind NOT IN ('stage_started', 'stage_stopped')")
     return timeline_of_stored(
         session, SessionEvents(_StoredStages(store, session), [from_row(row) for row in others])

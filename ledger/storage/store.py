@@ -9,17 +9,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ledger.errors import (
-    LedgerDamaged,
-    LedgerError,
-    LedgerLocked,
-    LedgerMissing,
-    LedgerNotWritable,
-    NewerLedger,
-    NotALedger,
-    SQLiteTooOld,
-)
+from ledger.errors import LedgerMissing, NewerLedger, NotALedger, SQLiteTooOld
+from ledger.events.models import EVENT_FORMAT
 from ledger.events.rows import EventRow
+from ledger.storage.ledger_files import EMPTY, refuse_empty, refuse_no_file
+from ledger.storage.sqlite_errors import notice_signals, sqlite_errors_translated
+from ledger.storage.whole_rows import WHOLE, is_whole
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -30,11 +25,11 @@ APPLICATION_ID: Final = 0x434C4547
 
 sqlite-utils imports pandas where that is installed, and a recorded program that exits should not wait for it.
 """
-SQLITE_HEADER: Final = b"SQLite format 3\0"
-"""What each SQLite file begins with."""
 _MISSING: Final = "{path}: there is no ledger here; `compile-ledger record` makes one"
 _OLDEST_SQLITE: Final = (3, 37, 0)
 _DEFAULT_WAIT_S: Final = 30.0
+READER_WAIT_S: Final = 5.0
+"""For a process that writes to the ledger. Who reads waits no longer before there is a word of it."""
 _COLUMNS: Final = ", ".join(EventRow._fields)
 _SELECT: Final = f"SELECT {_COLUMNS} FROM events"
 _ROWS_A_PAGE: Final = 5_000
@@ -67,6 +62,7 @@ class Store:
         Raises NotALedger, NewerLedger, LedgerDamaged, LedgerLocked, LedgerNotWritable or SQLiteTooOld.
         """
         _check_sqlite()
+        refuse_no_file(path)
         with sqlite_errors_translated(path):
             store = cls(_connected(path, "rwc", wait_s), path, is_writable=True)
             try:
@@ -81,10 +77,11 @@ class Store:
         """Open the ledger at a path as `open` does. Raises LedgerMissing where there is none."""
         if not os.path.exists(path):  # which, unlike Path.exists, raises nothing
             raise LedgerMissing(_MISSING.format(path=path))
+        refuse_empty(path)
         return cls.open(path)
 
     @classmethod
-    def open_to_read(cls, path: Path, *, wait_s: float = _DEFAULT_WAIT_S) -> "Store":
+    def open_to_read(cls, path: Path, *, wait_s: float = READER_WAIT_S) -> "Store":
         """Open the ledger at a path so that nothing can be written through it, not even by mistake.
 
         Raises as `open` does, and LedgerMissing.
@@ -92,6 +89,7 @@ class Store:
         _check_sqlite()
         if not os.path.exists(path):  # which, unlike Path.exists, raises nothing
             raise LedgerMissing(_MISSING.format(path=path))
+        refuse_no_file(path)
         with sqlite_errors_translated(path):
             store = cls(_connected(path, "ro", wait_s), path, is_writable=False)
             try:
@@ -103,9 +101,9 @@ class Store:
         return store
 
     @classmethod
-    def open_to_read_migrated(cls, path: Path) -> "Store":
+    def open_to_read_migrated(cls, path: Path, *, wait_s: float = READER_WAIT_S) -> "Store":
         """Open a ledger as `open_to_read` does; of an older one return a migrated copy in memory."""
-        store = cls.open_to_read(path)
+        store = cls.open_to_read(path, wait_s=wait_s)
         if store.schema_version == SCHEMA_VERSION:
             return store
         try:
@@ -156,14 +154,25 @@ class Store:
             if objects:
                 raise NotALedger(f"{self.path}: a SQLite file, but not a ledger; name another file")
             if not self.is_writable:
-                raise NotALedger(f"{self.path}: an empty file, not a ledger; name another file")
+                raise NotALedger(EMPTY.format(path=self.path))
             return 0
         if version > SCHEMA_VERSION:
             raise NewerLedger(
                 f"{self.path}: written by a newer compile-ledger (schema {version}, this one knows "
                 f"{SCHEMA_VERSION}); upgrade with `pip install -U compile-ledger`"
             )
+        if version:
+            self._check_format()
         return version
+
+    def _check_format(self) -> None:
+        """Raise NewerLedger where the events have a later format than this version reads."""
+        row = self.connection.execute("SELECT max(event_format) FROM versions").fetchone()
+        if row[0] is not None and row[0] > EVENT_FORMAT:
+            raise NewerLedger(
+                f"{self.path}: its events have the format {row[0]}, and this compile-ledger reads "
+                f"{EVENT_FORMAT}; upgrade with `pip install -U compile-ledger`"
+            )
 
     def _header(self) -> tuple[int, int, int]:
         """Return the application's id, the schema's version and the number of objects, at one moment."""
@@ -278,7 +287,8 @@ class Store:
         # Page by page: a reader that stops half-way must not keep writers out.
         while page := self.select(query, [session, last_id, _ROWS_A_PAGE]):
             last_id = int(str(page[-1][0]))
-            yield from ((int(str(row[0])), EventRow._make(row[1:])) for row in page)
+            rows = ((int(str(row[0])), EventRow._make(row[1:])) for row in page)
+            yield from ((number, row) for number, row in rows if is_whole(row))
 
     def last_id(self) -> int:
         """Return the id of the newest event; 0 where there is none."""
@@ -310,7 +320,7 @@ class Store:
             cursor = self.connection.execute(
                 f"""
                 SELECT {", ".join(columns)} FROM events
-                WHERE session = ? AND process = ? AND kind = ?
+                WHERE session = ? AND process = ? AND kind = ? AND {WHOLE[kind]}
                 ORDER BY seq
                 """,
                 (session, process, kind),
@@ -338,6 +348,7 @@ def _connected(path: Path, mode: str, wait_s: float) -> sqlite3.Connection:
     # A rollback journal, not WAL: one file at rest. EXTRA: what is committed is on the disk, so that the
     # journal it was read from may go.
     connection.execute("PRAGMA synchronous = EXTRA")
+    notice_signals(connection)
     return connection
 
 
@@ -347,31 +358,3 @@ def _check_sqlite() -> None:
             f"Python's SQLite library is {sqlite3.sqlite_version}; a ledger needs STRICT tables, so 3.37 or "
             "newer: take another Python"
         )
-
-
-@contextmanager
-def sqlite_errors_translated(path: Path | None) -> Generator[None]:
-    """Turn an error of SQLite into one line that says what is wrong with the file and what to do next."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise translate_sqlite_error(path, error) from error
-
-
-def translate_sqlite_error(path: Path | None, error: sqlite3.DatabaseError) -> LedgerError:
-    """Return an error of SQLite as ours; a plain LedgerError where it says nothing of the file itself."""
-    text = str(error)
-    if "not a database" in text or "file is encrypted" in text:
-        return NotALedger(f"{path}: not a SQLite file, so not a ledger; name another file")
-    if "malformed" in text or "disk I/O" in text:
-        return LedgerDamaged(
-            f"{path}: damaged ({text}); `compile-ledger verify` says where, and "
-            f"`sqlite3 {path} .recover` saves what can be read"
-        )
-    if "locked" in text:
-        return LedgerLocked(f"{path}: another process is writing to it; try again when it has finished")
-    if "readonly" in text or "unable to open" in text:
-        return LedgerNotWritable(f"{path}: can't be opened or written here ({text}); choose another place")
-    if "full" in text:
-        return LedgerNotWritable(f"{path}: the disk is full; nothing was lost: make room and collect again")
-    return LedgerError(f"{path}: {text}")

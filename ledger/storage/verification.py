@@ -12,6 +12,7 @@ from ledger.recording.journal import journal_folder, look_into, shown
 from ledger.storage.journal_writers import writer_is_gone
 from ledger.storage.projections import differences, reduced_timeline, stale_sessions
 from ledger.storage.store import Store
+from ledger.storage.whole_rows import NOT_WHOLE
 from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import EVENTS_NOT_WRITTEN
 from ledger_migrations.migrations import protect_events
@@ -36,7 +37,7 @@ def verify(path: Path) -> list[Finding]:
         with closing(Store.open_to_read(path)) as store:
             if findings := _pages(store):
                 return findings
-            findings = _triggers(store)
+            findings = [*_triggers(store), *_versions(store), *_edited(store)]
         with closing(Store.open_to_read_migrated(path)) as store:
             return [*findings, *_sessions(store), *_rejected(store), *_journals(path)]
     except LedgerDamaged as error:
@@ -67,6 +68,24 @@ def _triggers(store: Store) -> list[Finding]:
         )
         for name, sql in expected
         if found.get(name) != sql
+    ]
+
+
+def _versions(store: Store) -> list[Finding]:
+    """The table that says which format the events have holds one row."""
+    [(number,)] = store.select("SELECT count(*) FROM versions")
+    if number == 1:
+        return []
+    return [Finding(True, "wrong_versions", f"the table `versions` has {number} rows and not one")]
+
+
+def _edited(store: Store) -> list[Finding]:
+    """Rows of stages without what an event needs are left out wherever the ledger is read."""
+    [(number, first)] = store.select(f"SELECT count(*), min(id) FROM events WHERE {NOT_WHOLE}")
+    if not number:
+        return []
+    return [
+        Finding(True, "invalid_event", f"{number} rows of `events` are none, the first with the id {first}")
     ]
 
 

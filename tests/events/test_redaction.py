@@ -528,3 +528,127 @@ def test_a_session_of_an_unknown_command() -> None:
     builder = SessionBuilder()
     builder.begin()
     assert next(redacted(lambda: builder.events)).model_dump()["command"] == ()
+
+
+class TestSecrets:
+    COMMAND = (
+        "vllm",
+        "serve",
+        "m",
+        "--api-key",
+        f"{MARK}Abc123",
+        "--hf-token=hunter22",
+        "-e",
+        f"DB_PASSWORD={MARK}",
+    )
+
+    def test_those_of_a_command_are_hidden_wherever_else_they_stand(self) -> None:
+        beside = started(*self.COMMAND, environment={"VLLM_API_KEY": f"{MARK}Def456"})
+        found = details(f"key {MARK}Abc123, {MARK}Def456 and hunter22 took 5 s", beside=[beside])
+        assert found == ["key <secret>, <secret> and <secret> took 5 s"]
+
+    def test_a_command_of_an_older_version_keeps_all_but_its_secrets(self) -> None:
+        event = started(*self.COMMAND, environment={"VLLM_API_KEY": f"{MARK}Def456"})
+        [done] = redacted(lambda: [event])
+        assert isinstance(done, SessionStarted)
+        assert done.command == (
+            "vllm", "serve", "m", "--api-key", "<secret>", "--hf-token=<secret>", "-e",
+            "DB_PASSWORD=<secret>",
+        )  # fmt: skip
+        assert done.environment == {"VLLM_API_KEY": "<secret>"}
+
+    def test_those_of_the_one_who_exports_are_hidden(self) -> None:
+        [done] = redacted(lambda: [noted("got hunter22 here")], secrets=["hunter22"])
+        assert isinstance(done, GapNoted)
+        assert done.detail == "got <secret> here"
+
+    def test_data_is_hidden_by_its_key_and_digests_of_a_cache_stay(self) -> None:
+        digests = {"VLLM_API_KEY": "74234e98afe7", "VLLM_PLUGINS": "12ae32cb1ec0"}
+        assert data_of(api_key=MARK, n={"password": MARK}, key="abc", cache_key_env=digests) == {
+            "api_key": "<secret>", "n": {"password": "<secret>"}, "key": "abc", "cache_key_env": digests,
+        }  # fmt: skip
+
+    def test_what_is_hidden_already_stays(self) -> None:
+        event = started("x", "--hf-token", "<secret>", "HF_TOKEN=<secret>", "Authorization: <secret>")
+        [done] = redacted(lambda: [event])
+        assert done == event
+
+
+class TestQuotedCode:
+    GUARD = (
+        f"5/1: text == '{MARK}'        # return {MARK}(text)  # train.py:41 in {{name}}\n"
+        f'User stack trace:\n  File "/src/train.py", line 41, in f\n    return {MARK}(text) # {MARK}\n'
+        f'           ^^^^^^^^\n  File "/src/x.py", line 7, in g\n    {MARK}()\n'
+    )
+
+    def test_of_a_guard_its_value_and_the_lines_of_the_program_are_replaced(self) -> None:
+        found = data_of(recompile_reason=self.GUARD.format(name="f"))["recompile_reason"]
+        assert MARK not in found
+        assert found.startswith("5/1: text == <value-1>        # <code-1>  # ")
+        assert "line 41, in f\n    <code-2>\n" in found
+        assert "line 7, in g\n    <code-3>\n" in found
+
+    def test_the_same_value_and_the_same_line_have_the_same_placeholder(self) -> None:
+        texts = [f"{number}/0: L['mode'] == '{MARK}'  # {MARK}()  # x.py:{number} in f" for number in (1, 2)]
+        first, second = data_of(reasons={"recompile_reason": texts})["reasons"]["recompile_reason"]
+        assert first == "1/0: L['mode'] == <value-1>  # <code-1>  # x.py:1 in f"
+        assert second == "2/0: L['mode'] == <value-1>  # <code-1>  # x.py:2 in f"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "0/0: tensor 'L['x']' size mismatch at index 0. expected 2, actual 3",
+            "0/0: L['self'].config['name'] == 3",
+            "0/0: len(L['xs']) == 2",
+            "0/0: ___check_obj_id(L['f'], 140)",
+        ],
+    )
+    def test_what_was_measured_and_the_names_stay(self, text: str) -> None:
+        assert data_of(recompile_reason=text) == {"recompile_reason": text}
+
+    def test_lines_below_frames_are_replaced_in_any_text(self) -> None:
+        text = f'from user code:\n   File "/src/x.py", line 3, in f\n    x = {MARK}\n\nSet TORCH_LOGS'
+        assert details(text) == [
+            'from user code:\n   File "<path-1>", line 3, in f\n    <code-1>\n\nSet TORCH_LOGS'
+        ]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a/",
+        "\\a",
+        "'/",
+        '"/x',
+        "./",
+        "/)",
+        "/a.",
+        "http://",
+        "/home/x/",
+        "/home/a,",
+        "<path-1>/",
+        "# ",
+        "~/ ",
+    ],
+)
+@pytest.mark.parametrize("place", ["prose", "command", "data"])
+def test_a_text_of_many_separators_takes_no_longer_than_it_is_long(piece: str, place: str) -> None:
+    def work_on(size: int) -> Callable[[], object]:
+        text = piece * (size // len(piece))
+        event = {
+            "prose": noted(text),
+            "command": started(text),
+            "data": with_data(path=text, recompile_reason=text),
+        }[place]  # fmt: skip
+        return lambda: list(redacted(lambda: [event]))
+
+    assert_linear(work_on, 24_000)
+
+
+def test_thousands_of_odd_paths_are_found_in_one_pass() -> None:
+    def work_on(size: int) -> Callable[[], object]:
+        events = [with_data(path=f"/data/new, or so/{number}") for number in range(size)]
+        events += [noted(f"of /data/new, or so/{number}: gone") for number in range(size)]
+        return lambda: list(redacted(lambda: events))
+
+    assert_linear(work_on, 2_400)

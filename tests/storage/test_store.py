@@ -278,8 +278,14 @@ class TestErrors:
                 Store.open_to_read(path)
             says(raised.value, path, what_to_do)
 
-    def test_an_empty_file_becomes_a_ledger(self, path: Path) -> None:
+    def test_an_empty_file_becomes_a_ledger_by_being_written_to_and_not_by_being_read(
+        self, path: Path
+    ) -> None:
         path.touch()
+        with pytest.raises(NotALedger, match="an empty file"):
+            Ledger.open(path)
+        assert path.read_bytes() == b""
+        Store.open(path).close()
         with Ledger.open(path) as ledger:
             assert ledger.sessions() == []
 

@@ -13,7 +13,9 @@ from urllib.parse import quote
 
 import typer
 
-from ledger.storage.store import SQLITE_HEADER
+from ledger.errors import LedgerError
+from ledger.formatting import one_line
+from ledger.storage.ledger_files import SQLITE_HEADER, refuse_no_file
 
 _SESSIONS: Final = """
     SELECT s.session, s.label, s.outcome FROM sessions s JOIN projected_sessions p USING (session)
@@ -52,7 +54,8 @@ def _starting_with(incomplete: str, choices: Iterator[tuple[str, str]]) -> Itera
 
 
 def _sessions(file: Path) -> Iterator[tuple[str, str]]:
-    rows = _rows(file)
+    # A shell prints what it completes, and the help beside it.
+    rows = [(one_line(one), label and one_line(label), outcome) for one, label, outcome in _rows(file)]
     labels = {label: outcome for _, label, outcome in reversed(rows) if label}
     for label in dict.fromkeys(label for _, label, _ in rows if label):
         yield label, labels[label]
@@ -62,11 +65,12 @@ def _sessions(file: Path) -> Iterator[tuple[str, str]]:
 
 def _rows(file: Path) -> list[tuple[str, str | None, str]]:
     try:
+        refuse_no_file(file)
         with file.open("rb") as opened:
             if opened.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
                 return []
         uri = f"file:{quote(str(file.absolute()))}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_WAIT_S)) as connection:
             return connection.execute(_SESSIONS).fetchall()
-    except (OSError, sqlite3.Error):
+    except (LedgerError, OSError, sqlite3.Error):
         return []

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from ledger.clock import ClockDomain
 from ledger.events.rows import EventRow
-from ledger.formatting import NO_STAGE
+from ledger.formatting import NO_STAGE, one_line
 from ledger.timeline.incremental import Change, body_of
 from ledger.timeline.process_names import process_names
 from ledger.vocabulary import COMMAND_ENDED, COMMAND_STARTED
@@ -14,7 +14,6 @@ from ledger.vocabulary import COMMAND_ENDED, COMMAND_STARTED
 WAITING_FOR_FIRST_STAGE: Final = "Waiting for the first stage (imports run here)"
 _FROM_BIRTH: Final = "python"
 """The source of what every process records before it comes to stages of its own."""
-_UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
 
 
 class _Identity(NamedTuple):
@@ -57,18 +56,18 @@ class ProcessNames:
         # Only the first such event of a process says where it runs; a later one has another name.
         name, rank = body.get("name"), body.get("rank")
         self._identities[row.process] = known._replace(
-            name=None if name is None else printable(str(name)), rank=None if rank is None else int(rank)
+            name=None if name is None else one_line(str(name)), rank=None if rank is None else int(rank)
         )
         self._names = None
 
     def __getitem__(self, process: str) -> ShownProcess:
         known = self._identities.get(process)
         if known is None:
-            return ShownProcess(printable(process))
+            return ShownProcess(one_line(process))
         if self._names is None:
             self._names = process_names(self._identities.values())
         rank = -1 if known.rank is None else known.rank
-        return ShownProcess(printable(self._names[process]), rank, known.is_our_clock)
+        return ShownProcess(one_line(self._names[process]), rank, known.is_our_clock)
 
 
 class IdleProcess(NamedTuple):
@@ -162,9 +161,4 @@ class ProcessLives:
 def _idle_text(last_stage: str | None) -> str:
     if last_stage is None:
         return WAITING_FOR_FIRST_STAGE
-    return f"{NO_STAGE} after {printable(last_stage)}"
-
-
-def printable(name: str) -> str:
-    """Return a name from an event with control characters replaced, which could move the cursor."""
-    return name if name.isprintable() else "".join(c if c.isprintable() else _UNPRINTABLE for c in name)
+    return f"{NO_STAGE} after {one_line(last_stage)}"

@@ -12,12 +12,11 @@ from ledger.cli.console.live_processes import (
     IdleProcess,
     ProcessLives,
     ProcessNames,
-    printable,
 )
 from ledger.clock import ClockDomain, monotonic_ns
 from ledger.durations import duration
 from ledger.events.rows import EventRow
-from ledger.formatting import NO_ROLE
+from ledger.formatting import NO_ROLE, one_line
 from ledger.recording.process_identity import this_process
 from ledger.timeline.incremental import Change, Group, IncrementalReducer, RunningTotals
 from ledger.vocabulary import IMPORT
@@ -44,7 +43,7 @@ class StageRow(NamedTuple):
     def title(self) -> str:
         """The stage, and of an import the module."""
         is_import = self.stage == IMPORT and self.component
-        return printable(f"{self.stage} {self.component}" if is_import else self.stage)
+        return one_line(f"{self.stage} {self.component}" if is_import else self.stage)
 
 
 class IdleRow(NamedTuple):
@@ -98,7 +97,7 @@ class LiveState:
             return ""
         until_ns = now_ns if self._lives.ended_ns is None else self._lives.ended_ns
         reached = "".join(
-            f", {printable(name)} after {duration(max(0, at_ns - began_ns))}"
+            f", {one_line(name)} after {duration(max(0, at_ns - began_ns))}"
             for name, at_ns in self._lives.milestones.items()
         )
         return f"{duration(max(0, until_ns - began_ns))} since the start{reached}"
@@ -201,7 +200,7 @@ def process_table(
         shown.add_row(
             line(names[process].name),
             line(_path(outermost.title, innermost.title, len(of_process[process]))),
-            line(printable(innermost.role or "")),
+            line(one_line(innermost.role or "")),
             line(_elapsed(innermost.open_ns)),
             line(_elapsed(outermost.open_ns)),
         )
@@ -221,7 +220,7 @@ def compiled(totals_ns: Mapping[Group, int]) -> str:
             times.setdefault(group.role or NO_ROLE, []).append(total_ns)
     if not times:
         return ""
-    totals = ", ".join(f"{printable(role)} {duration(max(times[role]))}" for role in sorted(times))
+    totals = ", ".join(f"{one_line(role)} {duration(max(times[role]))}" for role in sorted(times))
     several = any(len(of_processes) > 1 for of_processes in times.values())
     return f"compiled so far: {totals}" + (" (in the slowest process)" if several else "")
 

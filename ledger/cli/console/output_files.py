@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
+from ledger.cli.console.input_files import opened_pipe
 from ledger.errors import LedgerError, LedgerNotWritable
+from ledger.formatting import printable
 
 STANDARD_OUTPUT: Final = Path("-")
 
@@ -30,7 +32,8 @@ def replacing(file: Path, refuse: Callable[[Path], None]) -> Generator[BinaryIO]
         return
     try:
         if file.exists() and not file.is_file() and not file.is_dir():
-            with file.open("wb") as device:  # a pipe or a terminal can't be replaced
+            # A pipe or a terminal can't be replaced.
+            with opened_pipe(file) if file.is_fifo() else file.open("wb") as device:
                 yield device
             return
         # Replace the target of a link, not the link.
@@ -66,8 +69,23 @@ def _standard_output() -> Generator[BinaryIO]:
     """Yield standard output as a binary stream."""
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
         raise LedgerNotWritable("standard output is closed; name a file")
-    yield sys.stdout.buffer
+    if sys.stdout.isatty():
+        yield cast("BinaryIO", _Shown(sys.stdout.buffer))
+    else:
+        yield sys.stdout.buffer
     sys.stdout.buffer.flush()
+
+
+class _Shown:
+    """Standard output where it is a terminal: bytes go there as text, without what it would act upon."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream: Final = stream
+
+    def write(self, data: bytes) -> int:
+        """Write whole lines of text."""
+        self._stream.write(printable(data.decode("utf-8", "replace")).encode())
+        return len(data)
 
 
 def _copy_permissions(descriptor: int, replaced: os.stat_result) -> None:

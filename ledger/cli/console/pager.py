@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ledger.cli.console.printing import Color, printer
+from ledger.cli.console.terminal import TerminalConsole
 
 _PAGER: Final = "PAGER"
 _DEFAULT: Final = "less"
@@ -30,7 +31,7 @@ def paged(*, is_wanted: bool = True, color: Color = "auto") -> Generator[Console
     """
     console = printer(color=color)
     # Colours on demand make a terminal of any console.
-    is_terminal = Console().is_terminal and not console.is_dumb_terminal
+    is_terminal = TerminalConsole().is_terminal and not console.is_dumb_terminal
     command = _command() if is_wanted and is_terminal else None
     if command is None:
         yield console

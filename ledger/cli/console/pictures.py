@@ -12,7 +12,7 @@ from ledger.formatting import counted, cut
 from ledger.reports.html import page, subject_of
 from ledger.reports.speedscope import flame_graphs, speedscope
 from ledger.storage.ledger import Ledger
-from ledger.storage.store import SQLITE_HEADER
+from ledger.storage.ledger_files import SQLITE_HEADER
 
 _BYTES_PER_MB: Final = 1e6
 _NAME: Final = 80

@@ -1,28 +1,31 @@
 """The console that commands print to."""
 
 import json
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-import typer
 from rich.console import Console
-from rich.text import Text
 
 from ledger.cli.console.progress import working
+from ledger.cli.console.row_output import plain_value
+from ledger.cli.console.terminal import TerminalConsole, echo, print_line
 from ledger.reports.terminal_table import NO_TERMINAL_WIDTH, table, table_of
 from ledger.storage.ledger import Ledger
 
 __all__ = ["open_ledger", "print_json", "print_warning", "printer", "table", "table_of"]
 
 
+_TELL_AFTER_S: Final = 3.0
 Color = Literal["auto", "always", "never"]
 
 
 def printer(*, stderr: bool = False, color: Color = "auto") -> Console:
     """Return the console to print to. Output that is not a terminal is not wrapped at 80 columns."""
-    is_terminal = Console(stderr=stderr).is_terminal
-    return Console(
+    is_terminal = TerminalConsole(stderr=stderr).is_terminal
+    return TerminalConsole(
         stderr=stderr,
         width=None if is_terminal else NO_TERMINAL_WIDTH,
         no_color=True if color == "never" else False if color == "always" else None,
@@ -33,7 +36,7 @@ def printer(*, stderr: bool = False, color: Color = "auto") -> Console:
 
 def print_json(content: Mapping[str, object] | Sequence[object]) -> None:
     """Print a JSON object, or a list of them, for another program to read."""
-    typer.echo(json.dumps(content, indent=2))
+    echo(json.dumps(content, indent=2, default=plain_value))
 
 
 def open_ledger(file: Path) -> Ledger:
@@ -44,7 +47,20 @@ def open_ledger(file: Path) -> Ledger:
     return ledger
 
 
+@contextmanager
+def telling_of_wait(file: Path) -> Generator[None]:
+    """Say, where opening a ledger takes long, what it may wait for."""
+    line = f"compile-ledger: {file}: waiting for it; another process may be writing to it"
+    timer = threading.Timer(_TELL_AFTER_S, print_line, [line])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def print_warning(ledger: Ledger) -> None:
     """Print on stderr if a ledger could not be opened in the usual way."""
     if ledger.warning:
-        Console(stderr=True, soft_wrap=True).print(Text(f"compile-ledger: {ledger.warning}"))
+        print_line(f"compile-ledger: {ledger.warning}")

@@ -5,7 +5,6 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Final
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +16,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from ledger.cli.console.terminal import TerminalConsole
 
 AFTER_S: Final = 0.5
 """What takes less than this is not worth a line that comes and goes."""
@@ -71,7 +72,7 @@ def _description() -> TextColumn:
 
 
 def _progress(*columns: ProgressColumn) -> Progress:
-    console = Console(stderr=True)
+    console = TerminalConsole(stderr=True)
     # If stderr is not a terminal, a progress bar would still write an empty line to it.
     return Progress(
         *columns,

@@ -24,7 +24,9 @@ from collections.abc import Callable
 from io import StringIO
 from typing import Final
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
+
+from ledger.cli.console.terminal import TerminalConsole
 
 _STDOUT: Final = 1
 _STDERR: Final = 2
@@ -113,7 +115,7 @@ class Screen:
         self._finishing = threading.Event()
         self._closing = threading.Lock()
         self._is_closed = False
-        self._console = Console(
+        self._console = TerminalConsole(
             file=StringIO(), force_terminal=True, markup=False, emoji=False, highlight=False
         )
         # The command's side stays open here too, so that the command may close and reopen it.

@@ -62,7 +62,8 @@ def reader_may_leave() -> Generator[None]:
     """Go on after the block where nobody reads standard output: the exit code says more than the text."""
     with suppress(OutputClosed):
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            sys.stdout.flush()
 
 
 def _over(stream: TextIO | None, kind: type[io.FileIO]) -> TextIO:
@@ -72,6 +73,7 @@ def _over(stream: TextIO | None, kind: type[io.FileIO]) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(kind(stream.fileno(), "wb", closefd=False)),
         encoding=stream.encoding,
-        errors=stream.errors,
+        # Not every terminal's encoding has all characters that names may have.
+        errors="replace" if stream.errors == "strict" else stream.errors,
         line_buffering=stream.line_buffering or stream.write_through,
     )

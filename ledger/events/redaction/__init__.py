@@ -1,4 +1,4 @@
-"""Replaces hosts, user names and paths in events by placeholders, so that a session can be shown to others.
+"""Replaces hosts, user names, paths and secrets in events by placeholders, to show a session to others.
 
 What is measured stays, and so does what it is compared by: a redacted session reduces to the same times,
 totals, differences and causes. Pure: events in, events out.
@@ -6,6 +6,7 @@ totals, differences and causes. Pure: events in, events out.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Final, cast, get_args
 
 from pydantic import JsonValue
@@ -14,6 +15,7 @@ from ledger.engines import installed_engines
 from ledger.events.models import Event, EventBase
 from ledger.events.redaction.patterns import Kind, public_modules, words
 from ledger.events.redaction.pseudonyms import NameCollector, Redactor, TextVisitor
+from ledger.events.redaction.quoted_code import GUARDS
 from ledger.vocabulary import (
     ENGINE_READY,
     EVENTS_NOT_WRITTEN,
@@ -24,6 +26,7 @@ from ledger.vocabulary import (
     Outcome,
     Source,
 )
+from ledger_birth.secret_names import is_secret_name
 
 _PROSE: Final = ("text", "detail", "error")
 _WHOLE: Final[dict[str, Kind]] = {
@@ -34,6 +37,8 @@ _WHOLE: Final[dict[str, Kind]] = {
 }
 _LEFT: Final = frozenset({"kind", "activity", "source", "outcome", "counts", "process", "lost"})
 """Fields of words of ours, and the ids of processes, which are changed together."""
+_NUMBERS: Final[frozenset[object]] = frozenset((int, type(None)))
+_DIGESTS: Final = "cache_key_env"
 _LOST: Final = ":lost"
 """The suffix of the process under which the collector writes that another one is lost."""
 _KEPT: Final = frozenset(
@@ -68,12 +73,21 @@ class Redaction:
     """
 
     def __init__(
-        self, events: Iterable[Event], *, keep: Iterable[str] = (), users: Iterable[str] = ()
+        self,
+        events: Iterable[Event],
+        *,
+        keep: Iterable[str] = (),
+        users: Iterable[str] = (),
+        secrets: Iterable[str] = (),
     ) -> None:
-        """`keep` are words that stay, as the format's own do; `users` are names beside those in events."""
+        """`keep` are words that stay, as the format's own do.
+
+        `users` and `secrets` are names and values beside those in events.
+        """
         engines = {word for engine in installed_engines() for word in (engine.package, *engine.words)}
         learner = NameCollector(_KEPT | engines | {word.lower() for word in keep} | set(keep))
         learner.users.update(users)
+        learner.secrets.update(secrets)
         self._public: Final = set(public_modules() | engines)
         processes: defaultdict[str, set[str]] = defaultdict(set)
         for event in events:
@@ -99,12 +113,13 @@ class Redaction:
         """Return an event, redacted."""
         changed = _fields(event, self._pen)
         names = self._renamed.get(event.session, {})
-        changed["process"] = _process(event.process, names)
+        if (process := _process(event.process, names)) != event.process:
+            changed["process"] = process
         if event.kind == "stage_started" and event.stage == IMPORT and event.component is not None:
             changed["component"] = self._module(event.component)
         if event.kind == "process_lost":
             changed["lost"] = _process(event.lost, names)
-        return event.model_copy(update=changed)
+        return event.model_copy(update=changed) if changed else event
 
     def _module(self, name: str) -> str:
         """Return the name of a module of a public package; of any other one its placeholder."""
@@ -112,20 +127,35 @@ class Redaction:
 
 
 def redacted(
-    events: Callable[[], Iterable[Event]], *, keep: Iterable[str] = (), users: Iterable[str] = ()
+    events: Callable[[], Iterable[Event]],
+    *,
+    keep: Iterable[str] = (),
+    users: Iterable[str] = (),
+    secrets: Iterable[str] = (),
 ) -> Iterator[Event]:
     """Yield events, redacted; `events` is called twice, and gives the same ones each time."""
-    return map(Redaction(events(), keep=keep, users=users), events())
+    return map(Redaction(events(), keep=keep, users=users, secrets=secrets), events())
 
 
 def _fields(event: Event, pen: TextVisitor) -> dict[str, object]:
-    """Return the fields of an event in which there is text, as a pen leaves them."""
-    values: Iterable[tuple[str, object]] = event
+    """Return the fields of an event in which there is text and that a pen changes, as it leaves them."""
     return {
         name: changed_value
-        for name, value in values
-        if name not in _LEFT and (changed_value := _field(name, value, pen)) is not value
+        for name in _with_text(type(event))
+        if (value := getattr(event, name)) is not None
+        and (changed_value := _field(name, value, pen)) is not value
+        and changed_value != value
     }
+
+
+@cache
+def _with_text(model: type[EventBase]) -> tuple[str, ...]:
+    """Return the names of the fields in which there may be text of others."""
+    return tuple(
+        name
+        for name, field in model.model_fields.items()
+        if name not in _LEFT and not set(get_args(field.annotation) or (field.annotation,)) <= _NUMBERS
+    )
 
 
 def _field(name: str, value: object, pen: TextVisitor) -> object:
@@ -148,6 +178,7 @@ def _field(name: str, value: object, pen: TextVisitor) -> object:
 
 def _command(arguments: tuple[str, ...], pen: TextVisitor) -> tuple[str, ...]:
     """`--host node7`: the argument before one may tell what it is."""
+    arguments = pen.command(arguments)
     return tuple(
         pen.of_key(before, text, pen.argument)
         if before.startswith("-") and not text.startswith("-")
@@ -158,10 +189,17 @@ def _command(arguments: tuple[str, ...], pen: TextVisitor) -> tuple[str, ...]:
 
 def _data(value: JsonValue, key: str, pen: TextVisitor) -> JsonValue:
     if isinstance(value, dict):
-        return {pen.prose(name): _data(inner, name, pen) for name, inner in value.items()}
+        # Of the variables in a cache's key there are digests, by which sessions are compared.
+        named = key != _DIGESTS
+        return {
+            pen.prose(name): _data(inner, name if named or not is_secret_name(name) else "", pen)
+            for name, inner in value.items()
+        }
     if isinstance(value, list):
         return [_data(inner, key, pen) for inner in value]
-    return pen.of_key(key, value, pen.value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return pen.guards(value) if key in GUARDS else pen.of_key(key, value, pen.value)
 
 
 def _renamed(processes: list[str], pen: Redactor) -> dict[str, str]:

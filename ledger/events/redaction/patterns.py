@@ -13,8 +13,9 @@ from typing import Final, Literal, get_args
 from ledger.engines import installed_engines
 
 Kind = Literal[
-    "path", "file", "url", "host", "user", "address", "boot", "namespace", "id", "process", "digest", "module"
-]
+    "path", "file", "url", "host", "user", "address", "boot", "namespace", "id", "process", "digest",
+    "module", "code", "value",
+]  # fmt: skip
 
 
 def public_modules() -> frozenset[str]:
@@ -27,7 +28,7 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-PLACEHOLDER: Final = rf"<(?:{'|'.join(get_args(Kind))})-\d+>"
+PLACEHOLDER: Final = rf"<(?:(?:{'|'.join(get_args(Kind))})-\d+|secret)>"
 ROOT: Final = (
     r"(?:~[A-Za-z_][\w.-]*(?=[/\\])|~(?=[/\\])|[A-Za-z]:[/\\]|\.{1,2}[/\\](?=\S)"
     r"|\\{2,9}(?=[\w.])|/{1,9}(?=[^\s/]))"
@@ -162,6 +163,9 @@ def is_machines(address: str) -> bool:
     return not (parsed.is_loopback or parsed.is_unspecified)
 
 
-def is_odd(text: str) -> bool:
-    """Tell whether a path or a name, in running text, would seem to end before it does."""
-    return re.search(rf"{CLAUSE_ENDS}(?s:.)|[\r\n]", text) is not None
+_SEEMING_END: Final = re.compile(rf"{CLAUSE_ENDS}(?s:.)|[\r\n]")
+
+
+def odd_from(text: str) -> int | None:
+    """Return where a path or a name, in running text, would seem to end before it does; None if nowhere."""
+    return None if (found := _SEEMING_END.search(text)) is None else found.end()

@@ -13,7 +13,18 @@ from functools import lru_cache
 from typing import Final
 
 from ledger.events.redaction import patterns
-from ledger.events.redaction.patterns import Kind, has_separator, is_no_path, is_odd
+from ledger.events.redaction.fixed_texts import FixedTexts
+from ledger.events.redaction.patterns import Kind, has_separator, is_no_path, odd_from
+from ledger.events.redaction.quoted_code import without_compared_values, without_quoted_lines
+from ledger_birth.secret_names import is_secret_name
+from ledger_birth.secrets_hidden import (
+    HIDDEN,
+    hide_in_command,
+    hide_secrets,
+    is_worth_a_look,
+    may_have_secret,
+    says_nothing,
+)
 
 _OPTION: Final = re.compile(r"(?P<key>-{0,2}[A-Za-z][\w.-]*)=(?P<value>.*)", re.DOTALL)
 _SCRIPT: Final = re.compile(r"[/\\]([^/\\]+\.[A-Za-z]\w{0,11})$")
@@ -27,6 +38,13 @@ _KIND_OF: Final[dict[str, Kind]] = {
 }
 """What the groups of the patterns find, less those that need a look."""
 _TEXTS_KEPT: Final = 1 << 14
+_LONGEST_KEPT: Final = 1_000
+"""Characters of a text that is kept to be found again: longer ones hardly come twice, and fill the memory."""
+_LONGEST_PATH: Final = 4_096
+_MOST_SECRETS: Final = 10
+"""In one text."""
+_MOST_FOLDERS: Final = 64
+"""What is longer or deeper than this is no path, and the folders above it are none."""
 
 
 class TextVisitor(ABC):
@@ -36,10 +54,16 @@ class TextVisitor(ABC):
         self.kept: Final = kept
         """Words of the format's own, which stay: a user may be called `model`."""
         # Most texts of a session come by the thousand.
-        self.prose: Final = lru_cache(_TEXTS_KEPT)(self._prose)
+        self._kept_prose: Final = lru_cache(_TEXTS_KEPT)(self._prose)
+        self._kept_value: Final = lru_cache(_TEXTS_KEPT)(self._value)
+
+    def prose(self, text: str) -> str:
         """Running text, in which there may be anything."""
-        self.value: Final = lru_cache(_TEXTS_KEPT)(self._value)
+        return self._kept_prose(text) if len(text) <= _LONGEST_KEPT else self._prose(text)
+
+    def value(self, text: str) -> str:
         """A value: where it begins as a path does, it is one to its end."""
+        return self._kept_value(text) if len(text) <= _LONGEST_KEPT else self._value(text)
 
     @abstractmethod
     def _prose(self, text: str) -> str: ...
@@ -50,6 +74,18 @@ class TextVisitor(ABC):
     @abstractmethod
     def whole(self, kind: Kind, text: str) -> str:
         """A text that is nothing but one path, or one host."""
+
+    @abstractmethod
+    def command(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
+        """A command, before each of its arguments: it may have secrets in it."""
+
+    @abstractmethod
+    def secret(self, text: str) -> str:
+        """A value whose key says that it is a key, a token or a password."""
+
+    def guards(self, text: str) -> str:
+        """Guards of torch's, with the values that they compare with."""
+        return self.prose(text)
 
     @abstractmethod
     def names(self, text: str) -> str:
@@ -72,6 +108,8 @@ class TextVisitor(ABC):
 
     def of_key(self, key: str, text: str, otherwise: Callable[[str], str]) -> str:
         """The value of a key that may say what it is."""
+        if is_secret_name(key, is_prose=key[:1] != "-"):
+            return self.secret(text)
         kind = patterns.kind_by_key(key)
         if (
             kind is None
@@ -99,12 +137,15 @@ class NameCollector(TextVisitor):
         self.files: Final[set[str]] = set()
         self.odd_paths: Final[set[str]] = set()
         """Those that would seem to end before they do."""
+        self.secrets: Final[set[str]] = set()
         self.taken: Final[set[str]] = set()
         """Placeholders that are there already, from an earlier redaction."""
 
     def _prose(self, text: str) -> str:
         self.taken.update(re.findall(patterns.PLACEHOLDER, text))
         self._learn_users(text)
+        if may_have_secret(text):
+            self._learn_secrets(text, hide_secrets(text))
         for found in re.finditer(patterns.QUOTED, text):
             self.whole("path", found["inner"])
         for found in re.finditer(patterns.EMAIL, text):
@@ -125,10 +166,39 @@ class NameCollector(TextVisitor):
             self._learn_users(f"{text}/")
             if (found := patterns.SERVER.match(text)) is not None:
                 (self.servers if "." in found[1] else self.hosts).add(found[1])
-            parts = re.split(r"(?<=[^/\\])(?=[/\\])", text)
-            above = ("".join(parts[:number]) for number in range(1, len(parts) + 1))
-            self.odd_paths.update(filter(is_odd, above))
+            self._learn_odd_paths(text)
         return text
+
+    def command(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
+        """Learn the secrets in it, which may stand in other texts without their names."""
+        for argument, shown in zip(arguments, hide_in_command(arguments), strict=True):
+            self._learn_secrets(argument, shown)
+        return arguments
+
+    def secret(self, text: str) -> str:
+        """Learn a secret, where it is long enough to be looked for."""
+        if is_worth_a_look(text):
+            self.secrets.add(text.strip())
+        return text
+
+    def _learn_secrets(self, text: str, shown: str) -> None:
+        """Learn what was hidden in a text: all of it, and the last word, as of `Bearer …` and `user:…`."""
+        pieces = shown.split(HIDDEN)
+        if not 1 < len(pieces) <= _MOST_SECRETS or len(text) > _LONGEST_PATH:
+            return
+        if found := re.fullmatch("(.+?)".join(map(re.escape, pieces)), text, re.DOTALL):
+            for secret in found.groups():
+                self.secret(secret)
+                self.secret(re.split(r"[\s:\"']", secret.strip("\"' "))[-1])
+
+    def _learn_odd_paths(self, text: str) -> None:
+        """Learn a path, and the folders above it, of which the end can't be told in running text."""
+        text = text[:_LONGEST_PATH]
+        if (begin := odd_from(text)) is None:
+            return
+        ends = [found.start() for found in re.finditer(r"(?<=[^/\\])(?=[/\\])", text)]
+        odd = [end for end in (*ends, len(text)) if end >= begin]
+        self.odd_paths.update(text[:end] for end in odd[-_MOST_FOLDERS:])
 
     def names(self, text: str) -> str:
         """Learn nothing: names are learnt only from texts that are declared to be names."""
@@ -160,7 +230,10 @@ class Redactor(TextVisitor):
         plain = "|".join(
             (names, patterns.HOME, patterns.EMAIL, patterns.ID, patterns.ADDRESS, patterns.DOMAIN)
         )
-        self._odd: Final = _longest_first(
+        self._secrets: Final = _longest_first(
+            {form for secret in learnt.secrets for form in _forms(secret)} - learnt.kept
+        )
+        self._odd: Final = FixedTexts(
             {form for path in learnt.odd_paths for form in _forms(path)}
             # Of these a part would be taken for a part of the path before them.
             | {
@@ -201,11 +274,25 @@ class Redactor(TextVisitor):
     def _prose(self, text: str) -> str:
         if text in self.kept:
             return text
-        for odd in self._odd:
-            if odd in text:
-                text = text.replace(odd, self.whole(self._kinds.get(odd.lower(), "path"), odd))
+        text = without_quoted_lines(hide_secrets(text, self._secrets), self.whole)
+        text = self._odd.replaced(text, self._odd_name)
         pattern = self._placed if has_separator(text) else self._plain
         return pattern.sub(self._replaced, text)
+
+    def command(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a command without the secrets that an argument before them tells of."""
+        return hide_in_command(arguments, self._secrets)
+
+    def secret(self, text: str) -> str:
+        """Return the placeholder of a secret."""
+        return text if says_nothing(text) else HIDDEN
+
+    def guards(self, text: str) -> str:
+        """Return guards without the values that they compare with."""
+        return self.prose(without_compared_values(text, self.whole))
+
+    def _odd_name(self, text: str) -> str:
+        return self.whole(self._kinds.get(text.lower(), "path"), text)
 
     def _replaced(self, found: re.Match[str]) -> str:
         kind, text = found.lastgroup, found[0]

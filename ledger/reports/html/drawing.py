@@ -161,7 +161,10 @@ def _s(ns: int) -> float:
 
 
 def _plain(data: str) -> str:
-    fields: dict[str, object] = json.loads(data)
+    try:
+        fields: dict[str, object] = json.loads(data)
+    except ValueError:
+        return data  # of a ledger that somebody edited
     return ", ".join(
         f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in fields.items()
     )

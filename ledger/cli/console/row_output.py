@@ -1,0 +1,65 @@
+"""Writes the rows of a query as CSV or JSON, one after another, for other programs to read."""
+
+import base64
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from ledger.cli.console.terminal import echo_bare
+from ledger.formatting import printable
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}",
+                   "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
+"""What a spreadsheet takes for the beginning of a formula."""
+_TEXT: Final = "'"
+"""What makes a text of it: spreadsheets do not show it."""
+
+
+def print_csv(rows: Iterable[Mapping[str, object]]) -> None:
+    """Print rows as CSV with a head. Texts that a spreadsheet would run as formulas begin with `'`."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    for number, row in enumerate(rows):
+        if not number:
+            writer.writerow(map(cell, row))
+        writer.writerow(map(cell, row.values()))
+        echo_bare(text.getvalue())
+        text.seek(0)
+        text.truncate()
+
+
+def print_json_rows(rows: Iterable[Mapping[str, object]]) -> None:
+    """Print rows as a JSON list of objects, as `json.dumps` with an indent of 2 does."""
+    first = True
+    for row in rows:
+        text = json.dumps(dict(row), indent=2, default=plain_value).replace("\n", "\n  ")
+        echo_bare(("[\n  " if first else ",\n  ") + text)
+        first = False
+    echo_bare("[]\n" if first else "\n]\n")
+
+
+def cell(value: object) -> object:
+    """Return a value as a cell of CSV: bytes as hexadecimal digits, and no text that would be a formula."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if not isinstance(value, str):
+        return value
+    text = printable(value.replace("\r\n", "\n"))
+    return _TEXT + text if value.startswith(_FORMULA) and not _is_number(value) else text
+
+
+def plain_value(value: object) -> object:
+    """Return what JSON has no form for: bytes as sqlite-utils and Datasette write them."""
+    if isinstance(value, bytes):
+        return {"$base64": True, "encoded": base64.b64encode(value).decode()}
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text)) and text.isascii() and not text[:1].isspace()
+    except ValueError:
+        return False
