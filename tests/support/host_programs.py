@@ -62,6 +62,8 @@ class Host:
         self.intervals: list[tuple[int, Recorder, int]] = []
         self.generators: list[Any] = []
         self.threads: list[threading.Thread] = []
+        self.is_handling = False
+        """Whether a signal handler runs, which may have met a lock that a thread needs: it waits for none."""
 
     def mark(self) -> str:
         return f"{os.getpid()}.{next(self.numbers)}"
@@ -184,16 +186,19 @@ class Host:
         for problem in problems:
             self.tell("!" + json.dumps(problem))
 
+    def is_in_handler(self) -> bool:
+        return self.is_handling and threading.current_thread() is threading.main_thread()
+
     def do_thread(self, steps: list[Any], is_joined: bool) -> None:
         thread = threading.Thread(target=self.run, args=(steps,), daemon=True)
         thread.start()
-        if is_joined:
+        if is_joined and not self.is_in_handler():
             thread.join()
         else:
             self.threads.append(thread)
 
     def do_join(self) -> None:
-        while self.threads:
+        while self.threads and not self.is_in_handler():
             self.threads.pop().join()
 
     def do_tasks(self, programs: list[list[Any]]) -> None:
@@ -234,7 +239,7 @@ class Host:
         """Have a generator collected, here or in another thread."""
         if not self.generators:
             return
-        if elsewhere:
+        if elsewhere and not self.is_in_handler():
             thread = threading.Thread(target=lambda: self.call(None, self.generators.pop().close))
             thread.start()
             thread.join()
@@ -265,7 +270,11 @@ class Host:
             return
 
         def handle(_: int, __: FrameType | None) -> None:
-            self.run(steps)
+            was_handling, self.is_handling = self.is_handling, True
+            try:
+                self.run(steps)
+            finally:
+                self.is_handling = was_handling
             if raises:
                 raise Stop
 
