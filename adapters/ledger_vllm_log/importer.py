@@ -28,8 +28,9 @@ from ledger_vllm_log.records import (
     records,
     speaker_of,
     whole_record,
+    without_container_stamp,
 )
-from ledger_vllm_log.stamps import Calendar
+from ledger_vllm_log.stamps import Calendar, iso_wall_ns
 from ledger_vllm_log.startups import StartUp
 from ledger_vllm_log.wall_clock import FileClock, WallClock
 
@@ -112,10 +113,13 @@ class _Log:
         notice = unstamped_notice_in(unstamped)
         if notice is not None:
             yield from self._start.take_unstamped(notice, speaker_of(unstamped))
-        bar = finished_bar_in(unstamped)
+        bar = finished_bar_in(without_container_stamp(unstamped))
         if bar is not None:
             yield from self._take_bar(bar, line.number)
-        other = record_in(text, self._calendar) if unstamped == text and notice is None else None
+        inside = without_container_stamp(text)
+        other = record_in(inside, self._calendar) if unstamped == text and notice is None else None
+        if other is not None and inside != text:
+            other = other._replace(wall_ns=iso_wall_ns(text[: len(text) - len(inside)]))
         for record in records(text, self._calendar) if other is None else (other,):
             yield from self._take_record(record, line.number)
         is_message = unstamped == text and bar is None and notice is None and other is None

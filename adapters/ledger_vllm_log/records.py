@@ -151,6 +151,12 @@ def speaker_of(before: str) -> Speaker:
     return Speaker(last["name"], int(last["pid"]), None if rank is None else int(rank), host)
 
 
+def without_container_stamp(text: str) -> str:
+    """Return a plain line without what its container says of when it was written."""
+    stamp = _UNWRAPPED_STAMP.match(text)
+    return text if stamp is None else text[stamp.end() :]
+
+
 def _unwrapped_wall_ns(text: str) -> int | None:
     stamp = _UNWRAPPED_STAMP.match(text)
     return None if stamp is None else iso_wall_ns(stamp[0])
@@ -159,8 +165,7 @@ def _unwrapped_wall_ns(text: str) -> int | None:
 def _of_json(text: str) -> Mapping[str, Any] | None:
     if '"asctime"' not in text:
         return None
-    stamp = _UNWRAPPED_STAMP.match(text)
-    text = text if stamp is None else text[stamp.end() :]
+    text = without_container_stamp(text)
     if not text.startswith("{"):
         return None
     try:
