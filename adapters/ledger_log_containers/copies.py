@@ -26,6 +26,8 @@ _HEAD: Final = re.compile(
 )
 _MAIL_WIDTH: Final = 76
 _NUMBERED: Final = re.compile(r"=(?:3D|20|09|[C-E][0-9A-F]=)")
+_LEVEL: Final = re.compile(r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d")
+_HEAD_SIZE: Final = 24
 _CLOCK: Final = re.compile(r"\d\d:\d\d:\d\d")
 _NARROWEST, _WIDEST = 40, 400
 _SAMPLE: Final = 2_000
@@ -167,8 +169,8 @@ class HardEnds:
         whole: LogLine | None = None
         last = 0
         for line in chain(begin, lines):
-            goes_on = last in (width, width - 1) and not _has_head(line.text)
-            if whole is not None and goes_on and len(whole.text) < LONGEST:
+            is_broken = whole is not None and last in (width, width - 1) and len(whole.text) < LONGEST
+            if whole is not None and is_broken and (not _has_head(line.text) or _cuts_head(whole, line)):
                 whole = whole.with_text(whole.text + (" " if last < width else "") + line.text)
             else:
                 if whole is not None:
@@ -204,8 +206,16 @@ def _decoded(line: LogLine) -> LogLine:
 
 
 def _has_head(text: str) -> bool:
-    """Whether a line begins a record: it has a stamp, a level or a process in front."""
-    return _CLOCK.search(text, 0, 80) is not None or _HEAD.match(text) is not None
+    """Whether a line begins a record or a bar: it has a stamp, a level or a process in front."""
+    return _CLOCK.search(text, 0, 80) is not None or _HEAD.match(text) is not None or "%|" in text
+
+
+def _cuts_head(before: LogLine, after: LogLine) -> bool:
+    """Whether a record's head, behind a bar that shares its line, is in both."""
+    end = before.text[-_HEAD_SIZE:]
+    return any(
+        head.start() < len(end) < head.end() for head in _LEVEL.finditer(end + after.text[:_HEAD_SIZE])
+    )
 
 
 def _kept_if_whole(found: re.Match[str]) -> str:
