@@ -12,7 +12,10 @@ from ledger.events.models import INTEGER_LIMIT
 from ledger_birth.host_exceptions import is_hosts_own
 from ledger_birth.line_writer import NOT_RECORDED
 from ledger_birth.secret_names import is_secret_name
-from ledger_birth.secrets_hidden import HINTS, SHORTEST_VALUE, data_without_secrets, hide_secrets
+
+# Here and not at its first use, which may be in a forked child: another thread may have been importing then.
+from ledger_birth.secret_patterns import without_secrets
+from ledger_birth.secrets_hidden import HINTS, SHORTEST_VALUE, data_without_secrets
 
 _HINT: Final = re.compile("|".join(map(re.escape, (*HINTS, "://"))))
 _MOST_KEPT: Final = 4_000
@@ -69,7 +72,7 @@ def _is_harmless_name(key: str) -> bool:
 
 
 def _is_harmless_text(text: str) -> bool:
-    if _HINT.search(text.lower()) is not None and hide_secrets(text) != text:
+    if _HINT.search(text.lower()) is not None and without_secrets(text) != text:
         return False
     if len(text) <= _LONGEST_KEPT:
         if len(_harmless_texts) >= _MOST_KEPT:
