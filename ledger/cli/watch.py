@@ -21,9 +21,10 @@ from ledger.errors import LedgerError, LedgerMissing, LedgerNotWritable, Unknown
 from ledger.events.rows import EventRow
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import collect
-from ledger.storage.ledger import Ledger, in_memory
+from ledger.storage.ledger import Ledger
 from ledger.storage.ledger_files import is_to_come
 from ledger.storage.projections import bring_up_to_date
+from ledger.storage.refreshing import in_memory
 from ledger.storage.store import Store
 
 _REFRESH_EVERY_S: Final = 0.25

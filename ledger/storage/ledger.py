@@ -26,12 +26,12 @@ from ledger.events.models import Event
 from ledger.events.rows import from_row
 from ledger.formatting import with_label
 from ledger.recording.journal import journal_folder, journals
-from ledger.storage.collector import Collected, collect
 from ledger.storage.excerpts import StartExcerpt, start_excerpt, timeline_excerpt, timeline_tables
 from ledger.storage.journal_folders import waiting_behind_link
 from ledger.storage.ledger_files import refuse_empty, refuse_no_file
-from ledger.storage.projections import bring_up_to_date, current_timeline
+from ledger.storage.projections import current_timeline
 from ledger.storage.record_rows import finding_of
+from ledger.storage.refreshing import copied, refresh
 from ledger.storage.row_stream import streamed
 from ledger.storage.sqlite_errors import raise_if_interrupted, translate_sqlite_error
 from ledger.storage.store import READER_WAIT_S, Store
@@ -368,39 +368,6 @@ def _user() -> list[str]:
         return [getuser()]
     except (OSError, KeyError):
         return []  # a user without a name, as in some containers
-
-
-def refresh(
-    path: Path, progress: Callable[[int], None] | None = None, *, wait_s: float = READER_WAIT_S
-) -> Collected:
-    """Collect a ledger's journals and bring its projections up to date. Raises LedgerError."""
-    store = Store.open(path, wait_s=wait_s)
-    try:
-        collected = collect(store, journal_folder(path), progress=progress)
-        bring_up_to_date(store)
-        return collected
-    finally:
-        store.close()
-
-
-def in_memory(path: Path) -> Store:
-    """Read a ledger and the journals that wait for it into memory, and leave both as they are."""
-    return copied(path)[0]
-
-
-def copied(path: Path, progress: Callable[[int], None] | None = None) -> tuple[Store, Collected]:
-    """Read a ledger as `in_memory` does; return also what became of the journals."""
-    if os.path.exists(path) and os.path.getsize(path):
-        file = Store.open_to_read(path)
-        try:
-            store = file.copied_to_memory()
-        finally:
-            file.close()
-    else:
-        store = Store.in_memory()
-    collected = collect(store, journal_folder(path), progress=progress)
-    bring_up_to_date(store)
-    return store, collected
 
 
 def _in_one_line(notes: Sequence[str]) -> str | None:

@@ -264,7 +264,7 @@ ON_A_SMALL_DISK = f"""
 import subprocess, sys
 from pathlib import Path
 from ledger import Ledger, LedgerNotWritable, Recorder
-from ledger.storage.ledger import refresh
+from ledger.storage.refreshing import refresh
 place = Path(sys.argv[1])
 if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], check=False).returncode:
     sys.exit({CAN_NOT_MOUNT})
