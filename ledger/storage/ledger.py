@@ -26,6 +26,7 @@ from ledger.events.models import Event
 from ledger.events.rows import from_row
 from ledger.formatting import with_label
 from ledger.recording.journal import journal_folder, journals
+from ledger.storage.collector import Collected
 from ledger.storage.excerpts import StartExcerpt, start_excerpt, timeline_excerpt, timeline_tables
 from ledger.storage.journal_folders import waiting_behind_link
 from ledger.storage.ledger_files import refuse_empty, refuse_no_file
