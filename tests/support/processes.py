@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 import pytest
 
+from ledger import reduce
+
 NOBODY = 65534
 Spawn: TypeAlias = Callable[[Callable[[], object]], int]
 
@@ -14,6 +16,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 def as_nobody() -> None:
     """Become a user who owns nothing: root may write anywhere."""
+    # That user may not read Python's own modules: what is imported at its first use is imported now.
+    reduce(())
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
