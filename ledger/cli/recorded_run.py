@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Final, NamedTuple
 
 from ledger.cli.background_collection import BackgroundCollection
@@ -348,14 +349,17 @@ def _opened(ledger: Path) -> Store:
 
 
 def _probe(folder: Path) -> None:
-    probe = folder / f"{os.getpid()}.probe"
+    probe = folder / f"{os.getpid()}-{token_hex(4)}.probe"
     for attempt in range(_PROBE_ATTEMPTS):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            try:
-                probe.write_bytes(_PROBE)
-            finally:
-                probe.unlink(missing_ok=True)
+            # What somebody else has put there is neither written, nor what it links to, nor removed.
+            with probe.open("xb") as file:
+                try:
+                    file.write(_PROBE)
+                    file.flush()
+                finally:
+                    probe.unlink(missing_ok=True)
         except OSError as error:
             # A collector may just have removed the empty folder.
             if not isinstance(error, FileNotFoundError) or attempt == _PROBE_ATTEMPTS - 1:

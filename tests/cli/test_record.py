@@ -237,7 +237,12 @@ class TestRefusal:
                 above.chmod(0o755)
         # Root may write anywhere: another user does this one.
         leave_root = f"import os; os.setgid({NOBODY}); os.setuid({NOBODY}); " if IS_ROOT else ""
-        program = f"{UNNEEDED}from ledger.cli import main; {leave_root}main()"
+        # That user may not read Python's own modules: what is imported at its first use is imported now.
+        imports = (
+            "import importlib.metadata; from ledger.cli import main, record; "
+            "from ledger.testing import MemoryLedger; MemoryLedger([]).close(); "
+        )
+        program = f"{UNNEEDED}{imports}{leave_root}main()"
         command = [sys.executable, "-c", program, "record", "-o", str(folder / "startup.db"), "--", "true"]
         done = subprocess.run(command, capture_output=True, check=False, cwd="/")
         assert (done.returncode, done.stdout) == (125, b"")
