@@ -84,6 +84,7 @@ CauseName = Literal[
     "omitted_stage",
     "mixed_ranks",
     "clock",
+    "not_in_log",
     "rounding",
     "unexplained",
 ]
@@ -99,6 +100,7 @@ CAUSES: Final[dict[CauseName, str]] = {
     "omitted_stage": "The claimant does not count this stage.",
     "mixed_ranks": "The maxima come from different processes, so that their sum is no process's time.",
     "clock": "The claimant read the wall clock, and that was set meanwhile.",
+    "not_in_log": "A rank was slower than those that the log has such a line of.",
     "rounding": "No more than the rounded digits and the uncertainty of the measurement.",
     "unexplained": "Nothing in the events explains this part.",
 }
@@ -157,6 +159,7 @@ CAUSE_LABELS: Final[dict[str, str]] = {
     "omitted_stage": "not included",
     "mixed_ranks": "maxima of different processes",
     "clock": "wall clock was set",
+    "not_in_log": "a slower rank, not in the log",
     "rounding": "rounding",
     "unexplained": "unexplained",
     UNMATCHED: "no interval to compare with",

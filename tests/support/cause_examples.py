@@ -122,6 +122,15 @@ def clock() -> Example:
     return Example(worker.events, "worker", claim)
 
 
+def not_in_log() -> Example:
+    engine, rank = Worker("engine"), Worker("rank0")
+    compiled = rank.stage("torch_compile", 55.25, source="log", **LANGUAGE)
+    rank.say(55.25, source="monitor", interval=compiled, resolution_ns=CENT, **LANGUAGE)
+    engine.at = rank.at
+    claim = engine.say(55.52, counts="ranks", source="engine", resolution_ns=CENT)
+    return Example(merged(engine, rank), "engine", claim)
+
+
 def rounding() -> Example:
     worker = Worker()
     compiled = worker.compile(11.984, added=False, **LANGUAGE)
@@ -143,5 +152,5 @@ def unmatched() -> Example:
 
 EXAMPLES: Final[tuple[Callable[[], Example], ...]] = (
     double_counted, overlapping_ranges, role_lumping, cumulative, lost_on_failure, not_reported, late,
-    omitted_stage, mixed_ranks, clock, rounding, unexplained, unmatched,
+    omitted_stage, mixed_ranks, clock, not_in_log, rounding, unexplained, unmatched,
 )  # fmt: skip

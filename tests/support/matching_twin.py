@@ -28,7 +28,7 @@ def matches(evidence: Evidence) -> dict[Claim, Match]:
         else:
             totals = [
                 total
-                for process in sorted(evidence.of_process)
+                for process in evidence.ranks_of(claim)
                 if (total := _total(evidence, process, activity, claim.role)) is not None
             ]
             measured = max(totals, key=lambda total: total.ns, default=None)
@@ -62,7 +62,7 @@ def _of_intervals(evidence: Evidence, claim: Claim, taken: set[tuple[str, str, i
     if (hull := _claimed_hull(evidence, claim, intervals)) is not None:
         length_ns = hull.span.stop_ns - hull.span.start_ns
         return Match(claim.process, (hull.span,), hull.pieces, hull.uncertainty_ns, length_ns, hull)
-    return _measured(claim.process, intervals)
+    return _measured(evidence, claim.process, intervals)
 
 
 def _total(evidence: Evidence, process: str, activity: str, role: str | None) -> Match | None:
@@ -71,12 +71,35 @@ def _total(evidence: Evidence, process: str, activity: str, role: str | None) ->
         for one in evidence.of_process[process]
         if one.is_top_level and one.activity == activity and role in (None, one.role)
     ]
-    return _measured(process, intervals) if intervals else None
+    return _measured(evidence, process, intervals) if intervals else None
 
 
-def _measured(process: str, intervals: Sequence[Interval]) -> Match:
+def _measured(evidence: Evidence, process: str, intervals: Sequence[Interval]) -> Match:
     spans = tuple(map(span_of, intervals))
-    return Match(process, spans, tuple(intervals), uncertainty_ns(intervals), union_ns(spans))
+    return Match(
+        process, spans, tuple(intervals), uncertainty_ns(intervals), union_ns(spans),
+        stated_to_ns=_stated_to_ns(evidence, intervals),
+    )  # fmt: skip
+
+
+def _stated_to_ns(evidence: Evidence, intervals: Sequence[Interval]) -> int | None:
+    timed = [one for one in intervals if one.duration_ns]
+    units_ns: list[int] = []
+    for one in timed:
+        stating = [
+            claim.resolution_ns or 0
+            for claim in evidence.claims
+            if claim.counts == "interval"
+            and one in evidence.named(claim)
+            and one.source == "log"
+            and one.duration_ns == claim.claimed_ns
+        ]
+        if not stating:
+            return None
+        units_ns.append(stating[-1])
+    spans = [span_of(one) for one in timed]
+    lengths_ns = sum(span.stop_ns - span.start_ns for span in spans)
+    return sum(units_ns) // 2 if timed and lengths_ns == union_ns(spans) else None
 
 
 def _since_last(evidence: Evidence, claim: Claim, intervals: Sequence[Interval]) -> Match:
@@ -87,9 +110,11 @@ def _since_last(evidence: Evidence, claim: Claim, intervals: Sequence[Interval])
     compiles = [one.start_ns for one in evidence.of_process[claim.process] if one.activity == "compile"]
     first = min((start_ns for start_ns in compiles if start_ns >= since_ns), default=until_ns)
     began_ns = min([first, *(one.start_ns for one in intervals)])
+    span = Span(began_ns, until_ns)
     return Match(
-        claim.process, (Span(began_ns, until_ns),), tuple(intervals), 2 * STAMP_NS, until_ns - began_ns
-    )
+        claim.process, (span,), tuple(intervals), 2 * STAMP_NS, until_ns - began_ns,
+        stated_to_ns=_stated_to_ns(evidence, intervals) if span_of(intervals[0]) == span else None,
+    )  # fmt: skip
 
 
 def _claimed_hull(evidence: Evidence, claim: Claim, intervals: Sequence[Interval]) -> Hull | None:

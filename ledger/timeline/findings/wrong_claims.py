@@ -15,6 +15,8 @@ _SHARE = 0.05
 _LEAST_NS = 100_000_000
 _MOST = 3
 
+_NOT_WRONG: Final = ("rounding", "not_in_log")
+
 _BECAUSE: Final[Mapping[CauseName | Literal["unmatched"] | None, str]] = {
     "double_counted": "counted twice",
     "overlapping_ranges": "ranges overlap",
@@ -71,7 +73,7 @@ def _wrong(row: Reconciliation, resolution_ns: int) -> _Wrong | None:
     off_ns = abs(row.difference_ns)
     doubt_ns = (row.measured_uncertainty_ns or 0) + resolution_ns
     is_far = off_ns > max(_SHARE * row.measured_ns, _LEAST_NS, doubt_ns)
-    return _Wrong(row, off_ns, row.measured_ns) if is_far and row.main_cause != "rounding" else None
+    return _Wrong(row, off_ns, row.measured_ns) if is_far and row.main_cause not in _NOT_WRONG else None
 
 
 def _rank(wrong: _Wrong) -> tuple[int, str, int]:

@@ -49,7 +49,7 @@ def reconcile(reduced: Reduced) -> Reconciled:
                 claim.stage,
                 claim.claimed_ns,
                 measured_ns=None if measured is None else measured.ns,
-                measured_uncertainty_ns=None if measured is None else measured.uncertainty_ns,
+                measured_uncertainty_ns=None if measured is None else measured.length_uncertainty_ns,
                 difference_ns=None if measured is None else claim.claimed_ns - measured.ns,
                 main_cause=UNMATCHED if measured is None else parts.main_cause,
             )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from ledger.timeline.enclosure import by_enclosure
+from ledger.timeline.log_neighbours import LOG
 from ledger.timeline.reconciliation.coverage import is_itemised
 from ledger.timeline.reconciliation.covering import CountedPiece
 from ledger.timeline.reconciliation.evidence import Evidence, Taken, activity_of_claim, span_of
@@ -168,12 +169,22 @@ def clock(remainder: Remainder) -> Explained | None:
     return Explained(remainder.of(stepped_ns), measured.intervals)
 
 
+@_rule_for("not_in_log", _remainder_rules)
+def not_in_log(remainder: Remainder) -> Explained | None:
+    """A rank that the log has no such line of was slower than those that it has one of."""
+    claim, measured = remainder.claim, remainder.measured
+    is_of_others = claim.counts == "ranks" and measured.process != claim.process
+    if remainder.ns <= 0 or not is_of_others or any(one.source != LOG for one in measured.intervals):
+        return None
+    return Explained(remainder.ns, measured.intervals)
+
+
 @_rule_for("rounding", _remainder_rules)
 def rounding(remainder: Remainder) -> Explained | None:
     """Half a unit of the last digit for each number in it, and what the measurement is uncertain by."""
     # What a total says it adds up is measured by its own intervals, each with two looks at a clock.
     summed = remainder.additions if is_itemised(remainder.evidence, remainder.claim) else 0
-    uncertainty_ns = remainder.measured.uncertainty_ns + summed * CLOCKS_APART_NS
+    uncertainty_ns = remainder.measured.length_uncertainty_ns + summed * CLOCKS_APART_NS
     roundings_ns = (remainder.claim.resolution_ns or 0) * remainder.additions
     if 2 * abs(remainder.ns) > roundings_ns + 2 * uncertainty_ns:
         return None
@@ -211,14 +222,20 @@ def _hole(span: Span, piece: CountedPiece) -> Span:
 def _maxima(remainder: Remainder) -> _Maxima:
     claim, evidence = remainder.claim, remainder.evidence
     if not remainder.is_of_additions:
-        return evidence.taken(activity_of_claim(claim), claim.role)
+        ranks = set(evidence.ranks_of(claim))
+        taken = evidence.taken(activity_of_claim(claim), claim.role)
+        own = {
+            role: {one: of for one, of in by_process.items() if one in ranks}
+            for role, by_process in taken.items()
+        }
+        return {role: by_process for role, by_process in own.items() if by_process}
     return _added(evidence, claim)
 
 
 def _added(evidence: Evidence, claim: Claim) -> _Maxima:
     """Return what each process had added to each accumulator when the claim was made."""
     found: defaultdict[str | None, dict[str, Taken]] = defaultdict(dict)
-    for process in sorted(evidence.additions):
+    for process in evidence.ranks_of(claim):
         by_accumulator: defaultdict[str | None, list[Claim]] = defaultdict(list)
         for addition in evidence.additions_to(claim, process):
             accumulator = evidence.data(addition).accumulator

@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 
 from ledger.timeline.claim_data import ClaimData, claim_data, names_of
 from ledger.timeline.enclosure import by_enclosure
+from ledger.timeline.log_neighbours import LOG
+from ledger.timeline.reconciliation.own_ranks import OwnRanks
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.reducer import Reduced
 from ledger.timeline.spans import Span, union_ns
@@ -62,6 +64,8 @@ class Evidence:
             if claim.counts == "addition" and self.named(claim):
                 self.additions[claim.process].append(claim)
         self._hosts = {process.process: process.host for process in reduced.processes}
+        claimants = {claim.process for claim in self.claims if claim.counts == "ranks"}
+        self._own_ranks = OwnRanks(reduced.processes, claimants)
         self._ready: defaultdict[str, list[int]] = defaultdict(list)
         for milestone in reduced.milestones:
             if milestone.name == ENGINE_READY:
@@ -186,6 +190,10 @@ class Evidence:
             self._levels[process] = [_Level(of_depth) for of_depth in by_depth.values()]
         return [interval for level in self._levels[process] for interval in level.overlapping(span)]
 
+    def ranks_of(self, claim: Claim) -> list[str]:
+        """Return the processes that a maximum may be of, in order: not those of another engine."""
+        return [one for one in sorted(self.of_process) if self._own_ranks.includes(claim.process, one)]
+
     def is_one_clock(self, process: str, other: str) -> bool:
         """Tell whether the times of two processes can be compared."""
         host = self._hosts.get(process)
@@ -260,6 +268,17 @@ class Evidence:
         for process, intervals in self.of_process.items():
             found[process] = sorted(span_of(one) for one in intervals if one.stage == "aot_load")
         return found
+
+    @cached_property
+    def stated_resolution_ns(self) -> Mapping[tuple[str, int], int]:
+        """The unit of the last digit of what a log's lines state as lengths: by process and interval."""
+        return {
+            (interval.process, interval.interval): claim.resolution_ns or 0
+            for claim in self.claims
+            if claim.counts == "interval"
+            for interval in self.named(claim)
+            if interval.source == LOG and interval.duration_ns == claim.claimed_ns
+        }
 
     @cached_property
     def range_of(self) -> Mapping[tuple[str, int], str]:

@@ -23,10 +23,18 @@ class Match(NamedTuple):
     spans: tuple[Span, ...]
     intervals: tuple[Interval, ...]
     uncertainty_ns: int
+    """How well the ends of the spans are known."""
     ns: int
     """The length of the union of the spans."""
     hull: Hull | None = None
     """The pieces inside the interval of a claim that it is about, where these are all of it."""
+    stated_to_ns: int | None = None
+    """How well the length is known where that is better: a log's lines state it, its stamps only when."""
+
+    @property
+    def length_uncertainty_ns(self) -> int:
+        """How well the length is known."""
+        return self.uncertainty_ns if self.stated_to_ns is None else self.stated_to_ns
 
 
 def measure(evidence: Evidence) -> dict[Claim, Match]:
@@ -40,7 +48,7 @@ def measure(evidence: Evidence) -> dict[Claim, Match]:
         elif claim.counts == "total":
             measured = totals.of(claim.process, activity, claim.role)
         else:
-            measured = totals.longest(activity, claim.role)
+            measured = totals.longest(activity, claim)
         if measured is None and claim.counts in ("total", "ranks") and claim.claimed_ns == 0:
             # Nothing is claimed of a role that the model does not have.
             measured = Match(claim.process, (), (), 0, 0)
@@ -131,22 +139,23 @@ class _Totals:
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         self._known: dict[tuple[str, Activity, str | None], Match | None] = {}
-        self._longest: dict[tuple[Activity, str | None], Match | None] = {}
+        self._longest: dict[tuple[str, Activity, str | None], Match | None] = {}
 
     def of(self, process: str, activity: Activity, role: str | None) -> Match | None:
         """Return a process's time of an activity and role; None where it has none."""
         key = (process, activity, role)
         if key not in self._known:
             intervals = self._evidence.top_level(process, activity, role)
-            self._known[key] = _measured(process, intervals) if intervals else None
+            self._known[key] = _measured(self._evidence, process, intervals) if intervals else None
         return self._known[key]
 
-    def longest(self, activity: Activity, role: str | None) -> Match | None:
-        """Return the time of the process that has most of it: of equal ones, the first by its id."""
-        key = (activity, role)
+    def longest(self, activity: Activity, claim: Claim) -> Match | None:
+        """Return the time of the claimant's rank that has most of it: of equal ones, the first by its id."""
+        key = (claim.process, activity, claim.role)
         if key not in self._longest:
-            processes = sorted(self._evidence.processes_of(activity, role))
-            totals = [self.of(process, activity, role) for process in processes]
+            processes = set(self._evidence.processes_of(activity, claim.role))
+            ranks = (one for one in self._evidence.ranks_of(claim) if one in processes)
+            totals = [self.of(process, activity, claim.role) for process in ranks]
             found = (total for total in totals if total is not None)
             self._longest[key] = max(found, key=lambda total: total.ns, default=None)
         return self._longest[key]
@@ -156,6 +165,7 @@ class _Lines:
     """The lines about compiles that claims out of a log were read from, one after the other."""
 
     def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
         self._starts = evidence.compile_starts
         self._last: dict[tuple[str, str, str | None], int] = {}
 
@@ -166,8 +176,12 @@ class _Lines:
         starts = self._starts[claim.process]
         first = bisect_left(starts, since_ns)
         began_ns = min([*starts[first : first + 1], *(interval.start_ns for interval in intervals)])
-        spans = (Span(began_ns, until_ns),)
-        return Match(claim.process, spans, tuple(intervals), 2 * STAMP_NS, until_ns - began_ns)
+        span = Span(began_ns, until_ns)
+        stated_to_ns = _stated_to_ns(self._evidence, intervals) if span_of(intervals[0]) == span else None
+        return Match(
+            claim.process, (span,), tuple(intervals), 2 * STAMP_NS, until_ns - began_ns,
+            stated_to_ns=stated_to_ns,
+        )  # fmt: skip
 
     def pass_over(self, claim: Claim) -> None:
         """Go on to the next line."""
@@ -187,7 +201,7 @@ def _one(evidence: Evidence, claim: Claim, untaken: _Untaken, lines: _Lines) -> 
     if (hull := claimed_hull(evidence, claim, intervals)) is not None:
         length_ns = hull.span.stop_ns - hull.span.start_ns
         return Match(claim.process, (hull.span,), hull.pieces, hull.uncertainty_ns, length_ns, hull)
-    return _measured(claim.process, intervals)
+    return _measured(evidence, claim.process, intervals)
 
 
 def _end_of(interval: Interval) -> tuple[int, ...]:
@@ -199,6 +213,23 @@ def uncertainty_ns(intervals: Sequence[Interval]) -> int:
     return sum(2 * STAMP_NS if interval.source == "log" else CLOCKS_APART_NS for interval in intervals)
 
 
-def _measured(process: str, intervals: Sequence[Interval]) -> Match:
+def _stated_to_ns(evidence: Evidence, intervals: Sequence[Interval]) -> int | None:
+    """Return how well the length of intervals is known together; None where no lines state all of it.
+
+    Where some overlap, only the stamps tell by how much.
+    """
+    timed = [interval for interval in intervals if interval.duration_ns]
+    stated = [evidence.stated_resolution_ns.get((interval.process, interval.interval)) for interval in timed]
+    resolutions_ns = [resolution_ns for resolution_ns in stated if resolution_ns is not None]
+    if not timed or len(resolutions_ns) < len(timed):
+        return None
+    sum_ns = sum(interval.duration_ns or 0 for interval in timed)
+    return sum(resolutions_ns) // 2 if sum_ns == union_ns(map(span_of, timed)) else None
+
+
+def _measured(evidence: Evidence, process: str, intervals: Sequence[Interval]) -> Match:
     spans = tuple(map(span_of, intervals))
-    return Match(process, spans, tuple(intervals), uncertainty_ns(intervals), union_ns(spans))
+    return Match(
+        process, spans, tuple(intervals), uncertainty_ns(intervals), union_ns(spans),
+        stated_to_ns=_stated_to_ns(evidence, intervals),
+    )  # fmt: skip

@@ -685,13 +685,13 @@ class TestOutOfALog:
         worker.at = 700
         self.line(worker, "dynamo", 3)
         rows = {row.claim: row for row in reduce(worker.events).reconciliation}
-        assert (rows[first].measured_ns, rows[first].measured_uncertainty_ns) == (20 * S, 2 * S)
+        assert (rows[first].measured_ns, rows[first].measured_uncertainty_ns) == (20 * S, CENT // 2)
         assert (rows[second].measured_ns, rows[second].measured_uncertainty_ns) == (519 * S, 2 * S)
         assert rows[second].main_cause == "omitted_stage"
 
-    def test_each_end_is_uncertain_by_a_second(self) -> None:
+    def test_a_length_is_as_certain_as_the_line_that_states_it(self) -> None:
         worker = Worker()
         worker.at = 10
         graph = self.line(worker, "graph_compile", 5)
         [row] = reduce(worker.events).reconciliation
-        assert (row.claim, row.measured_ns, row.measured_uncertainty_ns) == (graph, 5 * S, 2 * S)
+        assert (row.claim, row.measured_ns, row.measured_uncertainty_ns) == (graph, 5 * S, CENT // 2)
