@@ -222,7 +222,7 @@ OCCURRENCES: Final = (
         r"Starting torch\.compile", "ompil", "Starting torch.compile", "compile_begins", TORCH_COMPILE
     ),
     OccurrencePattern(
-        r"Using cache directory: (?P<path>\S.*?)(?: for v\S*'s torch\.compile)?",
+        r"Using cache directory: (?P<path>\S.*?)(?: for (?:v|\.\.\.|…).*)?",
         "Using cache dir",
         "Using cache directory: /cache/ba0734268d/rank_0_0/backbone for vLLM's torch.compile",
         "cache_directory",
@@ -231,6 +231,13 @@ OCCURRENCES: Final = (
         _LOADED,
         "ompil",
         "Directly load the compiled graph(s) for dynamic shape from the cache",
+        "graph_loaded",
+        GRAPH_LOAD,
+    ),
+    OccurrencePattern(  # 0.7, which times that as a compile
+        r"Directly lookup the graph for (?P<shape>shape .+?) from the cache",
+        "Directly lookup",
+        "Directly lookup the graph for shape None from the cache",
         "graph_loaded",
         GRAPH_LOAD,
     ),

@@ -1,5 +1,6 @@
 """What one line of a log says, until its place on the timeline is known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
@@ -72,3 +73,25 @@ def data_of(record: Record, place: Place) -> dict[str, Any]:
     """Return what the data of each interval has: where it was logged, and how well its end is known."""
     uncertainty_ns = min(UNCERTAINTY_NS, record.unit_ns)
     return {"line": place.line, "logged_by": place.logged_by, "uncertainty_ns": uncertainty_ns}
+
+
+def is_looked_up(sizes: str | None, parts: Sequence[Entry]) -> bool:
+    """Whether a graph that is timed as a compile was found in the cache, as 0.7 words it."""
+    return any(
+        part.placed.stage == "graph_load" and _sizes(part.data.get("range")) == _sizes(sizes)
+        for part in parts
+    )
+
+
+def graph_stages(parts: Sequence[Entry]) -> set[str]:
+    """Return how the graphs of a compile came about: compiled, loaded, or both."""
+    return {
+        "graph_load" if part.data.get("cache") == "hit" else part.placed.stage
+        for part in parts
+        if part.placed.stage in ("graph_compile", "graph_load")
+    }
+
+
+def _sizes(sizes: str | None) -> str | None:
+    """Return sizes by one name: 0.7 looks up `shape None`, and compiles for the `general shape`."""
+    return "general shape" if sizes == "shape None" else sizes

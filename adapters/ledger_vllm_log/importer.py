@@ -30,6 +30,7 @@ from ledger_vllm_log.records import (
     whole_record,
     without_container_stamp,
 )
+from ledger_vllm_log.services import Service
 from ledger_vllm_log.stamps import Calendar, iso_wall_ns
 from ledger_vllm_log.startups import StartUp
 from ledger_vllm_log.wall_clock import FileClock, WallClock
@@ -89,8 +90,9 @@ class _Log:
     def __init__(self, session: str, file_clock: FileClock) -> None:
         self._session = session
         self._calendar = Calendar()
-        self._starts = 1
-        self._start = StartUp(session, WallClock(file_clock))
+        self._file_clock = file_clock
+        self._starts = 0
+        self._service = Service(self._begin)
         self._bars = WaitingBars()
         self._last_ns: int | None = None
         self._works = Speaker()
@@ -112,7 +114,7 @@ class _Log:
         unstamped = before_records(text)
         notice = unstamped_notice_in(unstamped)
         if notice is not None:
-            yield from self._start.take_unstamped(notice, speaker_of(unstamped))
+            yield from self._service.take_unstamped(notice, speaker_of(unstamped))
         bar = finished_bar_in(without_container_stamp(unstamped))
         if bar is not None:
             yield from self._take_bar(bar, line.number)
@@ -129,7 +131,7 @@ class _Log:
     def end(self) -> Iterator[Event | UnreadLine]:
         """Yield the events that had to wait for the end."""
         yield from self._take_waiting_bars(None)
-        yield from self._start.end(is_followed=False)
+        yield from self._service.end()
         if self._unread > _MAX_UNREAD:
             reason = f"{self._unread - _MAX_UNREAD:,} more unread lines up to here: not kept"
             yield UnreadLine(self._last_unread, reason, "")
@@ -145,18 +147,21 @@ class _Log:
                 self._works = record.speaker
         if meaning is None:
             if record.at_ns is not None:
-                self._start.extend(record, record.at_ns)
+                yield from self._service.take(record, record.at_ns, Place(line, record.place), None)
             if states_duration(message):
                 yield from self._reject(line, "mentions a duration in an unknown wording", message)
         elif record.at_ns is None:
             yield from self._reject(line, f"the stamp {record.stamp} is not a valid time", message)
         else:
-            if self._start.is_before(meaning, record.speaker):
-                yield from self._start.end(is_followed=True)
-                self._starts += 1
+            starts = self._starts
+            yield from self._service.take(record, record.at_ns, Place(line, record.place), meaning)
+            if self._starts > starts:
                 self._works = Speaker() if self._works.name != record.speaker.name else record.speaker
-                self._start = StartUp(f"{self._session}-{self._starts}", self._start.wall.for_next())
-            yield from self._start.take(record, record.at_ns, Place(line, record.place), meaning)
+
+    def _begin(self, before: StartUp | None) -> StartUp:
+        self._starts += 1
+        session = self._session if self._starts == 1 else f"{self._session}-{self._starts}"
+        return StartUp(session, WallClock(self._file_clock) if before is None else before.wall.for_next())
 
     def _take_bar(self, bar: Bar, line: int) -> Iterator[UnreadLine]:
         if not bar.is_of_start:
@@ -174,7 +179,7 @@ class _Log:
                 speaker = speaker_of(bar.before)
                 speaker = self._works if speaker == Speaker() else speaker
                 record = Record(speaker, "", at_ns, unit_ns, None, _BAR, bar.text)
-                yield from self._start.take(record, at_ns, Place(line, _BAR), durations)
+                yield from self._service.take(record, at_ns, Place(line, _BAR), durations)
 
     def _reject(self, number: int, reason: str, text: str) -> Iterator[UnreadLine]:
         self._unread, self._last_unread = self._unread + 1, number

@@ -20,7 +20,7 @@ from ledger_engine.model_parts import WHOLE, Part
 from ledger_vllm.logged_stages import KERNEL_COMPILE, LAST_STEP, LOGGED_STAGES
 from ledger_vllm.messages import Durations, Occurrence
 from ledger_vllm_log.begun_stages import BEGINNINGS, ENDINGS, BegunStages
-from ledger_vllm_log.entries import Entry, Failure, Place, Waiting, data_of
+from ledger_vllm_log.entries import Entry, Failure, Place, Waiting, data_of, graph_stages, is_looked_up
 from ledger_vllm_log.interval_placement import Placed, SoFar, put_all
 from ledger_vllm_log.parts_of_model import PartsOfModel
 from ledger_vllm_log.records import Record, Speaker
@@ -97,6 +97,8 @@ class Process:
         if record.repeated is not None:
             entry.data["repeated"] = record.repeated
         entry.claim_data = {name: value for name, value in entry.data.items() if name != "uncertainty_ns"}
+        if first.stage == "graph_compile" and is_looked_up(first.range, self._parts):
+            entry.data["cache"] = "hit"
         if first.stage == "torch_compile":
             self._describe_compile(entry, first.tag)
             entry.data |= self._model.cache_of_compile()
@@ -285,7 +287,7 @@ class Process:
         if begun:
             self._begun.remove(begun[-1])
             entry.data["announced_ns"] = begun[-1].placed.stamp_ns
-        graphs = {part.placed.stage for part in self._parts} & {"graph_compile", "graph_load"}
+        graphs = graph_stages(self._parts)
         if loads and loads[-1] == "hit":
             entry.data["cache"] = "hit"
         elif begun or "graph_compile" in graphs:
@@ -346,8 +348,6 @@ class Process:
         for stated in entry.claims:
             claim, self._claims = self._claims, self._claims + 1
             part = entry.part if stated.counts == "interval" else Part(stated.role, None)
-            # Of stages that overlap, the message's duration is not that of the interval that ends there.
-            is_named = stated.counts == "interval" and not LOGGED_STAGES[stated.stage].can_overlap
             yield TotalClaimed(
                 **self._next(placed.stop_ns),
                 claim=claim,
@@ -359,7 +359,7 @@ class Process:
                 claimed_ns=round(stated.seconds * 1e9),
                 resolution_ns=stated.resolution_ns,
                 text=entry.text,
-                interval=interval if is_named else None,
+                interval=interval if stated.counts == "interval" else None,
                 data=entry.claim_data,
             )
 

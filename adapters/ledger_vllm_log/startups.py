@@ -22,6 +22,7 @@ from typing import Final, Literal, NamedTuple
 
 from ledger import Event
 from ledger.adapters import ENGINE_READY, SERVER_READY
+from ledger_vllm.logged_stages import LOGGED_STAGES
 from ledger_vllm.message_patterns import NoticeName
 from ledger_vllm.messages import Durations, Notice, Occurrence
 from ledger_vllm_log.entries import Place
@@ -33,6 +34,7 @@ from ledger_vllm_log.wall_clock import ASSUMED, WallClock
 _OF_MANY: Final = re.compile(r".*Actor")
 """Ray's names for processes are those of their class."""
 _WORKER: Final = re.compile(r"(?:Vllm)?Worker(?P<number>_DP\d+)?(?:_.*)?")
+_NUMBER: Final = re.compile(r"_DP\d+")
 _BEGINS_INSIDE: Final = "the log begins inside a start-up: what happened before its first line is unknown"
 _GOES_ON: Final = "the log goes on with another start-up: how this one ended is unknown"
 _ENDS: Final = "the log ends here: whether and how this process went on is unknown"
@@ -56,6 +58,8 @@ class StartUp:
     def __init__(self, session: str, wall: WallClock) -> None:
         self.wall: Final = wall
         self._session: Final = session
+        self._over_ns: dict[str, int] = {}
+        """Until when each process, or the engine of its number, had initialized its engine."""
         self._processes: dict[str, _SeenProcess] = {}
         self._introduced: set[tuple[NoticeName, str]] = set()
         self._speakers: set[str] = set()
@@ -84,8 +88,30 @@ class StartUp:
             return not (meaning.name == "engine" and speaker.pid is None and self._only_introduced)
         is_done = (self._completed or self._failed or self._shut_down) is not None
         if meaning.name == "engine":
+            # Engines of one number each may join later; any other is of another program.
+            if is_done and not self._has_front_end and not _is_numbered(speaker):
+                return True
             return not self._introduced and (is_done or not self._speakers.isdisjoint(names))
         return is_done or (not self._introduced and self._last is not None)
+
+    @property
+    def _has_front_end(self) -> bool:
+        """Whether the front end that still waits for engines has introduced itself."""
+        return any(name in ("version", "arguments") for name, _ in self._introduced) and not self._engines
+
+    @property
+    def is_over(self) -> bool:
+        """Whether an engine was initialized: a line about a stage may be of the next start-up from now on."""
+        return bool(self._over_ns)
+
+    def is_begun_again(self, durations: Durations, speaker: Speaker, at_ns: int) -> bool:
+        """Whether what a line times can only be of another start-up: it began when its engine was made."""
+        first = durations.stated[0]
+        over_ns = [self._over_ns[name] for name in _group_of(speaker) if name in self._over_ns]
+        if not over_ns or not LOGGED_STAGES[first.stage].precedes_engine_init:
+            return False
+        # One line may stand in a log twice.
+        return at_ns > max(over_ns) and at_ns - round(first.seconds * 1e9) >= max(over_ns)
 
     def extend(self, record: Record, at_ns: int) -> None:
         """Take the time of a line, whatever it says: the log reaches from the first stamp to the last."""
@@ -110,6 +136,7 @@ class StartUp:
     def _note_engine_init(self, durations: Durations, speaker: Speaker, entry: _Entry) -> None:
         if any(stated.stage == "engine_init" for stated in durations.stated):
             self._initialized.add(_id_of(speaker))
+            self._over_ns |= dict.fromkeys(_group_of(speaker), entry.at_ns)
             if not self._is_ready and self._engines <= self._initialized:
                 self._completed = entry
 
@@ -235,6 +262,18 @@ class StartUp:
 def _id_of(speaker: Speaker) -> str:
     name = "unnamed" if speaker.pid is None else f"pid-{speaker.pid}"
     return name if speaker.host is None else f"{name}@{speaker.host}"
+
+
+def _is_numbered(speaker: Speaker) -> bool:
+    """Whether an engine is one of several: it has a number, or Ray calls all of them alike."""
+    name = speaker.name or ""
+    return speaker.pid is None or _NUMBER.search(name) is not None or _OF_MANY.fullmatch(name) is not None
+
+
+def _group_of(speaker: Speaker) -> set[str]:
+    """Return what an engine and its workers have in common: the number of its name; and its own id."""
+    number = _NUMBER.search(speaker.name or "")
+    return {_id_of(speaker), "" if number is None else number[0]}
 
 
 @lru_cache(256)

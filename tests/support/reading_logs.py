@@ -40,7 +40,8 @@ class Imported(NamedTuple):
 
     @property
     def intervals(self) -> list[Interval]:
-        return sorted(reduce(self.events).intervals, key=lambda one: (one.process, one.start_seq))
+        found = (one for events in self.sessions for one in reduce(events).intervals)
+        return sorted(found, key=lambda one: (one.process, one.start_seq))
 
     @property
     def sessions(self) -> list[list[Event]]:
