@@ -102,6 +102,15 @@ def distances(lives: Sequence[ProcessLife]) -> dict[str, int]:
     `lives` are in the order of their beginning. A process whose parent does not record stands right under the
     first.
     """
+    parent_of = parents_of(lives)
+    steps = {lives[0].process: 0} if lives else {}
+    for life in lives:
+        _add_steps(steps, life.process, parent_of)
+    return {life.process: steps[life.process] for life in lives}
+
+
+def parents_of(lives: Sequence[ProcessLife]) -> dict[str, str]:
+    """Return which process of the session started each; `lives` are in the order of their beginning."""
     of_identity: defaultdict[tuple[object, ...] | None, list[ProcessLife]] = defaultdict(list)
     for life in lives:
         of_identity[life.identity].append(life)
@@ -110,10 +119,7 @@ def distances(lives: Sequence[ProcessLife]) -> dict[str, int]:
         # A pid may have been another process's before.
         if (parent := _newest(of_identity.get(life.parent or (), ()), life)) is not None:
             parent_of[life.process] = parent.process
-    steps = {lives[0].process: 0} if lives else {}
-    for life in lives:
-        _add_steps(steps, life.process, parent_of)
-    return {life.process: steps[life.process] for life in lives}
+    return parent_of
 
 
 def _newest(lives: Sequence[ProcessLife], child: ProcessLife) -> ProcessLife | None:

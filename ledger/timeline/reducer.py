@@ -8,6 +8,7 @@ domains (rule 9) and their outcomes (rule 10).
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
+from itertools import chain
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -41,6 +42,7 @@ from ledger.timeline.records import (
     StartupWindow,
 )
 from ledger.timeline.stage_events import StageEvents, Start, Stop, start_of, stop_of
+from ledger.timeline.time_in_others import without_time_in_others
 from ledger.timeline.totals import role_totals, session_totals, source_totals
 from ledger.vocabulary import ProcessOutcome
 
@@ -118,10 +120,11 @@ def reduce_stored(session: str, events: SessionEvents) -> Reduced:
             lost=part.seen_alive,
         )
         intervals_by_process[process] = found
-        intervals += found
         anomalies += odd
         of_roles += role_totals(found)
         of_sources += source_totals(found)
+    intervals_by_process |= without_time_in_others(parts, intervals_by_process)
+    intervals += chain.from_iterable(intervals_by_process.values())
     domain_of = {process: part.clock_domain or process for process, part in parts.items()}
     others = sorted(events.others, key=attrgetter("process", "seq"))
     processes = tuple(

@@ -140,6 +140,18 @@ def test_a_cache_directory_that_a_person_shortened_names_the_component(name: str
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "holes"),
+    [("hole-across-processes", {410: 363}), ("hole-across-processes-2", {170: 131, 171: 121})],
+)
+def test_an_engine_waits_for_its_workers(name: str, holes: dict[int, int]) -> None:
+    [timeline] = timelines(name)
+    engines = [one for one in timeline.intervals if one.stage == "engine_init"]
+    found = {(one.duration_ns or 0) // S: (one.unattributed_ns or 0) / S for one in engines}
+    assert found == holes
+    assert all(one.self_ns == one.unattributed_ns for one in engines)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(order=st.lists(st.integers(0, 2), max_size=60))
 def test_services_give_the_same_however_they_are_interleaved(tmp_path: Path, order: list[int]) -> None:
