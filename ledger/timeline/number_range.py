@@ -22,9 +22,6 @@ from ledger.timeline.records import (
 )
 
 _LARGEST: Final = INTEGER_LIMIT - 1
-"""Also of what is negative: SQLite can't take the absolute value of -2⁶³."""
-_STATED: Final = "claimed_ns"
-"""What an event says stays as it is."""
 
 _Record = TypeVar(
     "_Record",
@@ -55,10 +52,8 @@ class NumberRange:
         beyond = {
             name: max(-_LARGEST, min(_LARGEST, value))
             for name, value in cast("dict[str, object]", record._asdict()).items()
-            if isinstance(value, int) and name != _STATED and _is_beyond(value)
+            if isinstance(value, int) and _is_beyond(value)
         }
-        if not beyond:
-            return record
         process = getattr(record, "process", None) or getattr(record, "slowest_process", None) or ""
         detail = f"{', '.join(beyond)} of {type(record).__name__}: beyond 64 bits"
         self.anomalies.append(
@@ -71,4 +66,4 @@ class NumberRange:
 
 
 def _is_beyond(value: object) -> bool:
-    return isinstance(value, int) and not -_LARGEST <= value <= _LARGEST
+    return isinstance(value, int) and not -INTEGER_LIMIT <= value < INTEGER_LIMIT

@@ -38,6 +38,12 @@ def a_claim_as_negative_as_can_be(builder: SessionBuilder) -> None:
     builder.claim(10**9, -(2**63), source="monitor", role="encoder", interval=interval)
 
 
+def a_claim_as_negative_of_nothing(builder: SessionBuilder) -> None:
+    interval = builder.start(0, "torch_compile", role="encoder", source="monitor")
+    builder.stop(0, interval)
+    builder.claim(0, -(2**63), source="monitor", role="encoder", interval=interval)
+
+
 def the_longest_claims(builder: SessionBuilder) -> None:
     for at_ns in range(3):
         builder.claim(at_ns, LAST, source="backend", role="encoder", counts="addition")
@@ -53,7 +59,13 @@ def test_a_number_beyond_64_bits_becomes_an_anomaly(hostile: Callable[[SessionBu
 
 
 @pytest.mark.parametrize(
-    "hostile", [two_longest_intervals, a_claim_as_negative_as_can_be, the_longest_claims]
+    "hostile",
+    [
+        two_longest_intervals,
+        a_claim_as_negative_as_can_be,
+        a_claim_as_negative_of_nothing,
+        the_longest_claims,
+    ],
 )
 def test_every_way_to_read_such_a_ledger_works(
     hostile: Callable[[SessionBuilder], None], tmp_path: Path

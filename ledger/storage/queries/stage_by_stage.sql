@@ -48,5 +48,5 @@ SELECT
     (ns - ns_before) / 1e9 AS more
 FROM paired
 WHERE ns_before IS NOT NULL
-ORDER BY started_at, abs(ns - ns_before) DESC
+ORDER BY started_at, abs(1.0 * ns - ns_before) DESC
 LIMIT 10

@@ -92,5 +92,5 @@ SELECT
 FROM added_up a
 JOIN sessions s USING (session)
 JOIN process_names p USING (session, process)
-ORDER BY s.started_at, p.name, a.says_ns DESC, abs(a.ns) DESC
+ORDER BY s.started_at, p.name, a.says_ns DESC, abs(1.0 * a.ns) DESC
 LIMIT 20
