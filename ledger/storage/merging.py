@@ -14,7 +14,7 @@ from ledger.errors import LedgerError, LedgerMissing, NotALedger
 from ledger.events.rows import EventRow
 from ledger.recording.journal import journal_folder
 from ledger.storage.collector import collect
-from ledger.storage.ledger_files import SQLITE_HEADER
+from ledger.storage.ledger_files import SQLITE_HEADER, refuse_no_file
 from ledger.storage.store import Store, sqlite_errors_translated
 from ledger_birth.journal_writer import FOLDER_SUFFIX
 
@@ -84,6 +84,7 @@ def ledgers_in(paths: list[Path]) -> list[Path]:
                 raise LedgerMissing(f"{path}: there is no ledger in this folder")
             found += [*inside, *alone]
         elif path.exists() or journal_folder(path).is_dir():
+            refuse_no_file(path)
             found.append(path)
         else:
             raise LedgerMissing(f"{path}: there is no ledger here")
@@ -145,6 +146,8 @@ def _attached(store: Store, source: Path) -> Generator[None]:
 
 
 def _is_ledger(path: Path) -> bool:
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:

@@ -1,7 +1,7 @@
 """Reads what a command is given besides a ledger: files, and pipes as `<(…)` makes them."""
 
 import os
-import select
+import shutil
 import stat
 import tempfile
 import time
@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from ledger.errors import LedgerError
+from ledger.interchange.pipes import FOR_SOMEBODY_S, opened_to_read
 
-_FOR_SOMEBODY_S: Final = 5.0
-"""How long to wait until somebody opens a pipe's other end: a shell does so at once."""
 _LOOK_EVERY_S: Final = 0.02
-_READ_AT_ONCE: Final = 1 << 16
 
 
 @contextmanager
@@ -45,7 +43,7 @@ def readable(file: Path) -> Generator[Path]:
 
 def opened_pipe(file: Path) -> BinaryIO:
     """Open a pipe to write to, once somebody reads it. Raises LedgerError where nobody does."""
-    end_s = time.monotonic() + _FOR_SOMEBODY_S
+    end_s = time.monotonic() + FOR_SOMEBODY_S
     while True:
         try:
             descriptor = os.open(file, os.O_WRONLY | os.O_NONBLOCK)
@@ -59,16 +57,5 @@ def opened_pipe(file: Path) -> BinaryIO:
 
 
 def _copy_pipe(file: Path, copy: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        # Without a writer there is nothing to wait for, and reading gives an end that is none.
-        if not poll.poll(_FOR_SOMEBODY_S * 1000):
-            raise LedgerError(f"{file}: a pipe that nobody writes to")
-        os.set_blocking(descriptor, True)
-        with copy.open("wb") as opened:
-            while part := os.read(descriptor, _READ_AT_ONCE):
-                opened.write(part)
-    finally:
-        os.close(descriptor)
+    with opened_to_read(file) as pipe, copy.open("wb") as opened:
+        shutil.copyfileobj(pipe, opened)

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from ledger.errors import UnrecognisedFile
 from ledger.events.jsonl import looks_like_lines
+from ledger.interchange.pipes import opened_to_read
 from ledger.interchange.unwrapping.files import CHUNK, content_of, lines_of
 from ledger.interchange.unwrapping.layers import Layers, begin_of, without_containers
 from ledger.interchange.unwrapping.lines import LogLine
@@ -60,7 +61,7 @@ def unwrapped(source: Path | BinaryIO, name: str, folder: Path) -> Sequence[Part
         if not (stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode)):
             raise UnrecognisedFile(f"{name}: neither a file nor a folder nor a pipe")
         is_file = stat.S_ISREG(found.st_mode)
-        with source.open("rb") as file:
+        with opened_to_read(source) if stat.S_ISFIFO(found.st_mode) else source.open("rb") as file:
             kept = source if is_file else None
             changed_ns = found.st_mtime_ns if is_file else None
             return _Unwrapping(name, folder, kept, changed_ns).parts(file)
