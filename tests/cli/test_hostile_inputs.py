@@ -363,6 +363,9 @@ class TestStandardOutput:
 def test_a_signal_leaves_no_unfinished_file(inside: Path, number: signal.Signals) -> None:
     program = f"""
 import os, signal
+# Who runs the tests in the background has them ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from ledger.interchange import exporters
 real = exporters.export
 def export(*arguments, **more):
