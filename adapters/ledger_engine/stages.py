@@ -120,7 +120,11 @@ class Stages:
             if begun.processor is not None and (now := processor_time()) is not None:
                 begun.note(**now.since(begun.processor))
             # With what is still open inside it: the hook of that one broke.
-            del self._thread.open[self._thread.open.index(begun) :]
+            at = self._thread.open.index(begun)
+            for inside in reversed(self._thread.open[at + 1 :]):
+                if inside.context is not None:
+                    inside.context.abandon()
+            del self._thread.open[at:]
         self._thread.last[begun.stage] = begun
         if begun.context is not None:
             begun.context.note(**begun.noted)

@@ -196,6 +196,14 @@ class Stage:
         if (entry := self._entries.innermost(self, _stage.get())) is not None:
             entry.data = {**(entry.data or {}), **data}
 
+    def abandon(self) -> None:
+        """Leave without a stop: what begins from now on is not within. For a body that is never left."""
+        innermost = _stage.get()
+        if (entry := self._entries.innermost(self, innermost)) is not None:
+            self._entries.remove(entry)
+            if entry is innermost:
+                _stage.set(entry.around)
+
     def mark_stopped(self) -> None:
         """Say that the interval ends now, for a body that has more to do before it is left."""
         if (entry := self._entries.innermost(self, _stage.get())) is not None:
