@@ -61,6 +61,7 @@ def test_nothing_that_an_argument_raises_gets_out_and_each_is_counted(
 
 
 @pytest.mark.usefixtures("alarm")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("handler", HANDLERS, ids=["function", "partial", "object"])
 def test_what_a_signal_handler_raises_reaches_the_host(
     recorder: Recorder, handler: Callable[[int, FrameType | None], None]
