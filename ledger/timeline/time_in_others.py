@@ -10,7 +10,7 @@ from ledger.timeline.log_neighbours import LOG
 from ledger.timeline.process_events import ProcessEvents
 from ledger.timeline.process_lives import lives_of, parents_of
 from ledger.timeline.records import Interval
-from ledger.timeline.spans import union_ns
+from ledger.timeline.spans import merged, union_ns
 
 
 def without_time_in_others(
@@ -50,7 +50,7 @@ def _line(process: str, parent_of: Mapping[str, str]) -> Sequence[str]:
 def _less(
     intervals: Sequence[Interval], others: Iterable[tuple[int, int]], offset_ns: int
 ) -> Iterator[Interval]:
-    spans = [(start_ns - offset_ns, stop_ns - offset_ns) for start_ns, stop_ns in others]
+    spans = merged((start_ns - offset_ns, stop_ns - offset_ns) for start_ns, stop_ns in others)
     own = [(one.start_ns, one.stop_ns, one) for one in intervals if one.stop_ns is not None]
     for one in intervals:
         start_ns, stop_ns = one.start_ns, one.stop_ns
