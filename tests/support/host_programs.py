@@ -50,6 +50,13 @@ class Stop(Exception):
     """What a signal handler of the host's raises."""
 
 
+class Started(threading.local):
+    """The threads that each thread has started and may join: never itself, nor one that waits for it."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+
+
 class Host:
     """Runs the steps of one program."""
 
@@ -61,7 +68,7 @@ class Host:
         self.contexts: list[Any] = []
         self.intervals: list[tuple[int, Recorder, int]] = []
         self.generators: list[Any] = []
-        self.threads: list[threading.Thread] = []
+        self.started = Started()
         self.is_handling = False
         """Whether a signal handler runs, which may have met a lock that a thread needs: it waits for none."""
 
@@ -195,11 +202,11 @@ class Host:
         if is_joined and not self.is_in_handler():
             thread.join()
         else:
-            self.threads.append(thread)
+            self.started.threads.append(thread)
 
     def do_join(self) -> None:
-        while self.threads and not self.is_in_handler():
-            self.threads.pop().join()
+        while self.started.threads and not self.is_in_handler():
+            self.started.threads.pop().join()
 
     def do_tasks(self, programs: list[list[Any]]) -> None:
         async def task(steps: list[Any]) -> None:
@@ -255,7 +262,7 @@ class Host:
             os.waitpid(pid, 0)
             return
         try:
-            self.threads.clear()
+            self.started.threads.clear()
             self.run(steps)
             self.end("leave" if is_below and ends in ("return", "raise") else ends)
         except SystemExit:
