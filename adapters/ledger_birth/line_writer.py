@@ -95,12 +95,19 @@ class LineWriter:
         self.seq = count()
         self.settled = 0
         """How many numbers belong to events that are written, or that are counted as not written."""
+        self.accounted = 0
+        """How often numbers were counted as not written: a signal handler may count one whose event is on its
+        way, which then is not settled twice."""
         self._journals = 0
         self._in_journal = 0
         """The first number in this journal."""
         self._lost_journal: JournalWriter | None = None
         self.look_at_ns = 0
         self._opening = False
+        self._leaves_when_open = False
+        """Whether a signal handler has closed this while the journal was being opened."""
+        self._outcomes = "completed", "completed"
+        """How the process left, and how its session ended."""
         self._retry_at_ns = 0
         self._has_ended_session = False
         self._introduced: dict[str, Plain] | None = None
@@ -138,6 +145,7 @@ class LineWriter:
             now_ns = self.clock() if at_ns is None else at_ns
             if now_ns >= self.look_at_ns and (journal := self._looked_after(journal)) is None:
                 return NOT_RECORDED
+            accounted = self.accounted
             number = seq = next(self.seq)
             if with_id is None:
                 line = b'%b%d,"at_ns":%d%b' % (prefix, seq, now_ns, rest)
@@ -155,7 +163,8 @@ class LineWriter:
             except OSError as error:
                 self.lose(error)
                 return NOT_RECORDED
-            self.settled += 1
+            if self.accounted == accounted:
+                self.settled += 1
             if self.is_behind:
                 self.catch_up()
             return number
@@ -173,22 +182,35 @@ class LineWriter:
 
     def opened(self) -> "JournalWriter | None":
         """With the lock held: return the journal, in its place; None where there is none to write to."""
+        if self.is_closed:
+            return None
         journal = self.journal or self.open()
         return journal if journal is None or monotonic_ns() < self.look_at_ns else self._looked_after(journal)
 
     def open(self) -> "JournalWriter | None":
         """With the lock held: open the journal; return None where that fails, or failed a moment ago."""
-        if self.is_closed:
-            return None
         if self._opening or monotonic_ns() < self._retry_at_ns:
             self.not_written += 1
             self.is_behind = True
             return None
+        try:
+            # First of all: a signal handler that closes this from here on has it closed in the end.
+            self._opening = True
+            if not self.is_closed:
+                return self.journal or self._open()
+        finally:
+            self._opening = False
+            if self._leaves_when_open:
+                self._leaves_when_open = False
+                self.leave(*self._outcomes)
+        if self.child is None:
+            self.not_written += 1
+            self._tell_after_close()
+        return None
+
+    def _open(self) -> "JournalWriter | None":
         first: int | None = None
         try:
-            self._opening = True
-            if self.journal is not None:
-                return self.journal  # a signal handler was quicker
             first = self.taken()
             if self._lost_journal is not None:
                 self._put_back(self._lost_journal)
@@ -211,8 +233,24 @@ class LineWriter:
                 self._retry_at_ns = monotonic_ns() + _OPEN_AGAIN_AFTER_NS
             self.warn(f"events are not recorded: {error}")
             return None
+
+    def _tell_after_close(self) -> None:
+        """With the lock held: count, in another journal, the events that a close has overtaken on their way.
+
+        A signal handler or another thread may close between the beginning of a call and its line.
+        """
+        self.warn("events are not recorded: the recorder was closed meanwhile")
+        self.is_closed = False
+        if not self._journals:
+            self.leave(*self._outcomes)
+            return
+        try:
+            if self.open() is not None:
+                self.catch_up()
         finally:
-            self._opening = False
+            journal, self.journal, self.is_closed = self.journal, None, True
+            if journal is not None:
+                journal.close()
 
     def _next_path(self) -> str:  # after a journal that was left, or cut, comes another one
         name = f"{self.process}+{self._journals}" if self._journals else self.process
@@ -266,15 +304,16 @@ class LineWriter:
         self.is_behind = False
         try:
             if number := self.not_written:
-                self.not_written -= number if self._append(self._gap(number)) else 0
+                is_told = self._append("gap_noted", {"what": EVENTS_NOT_WRITTEN, "count": number})
+                self.not_written -= number if is_told else 0
             info, described = self.info.changing_fields(), self.describe()
             if info != self._introduced:
                 self._warn_of_missing_hooks()
-                if self._append(self.line("process_joined", info)):
+                if self._append("process_joined", info):
                     self._introduced = info
             if described != self._described:
                 program = {"label": self.target.label, **described}
-                if self._append(self.line("session_started", program)):
+                if self._append("session_started", program):
                     self._described = described
         except BaseException as error:
             self.account()
@@ -282,10 +321,9 @@ class LineWriter:
                 raise
             self.warn(f"what changed of this process is not recorded: {error}")
 
-    def _gap(self, number: int) -> bytes:
-        return self.line("gap_noted", {"what": EVENTS_NOT_WRITTEN, "count": number})
-
-    def _append(self, line: bytes) -> bool:
+    def _append(self, kind: str, fields: "Mapping[str, Plain]") -> bool:
+        accounted = self.accounted
+        line = self.line(kind, fields)
         if (journal := self.journal) is None:
             self.account()
             return False
@@ -294,14 +332,21 @@ class LineWriter:
         except OSError as error:
             self.lose(error)
             return False
-        self.settled += 1
+        self.settle(1, accounted)
         return True
 
-    def lose(self, error: OSError, number: int = 1) -> None:
+    def settle(self, number: int, accounted: int) -> None:
+        """With the lock held: say that events are written; `accounted` is from before they had numbers."""
+        if self.accounted == accounted:
+            self.settled += number
+        else:
+            self.account()
+
+    def lose(self, error: OSError) -> None:
         """With the lock held: count events that had their numbers and could not be written."""
-        self.settled += number
-        self.not_written += number
-        self.is_behind = True
+        if self.account() and self.is_closed and self.child is None:
+            self._tell_after_close()
+            return
         self.warn(f"events are not recorded: {error}")
 
     def account(self) -> bool:
@@ -309,6 +354,7 @@ class LineWriter:
         with self.lock:
             holes = self.taken() - self.settled
             if holes > 0:
+                self.accounted += 1
                 self.not_written += holes
                 self.settled += holes
             self.is_behind = self.is_behind or self.not_written > 0
@@ -329,6 +375,10 @@ class LineWriter:
         failure = process_exit.failure() if is_exiting and outcome == "failed" else None
         with self.lock:
             if self.is_closed:
+                return None
+            self._outcomes = outcome, session_outcome
+            if self._opening:
+                self._leaves_when_open = True
                 return None
             self.account()
             self._retry_at_ns = 0
@@ -356,7 +406,7 @@ class LineWriter:
     def _last_lines(self, outcome: str, session_outcome: str, failure: "Failure | None") -> bytes:
         lines = b""
         if self.not_written:
-            lines += self._gap(self.not_written)
+            lines += self.line("gap_noted", {"what": EVENTS_NOT_WRITTEN, "count": self.not_written})
         if (info := self.info.changing_fields()) != self._introduced:
             lines += self.line("process_joined", info)
         if (described := self.describe()) != self._described:

@@ -48,7 +48,7 @@ def write_intervals(lines: "LineWriter", intervals: "Sequence[PastInterval]") ->
         with lines.lock:
             if (journal := lines.opened()) is None:
                 return
-            number, text = 0, b""
+            number, text, accounted = 0, b"", lines.accounted
             for one in intervals:
                 if one.interval is None:
                     begun.append(one)
@@ -71,10 +71,10 @@ def write_intervals(lines: "LineWriter", intervals: "Sequence[PastInterval]") ->
             try:
                 journal.append(text)
             except OSError as error:
-                lines.lose(error, number)
+                lines.lose(error)
                 _forget_starts(begun)
                 return
-            lines.settled += number
+            lines.settle(number, accounted)
             if lines.is_behind:
                 lines.catch_up()
     except BaseException as error:

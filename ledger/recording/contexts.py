@@ -182,6 +182,8 @@ class Stage:
             self._entries.remove(entry)
             if entry is innermost:
                 _stage.set(entry.around)
+            if self._recorder.writer is None:
+                return  # it was closed meanwhile
             if error is None or error is entry.handled:
                 entry.writer.stop(entry.interval, entry.ended_ns, "completed", None, entry.data)
             else:

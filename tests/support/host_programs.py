@@ -76,7 +76,11 @@ class Host:
         return f"{os.getpid()}.{next(self.numbers)}"
 
     def call(self, mark: str | None, function: Callable[[], object]) -> object:
-        """Call the recorder; nothing but what a signal handler raises may come out of it."""
+        """Call the recorder; nothing but what a signal handler raises may come out of it.
+
+        Of a call during which a signal handler closes the recorder nothing is acknowledged.
+        """
+        recorder = self.recorder
         try:
             result = function()
         except Stop:
@@ -84,7 +88,7 @@ class Host:
         except BaseException:
             self.tell("!" + json.dumps(traceback.format_exc()))
             return None
-        if mark is not None:
+        if mark is not None and recorder is self.recorder:
             self.tell(mark)
         return result
 
