@@ -16,6 +16,7 @@ PACKAGES = {
     "ledger_datasette": "adapters/ledger_datasette",
     "ledger_engine": "adapters/ledger_engine",
     "ledger_log_containers": "adapters/ledger_log_containers",
+    "ledger_log_lines": "adapters/ledger_log_lines",
     "ledger_perfetto": "adapters/ledger_perfetto",
     "ledger_prometheus": "adapters/ledger_prometheus",
     "ledger_pytest": "adapters/ledger_pytest",

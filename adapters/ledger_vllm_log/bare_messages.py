@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ledger.adapters import LogLine
+from ledger_log_lines.plain_text import plain
 from ledger_vllm.messages import Durations, Occurrence
 from ledger_vllm_log.message_meaning import meaning_of
-from ledger_vllm_log.records import Speaker, has_record, plain, speaker_of
+from ledger_vllm_log.records import Speaker, has_record, speaker_of
 
 _FRONT: Final = re.compile(
     r"(?:\([^()]*pid=\d+[^()]*\) ?)?(?:(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):? ?)?"

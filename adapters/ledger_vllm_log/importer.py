@@ -1,6 +1,5 @@
 """Imports a vLLM log: reads it twice, for its hash and for its lines, and passes the lines to start-ups."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,9 +7,14 @@ from typing import BinaryIO, Final
 
 from ledger import Event
 from ledger.adapters import Importer, UnreadLine
+from ledger_log_lines.file_hash import hashed, progress_of
+from ledger_log_lines.line_filter import LONGEST, Line
+from ledger_log_lines.plain_text import plain, without_container_stamp
+from ledger_log_lines.stamps import Calendar, iso_wall_ns
+from ledger_log_lines.wall_clock import FileClock, WallClock
 from ledger_vllm_log.bare_messages import what_is_missing
 from ledger_vllm_log.entries import Place
-from ledger_vllm_log.line_filter import LONGEST, Line, last_stamped, lines
+from ledger_vllm_log.line_filter import LINES
 from ledger_vllm_log.message_meaning import (
     is_own_report,
     meaning_of,
@@ -24,20 +28,13 @@ from ledger_vllm_log.records import (
     Speaker,
     before_records,
     has_record,
-    plain,
     records,
     speaker_of,
     whole_record,
-    without_container_stamp,
 )
 from ledger_vllm_log.services import Service
-from ledger_vllm_log.stamps import Calendar, iso_wall_ns
 from ledger_vllm_log.startups import StartUp
-from ledger_vllm_log.wall_clock import FileClock, WallClock
 
-_CHUNK: Final = 1 << 20
-_HASHED_AT_ONCE: Final = 8
-"""Hashing is this much faster than reading, so hashed bytes count this much less in the progress."""
 _MAX_UNREAD: Final = 1_000
 _BAR: Final = "a progress bar"
 _FRONT_ENDS: Final = ("APIServer", "ApiServer", "DPCoordinator", "MainProcess")
@@ -64,17 +61,16 @@ class LogImporter:
 
     def size(self, path: Path) -> int:
         """Return the bytes that `read` reports: the file's size, and a fraction of it for the hash."""
-        size = path.stat().st_size
-        return size + size // _HASHED_AT_ONCE
+        return progress_of(path.stat().st_size)
 
     def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | UnreadLine]:
         """Yield the log's events; a file that grows meanwhile is read up to its size at the start."""
         with path.open("rb") as file:
-            digest, size = _hashed(file, progress)
+            digest, size = hashed(file, progress)
             file_clock = FileClock(os.fstat(file.fileno()).st_mtime_ns, _last_stamp(file, size))
             file.seek(0)
             log = _Log(f"log-{digest[:16]}", file_clock)
-            for line in lines(file, size, progress):
+            for line in LINES.lines(file, size, progress):
                 yield from log.take(line)
             yield from log.end()
 
@@ -187,20 +183,11 @@ class _Log:
             yield UnreadLine(number, reason, text)
 
 
-def _hashed(file: BinaryIO, progress: Callable[[int], None]) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    while chunk := file.read(_CHUNK):
-        digest.update(chunk)
-        size += len(chunk)
-        progress(len(chunk) // _HASHED_AT_ONCE)
-    return digest.hexdigest(), size
-
-
 def _last_stamp(file: BinaryIO, size: int) -> str | None:
     """Return the last stamp of a file; None where its end, the length of a longest line, has none."""
     file.seek(max(0, size - LONGEST))
     end = file.read(min(size, LONGEST))
-    start = last_stamped(end, 0, len(end))
+    start = LINES.last_stamped(end, 0, len(end))
     found = () if start is None else tuple(records(plain(_decoded(end[start:])), Calendar()))
     return found[-1].stamp if found else None
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ledger.adapters import CAUSE_LABELS, CAUSES
+from ledger_log_lines.linear_search import Search, searching
 from ledger_vllm.message_patterns import (
     UNSTAMPED_NOTICES,
     DurationPattern,
@@ -18,7 +19,6 @@ from ledger_vllm.message_patterns import (
     OccurrencePattern,
 )
 from ledger_vllm.messages import Durations, Notice, Occurrence, durations_of, occurrence_of, without_tag
-from ledger_vllm_log.linear_search import Search, searching
 from ledger_vllm_log.message_patterns import KEYWORDS, ROWS
 from ledger_vllm_log.other_durations import OTHER_DURATIONS
 

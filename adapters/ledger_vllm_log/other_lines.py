@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from ledger_log_lines.stamps import Calendar
 from ledger_vllm.message_patterns import DurationPattern
 from ledger_vllm.messages import Durations, Stated
 from ledger_vllm_log.message_patterns import BARS, OTHER_BARS
 from ledger_vllm_log.records import Record, speaker_of
-from ledger_vllm_log.stamps import Calendar
 
 _MS: Final = 1_000_000
 _S: Final = 1_000_000_000

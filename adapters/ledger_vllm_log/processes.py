@@ -17,6 +17,7 @@ from ledger import (
     TotalClaimed,
 )
 from ledger_engine.model_parts import WHOLE, Part
+from ledger_log_lines.wall_clock import WallClock
 from ledger_vllm.logged_stages import KERNEL_COMPILE, LAST_STEP, LOGGED_STAGES
 from ledger_vllm.messages import Durations, Occurrence
 from ledger_vllm_log.begun_stages import BEGINNINGS, ENDINGS, BegunStages
@@ -24,7 +25,6 @@ from ledger_vllm_log.entries import Entry, Failure, Place, Waiting, data_of, gra
 from ledger_vllm_log.interval_placement import Placed, SoFar, put_all
 from ledger_vllm_log.parts_of_model import PartsOfModel
 from ledger_vllm_log.records import Record, Speaker
-from ledger_vllm_log.wall_clock import WallClock
 
 _CONTAINING_STAGES: Final = frozenset(
     stage.within for stage in LOGGED_STAGES.values() if stage.within is not None

@@ -6,20 +6,13 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 
-from ledger_vllm_log.stamps import Calendar, iso_wall_ns
+from ledger_log_lines.plain_text import CONTAINER_STAMP, FRAME, without_container_stamp
+from ledger_log_lines.stamps import Calendar, iso_wall_ns
 
 STAMP_NS: Final = 1_000_000_000
 """Stamps are cut to whole seconds."""
 _JSON_STAMP_NS: Final = 1_000_000
 
-_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])?")
-"""Of terminals: colours above all, also the links and the highlighting of other tools."""
-# "**" is Markdown's; two levels of a path have one star between them at most.
-_BOLD: Final = "**"
-_FRAME: Final = " \t\r\n|`>\u00a0" + "".join(map(chr, range(0x2500, 0x2580)))
-"""What copies put around a line: box-drawing characters, a table's bars, a quotation's marks."""
-_UNWRAPPED_STAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z? ")
-"""What is in front of a line where its container said when it was written."""
 _HEAD: Final = re.compile(
     r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) (?P<stamp>\d\d-\d\d \d\d:\d\d:\d\d) "
     # Until 0.7 there was no bracket in front.
@@ -64,11 +57,6 @@ class Record(NamedTuple):
     """How many equal lines this one stands for, by Ray."""
 
 
-def plain(text: str) -> str:
-    """Return a line without what terminals and copies add to it."""
-    return _ESCAPES.sub("", text).replace(_BOLD, "").replace("\u00a0", " ").strip(_FRAME)
-
-
 _WHOLE: Final = re.compile(
     r"(?:\((?P<name>[^()\s]+) pid=(?P<pid>\d{1,18})\) )?(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) "
     r"(?P<stamp>\d\d-\d\d \d\d:\d\d:\d\d) \[(?P<place>[^\[\]\s:]+:\d+)\] (?P<message>[^\x1b\r\n]*)[\r\n]*"
@@ -100,7 +88,7 @@ def whole_record(line: str, calendar: Calendar) -> Record | None:
     ):
         return None
     speaker = Speaker() if pid is None else _speaker(name, pid)
-    return Record(speaker, stamp, calendar.at_ns(stamp), STAMP_NS, None, place, message.strip(_FRAME))
+    return Record(speaker, stamp, calendar.at_ns(stamp), STAMP_NS, None, place, message.strip(FRAME))
 
 
 def has_record(text: str) -> bool:
@@ -137,7 +125,7 @@ def records(text: str, calendar: Calendar) -> Iterator[Record]:
             message = message[: repeated.start()]
         yield Record(
             speaker_of(before), head["stamp"], calendar.at_ns(head["stamp"]), STAMP_NS, iso_wall_ns(before),
-            head["place"], message.strip(_FRAME), None if repeated is None else int(repeated[1]),
+            head["place"], message.strip(FRAME), None if repeated is None else int(repeated[1]),
         )  # fmt: skip
 
 
@@ -151,14 +139,8 @@ def speaker_of(before: str) -> Speaker:
     return Speaker(last["name"], int(last["pid"]), None if rank is None else int(rank), host)
 
 
-def without_container_stamp(text: str) -> str:
-    """Return a plain line without what its container says of when it was written."""
-    stamp = _UNWRAPPED_STAMP.match(text)
-    return text if stamp is None else text[stamp.end() :]
-
-
 def _unwrapped_wall_ns(text: str) -> int | None:
-    stamp = _UNWRAPPED_STAMP.match(text)
+    stamp = CONTAINER_STAMP.match(text)
     return None if stamp is None else iso_wall_ns(stamp[0])
 
 
@@ -195,5 +177,5 @@ def _from_json(fields: Mapping[str, Any], calendar: Calendar) -> Record:
     pid = fields["process"]
     speaker = Speaker(fields["processName"] or None, pid if 0 <= pid < 10**18 else None)
     return Record(
-        speaker, fields["asctime"], at_ns, unit_ns, None, fields["name"], fields["message"].strip(_FRAME)
+        speaker, fields["asctime"], at_ns, unit_ns, None, fields["name"], fields["message"].strip(FRAME)
     )

@@ -22,6 +22,7 @@ from typing import Final, Literal, NamedTuple
 
 from ledger import Event
 from ledger.adapters import ENGINE_READY, SERVER_READY
+from ledger_log_lines.wall_clock import ASSUMED, WallClock
 from ledger_vllm.logged_stages import LOGGED_STAGES
 from ledger_vllm.message_patterns import NoticeName
 from ledger_vllm.messages import Durations, Notice, Occurrence
@@ -29,7 +30,6 @@ from ledger_vllm_log.entries import Place
 from ledger_vllm_log.message_meaning import Meaning
 from ledger_vllm_log.processes import Process
 from ledger_vllm_log.records import Record, Speaker
-from ledger_vllm_log.wall_clock import ASSUMED, WallClock
 
 _OF_MANY: Final = re.compile(r".*Actor")
 """Ray's names for processes are those of their class."""
@@ -115,7 +115,7 @@ class StartUp:
 
     def extend(self, record: Record, at_ns: int) -> None:
         """Take the time of a line, whatever it says: the log reaches from the first stamp to the last."""
-        self.wall.take(record, at_ns)
+        self.wall.take(record.stamp, at_ns, record.wall_ns)
         self._earliest_ns = at_ns if self._earliest_ns is None else min(self._earliest_ns, at_ns)
         self._latest_ns = max(self._latest_ns, at_ns)
 

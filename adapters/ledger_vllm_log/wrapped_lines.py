@@ -5,10 +5,11 @@ from itertools import pairwise
 from typing import Final
 
 from ledger.adapters import LogLine
+from ledger_log_lines.plain_text import plain
+from ledger_log_lines.stamps import Calendar
 from ledger_vllm.messages import Durations
 from ledger_vllm_log.message_meaning import meaning_of
-from ledger_vllm_log.records import has_record, plain, records
-from ledger_vllm_log.stamps import Calendar
+from ledger_vllm_log.records import has_record, records
 
 _LINES: Final = 4
 """A message that states a duration has 160 characters at most: more lines than these have no more of it."""

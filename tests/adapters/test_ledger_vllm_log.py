@@ -29,6 +29,9 @@ from ledger import (
 )
 from ledger.adapters import UnreadLine
 from ledger.testing import MemoryLedger
+from ledger_log_lines.line_filter import LONGEST, LOOKED_AT
+from ledger_log_lines.plain_text import plain
+from ledger_log_lines.stamps import Calendar, iso_wall_ns
 from ledger_vllm.logged_stages import LOGGED_STAGES
 from ledger_vllm.message_patterns import (
     UNSTAMPED_NOTICES,
@@ -40,11 +43,10 @@ from ledger_vllm.message_patterns import (
 from ledger_vllm.messages import Durations, Notice, Occurrence
 from ledger_vllm_log.importer import LogImporter, importer
 from ledger_vllm_log.interval_placement import Group, Placed, SoFar, put_all
-from ledger_vllm_log.line_filter import LONGEST, LOOKED_AT, lines
+from ledger_vllm_log.line_filter import LINES
 from ledger_vllm_log.message_meaning import meaning_of, search_line, states_duration
 from ledger_vllm_log.message_patterns import ROWS
-from ledger_vllm_log.records import has_record, plain, records
-from ledger_vllm_log.stamps import Calendar, iso_wall_ns
+from ledger_vllm_log.records import has_record, records
 from tests.support.reading_logs import LOGS, Imported, S, import_content, line, read
 
 INIT = "init engine (profile, create kv cache, warmup model) took "
@@ -1109,10 +1111,10 @@ class TestProperties:
     ) -> None:
         content = "took".join(text[i : i + every] for i in range(0, len(text), every)).encode()
         with (
-            mock.patch("ledger_vllm_log.line_filter._CHUNK", chunk),
-            mock.patch("ledger_vllm_log.line_filter.LONGEST", longest),
+            mock.patch("ledger_log_lines.line_filter._CHUNK", chunk),
+            mock.patch("ledger_log_lines.line_filter.LONGEST", longest),
         ):
-            found = list(lines(io.BytesIO(content), len(content), lambda read: None))
+            found = list(LINES.lines(io.BytesIO(content), len(content), lambda read: None))
         expected, number = list[tuple[int, bytes, bool]](), 1
         for piece in re.findall(rb"[^\r\n]*[\r\n]|[^\r\n]+$", content):
             if len(piece.rstrip(b"\r\n")) > longest:
@@ -1145,10 +1147,10 @@ class TestProperties:
         self, texts: list[str], newline: str, chunk: int
     ) -> None:
         content = "".join(text + newline for text in texts).encode()
-        with mock.patch("ledger_vllm_log.line_filter._CHUNK", chunk):
+        with mock.patch("ledger_log_lines.line_filter._CHUNK", chunk):
             found = [
                 one.text.decode().rstrip()
-                for one in lines(io.BytesIO(content), len(content), lambda read: None)
+                for one in LINES.lines(io.BytesIO(content), len(content), lambda read: None)
             ]
         stamped = [has_record(plain(text)) for text in texts]
         # The first one with a stamp, and the last one before each keyword and before the end.

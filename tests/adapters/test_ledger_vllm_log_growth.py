@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ledger_vllm_log import linear_search
+from ledger_log_lines import linear_search
+from ledger_log_lines.line_filter import LOOKED_AT
+from ledger_log_lines.linear_search import Search
+from ledger_log_lines.stamps import Calendar
 from ledger_vllm_log.importer import LogImporter
-from ledger_vllm_log.line_filter import LOOKED_AT
-from ledger_vllm_log.linear_search import Search
 from ledger_vllm_log.message_meaning import (
     LINE_PATTERN,
     OTHER_PATTERN,
@@ -20,7 +21,6 @@ from ledger_vllm_log.message_meaning import (
 from ledger_vllm_log.message_patterns import BARS, ROWS, MessagePattern
 from ledger_vllm_log.other_durations import OTHER_DURATIONS
 from ledger_vllm_log.other_lines import finished_bar_in, is_bar, record_in
-from ledger_vllm_log.stamps import Calendar
 from tests.support.growth import assert_linear
 
 MB = 1_000_000

@@ -21,8 +21,8 @@ from ledger import (
 )
 from ledger.interchange.importers import import_into
 from ledger.storage.store import Store
+from ledger_log_lines.stamps import Calendar, iso_wall_ns
 from ledger_vllm_log.importer import importer
-from ledger_vllm_log.stamps import Calendar, iso_wall_ns
 from tests.support.reading_logs import LOGS, Imported, S, import_content, line, read
 
 API, ENGINE, WORKER = "(APIServer pid=1) ", "(EngineCore pid=5) ", "(Worker pid=7) "

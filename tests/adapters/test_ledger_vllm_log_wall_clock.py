@@ -9,8 +9,8 @@ import pytest
 from ledger import GapNoted, Ledger
 from ledger.interchange.importers import import_into
 from ledger.storage.store import Store
+from ledger_log_lines.wall_clock import FileClock
 from ledger_vllm_log.importer import importer
-from ledger_vllm_log.wall_clock import FileClock
 from tests.support.reading_logs import S, import_content, line, read
 
 BEGINS = "Initializing a V1 LLM engine (v0.24.0) with config: x"

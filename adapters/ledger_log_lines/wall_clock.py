@@ -1,4 +1,4 @@
-"""Relates a log's stamps, which have neither a year nor a zone, to the wall clock.
+"""Relates a log's stamps, which have no zone and often no year, to the wall clock.
 
 Exact is an ISO time with a zone, which a container's log or a CI's has in front of a line. Where there is
 none, it follows from when the file was last changed:
@@ -12,8 +12,6 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Final
-
-from ledger_vllm_log.records import Record
 
 ASSUMED: Final = (
     "stamps have neither year nor zone: the year is that of the file's last change, and the zone the one in "
@@ -82,11 +80,14 @@ class WallClock:
     """Whether a line says it; else it is the file's."""
     _is_own: bool = False
 
-    def take(self, record: Record, at_ns: int) -> None:
-        """Take a record; the first one with an ISO time counts, until there is one the file."""
-        if record.wall_ns is not None and not self._is_own:
-            self.offset_ns, self.is_stated, self._is_own = record.wall_ns - at_ns, True, True
-        elif self.offset_ns is None and (wall_ns := self.file.wall_ns(record.stamp)) is not None:
+    def take(self, stamp: str, at_ns: int, stated_ns: int | None) -> None:
+        """Take a record's stamp and, if a line says it, its wall clock.
+
+        The first record with a stated wall clock counts, until there is one the file's.
+        """
+        if stated_ns is not None and not self._is_own:
+            self.offset_ns, self.is_stated, self._is_own = stated_ns - at_ns, True, True
+        elif self.offset_ns is None and (wall_ns := self.file.wall_ns(stamp)) is not None:
             self.offset_ns = wall_ns - at_ns // _S * _S
 
     def for_next(self) -> "WallClock":
