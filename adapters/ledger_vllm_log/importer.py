@@ -10,6 +10,7 @@ from ledger.adapters import Importer, UnreadLine
 from ledger_log_lines.file_hash import hashed, progress_of
 from ledger_log_lines.line_filter import LONGEST, Line
 from ledger_log_lines.plain_text import plain, without_container_stamp
+from ledger_log_lines.progress_bars import Bar, WaitingBars, finished_bar_in, is_bar
 from ledger_log_lines.stamps import Calendar, iso_wall_ns
 from ledger_log_lines.wall_clock import FileClock, WallClock
 from ledger_vllm_log.bare_messages import what_is_missing
@@ -22,7 +23,7 @@ from ledger_vllm_log.message_meaning import (
     states_duration,
     unstamped_notice_in,
 )
-from ledger_vllm_log.other_lines import Bar, WaitingBars, finished_bar_in, is_bar, record_in
+from ledger_vllm_log.other_lines import durations_of, is_of_start, record_in
 from ledger_vllm_log.records import (
     Record,
     Speaker,
@@ -160,9 +161,9 @@ class _Log:
         return StartUp(session, WallClock(self._file_clock) if before is None else before.wall.for_next())
 
     def _take_bar(self, bar: Bar, line: int) -> Iterator[UnreadLine]:
-        if not bar.is_of_start:
+        if not is_of_start(bar):
             return
-        if bar.durations is None:
+        if durations_of(bar) is None:
             yield from self._reject(line, "a progress bar with an unknown description", bar.text)
         elif self._last_ns is None:
             yield from self._reject(line, "a progress bar before the first stamp", bar.text)
@@ -171,7 +172,7 @@ class _Log:
 
     def _take_waiting_bars(self, next_ns: int | None) -> Iterator[Event]:
         for bar, line, at_ns, unit_ns in self._bars.take(next_ns):
-            if (durations := bar.durations) is not None:
+            if (durations := durations_of(bar)) is not None:
                 speaker = speaker_of(bar.before)
                 speaker = self._works if speaker == Speaker() else speaker
                 record = Record(speaker, "", at_ns, unit_ns, None, _BAR, bar.text)

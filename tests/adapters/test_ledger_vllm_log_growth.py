@@ -9,6 +9,7 @@ import pytest
 from ledger_log_lines import linear_search
 from ledger_log_lines.line_filter import LOOKED_AT
 from ledger_log_lines.linear_search import Search
+from ledger_log_lines.progress_bars import finished_bar_in, is_bar
 from ledger_log_lines.stamps import Calendar
 from ledger_vllm_log.importer import LogImporter
 from ledger_vllm_log.message_meaning import (
@@ -20,7 +21,7 @@ from ledger_vllm_log.message_meaning import (
 )
 from ledger_vllm_log.message_patterns import BARS, ROWS, MessagePattern
 from ledger_vllm_log.other_durations import OTHER_DURATIONS
-from ledger_vllm_log.other_lines import finished_bar_in, is_bar, record_in
+from ledger_vllm_log.other_lines import durations_of, is_of_start, record_in
 from tests.support.growth import assert_linear
 
 MB = 1_000_000
@@ -88,7 +89,7 @@ def _understand(texts: list[str]) -> None:
         mentions_duration(text)
         is_bar(text)
         if (bar := finished_bar_in(text)) is not None:
-            assert bar.durations is None or bar.is_of_start
+            assert durations_of(bar) is None or is_of_start(bar)
         record_in(text, Calendar())
 
 
