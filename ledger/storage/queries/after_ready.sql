@@ -12,4 +12,4 @@ CROSS JOIN intervals i ON i.session = m.session -- in this order: SQLite would g
 JOIN sessions s ON s.session = i.session
 LEFT JOIN process_names p ON p.session = i.session AND p.process = i.process
 WHERE m.name = 'engine_ready' AND i.activity = 'compile' AND i.is_top_level AND i.start_ns >= m.at_ns
-ORDER BY s.started_at, i.start_ns
+ORDER BY s.started_at, i.session, i.start_ns, i.process, i.interval, m.at_ns

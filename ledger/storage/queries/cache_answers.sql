@@ -1,12 +1,18 @@
 -- What did torch's compile caches answer, and how long did those compiles take?
-WITH answers AS (
-    SELECT session, process, 'FX graph' AS cache, fx_graph_cache AS answer, duration_s, cache_bypass_reason FROM compilations
+WITH every AS (
+    SELECT session, process, 'FX graph' AS cache, fx_graph_cache AS answer, duration_ns, cache_bypass_reason
+    FROM compilations
     UNION ALL
-    SELECT session, process, 'AOTAutograd', aot_cache, duration_s, cache_bypass_reason FROM compilations
+    SELECT session, process, 'AOTAutograd', aot_cache, duration_ns, cache_bypass_reason FROM compilations
     UNION ALL
-    SELECT session, process, 'autotune', autotune_cache, duration_s, NULL FROM compilations
+    SELECT session, process, 'autotune', autotune_cache, duration_ns, NULL FROM compilations
     UNION ALL
-    SELECT session, process, 'remote', remote_cache, duration_s, NULL FROM compilations
+    SELECT session, process, 'remote', remote_cache, duration_ns, NULL FROM compilations
+),
+answers AS (
+    SELECT *, CASE WHEN answer IN ('bypass', 'disabled') THEN cache_bypass_reason END AS reason
+    FROM every
+    WHERE answer IS NOT NULL
 )
 SELECT
     coalesce(s.label, s.session) AS label,
@@ -14,12 +20,14 @@ SELECT
     a.cache,
     a.answer,
     count(*) AS compiles,
-    round(sum(a.duration_s), 2) AS seconds,
-    group_concat(DISTINCT iif(a.answer IN ('bypass', 'disabled'), a.cache_bypass_reason, NULL)) AS reason
+    sum(1.0 * a.duration_ns) / 1e9 AS seconds,
+    min(a.reason)
+        || iif(
+            count(DISTINCT a.reason) > 1, ' and ' || CAST(count(DISTINCT a.reason) - 1 AS TEXT) || ' more', ''
+        ) AS reason
 FROM answers a
 JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
-WHERE a.answer IS NOT NULL
-GROUP BY a.session, a.process, a.cache, a.answer
-ORDER BY s.started_at, a.session, p.name, a.cache, a.answer
+GROUP BY s.started_at, s.label, s.session, a.session, a.process, p.name, a.cache, a.answer
+ORDER BY s.started_at, a.session, p.name, a.process, a.cache, a.answer
 LIMIT 30

@@ -11,5 +11,5 @@ SELECT
 FROM claims c
 JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
-ORDER BY c.source = 'torch', c.claimed_ns DESC, c.text
+ORDER BY c.source = 'torch', c.claimed_ns DESC, c.text, c.session, c.process, c.claim
 LIMIT 8

@@ -8,7 +8,7 @@ WITH compiles AS (
         i.component,
         i.start_ns,
         i.stop_ns,
-        coalesce(i.duration_s, i.open_s) AS seconds,
+        coalesce(i.duration_ns, i.open_ns) AS ns,
         coalesce(json_extract(i.data, '$.cache'), i.outcome) AS cache
     FROM intervals i
     WHERE (i.stage = 'torch_compile' AND i.source = 'monitor')
@@ -41,7 +41,8 @@ loaded AS ( -- vLLM calls it a compile, and had each graph from its cache, or fr
         AND g.start_ns >= c.start_ns AND g.stop_ns <= c.stop_ns
     WHERE c.cache = 'compiled'
     GROUP BY c.session, c.process, c.interval
-    HAVING sum(g.cache = 'hit') > 0 AND sum(g.cache NOT IN ('hit', 'reused')) = 0
+    HAVING count(*) FILTER (WHERE g.cache = 'hit') > 0
+        AND count(*) FILTER (WHERE g.cache NOT IN ('hit', 'reused')) = 0
 )
 SELECT
     coalesce(s.label, s.session) AS label,
@@ -50,10 +51,11 @@ SELECT
     c.component,
     iif(l.interval IS NULL, c.cache, 'graphs loaded') AS cache,
     count(*) AS times,
-    sum(c.seconds) AS seconds
+    sum(1.0 * c.ns) / 1e9 AS seconds
 FROM compiles c
 JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
 LEFT JOIN loaded l USING (session, process, interval)
-GROUP BY c.session, c.process, c.role, c.component, iif(l.interval IS NULL, c.cache, 'graphs loaded')
-ORDER BY s.started_at, p.name, min(c.start_ns)
+GROUP BY s.started_at, s.label, s.session, c.process, p.name, c.role, c.component,
+    iif(l.interval IS NULL, c.cache, 'graphs loaded')
+ORDER BY s.started_at, s.session, p.name, c.process, min(c.start_ns), c.role, c.component, cache

@@ -12,4 +12,4 @@ JOIN sessions s USING (session)
 JOIN process_names p USING (session, process)
 JOIN processes o USING (session, process)
 WHERE i.outcome IN ('abandoned', 'open')
-ORDER BY s.started_at, i.process, i.start_ns
+ORDER BY s.started_at, i.session, i.process, i.start_ns, i.interval

@@ -11,4 +11,4 @@ FROM source_totals t
 JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
 WHERE t.activity = 'compile'
-ORDER BY s.started_at, p.name, t.role, t.source
+ORDER BY s.started_at, t.session, p.name, t.process, t.role, t.source

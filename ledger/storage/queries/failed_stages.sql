@@ -9,7 +9,9 @@ WITH unended AS (
     WHERE outcome = 'abandoned'
 ),
 failed AS (
-    SELECT session, process, role, stage, source, error, duration_s, start_ns + duration_ns AS stop_ns, depth, data
+    SELECT
+        session, process, interval, role, stage, source, error, duration_s, start_ns + duration_ns AS stop_ns,
+        depth, data
     FROM intervals i
     WHERE outcome = 'failed'
         -- An import's exception is caught by whoever imports, unless the process ended by it.
@@ -24,7 +26,9 @@ failed AS (
             )
         )
     UNION ALL
-    SELECT u.session, u.process, u.role, u.stage, u.source, 'lost', u.duration_s, u.start_ns + u.duration_ns, u.depth, u.data
+    SELECT
+        u.session, u.process, u.interval, u.role, u.stage, u.source, 'lost', u.duration_s,
+        u.start_ns + u.duration_ns, u.depth, u.data
     FROM unended u
     JOIN processes p USING (session, process)
     WHERE u.nth = 1 AND p.outcome = 'lost'
@@ -41,4 +45,4 @@ SELECT
 FROM failed f
 JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
-ORDER BY s.started_at, f.stop_ns, f.depth DESC
+ORDER BY s.started_at, f.session, f.stop_ns, f.depth DESC, f.process, f.interval

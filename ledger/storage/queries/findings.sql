@@ -1,7 +1,7 @@
 -- What can be acted upon in each start, and how much time is at stake?
 SELECT
     coalesce(s.label, s.session) AS label,
-    round(f.stake_s, 2) AS seconds,
+    f.stake_s AS seconds,
     f.finding,
     p.name AS process,
     f.summary,

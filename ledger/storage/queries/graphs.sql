@@ -3,13 +3,13 @@ WITH graphs AS (
     SELECT
         i.*,
         json_extract(i.data, '$.range') AS range,
-        json_extract(i.data, '$.graph_index') AS graph,
+        CAST(json_extract(i.data, '$.graph_index') AS INTEGER) AS graph,
         json_extract(i.data, '$.cache') AS cache
     FROM intervals i
     WHERE i.stage IN ('graph_compile', 'graph_load') AND i.source = 'backend'
 ),
 lines AS (
-    SELECT session, process, component, json_extract(data, '$.range') AS range, sum(claimed_s) AS seconds
+    SELECT session, process, component, json_extract(data, '$.range') AS range, sum(1.0 * claimed_ns) / 1e9 AS seconds
     FROM claims
     WHERE stage IN ('graph_compile', 'graph_load') AND counts = 'interval'
     GROUP BY session, process, component, json_extract(data, '$.range')
@@ -30,4 +30,4 @@ LEFT JOIN process_names p USING (session, process)
 LEFT JOIN lines l
     ON l.session = g.session AND l.process = g.process AND l.component IS g.component AND l.range IS g.range
 WHERE g.graph IS NOT NULL
-ORDER BY s.started_at, p.name, g.start_ns
+ORDER BY s.started_at, g.session, p.name, g.start_ns, g.process, g.interval

@@ -36,4 +36,4 @@ JOIN most USING (session)
 JOIN sessions s USING (session)
 LEFT JOIN session_totals m ON m.session = r.session AND m.role IS r.role AND m.activity = 'compile'
 LEFT JOIN process_names p ON p.session = r.session AND p.process = m.slowest_process
-ORDER BY s.started_at, r.role
+ORDER BY s.started_at, r.session, r.role

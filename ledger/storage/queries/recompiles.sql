@@ -5,7 +5,7 @@ SELECT
     c.function || ' (' || replace(c.file, rtrim(c.file, replace(c.file, '/', '')), '') || ':' || c.line || ')'
         AS function,
     count(*) AS times,
-    round(sum(c.duration_s), 2) AS seconds,
+    sum(1.0 * c.duration_ns) / 1e9 AS seconds,
     -- Without the version whose guard failed ("2/0: "), the source of the guard, and where it was asked for.
     rtrim(substr(
         substr(c.reason, 1, instr(c.reason || char(10), char(10)) - 1),
@@ -16,6 +16,7 @@ FROM compilations c
 JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
 WHERE c.kind = 'recompile'
-GROUP BY c.session, c.process, c.function, c.file, c.line, why
-ORDER BY s.started_at, c.session, p.name, sum(1.0 * c.duration_ns) DESC, function, why
+GROUP BY s.started_at, s.label, s.session, c.session, c.process, p.name, c.function, c.file, c.line, why
+ORDER BY
+    s.started_at, c.session, p.name, c.process, sum(1.0 * c.duration_ns) DESC, c.function, c.file, c.line, why
 LIMIT 20

@@ -9,4 +9,4 @@ SELECT
 FROM session_totals t
 JOIN sessions s USING (session)
 LEFT JOIN process_names p ON p.session = t.session AND p.process = t.slowest_process
-ORDER BY s.started_at, t.max_ns DESC
+ORDER BY s.started_at, t.session, t.max_ns DESC, t.role, t.activity

@@ -5,12 +5,12 @@ SELECT
     i.role,
     i.stage,
     count(*) AS times,
-    sum(i.self_s) AS self_seconds,
-    sum(i.duration_s) AS with_what_they_call
+    sum(1.0 * i.self_ns) / 1e9 AS self_seconds,
+    sum(1.0 * i.duration_ns) / 1e9 AS with_what_they_call
 FROM intervals i
 JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
 WHERE i.activity = 'compile'
-GROUP BY i.session, i.process, i.role, i.stage
-ORDER BY sum(1.0 * i.self_ns) DESC
+GROUP BY s.label, s.session, i.session, i.process, p.name, i.role, i.stage
+ORDER BY sum(1.0 * i.self_ns) DESC, i.session, i.process, i.role, i.stage
 LIMIT 8

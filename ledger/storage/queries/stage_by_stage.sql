@@ -2,6 +2,7 @@
 WITH of_process AS (
     SELECT
         i.session,
+        i.process,
         p.name AS slowest,
         i.role,
         i.stage,
@@ -11,13 +12,13 @@ WITH of_process AS (
     FROM intervals i
     JOIN process_names p USING (session, process)
     WHERE i.source <> 'torch' AND i.duration_ns IS NOT NULL
-    GROUP BY i.session, i.process, i.role, i.stage, i.source
+    GROUP BY i.session, i.process, p.name, i.role, i.stage, i.source
 ),
 ranked AS (
     SELECT
         *,
         count(*) OVER (PARTITION BY session, role, stage, source) AS processes,
-        row_number() OVER (PARTITION BY session, role, stage, source ORDER BY ns DESC, slowest) AS place
+        row_number() OVER (PARTITION BY session, role, stage, source ORDER BY ns DESC, slowest, process) AS place
     FROM of_process
 ),
 paired AS (
@@ -48,5 +49,5 @@ SELECT
     (ns - ns_before) / 1e9 AS more
 FROM paired
 WHERE ns_before IS NOT NULL
-ORDER BY started_at, abs(1.0 * ns - ns_before) DESC
+ORDER BY started_at, abs(1.0 * ns - ns_before) DESC, session, role, stage, source
 LIMIT 10

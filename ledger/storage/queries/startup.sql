@@ -5,12 +5,13 @@ SELECT
     coalesce(p.name, b.process) AS process,
     coalesce(b.stage, '(unattributed)') AS stage,
     b.component,
-    sum(b.duration_s) AS seconds,
-    round(100.0 * sum(1.0 * b.duration_ns) / w.duration_ns, 1) AS percent
+    sum(1.0 * b.duration_ns) / 1e9 AS seconds,
+    1e2 * sum(1.0 * b.duration_ns) / w.duration_ns AS percent
 FROM startup_breakdown b
 JOIN startup_windows w USING (session, window)
 JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
-GROUP BY b.session, b.window, b.process, b.stage, b.component
+GROUP BY
+    s.started_at, s.label, s.session, b.session, b.window, w.duration_ns, b.process, p.name, b.stage, b.component
 ORDER BY s.started_at, b.session, b.window, sum(1.0 * b.duration_ns) DESC, b.process, b.stage, b.component
 LIMIT 20

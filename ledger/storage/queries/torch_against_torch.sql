@@ -13,7 +13,7 @@ WITH reported AS (
     LEFT JOIN causes k
         ON k.session = c.session AND k.process = c.process AND k.claim = c.claim AND k.cause <> 'rounding'
     WHERE c.source = 'torch' AND c.counts = 'total'
-    GROUP BY c.session, c.process, c.claim, k.cause
+    GROUP BY c.session, c.process, c.claim, c.data, c.text, r.claimed_ns, r.measured_ns, k.cause
 ),
 measured AS MATERIALIZED ( -- so that SQLite finds a claim's row in it by an index that it makes
     SELECT session, process, claim, measured_ns
@@ -26,7 +26,13 @@ fields AS (
         c.session,
         c.process,
         c.claimed_ns,
-        c.data,
+        'fields of a '
+            || CASE
+                WHEN CAST(json_extract(c.data, '$.is_runtime') AS BOOLEAN) THEN 'runtime'
+                WHEN CAST(json_extract(c.data, '$.is_forward') AS BOOLEAN) THEN 'forward'
+                ELSE 'backward'
+            END
+            || ' record' || coalesce(', ' || json_extract(c.data, '$.compile_id'), '') AS report,
         m.measured_ns,
         json_extract(c.data, '$.field') = 'duration_us' AS is_whole,
         c.claim - row_number() OVER (PARTITION BY c.session, c.process ORDER BY c.claim) AS record
@@ -38,13 +44,7 @@ records AS (
     SELECT
         session,
         process,
-        'fields of a '
-            || CASE
-                WHEN json_extract(data, '$.is_runtime') THEN 'runtime'
-                WHEN json_extract(data, '$.is_forward') THEN 'forward'
-                ELSE 'backward'
-            END
-            || ' record' || coalesce(', ' || json_extract(data, '$.compile_id'), '') AS report,
+        max(report) FILTER (WHERE is_whole) AS report,
         CAST(sum(1.0 * claimed_ns) FILTER (WHERE NOT is_whole) AS INTEGER) AS says_ns,
         max(measured_ns) FILTER (WHERE is_whole) AS measured_ns
     FROM fields
@@ -92,5 +92,6 @@ SELECT
 FROM added_up a
 JOIN sessions s USING (session)
 JOIN process_names p USING (session, process)
-ORDER BY s.started_at, p.name, a.says_ns DESC, abs(1.0 * a.ns) DESC
+ORDER BY
+    s.started_at, a.session, p.name, a.process, a.says_ns DESC, abs(1.0 * a.ns) DESC, a.report, a.cause
 LIMIT 20

@@ -11,5 +11,5 @@ FROM intervals i
 JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
 WHERE i.unattributed_ns IS NOT NULL
-ORDER BY i.unattributed_ns DESC
+ORDER BY i.unattributed_ns DESC, i.session, i.process, i.interval
 LIMIT 10

@@ -65,4 +65,4 @@ LEFT JOIN source_totals b
     ON b.session = t.session AND b.process = t.process AND b.role IS t.role
     AND b.activity = t.activity AND b.source = 'backend'
 LEFT JOIN monitor ON monitor.session = t.session AND monitor.process = t.process AND monitor.role IS t.role
-ORDER BY s.started_at, process, t.role
+ORDER BY s.started_at, t.session, process, t.process, t.role

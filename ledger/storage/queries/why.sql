@@ -17,5 +17,6 @@ JOIN claims c USING (session, process, claim)
 JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
 WHERE k.cause <> 'rounding'
-ORDER BY s.started_at, c.source = 'torch', abs(1.0 * k.ns) DESC
+ORDER BY
+    s.started_at, c.session, c.source = 'torch', abs(1.0 * k.ns) DESC, c.process, c.claim, k.cause, k.stage
 LIMIT 10

@@ -9,4 +9,4 @@ SELECT
 FROM cache_key_changes c
 JOIN sessions s USING (session)
 JOIN sessions b ON b.session = c.session_before
-ORDER BY s.started_at, c.component, c.part
+ORDER BY s.started_at, c.session, c.component, c.part
