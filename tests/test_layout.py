@@ -21,6 +21,7 @@ PACKAGES = {
     "ledger_perfetto": "adapters/ledger_perfetto",
     "ledger_prometheus": "adapters/ledger_prometheus",
     "ledger_pytest": "adapters/ledger_pytest",
+    "ledger_pytorch_benchmark": "adapters/ledger_pytorch_benchmark",
     "ledger_torch": "adapters/ledger_torch",
     "ledger_torch_trace": "adapters/ledger_torch_trace",
     "ledger_transformers": "adapters/ledger_transformers",

@@ -33,7 +33,8 @@ def export(
             metavar="FORMAT",
             help="jsonl: text that `import` reads back. perfetto, chrome: a trace for ui.perfetto.dev. "
             "datasette: metadata for browsing the ledger with Datasette. "
-            "prometheus: metrics for node_exporter's textfile collector.",
+            "prometheus: metrics for node_exporter's textfile collector. "
+            "And pytorch-benchmark: records for PyTorch's benchmark database.",
             autocompletion=completion.export_formats,
         ),
     ] = "jsonl",
@@ -53,6 +54,8 @@ def export(
     Example: compile-ledger export startup.db --format perfetto -o startup.pftrace
 
     Example: compile-ledger export startup.db --format prometheus --force -o metrics/startup.prom
+
+    Example: compile-ledger export startup.db --all --format pytorch-benchmark -o results/startup.json
     """
     if every and session is not None:
         raise LedgerError("--session and --all were both given; give one of them")

@@ -37,7 +37,7 @@ ARGUMENTS = (
     "serve", "--api-key", "zq9wFlag", "--port", "80", "-e", "HF_TOKEN=zq9wAssigned", "-H",
     "Authorization: Bearer zq9wHeader", "sk-zq9wShape0123456789", "named zq9wVariable",
 )  # fmt: skip
-FORMATS = ("jsonl", "perfetto", "chrome", "prometheus", "datasette")
+FORMATS = ("jsonl", "perfetto", "chrome", "prometheus", "pytorch-benchmark", "datasette")
 SINKS = {
     "report": ("report", "LEDGER"),
     "all of the report": ("report", "LEDGER", "--all"),
@@ -142,6 +142,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     builder = SessionBuilder()
     builder.begin()
     builder.stop(5, builder.start(1, "load", role="encoder"))
+    builder.milestone(6, "engine_ready")
     command = {"command": ("vllm", *ARGUMENTS), "environment": {"X_API_KEY": "zq9wVariable"}}
     changes = {"session_started": command, "stage_started": {"data": {"api_key": "zq9wData"}}}
     events = [one.model_copy(update=changes.get(one.kind, {})) for one in builder.events]

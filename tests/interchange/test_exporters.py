@@ -50,12 +50,17 @@ def of_prometheus(written: bytes) -> set[str]:
     return {sample.labels.get("stage", "") for metric in metrics for sample in metric.samples}
 
 
+def of_pytorch_benchmark(written: bytes) -> set[str]:
+    return {record["metric"]["name"] for record in json.loads(written)}
+
+
 READERS: dict[str, tuple[Callable[[bytes], set[str]], set[str]]] = {
     "jsonl": (of_jsonl, STAGES),
     "chrome": (of_chrome, STAGES),
     "perfetto": (of_perfetto, STAGES),
     "datasette": (of_datasette, set(schema())),
     "prometheus": (of_prometheus, STAGES),
+    "pytorch-benchmark": (of_pytorch_benchmark, {"encoder_compile_s", "whole_process_startup_s"}),
 }
 """For each format, what reads it back, and the names that it must find there."""
 
