@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from ledger.recording.readiness import process_ready, when_ready
     from ledger.storage.queries import query_title, saved_queries
     from ledger.storage.schema_docs import Relation, schema
-    from ledger.timeline.claim_intervals import claim_intervals
+    from ledger.timeline.claim_intervals import claim_intervals, intervals_in_question
     from ledger.timeline.clocks import ClockAlignment
-    from ledger.timeline.enclosure import by_enclosure
+    from ledger.timeline.enclosure import by_enclosure, each_after_enclosers
     from ledger.timeline.process_names import process_names
     from ledger.timeline.records import IntervalKey
     from ledger.vocabulary import CAUSE_LABELS, CAUSES, ENGINE_READY, FIRST_TOKEN, SERVER_READY, WAITING
@@ -44,6 +44,8 @@ _ON_DEMAND = {
     "WAITING": "ledger.vocabulary",
     "by_enclosure": "ledger.timeline.enclosure",
     "claim_intervals": "ledger.timeline.claim_intervals",
+    "each_after_enclosers": "ledger.timeline.enclosure",
+    "intervals_in_question": "ledger.timeline.claim_intervals",
     "normal_stamp": "ledger.interchange.unwrapping",
     "process_created": "ledger.recording.process_identity",
     "process_names": "ledger.timeline.process_names",
@@ -76,6 +78,8 @@ __all__ = [
     "Unwrapper",
     "by_enclosure",
     "claim_intervals",
+    "each_after_enclosers",
+    "intervals_in_question",
     "normal_stamp",
     "process_created",
     "process_names",

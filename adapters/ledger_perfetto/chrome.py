@@ -4,11 +4,11 @@ The format: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Final
 
-from ledger_perfetto.drawing import Drawing, DrawnProcess, Slice
+from ledger_perfetto.drawing import Drawing, DrawnProcess, Sample, Slice
 
 _NS_PER_US: Final = 1_000
 _CATEGORY: Final = "compile-ledger"
@@ -30,28 +30,38 @@ def trace(drawing: Drawing) -> Iterator[bytes]:
 def _events(drawing: Drawing) -> Iterator[_Event]:
     taken = {process.pid for process in drawing.processes}
     free = (number for number in count(1) if number not in taken)
-    for rank, process in enumerate(drawing.processes):
-        pid = next(free) if process.pid is None else process.pid
+    pids = [next(free) if process.pid is None else process.pid for process in drawing.processes]
+    for rank, (process, pid) in enumerate(zip(drawing.processes, pids, strict=True)):
         for event in _of_process(process, rank):
             yield {"pid": pid, **event}
+    for place, contents in drawing.contents:
+        for event in _of_contents(contents, len(drawing.processes[place].marks)):
+            yield {"pid": pids[place], **event}
 
 
 def _of_process(process: DrawnProcess, rank: int) -> Iterator[_Event]:
     yield _about("process_name", 0, name=process.name)
     yield _about("process_labels", 0, labels=process.description)
     yield _about("process_sort_index", 0, sort_index=rank)
-    numbers = count(1)
-    for name, marks in process.marks.items():
-        tid = next(numbers)
+    for tid, (name, marks) in enumerate(process.marks.items(), 1):
         yield _about("thread_name", tid, name=name)
+        yield _about("thread_sort_index", tid, sort_index=tid)
         yield from (_event("i", mark.name, tid, mark.at_ns, s="t", args=mark.notes) for mark in marks)
-    for track in process.tracks:
-        tid = next(numbers)
-        yield _about("thread_name", tid, name=track.name)
-        yield from (_slice(one, tid) for one in track.slices)
-    for counter in process.counters:
-        for at_ns, total_ns in counter.samples:
-            yield _event("C", counter.name, 0, at_ns, args={"ns": total_ns})
+
+
+def _of_contents(contents: Iterable[Slice | Sample], tids_taken: int) -> Iterator[_Event]:
+    named: set[int] = set()
+    for one in contents:
+        track = one.track
+        if isinstance(one, Sample):
+            yield _event("C", track.name, 0, one.at_ns, args={"ns": one.total_ns})
+            continue
+        tid = tids_taken + 1 + track.number
+        if tid not in named:
+            named.add(tid)
+            yield _about("thread_name", tid, name=track.name)
+            yield _about("thread_sort_index", tid, sort_index=track.rank)
+        yield _slice(one, tid)
 
 
 def _slice(one: Slice, tid: int) -> _Event:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
-from ledger import Claim, Interval, Ledger, Process, Reconciliation, Timeline
+from ledger import Claim, Interval, Process, Reconciliation, Timeline
 from ledger.adapters import ClockAlignment
 
 Notes = Mapping[str, str | int]
@@ -28,13 +28,7 @@ _OF_RECONCILIATION: Final = ("measured_ns", "measured_uncertainty_ns", "differen
 class NotesOf:
     """The notes of one session's records."""
 
-    def __init__(self, ledger: Ledger, session: str, timeline: Timeline) -> None:
-        rows = ledger.sql(
-            "SELECT process, interval, error, nullif(data, '{}') AS data FROM intervals "
-            "WHERE session = ? AND (error IS NOT NULL OR data <> '{}')",
-            [session],
-        )
-        self._more: Final = {(row.pop("process"), row.pop("interval")): _shown(row) for row in rows}
+    def __init__(self, timeline: Timeline) -> None:
         self._causes: Final[defaultdict[Key, list[tuple[str, int]]]] = defaultdict(list)
         for cause in timeline.causes:
             name = cause.cause if cause.stage is None else f"{cause.cause} {cause.stage}"
@@ -53,10 +47,10 @@ class NotesOf:
 
     def of_interval(self, interval: Interval) -> Notes:
         """Return an interval's notes: its columns, and the other fields of its two events."""
-        more = self._more.get((interval.process, interval.interval), {})
         return {
             **_shown(interval._asdict(), _OF_INTERVAL),
-            **more,
+            **({} if interval.error is None else {"error": interval.error}),
+            **({} if interval.data_json in (None, "{}") else {"data": interval.data_json}),
             **self._anomalies_of("interval", interval.process, interval.interval),
         }
 
@@ -91,6 +85,6 @@ class NotesOf:
         return {"anomalies": "; ".join(anomalies)} if anomalies else {}
 
 
-def _shown(fields: Mapping[str, object], names: tuple[str, ...] | None = None) -> dict[str, str | int]:
-    chosen = {name: fields[name] for name in names or fields}
+def _shown(fields: Mapping[str, object], names: tuple[str, ...]) -> dict[str, str | int]:
+    chosen = {name: fields[name] for name in names}
     return {name: value for name, value in chosen.items() if isinstance(value, str | int)}

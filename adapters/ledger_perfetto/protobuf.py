@@ -1,6 +1,7 @@
 """Writes a session in Perfetto's own format: https://perfetto.dev/docs/reference/synthetic-track-event."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Final
 
@@ -8,17 +9,21 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import (
     BUILTIN_CLOCK_BOOTTIME,
     BUILTIN_CLOCK_REALTIME,
     CounterDescriptor,
+    DebugAnnotation,
+    InternedData,
     Trace,
     TracePacket,
     TrackDescriptor,
     TrackEvent,
 )
 
-from ledger_perfetto.drawing import Counter, Drawing, DrawnProcess, Mark, Slice, Track
+from ledger_perfetto.drawing import Drawing, DrawnProcess, Mark, Sample, Slice
 from ledger_perfetto.notes import Notes
 
 _SEQUENCE: Final = 1
 """All packets belong to one sequence, and share its interned strings."""
+_INTERNED: Final = 50_000
+"""So many texts are written once: those of a large session may all be different, and have to be kept here."""
 
 
 def trace(drawing: Drawing) -> Iterator[bytes]:
@@ -42,39 +47,52 @@ class _Writer:
             begin.clock_snapshot.clocks.add(clock_id=BUILTIN_CLOCK_BOOTTIME, timestamp=0)
             begin.clock_snapshot.clocks.add(clock_id=BUILTIN_CLOCK_REALTIME, timestamp=drawing.wall_ns)
         yield begin
+        processes: list[int] = []
         for process in drawing.processes:
-            yield from self._process(process)
+            packet, uuid = self._track(process.name, None, 0)
+            processes.append(uuid)
+            yield from self._process(process, packet, uuid)
+        for place, contents in drawing.contents:
+            yield from self._contents(contents, processes[place])
 
-    def _process(self, process: DrawnProcess) -> Iterator[TracePacket]:
-        packet, uuid = self._track(process.name, None, 0)
+    def _process(self, process: DrawnProcess, packet: TracePacket, uuid: int) -> Iterator[TracePacket]:
         packet.track_descriptor.description = process.description
         packet.track_descriptor.child_ordering = TrackDescriptor.EXPLICIT
         if process.pid is not None:
             packet.track_descriptor.process.pid = process.pid
             packet.track_descriptor.process.process_name = process.name
         yield packet
-        ranks = count(1)
-        for name, marks in process.marks.items():
-            packet, of_track = self._track(name, uuid, next(ranks))
+        for rank, (name, marks) in enumerate(process.marks.items(), 1):
+            packet, of_track = self._track(name, uuid, rank)
             yield packet
             yield from (self._mark(mark, of_track) for mark in marks)
-        for track in process.tracks:
-            packet, of_track = self._track(track.name, uuid, next(ranks))
-            yield packet
-            yield from self._slices(track, of_track)
-        for counter in process.counters:
-            yield from self._counter(counter, uuid, next(ranks))
 
-    def _slices(self, track: Track, uuid: int) -> Iterator[TracePacket]:
-        stops: list[int] = []
-        for one in track.slices:
-            while stops and stops[-1] <= one.start_ns:
-                yield self._event(TrackEvent.TYPE_SLICE_END, uuid, stops.pop())
+    def _contents(self, contents: Iterable[Slice | Sample], process: int) -> Iterator[TracePacket]:
+        uuids: dict[int, int] = {}
+        stops: defaultdict[int, list[int]] = defaultdict(list)
+        """By track: when its slices that are still going on stop, the innermost last."""
+        for one in contents:
+            track = one.track
+            if track.number not in uuids:
+                packet, uuids[track.number] = self._track(track.name, process, track.rank)
+                if isinstance(one, Sample):
+                    packet.track_descriptor.counter.unit = CounterDescriptor.UNIT_TIME_NS
+                yield packet
+            uuid = uuids[track.number]
+            if isinstance(one, Sample):
+                packet = self._event(TrackEvent.TYPE_COUNTER, uuid, one.at_ns)
+                packet.track_event.counter_value = one.total_ns
+                yield packet
+                continue
+            going_on = stops[uuid]
+            while going_on and going_on[-1] <= one.start_ns:
+                yield self._event(TrackEvent.TYPE_SLICE_END, uuid, going_on.pop())
             yield self._slice(one, uuid)
             if one.stop_ns is not None:
-                stops.append(one.stop_ns)
-        while stops:
-            yield self._event(TrackEvent.TYPE_SLICE_END, uuid, stops.pop())
+                going_on.append(one.stop_ns)
+        for uuid, going_on in stops.items():
+            while going_on:
+                yield self._event(TrackEvent.TYPE_SLICE_END, uuid, going_on.pop())
 
     def _slice(self, one: Slice, uuid: int) -> TracePacket:
         packet = self._event(TrackEvent.TYPE_SLICE_BEGIN, uuid, one.start_ns)
@@ -87,15 +105,6 @@ class _Writer:
         self._annotate(packet, mark.name, mark.notes)
         packet.track_event.terminating_flow_ids.extend(mark.arrows)
         return packet
-
-    def _counter(self, counter: Counter, parent: int, rank: int) -> Iterator[TracePacket]:
-        packet, uuid = self._track(counter.name, parent, rank)
-        packet.track_descriptor.counter.unit = CounterDescriptor.UNIT_TIME_NS
-        yield packet
-        for at_ns, total_ns in counter.samples:
-            packet = self._event(TrackEvent.TYPE_COUNTER, uuid, at_ns)
-            packet.track_event.counter_value = total_ns
-            yield packet
 
     def _track(self, name: str, parent: int | None, rank: int) -> tuple[TracePacket, int]:
         packet, uuid = self._packet(), next(self._uuids)
@@ -120,7 +129,7 @@ class _Writer:
         return TracePacket(trusted_packet_sequence_id=_SEQUENCE, sequence_flags=flags)
 
     def _annotate(self, packet: TracePacket, name: str, notes: Notes) -> None:
-        """Set an event's name and notes, interning all strings."""
+        """Set an event's name and notes, interning their strings."""
         event, sent = packet.track_event, packet.interned_data
         if name not in self._names:
             self._names[name] = len(self._names) + 1
@@ -136,7 +145,13 @@ class _Writer:
             elif isinstance(value, int):
                 note.int_value = value
             else:
-                if value not in self._texts:
-                    self._texts[value] = len(self._texts) + 1
-                    sent.debug_annotation_string_values.add(iid=self._texts[value], str=value.encode())
-                note.string_value_iid = self._texts[value]
+                self._write_text(note, value, sent)
+
+    def _write_text(self, note: DebugAnnotation, value: str, sent: InternedData) -> None:
+        if value not in self._texts:
+            if len(self._texts) == _INTERNED:
+                note.string_value = value
+                return
+            self._texts[value] = len(self._texts) + 1
+            sent.debug_annotation_string_values.add(iid=self._texts[value], str=value.encode())
+        note.string_value_iid = self._texts[value]

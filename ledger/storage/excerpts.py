@@ -26,6 +26,16 @@ _FIRST_LOOK: Final = (
     "sessions", "processes", "claims", "reconciliation", "anomalies", "gaps", "startup_windows",
 )  # fmt: skip
 """The tables of which a first look at a start needs all."""
+FEW_OF_A_CAUSE: Final = 50
+_INTERVALS_OF_CAUSES_LENGTH: Final = 4_000_000
+"""So many characters of JSON name some 80,000 intervals."""
+_CAUSES_OF_FEW: Final = f"""
+    SELECT {", ".join(TABLES["causes"][:-1])}, (
+        SELECT json_group_array(json(value))
+        FROM (SELECT value FROM json_each(intervals) ORDER BY key LIMIT ?2)
+    )
+    FROM causes WHERE session = ?1 ORDER BY rowid
+"""
 _PATHS: Final = """
     SELECT process, path, sum(duration_ns) FROM startup_breakdown
     WHERE session = ? AND window = 0 AND path IS NOT NULL
@@ -71,14 +81,29 @@ def timeline_excerpt(store: Store, session: str, unattributed: int) -> Timeline:
 def timeline_tables(store: Store, session: str, *tables: str) -> Timeline:
     """Return a session as it is projected, of the tables only those that are named; the others are empty.
 
-    Where the projections are not current, it is the whole session.
+    Where its causes show in so many intervals that they would fill the memory, each names only the first
+    FEW_OF_A_CAUSE. Where the projections are not current, it is the whole session.
     """
     with store.snapshot():
         if not is_current(store, session):
             return reduced_timeline(store, session)
-        return timeline_of(
-            lambda table: projected_rows(store, session, table) if table in tables else [], _NO_DETAILS
-        )
+
+        def rows(table: str) -> list[Row]:
+            if table not in tables:
+                return []
+            return _causes(store, session) if table == "causes" else projected_rows(store, session, table)
+
+        return timeline_of(rows, _NO_DETAILS)
+
+
+def _causes(store: Store, session: str) -> list[Row]:
+    [(length,)] = cast(
+        "list[tuple[int]]",
+        store.select("SELECT total(length(intervals)) FROM causes WHERE session = ?", [session]),
+    )
+    if length <= _INTERVALS_OF_CAUSES_LENGTH:
+        return projected_rows(store, session, "causes")
+    return store.select(_CAUSES_OF_FEW, [session, FEW_OF_A_CAUSE])
 
 
 def _excerpt(store: Store, session: str, unattributed: int, tables: Collection[str]) -> Timeline:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -28,8 +28,10 @@ from ledger.formatting import with_label
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import Collected
 from ledger.storage.excerpts import StartExcerpt, start_excerpt, timeline_excerpt, timeline_tables
+from ledger.storage.interval_stream import intervals_of_keys, stored_intervals
 from ledger.storage.journal_folders import waiting_behind_link
 from ledger.storage.ledger_files import refuse_empty, refuse_no_file
+from ledger.storage.process_clocks import clock_alignment, process_lives
 from ledger.storage.projections import current_timeline
 from ledger.storage.record_rows import finding_of
 from ledger.storage.refreshing import copied, refresh
@@ -38,9 +40,8 @@ from ledger.storage.sqlite_errors import raise_if_interrupted, translate_sqlite_
 from ledger.storage.store import READER_WAIT_S, Store
 from ledger.timeline.clocks import ClockAlignment
 from ledger.timeline.findings import Finding
-from ledger.timeline.process_events import SessionEvents, by_process
-from ledger.timeline.process_lives import Lives, lives_of
-from ledger.timeline.records import Compilation, StartupPiece
+from ledger.timeline.process_lives import Lives
+from ledger.timeline.records import Compilation, Interval, IntervalKey, StartupPiece
 from ledger.timeline.timeline import Timeline
 from ledger.vocabulary import ENGINE_READY, SERVER_READY
 from ledger_birth.secrets_hidden import values_of_secret_variables
@@ -227,6 +228,26 @@ class Ledger:
         """
         return current_timeline(self._store, self.session(session))
 
+    def intervals(self, session: str | None = None, *, has_data: bool = True) -> Iterator[Interval]:
+        """Return a session's intervals, chosen as by `timeline`, to be taken one by one: no memory holds all.
+
+        They come process by process, and in each by start, as they were when this was called. Without
+        `has_data` they lack `error` and `data`, and come sooner. Raises UnknownSession, and LedgerNotWritable
+        where there is no room for a temporary file.
+        """
+        return stored_intervals(self._store, self.session(session), has_data=has_data)
+
+    def intervals_of_keys(self, session: str, keys: Collection[IntervalKey]) -> list[Interval]:
+        """Return those of some intervals of a session that were recorded. Raises UnknownSession."""
+        return intervals_of_keys(self._store, self.session(session), keys)
+
+    def timeline_tables(self, session: str, *tables: str) -> Timeline:
+        """Return a session as far as these tables have it; the others are empty. Raises UnknownSession.
+
+        Where its projections are not current, all of it is returned.
+        """
+        return timeline_tables(self._store, self.session(session), *tables)
+
     def breakdown(self, session: str | None = None) -> tuple[StartupPiece, ...]:
         """Return the pieces of a session's time from the command to ready. Raises UnknownSession.
 
@@ -293,25 +314,11 @@ class Ledger:
 
     def clock_alignment(self, session: str | None = None) -> ClockAlignment:
         """Return how the clocks of a session's processes lie on one. Raises UnknownSession."""
-        from ledger.timeline.replay import clock_alignment
-
-        session = self.session(session)
-        joined_or_lost = self._store.rows(session, "kind IN ('process_joined', 'process_lost')")
-        first = self._store.rows(
-            session,
-            "(process, at_ns) IN "
-            "(SELECT process, min(at_ns) FROM events WHERE session = ?1 GROUP BY process)",
-        )
-        return clock_alignment([*joined_or_lost, *first])
+        return clock_alignment(self._store, self.session(session))
 
     def process_lives(self, session: str | None = None) -> Lives:
         """Return when each process of a session existed, on one clock. Raises UnknownSession."""
-        rows = self._store.rows(
-            self.session(session),
-            "(kind IN ('process_joined', 'process_left', 'process_lost') OR (process, at_ns) IN "
-            "(SELECT process, min(at_ns) FROM events WHERE session = ?1 GROUP BY process))",
-        )
-        return lives_of(by_process(SessionEvents({}, [from_row(row) for row in rows])))
+        return process_lives(self._store, self.session(session))
 
     def replay(self, session: str | None = None) -> Replay:
         """Return a session to go through event by event: the newest, or the one of that id or label.

@@ -1,7 +1,8 @@
 """Keeps the tables that are derived from events. They can be deleted and rebuilt at any time."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import zip_longest
 from typing import Final, cast
 
 from ledger.events.rows import from_row
@@ -155,20 +156,17 @@ def _project(store: Store, session: str) -> None:
 
 
 def differences(store: Store, session: str, timeline: Timeline) -> list[str]:
-    """Return the projections of a session that are not what its events give, which is `timeline`."""
-    return [
-        table
-        for table, columns in TABLES.items()
-        if sorted(map(_comparable, rows_of(timeline, table)))
-        != sorted(
-            map(
-                _comparable,
-                store.select(f"SELECT {', '.join(columns)} FROM {table} WHERE session = ?", [session]),
-            )
-        )
-    ]
+    """Return the projections of a session that are not what its events give, which is `timeline`.
+
+    The rows are compared one by one, in their order: that of their insertion.
+    """
+    with store.snapshot():
+        return [table for table in TABLES if not _has_rows(store, session, table, rows_of(timeline, table))]
 
 
-def _comparable(row: tuple[object, ...]) -> tuple[str, ...]:
-    # A row in the ledger has 1 for True.
-    return tuple(str(int(value) if isinstance(value, bool) else value) for value in row)
+def _has_rows(store: Store, session: str, table: str, expected: Iterable[Row]) -> bool:
+    columns = ", ".join(TABLES[table])
+    query = f"SELECT {columns} FROM {table} WHERE session = ? ORDER BY rowid"
+    stored = store.connection.execute(query, [session])
+    # A row in the ledger has 1 for True, which Python takes for equal.
+    return all(one == other for one, other in zip_longest(stored, expected))

@@ -1,6 +1,7 @@
 """Verifies a ledger: its pages, triggers, numbering, journals and projections."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -89,23 +90,25 @@ def _edited(store: Store) -> list[Finding]:
     ]
 
 
-def _sessions(store: Store) -> list[Finding]:
+def _sessions(store: Store) -> Iterator[Finding]:
     """Each session's numbering must have no hole, and its projections must be what its events give."""
-    findings: list[Finding] = []
     stale = stale_sessions(store)
     for (name,) in store.select("SELECT DISTINCT session FROM events ORDER BY session"):
-        session = str(name)
-        timeline = reduced_timeline(store, session)
-        findings += _numbering(session, timeline)
-        if session in stale:
-            text = f"session {session}: has events that are not in its projections yet"
-            findings.append(Finding(False, "not_projected", text))
-        else:
-            findings += [
-                Finding(True, "wrong_projection", f"session {session}: {table} is not what its events give")
-                for table in differences(store, session, timeline)
-            ]
-    return findings
+        # In a function, so that no two timelines are in memory at a time.
+        yield from _session(store, str(name), is_stale=name in stale)
+
+
+def _session(store: Store, session: str, *, is_stale: bool) -> list[Finding]:
+    timeline = reduced_timeline(store, session)
+    findings = _numbering(session, timeline)
+    if is_stale:
+        text = f"session {session}: has events that are not in its projections yet"
+        return [*findings, Finding(False, "not_projected", text)]
+    wrong = differences(store, session, timeline)
+    return findings + [
+        Finding(True, "wrong_projection", f"session {session}: {table} is not what its events give")
+        for table in wrong
+    ]
 
 
 def _numbering(session: str, timeline: Timeline) -> list[Finding]:

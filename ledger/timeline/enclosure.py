@@ -15,6 +15,8 @@ whatever comes after D and lies within the popped one lies within D as well, mor
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from ledger.timeline.records import Interval
@@ -44,6 +46,20 @@ def outermost(intervals: Iterable[Interval]) -> Iterator[Interval]:
         if reached_ns is None or (interval.stop_ns is not None and interval.stop_ns > reached_ns):
             reached_ns = interval.stop_ns
             yield interval
+
+
+def each_after_enclosers(intervals: Iterable[Interval]) -> Iterator[Interval]:
+    """Yield intervals of a process, which come by start, each after all that enclose it.
+
+    What is open encloses nothing, and comes before what starts with it.
+    """
+    for _, together in groupby(intervals, attrgetter("start_ns")):
+        yield from sorted(together, key=_by_later_stop)
+
+
+def _by_later_stop(interval: Interval) -> tuple[bool, int, int]:
+    stop_ns = interval.stop_ns
+    return stop_ns is not None, -(stop_ns or 0), interval.start_seq
 
 
 def in_order(places: Sequence[int], starts: Sequence[int], stops: Sequence[int]) -> list[int]:
