@@ -22,7 +22,10 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from ledger import Event, Interval, Ledger, Timeline, reduce
 from ledger.cli import main
 from ledger.events.rows import to_row
-from ledger.reports.speedscope import DEEPEST, FlameGraphs, Profile, flame_graphs, speedscope
+from ledger.reports import speedscope as speedscope_format
+from ledger.reports.flame_graphs import FlameGraphs, Profile
+from ledger.reports.flame_graphs import flame_graphs as flame_graphs_of
+from ledger.reports.stack_samples import DEEPEST, OTHER, SAMPLES
 from ledger.storage.store import Store
 from ledger.testing import MemoryLedger, SessionBuilder
 from tests.reports.test_html import HOSTILE, LONG, SESSIONS, deep_session, hostile_events, kept
@@ -35,6 +38,14 @@ from tests.support.speedscope import address, schema
 SCREENSHOTS: Final = os.environ.get("COMPILE_LEDGER_SCREENSHOTS")
 Group = tuple[str, str | None, str]
 Samples = list[tuple[tuple[str, ...], int]]
+
+
+def flame_graphs(timeline: Timeline, most_samples: int = SAMPLES) -> FlameGraphs:
+    return flame_graphs_of(timeline.intervals, timeline.processes, most_samples)
+
+
+def speedscope(name: str, graphs: FlameGraphs) -> bytes:
+    return b"".join(speedscope_format.speedscope(name, graphs))
 
 
 def group_of(one: Any) -> Group:
@@ -170,6 +181,25 @@ def test_what_was_really_recorded_is_charged_as_defined(name: str, session: str)
 def test_every_start_that_was_kept_adds_up() -> None:
     for timeline in starts.warm():
         assert sums(flame_graphs(timeline)) == totals(timeline)
+
+
+@given(sessions())
+def test_what_is_summed_up_has_the_same_totals_and_no_stack_twice(events: list[Event]) -> None:
+    timeline = reduce(events)
+    whole, graphs = flame_graphs(timeline), flame_graphs(timeline, most_samples=4)
+    assert sums(graphs) == totals(timeline)
+    assert graphs.is_summed_up == (sum(len(profile.samples) for profile in whole.profiles) > 4)
+    if not graphs.is_summed_up:
+        return
+    for profile in graphs.profiles:
+        stacks = [stack for stack, _ in profile.samples]
+        assert len(set(stacks)) == len(stacks)
+        # What has a frame of its own has it in the order of time as well.
+        (own,) = (one for one in whole.profiles if (one.process, one.group) == profile[1:3])
+        seen = {stack[:depth] for stack, _ in named(whole, own) for depth in range(len(stack) + 1)}
+        assert {stack for stack, _ in named(graphs, profile) if OTHER.name not in stack} <= seen
+    # Each of the four stacks, and each profile, has at most one other in it.
+    assert sum(len(profile.samples) for profile in graphs.profiles) <= 2 * 4 + len(graphs.profiles)
 
 
 class TestSamples:

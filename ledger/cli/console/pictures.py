@@ -9,8 +9,9 @@ from ledger.cli.console.output_files import refuse_existing, replacing
 from ledger.cli.console.progress import working
 from ledger.errors import LedgerError
 from ledger.formatting import counted, cut
+from ledger.reports.flame_graphs import flame_graphs
 from ledger.reports.html import page, subject_of
-from ledger.reports.speedscope import flame_graphs, speedscope
+from ledger.reports.speedscope import speedscope
 from ledger.storage.ledger import Ledger
 from ledger.storage.ledger_files import SQLITE_HEADER
 
@@ -42,21 +43,22 @@ def write_flame_graphs(ledger: Ledger, session: str, file: Path, *, force: bool)
 
     The file appears only once it is complete. Raises LedgerError.
     """
-    with working("reading the session"):
-        timeline = ledger.timeline(session)
-    label = timeline.session.label if timeline.session else None
-    name = label or session
+    record = ledger.timeline_tables(session, "sessions", "processes")
+    name = (record.session.label if record.session else None) or session
     with replacing(file, partial(_refuse, file, force)) as opened:
-        with working("drawing the flame graphs"):
-            graphs = flame_graphs(timeline)
+        with working("reading the session") as now:
+            intervals = ledger.intervals(session, has_data=False)
+            now("drawing the flame graphs")
+            graphs = flame_graphs(intervals, record.processes)
         if not graphs.profiles:
             raise LedgerError(
                 f"{cut(name, _NAME)}: no stage of this session has ended yet; name another session"
             )
-        opened.write(speedscope(name, graphs))
+        opened.writelines(speedscope(name, graphs))
     number = counted(len(graphs.profiles), "flame graph")
+    summed_up = " (too long for an order of time: summed up by stack)" if graphs.is_summed_up else ""
     open_command = "open it at https://www.speedscope.app, where it stays on your machine"
-    return f"{file}: {cut(name, _NAME)}, {number}; {open_command}"
+    return f"{file}: {cut(name, _NAME)}, {number}{summed_up}; {open_command}"
 
 
 def _refuse(file: Path, force: bool, final: Path) -> None:
