@@ -71,7 +71,7 @@ class StackSamples:
         self.frames: Final[dict[Frame, int]] = {}
         """The frames with their places, in the order of these."""
         self.is_summed_up: bool = False
-        """Whether there were too many samples for the order of time."""
+        """Whether there were too many samples for the order of time, or too many stacks."""
         self._number = 0
         self._profiles: Final[list[_Profile]] = []
         self._around: Final = array("q")
@@ -94,7 +94,7 @@ class StackSamples:
         if (found := self._find(profile, outer, frame)) is not None:
             return found
         if len(self._around) >= self._most:
-            frame = OTHER
+            frame, self.is_summed_up = OTHER, True
             if (found := self._find(profile, outer, frame)) is not None:
                 return found
         number = len(self._around)
