@@ -22,6 +22,7 @@ PACKAGES = {
     "ledger_prometheus": "adapters/ledger_prometheus",
     "ledger_pytest": "adapters/ledger_pytest",
     "ledger_pytorch_benchmark": "adapters/ledger_pytorch_benchmark",
+    "ledger_sglang_log": "adapters/ledger_sglang_log",
     "ledger_torch": "adapters/ledger_torch",
     "ledger_torch_trace": "adapters/ledger_torch_trace",
     "ledger_transformers": "adapters/ledger_transformers",

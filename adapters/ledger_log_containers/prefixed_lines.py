@@ -105,7 +105,7 @@ _NAME: Final = r"[a-zA-Z0-9][\w.@-]*"
 _POD: Final = r"[a-z0-9][a-z0-9.-]*-(?:\d+|[a-z0-9]{5})"
 _SYSLOG_STAMP: Final = r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?"
 _WEEKDAY: Final = r"(?:[A-Z][a-z]{2} )?"
-_UNIT: Final = r"(?P<service>[^\s/]+) (?P<service2>[^\s:\[\]()]+)(?:\[\d+\])?: ?"
+_UNIT: Final = r"(?P<service>[^\s/\[\]]+) (?P<service2>[^\s:\[\]()]+)(?:\[\d+\])?: ?"
 """A host, and a program with its process."""
 
 

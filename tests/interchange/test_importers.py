@@ -59,6 +59,8 @@ class Made:
 SAMPLES: dict[str, list[Path]] = {
     "jsonl": [DEMO],
     "vllm_log": sorted(LOGS.glob("*.log")),
+    # The one of March 2025 has lines of vLLM's too.
+    "sglang_log": [path for path in sorted((DATA / "sglang").glob("*.log")) if "2025-03" not in path.name],
     "torch_trace": [TRACES / "ranks", TRACES / "block", TRACES / "torch-2.4.1"],
     "vllm_bench": [DATA / "vllm_bench" / "startup.json", DATA / "vllm_bench" / "startup.txt"],
 }

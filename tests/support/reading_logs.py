@@ -14,7 +14,7 @@ from ledger import (
     parse_event,
     reduce,
 )
-from ledger.adapters import UnreadLine
+from ledger.adapters import Importer, UnreadLine
 from ledger.events.models import to_line
 from ledger.timeline.records import Interval
 from ledger_vllm_log.importer import importer
@@ -60,11 +60,12 @@ class Imported(NamedTuple):
         return dict(found.data or {})
 
 
-def read(path: Path) -> Imported:
-    """Import a file, and check what holds for every import."""
+def read(path: Path, reader: Importer | None = None) -> Imported:
+    """Import a file, of vLLM's if not said otherwise, and check what holds for every import."""
+    reader = reader or importer()
     read_bytes: list[int] = []
-    items = list(importer().read(path, read_bytes.append))
-    assert sum(read_bytes) == importer().size(path)
+    items = list(reader.read(path, read_bytes.append))
+    assert sum(read_bytes) == reader.size(path)
     events = [item for item in items if not isinstance(item, UnreadLine)]
     sessions = list(dict.fromkeys(event.session for event in events))
     assert sessions == [f"{sessions[0]}-{n}" if n > 1 else sessions[0] for n in range(1, len(sessions) + 1)]
