@@ -28,7 +28,7 @@ from ledger.formatting import with_label
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import Collected
 from ledger.storage.excerpts import StartExcerpt, start_excerpt, timeline_excerpt, timeline_tables
-from ledger.storage.interval_stream import intervals_of_keys, stored_intervals
+from ledger.storage.interval_stream import intervals_of_keys, stored_intervals, stored_pieces
 from ledger.storage.journal_folders import waiting_behind_link
 from ledger.storage.ledger_files import refuse_empty, refuse_no_file
 from ledger.storage.process_clocks import clock_alignment, process_lives
@@ -231,9 +231,8 @@ class Ledger:
     def intervals(self, session: str | None = None, *, has_data: bool = True) -> Iterator[Interval]:
         """Return a session's intervals, chosen as by `timeline`, to be taken one by one: no memory holds all.
 
-        They come process by process, and in each by start, as they were when this was called. Without
-        `has_data` they lack `error` and `data`, and come sooner. Raises UnknownSession, and LedgerNotWritable
-        where there is no room for a temporary file.
+        They come process by process, and in each by start. Without `has_data` they lack `error` and `data`.
+        Raises UnknownSession, and LedgerNotWritable where there is no room for a temporary file.
         """
         return stored_intervals(self._store, self.session(session), has_data=has_data)
 
@@ -254,6 +253,10 @@ class Ledger:
         The session is chosen as by `timeline`. The pieces add up to its `startup_windows`.
         """
         return timeline_tables(self._store, self.session(session), "startup_breakdown").startup_breakdown
+
+    def startup_pieces(self, session: str) -> Iterator[StartupPiece]:
+        """Return the same, to be taken one by one. Raises as `intervals` does."""
+        return stored_pieces(self._store, self.session(session))
 
     def compilations(self, session: str | None = None) -> tuple[Compilation, ...]:
         """Return what torch compiled in a session, chosen as by `timeline`. Raises UnknownSession."""

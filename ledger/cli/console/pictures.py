@@ -30,7 +30,7 @@ def write_page(ledger: Ledger, sessions: Sequence[str], file: Path, *, force: bo
     with replacing(file, partial(_refuse, file, force)) as opened:
         with working("reading the session") as now:
             subjects = [subject_of(ledger, session) for session in sessions]
-            number = sum(len(subject.timeline.intervals) for subject in subjects)
+            number = sum(subject.interval_count for subject in subjects)
             now(f"drawing {counted(number, 'interval')}")
             text = page(subjects).encode("utf-8", "replace")
         opened.write(text)

@@ -11,6 +11,7 @@ from ledger.formatting import NO_STAGE, counted, cut
 from ledger.reports.html.addresses import target_of
 from ledger.reports.html.families import family_of
 from ledger.reports.html.subject import Subject
+from ledger.timeline.breakdown import PATH_SEPARATOR
 from ledger.timeline.records import Interval, IntervalKey, StartupPiece, StartupWindow
 from ledger.vocabulary import ACTIVITY_OF, IMPORT, package_of
 
@@ -82,24 +83,30 @@ class _Group:
     ns: int = 0
 
 
+_Groups = dict[tuple[str, str], _Group]
+"""By family and name."""
+
+
 def breakdown_bars(subject: Subject) -> list[Bar]:
     """Return a bar for each window that has a length."""
     windows = subject.timeline.startup_windows
-    pieces: defaultdict[int, list[StartupPiece]] = defaultdict(list)
-    for piece in subject.timeline.startup_breakdown:
-        pieces[piece.window].append(piece)
-    return [_bar(subject, window, pieces[window.window]) for window in windows if window.duration_ns > 0]
-
-
-def _bar(subject: Subject, window: StartupWindow, pieces: list[StartupPiece]) -> Bar:
-    groups: dict[tuple[str, str], _Group] = {}
-    for piece in pieces:
+    of_windows: defaultdict[int, _Groups] = defaultdict(dict)
+    for piece in subject.pieces():
         key, inside = _named(subject, piece)
-        group = groups.setdefault(key, _Group(piece.start_ns))
+        groups = of_windows[piece.window]
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = _Group(piece.start_ns)
         group.ns += piece.duration_ns
         group.inside[inside] += piece.duration_ns
         if piece.process is not None and piece.interval is not None:
-            group.of_interval[IntervalKey(piece.process, piece.interval)] += piece.duration_ns
+            interval = IntervalKey(piece.process, piece.interval)
+            if interval in subject.intervals:  # else it is left out, and so shorter than those that are not
+                group.of_interval[interval] += piece.duration_ns
+    return [_bar(window, of_windows[window.window]) for window in windows if window.duration_ns > 0]
+
+
+def _bar(window: StartupWindow, groups: _Groups) -> Bar:
     found = [
         BarPiece(
             name, family, group.ns, group.ns / window.duration_ns,
@@ -145,13 +152,33 @@ def _named(subject: Subject, piece: StartupPiece) -> tuple[tuple[str, str], str]
     """Return the family and the name of what a piece counts in, and what it is in there."""
     if piece.process is None or piece.interval is None or piece.stage is None:
         return (NOBODY, NO_STAGE), ""
-    interval = subject.timeline.intervals[subject.intervals[piece.process, piece.interval]]
+    place = subject.intervals.get((piece.process, piece.interval))
+    if place is None:
+        return _named_by_path(piece, piece.stage)
+    interval = subject.timeline.intervals[place]
     if interval.stage == IMPORT:
         return (family_of(IMPORT, interval.activity), IMPORT), package_of(interval.component)
     around = _in_vocabulary(subject, interval)
     role = piece.role or around.role
     name = cut(f"{around.stage} [{role}]" if role else around.stage, _NAME)
     return (family_of(around.stage, around.activity), name), interval.stage
+
+
+def _named_by_path(piece: StartupPiece, stage: str) -> tuple[tuple[str, str], str]:
+    """Do the same for a piece of an interval that is left out, by the first stages around it."""
+    activity = piece.activity or ""
+    if stage == IMPORT:
+        return (family_of(IMPORT, activity), IMPORT), package_of(piece.component)
+    around, role = stage, piece.role
+    if piece.source == "torch" and stage not in ACTIVITY_OF:
+        for name in reversed((piece.path or "").split(PATH_SEPARATOR)):
+            outer, _, its_role = name.partition(" [")
+            if outer in ACTIVITY_OF:
+                around, activity = outer, ACTIVITY_OF[outer]
+                role = role or its_role.removesuffix("]")
+                break
+    name = cut(f"{around} [{role}]" if role else around, _NAME)
+    return (family_of(around, activity), name), stage
 
 
 def _in_vocabulary(subject: Subject, interval: Interval) -> Interval:

@@ -14,6 +14,7 @@ from ledger.reports.html.compiled import compilations
 from ledger.reports.html.families import TITLES, family_of
 from ledger.reports.html.found import found_rows
 from ledger.reports.html.lanes import Drawn, Picture, picture
+from ledger.reports.html.left_out import LeftOut
 from ledger.reports.html.linked_claims import LinkedClaim, linked_claims, places_of_claims
 from ledger.reports.html.roles import Roles
 from ledger.reports.html.structure import Chart, Contents, Head, Part, Section
@@ -91,7 +92,7 @@ def _head(side: _Side) -> Head:
     result = cut(subject.report.result, _LONGEST)
     counts = (
         counted(len(subject.timeline.processes), "process", "processes"),
-        counted(len(subject.timeline.intervals), "interval"),
+        counted(subject.interval_count, "interval"),
     )
     return Head(
         side.letter, subject.name, cut(heading.session, _LONGEST), heading.outcome,
@@ -107,11 +108,21 @@ def _startup(sides: Sequence[_Side]) -> Section:
     for side in sides:
         section = side.subject.report.startup
         part = Part(side.letter, bars=breakdown_bars(side.subject), has_waterfall=True)
+        if (left_out := side.subject.left_out) is not None:
+            part.notes.append(_left_out(side.subject, left_out))
         if section.rows:
             part.tables.append(("By process and stage", tables.startup(section)))
         parts.append(part)
     lead = "Each moment counts once: in the innermost stage of the process that was farthest down the tree."
     return Section("startup", sides[0].subject.report.startup.title, lead, parts)
+
+
+def _left_out(subject: Subject, left_out: LeftOut) -> str:
+    return (
+        f"Of {subject.interval_count:,} intervals, {len(subject.timeline.intervals):,} are on this page one "
+        f"by one. The other {left_out.number:,}, none longer than {seconds(left_out.longest_ns)} s, are drawn "
+        "together, in the last row of each process that is opened."
+    )
 
 
 def _findings(sides: Sequence[_Side]) -> Section:
@@ -184,7 +195,10 @@ def _compared(a: Subject, b: Subject) -> list[tuple[str, Table]]:
     by_role = Table("by-role", (Column("role"), Column("activity"), *ending), tuple(roles), len(roles))
     columns = (Column("role"), Column("activity"), Column("component"), Column("stage"), *ending)
     by_stage = Table("by-stage", columns, tuple(stages), _STAGES)
-    return [("A against B, by role", by_role), ("The same by stage, the largest difference first", by_stage)]
+    title = "The same by stage, the largest difference first"
+    if a.left_out or b.left_out:
+        title += ", of the intervals that are on this page"
+    return [("A against B, by role", by_role), (title, by_stage)]
 
 
 def _claims(sides: Sequence[_Side]) -> Section:
@@ -217,7 +231,7 @@ def _timeline(sides: Sequence[_Side], specifications: dict[str, dict[str, Any]])
         part = Part(side.letter)
         if f"{side.letter}-timeline" in specifications:
             described = (
-                f"Timeline of {subject.name}: {counted(len(subject.timeline.intervals), 'interval')} in "
+                f"Timeline of {subject.name}: {counted(subject.interval_count, 'interval')} in "
                 f"{counted(len(drawn.lanes), 'lane')}; the table below says the same"
             )
             part.charts.append(Chart(f"{side.letter}-timeline", "timeline", described))
@@ -227,6 +241,8 @@ def _timeline(sides: Sequence[_Side], specifications: dict[str, dict[str, Any]])
             part.notes.append("There is nothing to draw.")
         if drawn.hidden:
             part.notes.append(_thinned(drawn))
+        if subject.left_out:
+            part.notes.append(_left_out_below(subject.left_out))
         if len(drawn.claims) < len(side.claims):
             part.notes.append(
                 f"Marked are {len(drawn.claims):,} of {len(side.claims):,} claims, those that differ most."
@@ -242,6 +258,12 @@ def _thinned(drawn: Picture) -> str:
         f"Drawn one by one: {drawn_one_by_one:,} of {drawn_one_by_one + hidden:,} intervals. The other "
         f"{hidden:,}, none longer than {seconds(drawn.longest_hidden_ns)} s, are in "
         f"{counted(len(drawn.blocks), 'dotted block')} with their number and the time that passed."
+    )
+
+
+def _left_out_below(left_out: LeftOut) -> str:
+    return (
+        f"Not in here are {left_out.number:,} intervals, none longer than {seconds(left_out.longest_ns)} s."
     )
 
 

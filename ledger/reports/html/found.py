@@ -49,6 +49,7 @@ def found_rows(subject: Subject) -> list[FoundRow]:
 
 def _row(subject: Subject, finding: Finding) -> FoundRow:
     keys = [key for key in finding.intervals if key in subject.intervals]
+    number = len(finding.intervals) if subject.left_out else len(keys)
     process = finding.process and subject.process_name(finding.process)
     about = [cut(part, _NAME) for part in (process, finding.role, finding.component) if part]
     return FoundRow(
@@ -60,7 +61,7 @@ def _row(subject: Subject, finding: Finding) -> FoundRow:
         cut(finding.advice, _TEXT),
         ", ".join(about),
         tuple(_place(subject, key) for key in keys[:_LINKS]),
-        max(len(keys) - _LINKS, 0),
+        max(number - _LINKS, 0),
     )
 
 

@@ -12,6 +12,7 @@ function addressOf(process, interval) {
 function follow(lane, { kind, i, number }) {
   if (Number(number) > 1) return;
   const { interval } = columnsIn(lane.side, kind, lane.place);
+  if (interval[i] === null) return; // several that the page has not one by one
   history.pushState(null, "", addressOf(lane.process.id, interval[i]));
   openAddress(false);
 }
@@ -75,10 +76,11 @@ function search(text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   for (const lane of words.length ? lanes : []) {
     const { stages, abouts, of } = allIntervals(lane.side);
-    const { stage, about } = of(lane.place);
+    const { stage, about, interval } = of(lane.place);
     // The same few texts come again and again.
     const seen = new Map();
     for (let i = 0; i < stage.length; i++) {
+      if (interval[i] === null) continue;
       const key = stage[i] * abouts.length + about[i];
       if (!seen.has(key)) {
         const name = `${stages[stage[i]]} ${abouts[about[i]]}`.toLowerCase();

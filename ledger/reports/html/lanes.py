@@ -109,8 +109,11 @@ def picture(subject: Subject, claims: Sequence[LinkedClaim]) -> Picture:
     drawn: list[Drawn] = []
     blocks: list[DrawnBlock] = []
     heads: dict[str, float] = {}
+    threads_of: defaultdict[str, list[int]] = defaultdict(list)
+    for i, thread in enumerate(threads):
+        threads_of[thread.process].append(i)
     for number, process in enumerate(_processes(subject, threads, claims)):
-        of_process = [i for i, thread in enumerate(threads) if thread.process == process]
+        of_process = threads_of[process]
         heads[process] = top
         names = {i: threads[i].thread for i in of_process}
         is_one = len(of_process) == 1 and names[of_process[0]] is not None

@@ -23,6 +23,7 @@ from ledger.reports.model import (
     TotalRow,
 )
 from ledger.reports.sections import Key
+from ledger.storage.excerpts import FEW_OF_A_CAUSE
 from ledger.timeline.records import Cause, Interval
 
 _NAME: Final = 200
@@ -35,6 +36,8 @@ _SUMS: Final = "Sums of torch's own, which count what encloses each other severa
 _CLAIMS: Final = 500
 _CLAIMS_OPEN: Final = 10
 _ROWS: Final = 300
+_OF_PROCESSES: Final = 2_000
+"""Rows about processes: some sessions have twenty thousand of these."""
 LISTED: Final = 500
 """Intervals that are in the table beside the timeline."""
 
@@ -126,9 +129,9 @@ def startup(section: StartupSection) -> Table:
             of_text(row.window.window), of_text(row.process or "(no process)"), of_text(row.stage_name),
             of_ns(row.duration_ns), of_text(f"{row.share:.1%}"),
         )
-        for row in section.rows
+        for row in section.rows[:_OF_PROCESSES]
     )  # fmt: skip
-    return Table("startup", columns, rows, 0)
+    return Table("startup", columns, rows, 0, len(section.rows) - len(rows))
 
 
 def claims(subject: Subject, section: ClaimSection, anchors: Anchors) -> list[tuple[str, Table]]:
@@ -166,7 +169,7 @@ def unattributed(subject: Subject, section: Section[IntervalRow], anchors: Ancho
         )
         for process, one in section.rows[:_ROWS]
     )  # fmt: skip
-    return Table("unattributed", columns, rows, 8, len(section.rows) - len(rows))
+    return Table("unattributed", columns, rows, 8, section.number - len(rows))
 
 
 def sources(section: Section[SourceRow]) -> Table:
@@ -180,9 +183,9 @@ def sources(section: Section[SourceRow]) -> Table:
             of_text(process), of_text(total.role or NO_ROLE), of_text(total.activity), of_text(total.source),
             of_ns(total.total_ns), of_ns(total.naive_sum_ns), of_ns(total.double_counted_ns),
         )
-        for process, total in section.rows
+        for process, total in section.rows[:_OF_PROCESSES]
     )  # fmt: skip
-    return Table("sources", columns, rows, 20)
+    return Table("sources", columns, rows, 20, len(section.rows) - len(rows))
 
 
 def processes(section: Section[ProcessRow]) -> Table:
@@ -199,9 +202,9 @@ def processes(section: Section[ProcessRow]) -> Table:
                 process.event_count, process.lost_events or None, process.process,
             )
         )
-        for name, process, in_stage in section.rows
+        for name, process, in_stage in section.rows[:_OF_PROCESSES]
     )  # fmt: skip
-    return Table("processes", columns, rows, 20)
+    return Table("processes", columns, rows, 20, len(section.rows) - len(rows))
 
 
 def failed(subject: Subject, section: Section[IntervalRow], anchors: Anchors) -> Table:
@@ -299,7 +302,7 @@ def intervals(subject: Subject, shown: Sequence[Drawn], anchors: Anchors) -> Tab
                 of_text("yes" if one.is_top_level else None), of_text(one.interval),
             )
         )  # fmt: skip
-    left_out = len(subject.timeline.intervals) - len(rows)
+    left_out = subject.interval_count - len(rows)
     names = tuple(anchors[drawn.interval.process, drawn.interval.interval] for drawn in shown)
     return Table("intervals", columns, tuple(rows), 0, left_out, names)
 
@@ -311,7 +314,8 @@ def why(subject: Subject, causes: Sequence[Cause], anchors: Anchors) -> Cell:
         keys = keys_of_cause(subject, cause)
         links = tuple(Link(f"#{key[1]}", anchors.get(key, "")) for key in keys[:_LINKS])
         if len(keys) > _LINKS:
-            links += (Link(f"and {len(keys) - _LINKS:,} more", ""),)
+            is_cut = subject.left_out is not None and len(cause.intervals) == FEW_OF_A_CAUSE
+            links += (Link(f"and {len(keys) - _LINKS:,}{' or more' if is_cut else ' more'}", ""),)
         lines.append(Line(cause_text(cause), cause.ns, links))
     if len(causes) > _CAUSES:
         rest = causes[_CAUSES:]

@@ -6,12 +6,16 @@ Times are whole microseconds since the start began. Texts are in lists that numb
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from heapq import merge
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
-from ledger.formatting import cut
+from ledger.durations import seconds
+from ledger.formatting import counted, cut
 from ledger.reports.html.addresses import address_of
 from ledger.reports.html.families import FAMILIES, family_of
+from ledger.reports.html.left_out import Block
 from ledger.reports.html.nesting import Nested, Span, nested
 from ledger.reports.html.subject import Subject
 from ledger.timeline.process_lives import ProcessLife
@@ -26,6 +30,10 @@ _EYE: Final = 1_000
 _FINEST: Final = 100_000
 """Into so many parts a reader zooms: a hole that is shorter is not kept."""
 _FLAG_OF_OUTCOME: Final = {"completed": 0, "failed": 1, "abandoned": 2, "open": 2}
+
+
+Columns = dict[str, list[int | None]]
+"""By name. Only the id of an interval may be none: that of several together."""
 
 
 class _Texts:
@@ -89,14 +97,24 @@ def waterfall(subject: Subject) -> Waterfall:
     names, stages, abouts = _Texts(), _Texts(), _Texts()
     lanes: list[dict[str, Any]] = []
     everything: list[dict[str, Any]] = []
+    recorders = {one.process for one in subject.timeline.milestones if one.name == COMMAND_STARTED}
+    charged_holes = _charged_holes(subject, recorders, begin_ns)
     for life in lives:
-        nest = nested(by_process[life.process])
-        if _is_recorder(subject, life.process):
-            after_ns, holes = 0, _charged_holes(subject, life.process, begin_ns)
+        nest = nested(by_process.pop(life.process, []))
+        left_out = subject.left_out and subject.left_out.processes.get(life.process)
+        shift_ns = offset_ns[life.process] - begin_ns
+        if life.process in recorders:  # which does nothing but wait for the command
+            after_ns, holes = 0, charged_holes[life.process]
         else:
             after_ns = ready_ns
             ended_ns = length_ns if life.ended_ns is None else life.ended_ns - begin_ns
-            holes = _holes(nest, life.began_ns - begin_ns, min(ended_ns, ready_ns), length_ns // _FINEST)
+            also = (
+                [(start + shift_ns, stop + shift_ns) for start, stop in left_out.outermost]
+                if left_out
+                else []
+            )
+            went_on = merge(((one.span.start_ns, one.span.stop_ns) for one in nest), also)
+            holes = _holes(went_on, life.began_ns - begin_ns, min(ended_ns, ready_ns), length_ns // _FINEST)
         rows = _rows(_outermost(subject, nest, length_ns // _EYE))
         waits = _waits(subject, nest, {stage.place: row for stage, row in rows.items()})
         lanes.append(
@@ -112,7 +130,10 @@ def waterfall(subject: Subject) -> Waterfall:
                 "waits": _columns(subject, waits, names),
             }
         )
-        everything.append(_all(subject, nest, stages, abouts))
+        columns = _all(subject, nest, stages, abouts)
+        if left_out:
+            _append_blocks(columns, left_out.blocks, shift_ns, stages, abouts)
+        everything.append(columns)
     return Waterfall(
         {
             "first": (first_ns - begin_ns) // _US,
@@ -132,24 +153,23 @@ def _pid(subject: Subject, life: ProcessLife) -> int | None:
     return record.pid if record else None
 
 
-def _is_recorder(subject: Subject, process: str) -> bool:
-    """Tell whether a process recorded a command: it does nothing but wait for it."""
-    return any(one.process == process and one.name == COMMAND_STARTED for one in subject.timeline.milestones)
+def _charged_holes(
+    subject: Subject, processes: Collection[str], begin_ns: int
+) -> defaultdict[str, list[tuple[int, int]]]:
+    """Return the time in no stage that the breakdown charges to some processes."""
+    found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for piece in subject.pieces() if processes else ():
+        if piece.process is not None and piece.process in processes and piece.interval is None:
+            found[piece.process].append((piece.start_ns - begin_ns, piece.stop_ns - begin_ns))
+    return found
 
 
-def _charged_holes(subject: Subject, process: str, begin_ns: int) -> list[tuple[int, int]]:
-    """Return the time in no stage that the breakdown charges to a process."""
-    return [
-        (piece.start_ns - begin_ns, piece.stop_ns - begin_ns)
-        for piece in subject.timeline.startup_breakdown
-        if piece.process == process and piece.interval is None
-    ]
-
-
-def _holes(nest: Sequence[Nested], start_ns: int, stop_ns: int, shortest_ns: int) -> list[tuple[int, int]]:
-    """Return the times in which a process exists and is in no stage."""
+def _holes(
+    went_on: Iterable[tuple[int, int]], start_ns: int, stop_ns: int, shortest_ns: int
+) -> list[tuple[int, int]]:
+    """Return the times in which a process exists and is in no stage; those of stages come by start."""
     found: list[tuple[int, int]] = []
-    for begin_ns, end_ns in (*((one.span.start_ns, one.span.stop_ns) for one in nest), (stop_ns, stop_ns)):
+    for begin_ns, end_ns in chain(went_on, [(stop_ns, stop_ns)]):
         hole_ns = min(begin_ns, stop_ns) - start_ns
         if hole_ns > shortest_ns:
             found.append((start_ns, start_ns + hole_ns))
@@ -210,11 +230,9 @@ def _rows(stages: Sequence[_Stage]) -> dict[_Stage, int]:
     return rows
 
 
-def _columns(subject: Subject, rows: Mapping[_Stage, int], names: _Texts) -> dict[str, list[int]]:
+def _columns(subject: Subject, rows: Mapping[_Stage, int], names: _Texts) -> Columns:
     """Return pieces of a lane as columns."""
-    columns: dict[str, list[int]] = {
-        name: [] for name in ("start", "length", "row", "name", "family", "flag", "interval")
-    }
+    columns: Columns = {name: [] for name in ("start", "length", "row", "name", "family", "flag", "interval")}
     for stage, row in rows.items():
         interval = subject.timeline.intervals[stage.place]
         _append(
@@ -225,9 +243,9 @@ def _columns(subject: Subject, rows: Mapping[_Stage, int], names: _Texts) -> dic
     return columns
 
 
-def _all(subject: Subject, nest: Sequence[Nested], stages: _Texts, abouts: _Texts) -> dict[str, list[int]]:
+def _all(subject: Subject, nest: Sequence[Nested], stages: _Texts, abouts: _Texts) -> Columns:
     """Return all intervals of a process as columns; a start is the distance from the one before."""
-    columns: dict[str, list[int]] = {
+    columns: Columns = {
         name: [] for name in ("start", "length", "row", "stage", "about", "family", "flag", "interval")
     }
     before_us = 0
@@ -245,7 +263,25 @@ def _all(subject: Subject, nest: Sequence[Nested], stages: _Texts, abouts: _Text
     return columns
 
 
-def _append(columns: dict[str, list[int]], **values: int) -> None:
+def _append_blocks(
+    columns: Columns, blocks: Sequence[Block], shift_ns: int, stages: _Texts, abouts: _Texts
+) -> None:
+    """Add what a page has not one by one: a row below all others, of blocks that are no intervals."""
+    row = max((row for row in columns["row"] if row is not None), default=-1) + 1
+    # A start is the distance from the one before, which is the last of all intervals here.
+    before_us = sum(start for start in columns["start"] if start is not None)
+    for block in blocks:
+        start_us = (block.start_ns + shift_ns) // _US
+        text = f"{counted(block.number, 'interval')}, none longer than {seconds(block.longest_ns)} s"
+        _append(
+            columns, start=start_us - before_us, length=(block.stop_ns - block.start_ns) // _US, row=row,
+            stage=stages.place(text), about=abouts.place(""), family=FAMILIES.index("other"), flag=0,
+            interval=None,
+        )  # fmt: skip
+        before_us = start_us
+
+
+def _append(columns: Columns, **values: int | None) -> None:
     for name, value in values.items():
         columns[name].append(value)
 
