@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ledger.doctor import DoctorCheck
     from ledger.engines import CacheVariable, EngineDescription, register_engine
-    from ledger.interchange.exporters import Exporter
+    from ledger.interchange.exporters import EndpointExporter, Exporter
     from ledger.interchange.importers import Importer, UnreadLine
     from ledger.interchange.unwrapping import LogLine, Unwrapper, normal_stamp
     from ledger.recording.process_identity import ProcessCreated, process_created
@@ -30,6 +30,7 @@ _ON_DEMAND = {
     "ClockAlignment": "ledger.timeline.clocks",
     "DoctorCheck": "ledger.doctor",
     "ENGINE_READY": "ledger.vocabulary",
+    "EndpointExporter": "ledger.interchange.exporters",
     "EngineDescription": "ledger.engines",
     "Exporter": "ledger.interchange.exporters",
     "FIRST_TOKEN": "ledger.vocabulary",
@@ -67,6 +68,7 @@ __all__ = [
     "CacheVariable",
     "ClockAlignment",
     "DoctorCheck",
+    "EndpointExporter",
     "EngineDescription",
     "Exporter",
     "Importer",

@@ -17,6 +17,7 @@ PACKAGES = {
     "ledger_engine": "adapters/ledger_engine",
     "ledger_log_containers": "adapters/ledger_log_containers",
     "ledger_log_lines": "adapters/ledger_log_lines",
+    "ledger_otlp": "adapters/ledger_otlp",
     "ledger_parquet": "adapters/ledger_parquet",
     "ledger_perfetto": "adapters/ledger_perfetto",
     "ledger_prometheus": "adapters/ledger_prometheus",

@@ -12,9 +12,10 @@ from ledger.cli.console import completion
 from ledger.cli.console.options import Force, SessionName
 from ledger.cli.console.output_files import STANDARD_OUTPUT, refuse_existing, replacing
 from ledger.cli.console.printing import open_ledger
-from ledger.cli.console.progress import writing
+from ledger.cli.console.progress import sending, writing
 from ledger.cli.console.terminal import echo
 from ledger.errors import LedgerError
+from ledger.formatting import counted
 from ledger.interchange import exporters
 from ledger.storage.ledger import Ledger
 
@@ -31,7 +32,8 @@ def export(
             "--format",
             "-f",
             metavar="FORMAT",
-            help="jsonl: text that `import` reads back. perfetto, chrome: a trace for ui.perfetto.dev. "
+            help="jsonl: text that `import` reads back. otlp: spans, for OpenTelemetry's collector. "
+            "perfetto, chrome: a trace for ui.perfetto.dev. "
             "datasette: metadata for browsing the ledger with Datasette. "
             "prometheus: metrics for node_exporter's textfile collector. "
             "And pytorch-benchmark: records for PyTorch's benchmark database.",
@@ -39,9 +41,14 @@ def export(
         ),
     ] = "jsonl",
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FILE", help="The file to write; - means standard output."),
-    ] = STANDARD_OUTPUT,
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file to write; - means standard output. Or, for otlp, an address to send to.",
+        ),
+    ] = str(STANDARD_OUTPUT),
     redact: Annotated[
         bool, typer.Option("--redact", help="Replace hosts, user names, paths and secrets by placeholders.")
     ] = False,
@@ -55,31 +62,60 @@ def export(
 
     Example: compile-ledger export startup.db --format prometheus --force -o metrics/startup.prom
 
+    Example: compile-ledger export startup.db --format otlp -o http://127.0.0.1:4318
+
     Example: compile-ledger export startup.db --all --format pytorch-benchmark -o results/startup.json
     """
     if every and session is not None:
         raise LedgerError("--session and --all were both given; give one of them")
     exporter = exporters.exporter_of(output_format)
-    if output == STANDARD_OUTPUT and not exporter.is_text and sys.stdout and sys.stdout.isatty():
+    is_shown = Path(output) == STANDARD_OUTPUT and sys.stdout and sys.stdout.isatty()
+    if is_shown and not exporter.is_text:
         raise LedgerError(f"{output_format} is a binary format; name a file with -o")
+    with open_ledger(file) as ledger:
+        sessions = ledger.sessions() if every else []
+        sessions = sessions or [ledger.session(session)]
+        if exporters.is_endpoint(output):
+            _send(ledger, sessions, exporter, output, redact=redact)
+        else:
+            _write(ledger, sessions, exporter, Path(output), redact=redact, force=force)
+
+
+def _send(
+    ledger: Ledger, sessions: Sequence[str], exporter: exporters.Exporter, endpoint: str, *, redact: bool
+) -> None:
+    """Send sessions to an endpoint."""
+    with sending(_event_count(ledger, sessions)) as progress:
+        for number in exporters.send(ledger, sessions, exporter, endpoint, redact=redact):
+            progress(number)
+    echo(f"sent {counted(len(sessions), 'session')}", err=True)
+
+
+def _write(
+    ledger: Ledger,
+    sessions: Sequence[str],
+    exporter: exporters.Exporter,
+    output: Path,
+    *,
+    redact: bool,
+    force: bool,
+) -> None:
+    """Write sessions to a file."""
 
     def refuse(final: Path) -> None:
-        if os.path.realpath(file) == str(final):
+        if os.path.realpath(ledger.path) == str(final):
             raise LedgerError(f"{output}: is the ledger itself; name another file")
         if not force:
             refuse_existing(output, final)
 
-    with open_ledger(file) as ledger:
-        sessions = ledger.sessions() if every else []
-        sessions = sessions or [ledger.session(session)]
-        with replacing(output, refuse) as opened, writing(_event_count(ledger, sessions)) as track:
-            for piece in track(exporters.export(ledger, sessions, exporter, redact=redact)):
-                opened.write(piece)
+    with replacing(output, refuse) as opened, writing(_event_count(ledger, sessions)) as track:
+        for piece in track(exporters.export(ledger, sessions, exporter, redact=redact)):
+            opened.write(piece)
     if redact:
         note = "hosts, user names, paths and secrets were replaced; review the file before you share it"
         echo(note, err=True)
     if output != STANDARD_OUTPUT:
-        echo(f"{output}: open it with {exporter.open_command(file, output)}", err=True)
+        echo(f"{output}: open it with {exporter.open_command(ledger.path, output)}", err=True)
 
 
 def _event_count(ledger: Ledger, sessions: Sequence[str]) -> int:

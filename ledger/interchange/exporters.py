@@ -1,10 +1,12 @@
 """Exports sessions as jsonl, or in a format of an installed adapter."""
 
 import importlib.metadata
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from ledger.errors import LedgerError
 from ledger.interchange.importers import store_of
@@ -35,6 +37,18 @@ class Exporter(Protocol):
         """Yield the file's bytes in order, about one chunk per event.
 
         Raises LedgerError if these sessions can't be written in this format.
+        """
+        ...
+
+
+@runtime_checkable
+class EndpointExporter(Exporter, Protocol):
+    """Writes a format, or sends it to an endpoint over HTTP."""
+
+    def send(self, ledger: Ledger, sessions: Sequence[str], endpoint: str) -> Iterator[int]:
+        """Send the sessions in batches, and yield after each how many parts it had, about one per event.
+
+        Raises LedgerError if these sessions can't be sent, or the endpoint does not take them.
         """
         ...
 
@@ -73,24 +87,53 @@ def export(
     ledger: Ledger, sessions: Sequence[str], exporter: Exporter, *, redact: bool = False
 ) -> Iterator[bytes]:
     """Yield sessions in a format; with `redact`, without hosts, users, paths, secrets. Raises LedgerError."""
+    if redact and isinstance(exporter, LinesExporter):
+        yield from ledger.export(*sessions, redact=True)
+        return
+    with _exported(ledger, sessions, exporter, redact=redact) as (chosen, ids):
+        yield from exporter.chunks(chosen, ids)
+
+
+def is_endpoint(output: str) -> bool:
+    """Whether an output is an address to send to, and no file."""
+    return _ENDPOINT.match(output) is not None
+
+
+def send(
+    ledger: Ledger, sessions: Sequence[str], exporter: Exporter, endpoint: str, *, redact: bool = False
+) -> Iterator[int]:
+    """Send sessions to an endpoint, redacted as by `export`; yield numbers of what was sent.
+
+    Raises LedgerError, also for a format that is only written.
+    """
+    if not isinstance(exporter, EndpointExporter):
+        raise LedgerError("this format is not sent to an endpoint; name a file with -o, or use --format otlp")
+    with _exported(ledger, sessions, exporter, redact=redact) as (chosen, ids):
+        yield from exporter.send(chosen, ids, endpoint)
+
+
+_LINES: Final = "jsonl"
+_ENDPOINT: Final = re.compile("https?://", re.IGNORECASE)
+
+
+@contextmanager
+def _exported(
+    ledger: Ledger, sessions: Sequence[str], exporter: Exporter, *, redact: bool
+) -> Generator[tuple[Ledger, Sequence[str]]]:
+    """Yield the ledger that an exporter reads, redacted if wanted, and the ids of the sessions in it."""
     if not redact:
-        yield from exporter.chunks(ledger, sessions)
-    elif not exporter.can_redact:
+        yield ledger, sessions
+        return
+    if not exporter.can_redact:
         raise LedgerError(
             "this format can't be redacted, since it only describes the ledger file; "
             "export the sessions as jsonl with --redact, and import that into a ledger to share"
         )
-    elif isinstance(exporter, LinesExporter):
-        yield from ledger.export(*sessions, redact=True)
-    else:
-        ids: dict[str, None] = {}  # an id may contain a user or a host as well
-        events = ledger.redacted(*sessions)
-        store = store_of(event for event in events if ids.setdefault(event.session) is None)
-        with Ledger(ledger.path, store, ledger.warning) as redacted_ledger:
-            yield from exporter.chunks(redacted_ledger, list(ids))
-
-
-_LINES: Final = "jsonl"
+    ids: dict[str, None] = {}  # an id may contain a user or a host as well
+    events = ledger.redacted(*sessions)
+    store = store_of(event for event in events if ids.setdefault(event.session) is None)
+    with Ledger(ledger.path, store, ledger.warning) as redacted_ledger:
+        yield redacted_ledger, list(ids)
 
 
 def _adapters() -> importlib.metadata.EntryPoints:

@@ -30,6 +30,7 @@ def path(tmp_path: Path) -> Path:
         ("torch", "demo -o", "the demo", "[torch]"),
         ("jinja2", "report --html x.html", "a page", "[html]"),
         ("altair", "report --html x.html", "a page", "[html]"),
+        ("opentelemetry", "export --format otlp", "OTLP", "[otlp]"),
         ("perfetto", "export --format perfetto", "Perfetto's format", "[perfetto]"),
     ],
 )

@@ -37,7 +37,7 @@ ARGUMENTS = (
     "serve", "--api-key", "zq9wFlag", "--port", "80", "-e", "HF_TOKEN=zq9wAssigned", "-H",
     "Authorization: Bearer zq9wHeader", "sk-zq9wShape0123456789", "named zq9wVariable",
 )  # fmt: skip
-FORMATS = ("jsonl", "perfetto", "chrome", "prometheus", "pytorch-benchmark", "datasette")
+FORMATS = ("jsonl", "otlp", "perfetto", "chrome", "prometheus", "pytorch-benchmark", "datasette")
 SINKS = {
     "report": ("report", "LEDGER"),
     "all of the report": ("report", "LEDGER", "--all"),

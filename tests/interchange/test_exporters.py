@@ -50,6 +50,13 @@ def of_prometheus(written: bytes) -> set[str]:
     return {sample.labels.get("stage", "") for metric in metrics for sample in metric.samples}
 
 
+def of_otlp(written: bytes) -> set[str]:
+    requests = [json.loads(line) for line in written.splitlines()]
+    of_resources = [each for request in requests for each in request["resourceSpans"]]
+    scopes = [each for of_resource in of_resources for each in of_resource["scopeSpans"]]
+    return {span["name"] for scope in scopes for span in scope["spans"]}
+
+
 def of_pytorch_benchmark(written: bytes) -> set[str]:
     return {record["metric"]["name"] for record in json.loads(written)}
 
@@ -60,6 +67,7 @@ READERS: dict[str, tuple[Callable[[bytes], set[str]], set[str]]] = {
     "perfetto": (of_perfetto, STAGES),
     "datasette": (of_datasette, set(schema())),
     "prometheus": (of_prometheus, STAGES),
+    "otlp": (of_otlp, STAGES | {"startup", "claim"}),
     "pytorch-benchmark": (of_pytorch_benchmark, {"encoder_compile_s", "whole_process_startup_s"}),
 }
 """For each format, what reads it back, and the names that it must find there."""

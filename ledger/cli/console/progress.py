@@ -67,6 +67,15 @@ def writing(total: int) -> Generator[Callable[[Iterable[bytes]], Iterable[bytes]
         yield counted
 
 
+@contextmanager
+def sending(total: int) -> Generator[Callable[[int], None]]:
+    """Show a bar until the block ends; yield a function to report numbers of what was sent to."""
+    columns = (_description(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with _progress(*columns) as progress:
+        task = progress.add_task("sending", total=total)
+        yield lambda sent: progress.advance(task, sent)
+
+
 def _description() -> TextColumn:
     return TextColumn("{task.description}", markup=False)
 
