@@ -110,7 +110,9 @@ class _SessionSpans:
         process, start_ns, stop_ns = interval.process, interval.start_ns, interval.stop_ns
         if stop_ns is None:
             stop_ns = start_ns + (interval.open_ns or 0)
-        attributes = own({name: getattr(interval, name) for name in _OF_INTERVAL}) | of_data(interval.data_json)
+        attributes = own({name: getattr(interval, name) for name in _OF_INTERVAL}) | of_data(
+            interval.data_json
+        )
         if interval.outcome in _LOWER_BOUNDS:
             attributes[f"{PREFIX}is_lower_bound"] = True
         if interval.thread is not None:
@@ -191,4 +193,3 @@ class _SessionSpans:
             name, context, parent, resource, attributes, events or (), links or (), status=status,
             start_time=start_ns, end_time=max(start_ns, stop_ns), instrumentation_scope=_SCOPE,
         )  # fmt: skip
-
