@@ -24,9 +24,9 @@ def interval_context(session: str, process: str, interval: int) -> SpanContext:
     return _context(session, "interval", process, str(interval))
 
 
-def claim_context(session: str, process: str, claim: int) -> SpanContext:
-    """Return the context of a claim's span."""
-    return _context(session, "claim", process, str(claim))
+def claim_context(session: str, process: str, claim: int, number: int) -> SpanContext:
+    """Return the context of a claim's span; `number` counts from 0 the claims of that id, kept all."""
+    return _context(session, "claim", process, str(claim), str(number))
 
 
 def _context(session: str, *name: str) -> SpanContext:

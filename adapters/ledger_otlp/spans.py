@@ -4,7 +4,7 @@ A claim is a span without a length, when it was made, with links to the spans of
 of: it is never taken for a measurement, and a viewer leads from one to the other.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -135,11 +135,18 @@ class _SessionSpans:
         asked = intervals_in_question(self._timeline)
         found = self._ledger.intervals_of_keys(self._session, asked)
         about = claim_intervals(self._timeline, {(one.process, one.interval) for one in found})
+        seen: Counter[tuple[str, int]] = Counter()
         for claim, intervals in zip(self._timeline.claims, about, strict=True):
-            yield self._claim(claim, reconciled.get((claim.process, claim.claim)), intervals)
+            key = claim.process, claim.claim
+            yield self._claim(claim, seen[key], reconciled.get(key), intervals)
+            seen[key] += 1
 
     def _claim(
-        self, claim: Claim, reconciled: Reconciliation | None, intervals: tuple[IntervalKey, ...]
+        self,
+        claim: Claim,
+        number: int,
+        reconciled: Reconciliation | None,
+        intervals: tuple[IntervalKey, ...],
     ) -> ReadableSpan:
         fields: dict[str, object] = {
             "claim": claim.claim, "counts": claim.counts, "source": claim.source, "role": claim.role,
@@ -152,7 +159,7 @@ class _SessionSpans:
         at_ns = self._placement.of_process(claim.process, claim.at_ns)
         links = [Link(interval_context(self._session, *key)) for key in intervals]
         return self._span(
-            CLAIM_SPAN, claim_context(self._session, claim.process, claim.claim),
+            CLAIM_SPAN, claim_context(self._session, claim.process, claim.claim, number),
             process_context(self._session, claim.process), self._resources[claim.process], (at_ns, at_ns),
             own(fields) | of_data(claim.data_json), links=links,
         )  # fmt: skip
