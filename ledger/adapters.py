@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ledger.doctor import DoctorCheck
     from ledger.engines import CacheVariable, EngineDescription, register_engine
+    from ledger.events.rows import EventRow
     from ledger.interchange.exporters import EndpointExporter, Exporter
+    from ledger.interchange.folder_exporters import FolderExporter, FolderWritten
     from ledger.interchange.importers import Importer, UnreadLine
     from ledger.interchange.unwrapping import LogLine, Unwrapper, normal_stamp
     from ledger.recording.process_identity import ProcessCreated, process_created
@@ -32,8 +34,11 @@ _ON_DEMAND = {
     "ENGINE_READY": "ledger.vocabulary",
     "EndpointExporter": "ledger.interchange.exporters",
     "EngineDescription": "ledger.engines",
+    "EventRow": "ledger.events.rows",
     "Exporter": "ledger.interchange.exporters",
     "FIRST_TOKEN": "ledger.vocabulary",
+    "FolderExporter": "ledger.interchange.folder_exporters",
+    "FolderWritten": "ledger.interchange.folder_exporters",
     "Importer": "ledger.interchange.importers",
     "IntervalKey": "ledger.timeline.records",
     "LogLine": "ledger.interchange.unwrapping",
@@ -70,7 +75,10 @@ __all__ = [
     "DoctorCheck",
     "EndpointExporter",
     "EngineDescription",
+    "EventRow",
     "Exporter",
+    "FolderExporter",
+    "FolderWritten",
     "Importer",
     "IntervalKey",
     "LogLine",

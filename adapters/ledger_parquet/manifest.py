@@ -22,6 +22,8 @@ class PartSession(BaseModel):
     event_count: int = Field(ge=0)
     digest: str
     """Of its events, as `digest` makes it: equal exactly where all events are."""
+    reducer_version: int
+    """By which rules its tables were derived."""
 
 
 class PartFile(BaseModel):
@@ -47,6 +49,7 @@ class Manifest(BaseModel):
     schema_version: int
     event_format: int
     reducer_version: int
+    """The versions of the ledger from which the last session came in."""
     written_by: str
     """The version of compile-ledger."""
     replaces: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import Final, Protocol, runtime_checkable
 
 from ledger.errors import LedgerError
+from ledger.interchange.folder_exporters import folder_formats
 from ledger.interchange.importers import store_of
 from ledger.storage.ledger import Ledger
 
@@ -70,7 +71,7 @@ class LinesExporter:
 
 def formats() -> list[str]:
     """Return the names of all formats: jsonl, and those of the installed adapters."""
-    return [_LINES, *sorted(entry.name for entry in _adapters())]
+    return [_LINES, *sorted([*(entry.name for entry in _adapters()), *folder_formats()])]
 
 
 def exporter_of(name: str) -> Exporter:

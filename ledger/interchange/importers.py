@@ -288,9 +288,12 @@ def _row(event: Event, anchors: dict[tuple[str, str], Anchor]) -> EventRow:
     return to_row(event, anchor.wall_of(event.at_ns) if anchor else None)
 
 
-def store_of(events: Iterable[Event]) -> Store:
-    """Return an in-memory store of events. Raises ConflictingEvents if two different ones share a key."""
-    store = Store.in_memory()
+def store_of(events: Iterable[Event], path: Path | None = None) -> Store:
+    """Return a store of events, in memory or in a new file.
+
+    Raises ConflictingEvents if two different ones share a key.
+    """
+    store = Store.in_memory() if path is None else Store.open(path)
     anchors: dict[tuple[str, str], Anchor] = {}
     with gc_paused(), store.transaction():
         for batch in _batches(events):

@@ -23,7 +23,7 @@ from ledger.errors import (
     UnknownSession,
 )
 from ledger.events.models import Event
-from ledger.events.rows import from_row
+from ledger.events.rows import EventRow, from_row
 from ledger.formatting import with_label
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import Collected
@@ -183,6 +183,19 @@ class Ledger:
             reason = "Read-only: only SELECT is allowed" if is_write else f"the query is refused: {error}"
             raise InvalidQuery(reason) from error
 
+    @property
+    def file(self) -> Path | None:
+        """The file that is read, where it is not a copy in memory."""
+        return self._store.path
+
+    def write_copy(self, path: Path) -> None:
+        """Write what this reads into a new file."""
+        copy = sqlite3.connect(path)
+        try:
+            self._store.connection.backup(copy)
+        finally:
+            copy.close()
+
     def sessions(self) -> list[str]:
         """Return the ids of the sessions, oldest first."""
         rows = self._store.select(
@@ -309,6 +322,10 @@ class Ledger:
 
         # Who exports may well be who recorded, and is named in a label.
         return redacted(self._by_key(names), users=_user(), secrets=values_of_secret_variables())
+
+    def rows_by_key(self, session: str) -> Iterator[EventRow]:
+        """Yield a session's events as rows, by process and seq: the same, however they came in."""
+        return self._store.rows_by_key(session, self._store.last_id())
 
     def _by_key(self, names: Sequence[str]) -> Callable[[], Iterator[Event]]:
         sessions = list(dict.fromkeys(map(self.session, names))) or [self.session()]

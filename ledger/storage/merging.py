@@ -98,7 +98,7 @@ def merge(store: Store, source: Path, progress: Callable[[int], None] | None = N
     """
     merged = Merged()
     if source.exists():
-        with _attached(store, source):
+        with attached(store, source):
             last_id = int(str(store.select("SELECT coalesce(max(id), 0) FROM source.events")[0][0]))
             for first_id in range(0, last_id, _IDS_A_STEP):
                 merged = merged.plus(_copied(store, first_id, first_id + _IDS_A_STEP))
@@ -132,7 +132,7 @@ def _copied(store: Store, after_id: int, last_id: int) -> Merged:
 
 
 @contextmanager
-def _attached(store: Store, source: Path) -> Generator[None]:
+def attached(store: Store, source: Path) -> Generator[None]:
     """Let statements of a store name another ledger's tables with `source.`, to read them."""
     if store.path is not None and os.path.samefile(store.path, source):
         raise LedgerError(f"{source}: is what is merged into; name another file with -o")

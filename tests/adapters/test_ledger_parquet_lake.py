@@ -25,7 +25,9 @@ def written_part(lake: Path, part: str, *sessions: str, replaces: tuple[str, ...
         "reducer_version": 9,
         "written_by": "1.0",
         "replaces": replaces,
-        "sessions": [{"session": each, "event_count": 3, "digest": "d"} for each in sessions],
+        "sessions": [
+            {"session": each, "event_count": 3, "digest": "d", "reducer_version": 9} for each in sessions
+        ],
         "files": {"events": {"rows": 0, "bytes": 4, "sha256": "0"}},
         **more,
     }

@@ -1,0 +1,157 @@
+"""Reads a ledger's tables as Arrow, some sessions at a time, through ADBC's driver for SQLite.
+
+The driver has an SQLite of its own. Two of them in one process share no locks: whoever calls this has no
+transaction open on the file, and opens none before it is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ledger import LedgerError, LedgerLocked
+from ledger.adapters import schema
+from ledger_parquet.lake_files import imported
+from ledger_parquet.tables import EVENTS, arrow_schema
+
+_ROWS_A_BATCH: Final = 20_000
+_WAIT_MS: Final = 30_000
+_TYPED: Final = {"string": "''", "double": "0.0"}
+"""A value of each type, as SQL. Of the others it is 0."""
+_OF_ALL_SESSIONS: Final = ("findings", "cache_key_changes")
+"""Views that look at all sessions, however few are asked for: they are evaluated once."""
+_BY_KEY: Final = ", t.process, t.seq"
+"""The order of events within a session. Other rows come as they were inserted: in the timeline's order."""
+
+
+class LedgerSession(NamedTuple):
+    """A session of a ledger."""
+
+    session: str
+    started_at: str
+    """ISO 8601, UTC; empty where that is not known."""
+    event_count: int
+    reducer_version: int
+
+
+class LedgerTables:
+    """A ledger's file, opened to read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path: Final = path
+        # Not `dbapi`, which imports pandas and polars where they are installed.
+        self._adbc: Final = imported("adbc_driver_manager")
+        self._arrow: Final = imported("pyarrow")
+        with self._errors_translated():
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            self._database: Final = imported("adbc_driver_sqlite").connect(uri)
+            self._connection: Final = self._adbc.AdbcConnection(self._database)
+        self._copied: set[str] = set()
+        self._run(f"PRAGMA busy_timeout = {_WAIT_MS}")
+        self._run("CREATE TEMP TABLE wanted (session TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+        self._database.close()
+
+    def versions(self) -> dict[str, int]:
+        """Return the versions of the schema, of the events' format and of the reducer."""
+        [row] = self._rows("SELECT schema_version, event_format, reducer_version FROM ledger_info")
+        return dict(zip(("schema_version", "event_format", "reducer_version"), row, strict=True))
+
+    def sessions(self) -> list[LedgerSession]:
+        """Return the sessions that have projections, by id."""
+        rows = self._rows(
+            """
+            SELECT session, coalesce(s.started_at, ''), p.event_count, p.reducer_version
+            FROM sessions s JOIN projected_sessions p USING (session) ORDER BY session
+            """
+        )
+        return [LedgerSession(*row) for row in rows]
+
+    @contextmanager
+    def at_one_moment(self, sessions: Sequence[str]) -> Generator[None]:
+        """Let `batches` give the rows of these sessions as they are at one moment. Writers wait meanwhile."""
+        self._run("DELETE FROM temp.wanted")
+        self._run("INSERT INTO temp.wanted VALUES (?)", sessions)
+        self._run("BEGIN")
+        try:
+            yield
+        finally:
+            self._run("COMMIT")
+
+    def batches(self, table: str) -> Iterator[Any]:
+        """Yield the wanted sessions' rows of a table as pyarrow.RecordBatch, by session."""
+        of_table = arrow_schema(table)
+        columns = ", ".join(f"t.{name}" for name in of_table.names)
+        # The driver takes a column's type from the first rows, where there may be none but NULLs.
+        typed = ", ".join(f"{_TYPED.get(str(kind), '0')} AS {name}" for name, kind in _types(of_table))
+        order = _BY_KEY if table == EVENTS else ""
+        query = f"""
+            SELECT {typed} UNION ALL SELECT * FROM (
+                SELECT {columns} FROM temp.wanted w CROSS JOIN {self._readable(table)} t
+                    ON t.session = w.session
+                ORDER BY w.session{order} LIMIT -1
+            )
+        """
+        with self._errors_translated(), self._statement(query) as statement:
+            statement.set_options(**{"adbc.sqlite.query.batch_rows": str(_ROWS_A_BATCH)})
+            skipped = 1
+            for batch in self._executed(statement):
+                found = batch.slice(skipped)
+                skipped = 0
+                if found.num_rows:
+                    yield found.cast(of_table)
+
+    def _readable(self, table: str) -> str:
+        if table not in _OF_ALL_SESSIONS:
+            return f"main.{table}"
+        if table not in self._copied:
+            columns = ", ".join(schema()[table].columns)
+            self._run(f"CREATE TEMP TABLE all_{table} AS SELECT {columns} FROM main.{table}")
+            self._run(f"CREATE INDEX temp.all_{table}_by_session ON all_{table} (session)")
+            self._copied.add(table)
+        return f"temp.all_{table}"
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self._errors_translated(), self._statement(query) as statement:
+            columns = self._executed(statement).read_all().to_pydict().values()
+            return list(zip(*columns, strict=True))
+
+    def _run(self, statement: str, values: Sequence[str] | None = None) -> None:
+        with self._errors_translated(), self._statement(statement) as prepared:
+            if values is not None:
+                prepared.prepare()
+                texts = self._arrow.array(values, self._arrow.string())
+                prepared.bind(self._arrow.record_batch([texts], names=["session"]))
+            prepared.execute_update()
+
+    @contextmanager
+    def _statement(self, query: str) -> Generator[Any]:
+        statement = self._adbc.AdbcStatement(self._connection)
+        try:
+            statement.set_sql_query(query)
+            yield statement
+        finally:
+            statement.close()
+
+    def _executed(self, statement: Any) -> Any:
+        stream, _ = statement.execute_query()
+        return self._arrow.RecordBatchReader.from_stream(stream)
+
+    @contextmanager
+    def _errors_translated(self) -> Generator[None]:
+        try:
+            yield
+        except (self._adbc.Error, OSError) as error:
+            reason = str(error).splitlines()[0]
+            if "locked" in reason:
+                raise LedgerLocked(f"{self.path}: locked by another process; try again") from error
+            raise LedgerError(f"{self.path}: can't be read: {reason}") from error
+
+
+def _types(of_table: Any) -> Iterator[tuple[str, Any]]:
+    return zip(of_table.names, of_table.types, strict=True)

@@ -1,0 +1,124 @@
+"""Reads the rows of a part's sessions back, one session after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from ledger_parquet.lake import Lake
+from ledger_parquet.lake_files import imported
+from ledger_parquet.manifest import Manifest
+from ledger_parquet.tables import arrow_schema
+
+_ROWS_A_BATCH: Final = 20_000
+
+
+def session_batches(lake: Lake, part: Manifest, table: str, session: str) -> Iterator[Any]:
+    """Yield a session's rows of a table as pyarrow.RecordBatch; only the row groups that have some are read.
+
+    Raises LedgerError where the file is not as it was.
+    """
+    with _OpenedFile(lake, part, table) as file:
+        groups = [group for group in range(file.num_row_groups) if _may_have(file, group, session)]
+        if groups:
+            for batch in file.iter_batches(_ROWS_A_BATCH, row_groups=groups):
+                for found, rows in by_session(_with_all_columns(batch, table)):
+                    if found == session:
+                        yield rows
+
+
+class PartReader:
+    """Goes once through the files of a part, session by session."""
+
+    def __init__(self, lake: Lake, part: Manifest) -> None:
+        self._lake: Final = lake
+        self._part: Final = part
+        self._tables: Final = {table: _TableReader(lake, part, table) for table in part.files}
+
+    def take(self, session: str, add: Callable[[str, Any], None]) -> None:
+        """Give all rows of a session, by table; sessions before it are passed over for good."""
+        for table, reader in self._tables.items():
+            for rows in reader.take(session):
+                add(table, rows)
+
+    def close(self) -> None:
+        """Close the files."""
+        for reader in self._tables.values():
+            reader.close()
+
+
+class _TableReader:
+    def __init__(self, lake: Lake, part: Manifest, table: str) -> None:
+        self._table: Final = table
+        self._opened: Final = _OpenedFile(lake, part, table)
+        self._pieces: Final = self._read()
+        self._next: tuple[str, Any] | None = None
+
+    def take(self, session: str) -> Iterator[Any]:
+        while True:
+            found, self._next = self._next or next(self._pieces, None), None
+            if found is None:
+                return
+            if found[0] > session:
+                self._next = found
+                return
+            if found[0] == session:
+                yield found[1]
+
+    def _read(self) -> Iterator[tuple[str, Any]]:
+        with self._opened as file:
+            for batch in file.iter_batches(_ROWS_A_BATCH):
+                yield from by_session(_with_all_columns(batch, self._table))
+
+    def close(self) -> None:
+        self._pieces.close()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        self._opened.close()
+
+
+class _OpenedFile:
+    """A part's file of a table, checked and opened, and closed again."""
+
+    def __init__(self, lake: Lake, part: Manifest, table: str) -> None:
+        path = lake.checked_path(part, table)
+        self._stream: Final = lake.filesystem.open(path, "rb")
+        self._file: Final = imported("pyarrow.parquet").ParquetFile(self._stream, pre_buffer=False)
+
+    def __enter__(self) -> Any:
+        return self._file
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+        self._stream.close()
+
+
+def by_session(batch: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the rows of each session of a batch that is sorted by session, with its id."""
+    compute = imported("pyarrow.compute")
+    runs = compute.run_end_encode(batch.column("session"))
+    start = 0
+    for end, session in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
+        yield session, batch.slice(start, end - start)
+        start = end
+
+
+def _with_all_columns(batch: Any, table: str) -> Any:
+    """Return rows as this version has them: columns that an older one did not write are null."""
+    arrow = imported("pyarrow")
+    columns = [
+        batch.column(field.name)
+        if field.name in batch.schema.names
+        else arrow.nulls(batch.num_rows, field.type)
+        for field in arrow_schema(table)
+    ]
+    return arrow.RecordBatch.from_arrays(columns, schema=arrow_schema(table))
+
+
+def _may_have(file: Any, group: int, session: str) -> bool:
+    of_group = file.metadata.row_group(group)
+    statistics = of_group.column(file.schema_arrow.get_field_index("session")).statistics
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return statistics.min <= session <= statistics.max

@@ -1,0 +1,153 @@
+"""Writes the Parquet files of one part: one a table, in row groups of one size, and the manifest last."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ledger import __version__
+from ledger_parquet.lake_files import data_path, imported
+from ledger_parquet.manifest import LAKE_FORMAT, Manifest, PartFile, PartSession
+from ledger_parquet.staging import Staging
+from ledger_parquet.tables import arrow_schema, table_names
+from ledger_parquet.worker import Worker
+
+_ROWS_A_GROUP: Final = 65_536
+"""Some 10 MB of events, before they are compressed."""
+_COMPRESSION: Final = "zstd"
+_LEVEL: Final = 1
+_READ_BYTES: Final = 1 << 20
+_ID_BYTES: Final = 16
+METADATA: Final = "compile_ledger."
+"""The prefix of the keys in a file's metadata."""
+
+
+class TableWriter:
+    """One file. Rows may come in batches of any size: the file is the same."""
+
+    def __init__(self, table: str, path: Path, metadata: Mapping[str, str]) -> None:
+        self._arrow: Final = imported("pyarrow")
+        self.path: Final = path
+        self.rows = 0
+        of_table = arrow_schema(table)
+        self._writer: Final = imported("pyarrow.parquet").ParquetWriter(
+            path,
+            of_table.with_metadata({f"{METADATA}{name}": text for name, text in metadata.items()}),
+            compression=_COMPRESSION,
+            compression_level=_LEVEL,
+        )
+        self._schema: Final = of_table
+        self._waiting: list[Any] = []
+        self._waiting_rows = 0
+
+    def add(self, batch: Any) -> None:
+        """Add a pyarrow.RecordBatch."""
+        self._waiting.append(batch)
+        self._waiting_rows += batch.num_rows
+        self.rows += batch.num_rows
+        while self._waiting_rows >= _ROWS_A_GROUP:
+            self._write(_ROWS_A_GROUP)
+
+    def close(self) -> PartFile:
+        """Write what is left, and return what the file is."""
+        if self._waiting_rows:
+            self._write(self._waiting_rows)
+        self._writer.close()
+        return PartFile(rows=self.rows, bytes=self.path.stat().st_size, sha256=sha256_of(self.path))
+
+    def abandon(self) -> None:
+        """Close the file as it is."""
+        self._writer.close()
+
+    def _write(self, rows: int) -> None:
+        table = self._arrow.Table.from_batches(self._waiting, self._schema)
+        self._writer.write_table(table.slice(0, rows), row_group_size=rows)
+        rest = table.slice(rows)
+        self._waiting, self._waiting_rows = rest.to_batches(), rest.num_rows
+
+
+class PartWriter:
+    """The files of a part that is being written."""
+
+    def __init__(
+        self, staging: Staging, date: str | None, versions: Mapping[str, int], replaces: Sequence[str]
+    ) -> None:
+        self._staging: Final = staging
+        self._date: Final = date
+        self._versions: Final = dict(versions)
+        self._replaces: Final = tuple(sorted(replaces))
+        self._sessions: list[PartSession] = []
+        self._worker: Final = Worker()
+        metadata = {name: str(version) for name, version in versions.items()}
+        metadata |= {"lake_format": str(LAKE_FORMAT), "date": date or ""}
+        self._tables: Final = {
+            table: TableWriter(table, staging.folder / f"{table}.parquet", metadata)
+            for table in table_names()
+        }
+
+    def add(self, table: str, batch: Any) -> None:
+        """Add rows of a table; each table's come by session."""
+        self._worker.do(self._tables[table].add, batch)
+
+    def do(self, call: Callable[..., object], *arguments: object) -> None:
+        """Have something done in the thread that writes, after all that was added."""
+        self._worker.do(call, *arguments)
+
+    def add_session(self, session: PartSession) -> None:
+        """Note that a session is in this part, whole."""
+        self._sessions.append(session)
+
+    def abandon(self) -> None:
+        """Throw away what was written."""
+        self._worker.close()
+        for table in self._tables.values():
+            table.abandon()
+            table.path.unlink(missing_ok=True)
+
+    def commit(self) -> Manifest:
+        """Put the files where they belong, then the manifest, by which they count."""
+        self._worker.finish()
+        self._worker.close()
+        files = {table: writer.close() for table, writer in self._tables.items()}
+        manifest = Manifest(
+            lake_format=LAKE_FORMAT,
+            part=self._id(files),
+            date=self._date,
+            written_by=__version__,
+            replaces=self._replaces,
+            sessions=tuple(sorted(self._sessions, key=lambda each: each.session)),
+            files=files,
+            **self._versions,
+        )
+        for table, writer in self._tables.items():
+            self._staging.publish(writer.path, data_path(table, self._date, manifest.part))
+        self._staging.commit(manifest)
+        return manifest
+
+    def _id(self, files: Mapping[str, PartFile]) -> str:
+        """Return an id that is made from the content, and from what it replaces."""
+        hasher = hashlib.blake2b(digest_size=_ID_BYTES)
+        for text in (self._date or "", *self._replaces, *(f"{name}={files[name].sha256}" for name in files)):
+            hasher.update(f"{text}\n".encode())
+        return hasher.hexdigest()
+
+
+def sha256_of(path: str | os.PathLike[str], system: Any = None) -> str:
+    """Return the SHA-256 of a file, here or on a file system of fsspec's."""
+    hasher = hashlib.sha256()
+    with (system or _HERE).open(path, "rb") as opened:
+        while piece := opened.read(_READ_BYTES):
+            hasher.update(piece)
+    return hasher.hexdigest()
+
+
+class _Here:
+    def open(self, path: str | os.PathLike[str], mode: str) -> Any:
+        """Open a file of this machine."""
+        return open(path, mode)
+
+
+_HERE: Final = _Here()
