@@ -10,10 +10,13 @@ _S: Final = 1_000_000_000
 
 _BAR: Final = re.compile(
     r"(?P<before>(?:\([^()]{1,99}\) *){0,3})(?P<description>[^%\r\n]{0,200}?):? {1,9}"
-    r"100% ?(?:Completed ?)?\|(?:[^|]*\|)? *(?P<done>[\d.]+\w?)/(?P<total>[\d.]+\w?) "
+    # Where there is no terminal, some versions of tqdm leave out the bar itself.
+    r"100% ?(?:Completed ?)?(?:\|(?:[^|]*\|)?)? *(?P<done>[\d.]+\w?)/(?P<total>[\d.]+\w?) "
     r"\[(?:(?P<hours>\d+):)?(?P<minutes>\d+):(?P<seconds>\d\d)<00:00[,\]]"
 )
-_ANY_BAR: Final = re.compile(r"\d% ?(?:Completed ?)?\|.{0,300}\[[\d:?]+<[\d:?]+", re.DOTALL)
+_ANY_BAR: Final = re.compile(
+    r"\d% ?(?:Completed ?)?(?:\||[\d.]+\w?/[\d.]+).{0,300}\[[\d:?]+<[\d:?]+", re.DOTALL
+)
 
 
 class Bar(NamedTuple):

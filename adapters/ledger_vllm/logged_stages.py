@@ -30,9 +30,9 @@ def _of_model_part(name: str, source: Source, *, can_overlap: bool = False) -> L
     return LoggedStage(name, source, "torch_compile", is_of_model_part=True, can_overlap=can_overlap)
 
 
-def _of_load(name: str, *, can_overlap: bool = False) -> LoggedStage:
+def _of_load(name: str, within: str = "model_load", *, can_overlap: bool = False) -> LoggedStage:
     return LoggedStage(
-        name, "engine", "model_load", can_overlap=can_overlap, activity="load", precedes_engine_init=True
+        name, "engine", within, can_overlap=can_overlap, activity="load", precedes_engine_init=True
     )
 
 
@@ -59,7 +59,7 @@ WEIGHTS_PREFETCH: Final = _of_load("weights_prefetch", can_overlap=True)
 WEIGHTS_DESERIALIZE: Final = _of_load("weights_deserialize")
 ONLINE_QUANTIZATION: Final = _of_load("online_quantization", can_overlap=True)
 MODEL_PARTITION: Final = _of_load("model_partition")
-CHECKPOINT_SHARDS: Final = _of_load("checkpoint_shards", can_overlap=True)
+CHECKPOINT_SHARDS: Final = _of_load("checkpoint_shards", "weights_load")
 GRAPH_PASS: Final = LoggedStage(
     "graph_pass", "backend", "torch_compile", is_of_model_part=True, can_overlap=True, activity="compile"
 )

@@ -183,7 +183,7 @@ DURATIONS: Final = (
         MODEL_INIT,
     ),
     DurationPattern(
-        rf"Model loading took \S+ Gi?B(?: memory)? and {SECONDS} seconds",
+        rf"(?:Model loading|Loading model weights) took \S+ Gi?B(?: memory)? and {SECONDS} seconds",
         "took",
         "Model loading took 14.25 GiB memory and 4.181205 seconds",
         MODEL_LOAD,

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from ledger_engine.model_parts import Part
 from ledger_vllm.messages import Stated
-from ledger_vllm_log.interval_placement import Group, Placed
+from ledger_vllm_log.interval_placement import Placed
 from ledger_vllm_log.records import Record
 
 UNCERTAINTY_NS: Final = 1_000_000_000
@@ -34,24 +34,8 @@ class Entry:
     claim_data: dict[str, Any] = field(default_factory=dict[str, Any])
     begin: "Entry | None" = None
     """The line with which it began, where the stage lies between two stamps."""
-
-
-class Waiting(NamedTuple):
-    """The parts of a stage, and the stage itself if its line was logged."""
-
-    parts: list[Entry]
-    whole: Entry | None = None
-
-    @property
-    def entries(self) -> list[Entry]:
-        """All entries, the whole first: of equal intervals the one that started first encloses the others."""
-        return self.parts if self.whole is None else [self.whole, *self.parts]
-
-    @property
-    def group(self) -> Group:
-        """The same as successive places on the timeline."""
-        whole = None if self.whole is None else self.whole.placed
-        return Group([part.placed for part in self.parts], whole)
+    parts: int = 0
+    """How many stages its claim is the sum of: those inside it, which come right after it."""
 
 
 @dataclass(slots=True)
@@ -60,6 +44,8 @@ class Failure:
 
     at_ns: int | None
     """None where the process failed after start-up."""
+    stamp: str | None
+    """As its line has it, if that has one."""
     errors: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """The exceptions that were logged then, and their lines; the last one left the process."""
 

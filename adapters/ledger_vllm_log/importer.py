@@ -37,7 +37,10 @@ from ledger_vllm_log.services import Service
 from ledger_vllm_log.startups import StartUp
 
 _MAX_UNREAD: Final = 1_000
+_SEEN_KEPT: Final = 3
+_NO_START: Final = "of vLLM's logger, as all of this log, but not known to be about a start-up"
 _BAR: Final = "a progress bar"
+_NAMELESS_BAR: Final = "a progress bar that names no process: taken to be the next line's, or the last one's"
 _FRONT_ENDS: Final = ("APIServer", "ApiServer", "DPCoordinator", "MainProcess")
 
 
@@ -93,8 +96,10 @@ class _Log:
         self._bars = WaitingBars()
         self._last_ns: int | None = None
         self._works = Speaker()
-        """What a bar without a name is most likely of: the last named process that is no front end."""
+        """The last named process that is no front end."""
         self._unread, self._last_unread = 0, 0
+        self._seen: list[tuple[int, str]] = []
+        """The first messages that are not known to be about a start-up."""
 
     def take(self, line: Line) -> Iterator[Event | UnreadLine]:
         """Yield the events of a line."""
@@ -129,6 +134,8 @@ class _Log:
         """Yield the events that had to wait for the end."""
         yield from self._take_waiting_bars(None)
         yield from self._service.end()
+        if not self._service.has_known and not self._unread:
+            yield from (UnreadLine(line, _NO_START, text) for line, text in self._seen)
         if self._unread > _MAX_UNREAD:
             reason = f"{self._unread - _MAX_UNREAD:,} more unread lines up to here: not kept"
             yield UnreadLine(self._last_unread, reason, "")
@@ -137,12 +144,14 @@ class _Log:
         message = record.message
         meaning = meaning_of(message)
         if self._bars:
-            yield from self._take_waiting_bars(record.at_ns)
+            yield from self._take_waiting_bars(record)
         if record.at_ns is not None:
             self._last_ns = record.at_ns
             if record.speaker.name is not None and not record.speaker.name.startswith(_FRONT_ENDS):
                 self._works = record.speaker
         if meaning is None:
+            if len(self._seen) < _SEEN_KEPT:
+                self._seen.append((line, message))
             if record.at_ns is not None:
                 yield from self._service.take(record, record.at_ns, Place(line, record.place), None)
             if states_duration(message):
@@ -170,13 +179,21 @@ class _Log:
         else:
             self._bars.add(bar, line, self._last_ns)
 
-    def _take_waiting_bars(self, next_ns: int | None) -> Iterator[Event]:
+    def _take_waiting_bars(self, following: Record | None) -> Iterator[Event]:
+        next_ns = None if following is None else following.at_ns
         for bar, line, at_ns, unit_ns in self._bars.take(next_ns):
             if (durations := durations_of(bar)) is not None:
-                speaker = speaker_of(bar.before)
-                speaker = self._works if speaker == Speaker() else speaker
-                record = Record(speaker, "", at_ns, unit_ns, None, _BAR, bar.text)
-                yield from self._service.take(record, at_ns, Place(line, _BAR), durations)
+                speaker, place = speaker_of(bar.before), _BAR
+                if speaker == Speaker():
+                    speaker = self._works if following is None else self._bars_speaker(following.speaker)
+                    place = _BAR if speaker == Speaker() else _NAMELESS_BAR
+                record = Record(speaker, "", at_ns, unit_ns, None, place, bar.text)
+                yield from self._service.take(record, at_ns, Place(line, place), durations)
+
+    def _bars_speaker(self, following: Speaker) -> Speaker:
+        """Return whose bar without a name is: what it belongs to is logged right after it."""
+        is_named = following.name is not None and not following.name.startswith(_FRONT_ENDS)
+        return following if is_named else self._works
 
     def _reject(self, number: int, reason: str, text: str) -> Iterator[UnreadLine]:
         self._unread, self._last_unread = self._unread + 1, number

@@ -68,44 +68,55 @@ class Placed:
         self.start_ns, self.stop_ns = max(0, stop_ns - self.length_ns), stop_ns
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Successive stages, and the stage that contains them if its line was logged."""
+class Nested(NamedTuple):
+    """A stage, and those inside it."""
 
-    parts: Sequence[Placed]
-    whole: Placed | None = None
+    placed: Placed
+    inside: "Sequence[Nested]" = ()
 
     def put(self, so_far: SoFar) -> SoFar:
         """Place all of them after what is placed so far, and return how far the timeline is filled."""
-        if self.whole is None:
-            return self._put_parts(so_far)
-        so_far = _around(self.whole, so_far, self._put_parts)
-        if self.whole.stage == "torch_compile" and self.parts:
-            # What the stamps show to be a part of it began no earlier than it did, whatever its line says.
-            self.whole.start_ns = min(self.whole.start_ns, *(part.start_ns for part in self.parts))
-        return so_far
+        if not self.inside:
+            self.placed.put(so_far)
+            return so_far.after(self.placed)
+        after = _around(self.placed, so_far, self._put_inside)
+        starts_ns = self._starts_inside_ns
+        if starts_ns < self.placed.start_ns:
+            # Its own length leaves out some of what is inside it: that is where its own stamps leave it.
+            self._put_inside(so_far)
+            if self.placed.stage == "torch_compile":
+                # What the stamps show to be a part of it began no earlier than it did.
+                self.placed.start_ns = min(self.placed.start_ns, self._starts_inside_ns)
+        return after
 
-    def _put_parts(self, so_far: SoFar) -> SoFar:
-        before_graphs = so_far
-        for part in self.parts:
-            if part.stage in _OVERLAPPING:
-                part.put(before_graphs._replace(last_ns=so_far.last_ns))
-                so_far = so_far.after(part)
-            else:
-                part.put(so_far)
-                before_graphs = so_far = so_far.after(part)
-        return so_far
+    @property
+    def _starts_inside_ns(self) -> int:
+        return min(one.placed.start_ns for one in self.inside)
+
+    def _put_inside(self, so_far: SoFar) -> SoFar:
+        return _put(self.inside, so_far)
 
 
-def put_all(groups: Sequence[Group], so_far: SoFar, around: Placed | None = None) -> SoFar:
-    """Place groups one after the other, and the stage around them; return how far the timeline is filled."""
+def put_all(stages: Sequence[Nested], so_far: SoFar, around: Placed | None = None) -> SoFar:
+    """Place stages one after the other, and one around them; return how far the timeline is filled."""
+    if around is None:
+        return _put(stages, so_far)
+    return _around(around, so_far, lambda begin: _put(stages, begin))
 
-    def put_groups(so_far: SoFar) -> SoFar:
-        for group in groups:
-            so_far = group.put(so_far)
-        return so_far
 
-    return put_groups(so_far) if around is None else _around(around, so_far, put_groups)
+def _put(stages: Sequence[Nested], so_far: SoFar) -> SoFar:
+    """Place stages one after the other, or side by side where they are of those that overlap."""
+    before, whole = so_far, None
+    for stage in stages:
+        name = stage.placed.stage
+        if name not in _OVERLAPPING or stage.inside:
+            before = so_far = stage.put(so_far)
+            continue
+        if (of := LOGGED_STAGES[name].within) != whole:
+            before, whole = so_far, of
+        stage.placed.put(before._replace(last_ns=so_far.last_ns))
+        so_far = so_far.after(stage.placed)
+    return so_far
 
 
 def _around(whole: Placed, before: SoFar, put_parts: Callable[[SoFar], SoFar]) -> SoFar:

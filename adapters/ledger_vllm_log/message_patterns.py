@@ -61,8 +61,8 @@ def _duration(
 _DURATIONS: Final = (
     *DURATIONS,
     _duration(
-        rf"Time spent downloading weights for .+: {SECONDS} seconds",
-        "downloading weights",
+        rf"Time (?:spent downloading|took to download) weights for .+: {SECONDS} seconds",
+        " weights for ",
         "Time spent downloading weights for org/model: 508.500000 seconds",
         WEIGHTS_DOWNLOAD,
     ),
@@ -300,6 +300,9 @@ BARS: Final = (
         "uto",
         "[Autotuner]: Tuning fp4_gemm",
         AUTOTUNE,
+    ),
+    BarPattern(  # of Hugging Face's, which looks at the heads of the files
+        r"Parse safetensors files", "Parse safetensors", "Parse safetensors files", MODEL_INSPECTION
     ),
     BarPattern(
         r"(?:Fetching \d+ files|Downloading .*|\S+\.(?:safetensors|bin|pt|gguf))",

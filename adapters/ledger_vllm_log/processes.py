@@ -21,14 +21,13 @@ from ledger_log_lines.wall_clock import WallClock
 from ledger_vllm.logged_stages import KERNEL_COMPILE, LAST_STEP, LOGGED_STAGES
 from ledger_vllm.messages import Durations, Occurrence
 from ledger_vllm_log.begun_stages import BEGINNINGS, ENDINGS, BegunStages
-from ledger_vllm_log.entries import Entry, Failure, Place, Waiting, data_of, graph_stages, is_looked_up
-from ledger_vllm_log.interval_placement import Placed, SoFar, put_all
+from ledger_vllm_log.entries import Entry, Failure, Place, data_of, graph_stages, is_looked_up
+from ledger_vllm_log.interval_placement import Placed
 from ledger_vllm_log.parts_of_model import PartsOfModel
 from ledger_vllm_log.records import Record, Speaker
+from ledger_vllm_log.running_sums import RunningSum
+from ledger_vllm_log.waiting_stages import WaitingStages
 
-_CONTAINING_STAGES: Final = frozenset(
-    stage.within for stage in LOGGED_STAGES.values() if stage.within is not None
-)
 _MAX_WAITING: Final = 500
 """Groups that wait for the stage around them to be logged; a start-up has a few dozen."""
 _MAX_BEGUN: Final = 100
@@ -46,10 +45,8 @@ class Process:
         self._speaker = speaker
         self._rank = speaker.rank
         self._model = PartsOfModel()
-        self._so_far = SoFar()
-        self._parts: list[Entry] = []
-        """Entries whose containing stage may still be logged."""
-        self._waiting: list[Waiting] = []
+        self._waiting = WaitingStages()
+        self._sum = RunningSum()
         self._begun: list[Entry] = []
         self._going_on = BegunStages[Entry]()
         self._late_kernels = BegunStages[Entry]()
@@ -57,7 +54,8 @@ class Process:
         self._failed: Failure | None = None
         self._began_ns: int | None = None
         self._first_ns: int | None = None
-        self._last_stage: str | None = None
+        self._last: Placed | None = None
+        """The stage that ended last; of several the outermost."""
         self._latest_ns = 0
         self._seq, self._intervals, self._claims = 1, 0, 0
 
@@ -97,11 +95,14 @@ class Process:
         if record.repeated is not None:
             entry.data["repeated"] = record.repeated
         entry.claim_data = {name: value for name, value in entry.data.items() if name != "uncertainty_ns"}
-        if first.stage == "graph_compile" and is_looked_up(first.range, self._parts):
+        if first.stage == "graph_compile" and is_looked_up(
+            first.range, self._waiting.inside("torch_compile")
+        ):
             entry.data["cache"] = "hit"
         if first.stage == "torch_compile":
             self._describe_compile(entry, first.tag)
             entry.data |= self._model.cache_of_compile()
+            self._sum.take(entry, first, self._waiting.inside("torch_compile"))
         yield from self._take(entry)
 
     def take_occurrence(
@@ -153,9 +154,9 @@ class Process:
         """Return a milestone that the process reached."""
         return MilestoneReached(**self._next(at_ns), name=name)
 
-    def fail(self, at_ns: int, *, is_starting: bool) -> None:
+    def fail(self, at_ns: int, stamp: str | None, *, is_starting: bool) -> None:
         """Take the process's failure: during start-up, the stages that it was in have failed with it."""
-        self._failed = self._failed or Failure(at_ns if is_starting else None)
+        self._failed = self._failed or Failure(at_ns if is_starting else None, stamp)
 
     def take_exception(self, error: str, line: str) -> None:
         """Take an exception: the last one after a failure is what the process failed with."""
@@ -187,14 +188,16 @@ class Process:
         if (
             failed is None
             or failed.at_ns is None
-            or (since_ns := self._so_far.end_ns or self._first_ns) is None
+            or (since_ns := self._waiting.end_ns or self._first_ns) is None
         ):
             return
         entry = Entry(
             Placed(LAST_STEP.name, since_ns, 0, stop_ns=min(since_ns, failed.at_ns)),
             WHOLE,
-            {"after": self._last_stage},
+            {"after": None if self._last is None else self._last.stage},
         )
+        if failed.stamp is not None:
+            entry.data["logged_at"] = failed.stamp
         if failed.errors:
             (_, first), *_, (_, last) = (failed.errors[0], failed.errors[-1])
             entry.data["last_line"] = last if len(failed.errors) == 1 else f"{last} (after {first})"
@@ -282,12 +285,13 @@ class Process:
 
     def _describe_compile(self, entry: Entry, tag: str | None) -> None:
         """Add to a compile when it was announced, and whether it was loaded from a cache."""
-        loads = [part.data["cache"] for part in self._parts if part.placed.stage == "aot_load"]
+        parts = self._waiting.inside("torch_compile")
+        loads = [part.data["cache"] for part in parts if part.placed.stage == "aot_load"]
         begun = [one for one in self._begun if tag is None or one.part.component == tag]
         if begun:
             self._begun.remove(begun[-1])
             entry.data["announced_ns"] = begun[-1].placed.stamp_ns
-        graphs = graph_stages(self._parts)
+        graphs = graph_stages(parts)
         if loads and loads[-1] == "hit":
             entry.data["cache"] = "hit"
         elif begun or "graph_compile" in graphs:
@@ -297,54 +301,29 @@ class Process:
 
     def _take(self, entry: Entry) -> Iterator[Event]:
         """Add a line's entry to those that wait, and yield the events that it settles."""
-        stage = entry.placed.stage
-        whole = LOGGED_STAGES[stage].within
-        if self._parts and LOGGED_STAGES[self._parts[0].placed.stage].within != (whole or stage):
-            self._close()
-        if stage == "engine_init":
-            self._close()
+        if entry.placed.stage == "engine_init":
             yield from self._settle(entry)
-        elif whole is not None and entry.kind == "stage":
-            self._parts.append(entry)
-            if len(self._parts) >= _MAX_WAITING:
-                self._close()
-        elif stage in _CONTAINING_STAGES and entry.kind == "stage":
-            self._close(entry)
-        else:
-            self._close()
-            self._waiting.append(Waiting([entry]))
+            return
+        self._waiting.add(entry)
         if len(self._waiting) >= _MAX_WAITING:
             yield from self._settle()
 
-    def _close(self, whole: Entry | None = None) -> None:
-        if self._parts or whole is not None:
-            self._waiting.append(Waiting(self._parts, whole))
-            self._parts = []
-
     def _settle(self, engine_init: Entry | None = None) -> Iterator[Event]:
         """Place everything that waits on the timeline, and yield its events."""
-        self._close()
-        waiting, self._waiting = self._waiting, []
-        before = 0
-        if engine_init is not None:
-            precedes = (
-                LOGGED_STAGES[waited.entries[0].placed.stage].precedes_engine_init for waited in waiting
-            )
-            before = max((number + 1 for number, is_before in enumerate(precedes) if is_before), default=0)
-        self._so_far = put_all([waited.group for waited in waiting[:before]], self._so_far)
-        around = None if engine_init is None else engine_init.placed
-        self._so_far = put_all([waited.group for waited in waiting[before:]], self._so_far, around)
-        settled = [entry for waited in waiting for entry in waited.entries]
-        for entry in settled if engine_init is None else [engine_init, *settled]:
+        for entry in self._waiting.settle(engine_init):
             if entry.kind == "stage":
                 yield from self._events_of(entry)
 
     def _events_of(self, entry: Entry) -> Iterator[Event]:
         interval, self._intervals = self._intervals, self._intervals + 1
-        placed, self._last_stage = entry.placed, entry.placed.stage
+        placed = entry.placed
+        if self._last is None or placed.stop_ns > self._last.stop_ns:
+            self._last = placed
         start_ns = placed.start_ns if entry.begin is None else entry.begin.placed.stop_ns
         yield self._started(entry, interval, start_ns)
         yield StageStopped(**self._next(placed.stop_ns), interval=interval, outcome=entry.outcome)
+        if entry.parts:
+            entry.claim_data["parts"] = [*range(self._intervals, self._intervals + entry.parts)]
         for stated in entry.claims:
             claim, self._claims = self._claims, self._claims + 1
             part = entry.part if stated.counts == "interval" else Part(stated.role, None)

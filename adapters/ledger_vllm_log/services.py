@@ -41,6 +41,12 @@ class Service:
         self._next_at: int | None = None
         """Where in what waits the next start-up seems to begin, unless its load is a reload."""
         self._reloads = False
+        self._has_started = False
+
+    @property
+    def has_known(self) -> bool:
+        """Whether a line was known to be about a start-up."""
+        return self._start.is_begun or self._has_started
 
     def take(self, record: Record, at_ns: int, place: Place, meaning: Meaning | None) -> Iterator[Event]:
         """Yield the events of a line, or of those that waited for it."""
@@ -90,6 +96,7 @@ class Service:
 
     def _next(self) -> Iterator[Event]:
         yield from self._start.end(is_followed=True)
+        self._has_started = True
         self._start, self._reloads = self._begin(self._start), False
 
     def _flush(self) -> Iterator[Event]:

@@ -100,6 +100,11 @@ class StartUp:
         return any(name in ("version", "arguments") for name, _ in self._introduced) and not self._engines
 
     @property
+    def is_begun(self) -> bool:
+        """Whether it has a line that matters to it."""
+        return self._last is not None
+
+    @property
     def is_over(self) -> bool:
         """Whether an engine was initialized: a line about a stage may be of the next start-up from now on."""
         return bool(self._over_ns)
@@ -123,7 +128,7 @@ class StartUp:
         """Yield the events of a record."""
         self.extend(record, at_ns)
         if isinstance(meaning, Notice):
-            yield from self._take_notice(meaning, record.speaker, at_ns)
+            yield from self._take_notice(meaning, record, at_ns)
             return
         self._only_introduced = False
         entry = self._entry(record.speaker, at_ns)
@@ -211,7 +216,8 @@ class StartUp:
             return "completed"
         return None if self._shut_down is None else "failed"  # shut down before it was ready
 
-    def _take_notice(self, notice: Notice, speaker: Speaker, at_ns: int) -> Iterator[Event]:
+    def _take_notice(self, notice: Notice, record: Record, at_ns: int) -> Iterator[Event]:
+        speaker = record.speaker
         if notice.name == "raised":
             if (seen := self._processes.get(_id_of(speaker))) is not None:
                 seen.process.take_exception(str(notice.detail), notice.text)
@@ -226,7 +232,7 @@ class StartUp:
             return
         self._only_introduced = False
         if notice.name == "fails":
-            self._fail(entry)
+            self._fail(entry, record.stamp)
         elif notice.name == "shuts_down":
             self._shut_down = self._shut_down or entry
         elif notice.name != "engine_answers" or self._engines <= self._initialized:
@@ -242,9 +248,9 @@ class StartUp:
             self._serves = True
             yield entry.process.milestone(SERVER_READY, entry.at_ns)
 
-    def _fail(self, entry: _Entry) -> None:
+    def _fail(self, entry: _Entry, stamp: str | None = None) -> None:
         self._failed = self._failed or entry
-        entry.process.fail(entry.at_ns, is_starting=self._completed is None)
+        entry.process.fail(entry.at_ns, stamp, is_starting=self._completed is None)
 
     def _entry(self, speaker: Speaker, at_ns: int) -> _Entry:
         """Return a line's process and time, after it was counted as the last line so far."""

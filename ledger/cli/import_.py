@@ -24,6 +24,7 @@ from ledger.storage.store import Store
 
 _SESSIONS_SHOWN: Final = 3
 _TEXT_SHOWN: Final = 120
+_SERVICES_SHOWN: Final = 5
 _STANDARD_INPUT: Final = "standard input"
 
 
@@ -86,9 +87,13 @@ def import_files(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         # All files are recognised and checked before anything is written.
-        sources = [
-            source for file in files for source in _sources(file, label, folder, is_checked=not unchecked)
-        ]
+        sources: list[_Source] = []
+        left_out: dict[str, list[str]] = {}
+        for file in files:
+            found, others = _sources(file, label, folder, is_checked=not unchecked)
+            sources += found
+            if others:
+                left_out[_name_of(file)] = others
         finished: list[dict[str, object]] = []
         with telling_of_wait(output):
             store = Store.open(output)
@@ -103,16 +108,25 @@ def import_files(
             finished.append({"source": source.name, **done._asdict(), "first_unread": first_unread})
             if not as_json:
                 echo(_summary(source, done, is_label_given=label is not None))
+        if not as_json:
+            for name, services in left_out.items():
+                echo(_summary_of_left_out(name, services))
         with TerminalConsole(stderr=True).status("reducing") as status:
             projections.bring_up_to_date(store, lambda session: status.update(Text(f"reducing {session}")))
     if as_json:
-        print_json({"ledger": str(output), "imported": finished})
+        print_json({"ledger": str(output), "imported": finished, "left_out": left_out})
 
 
-def _sources(file: Path, label: str | None, folder: Path, *, is_checked: bool) -> list[_Source]:
-    """Return what is in a file: a log for each service that wrote to it."""
+def _name_of(file: Path) -> str:
+    return _STANDARD_INPUT if str(file) == "-" else str(file)
+
+
+def _sources(
+    file: Path, label: str | None, folder: Path, *, is_checked: bool
+) -> tuple[list[_Source], list[str]]:
+    """Return what is in a file, a log for each service that wrote to it, and the services without one."""
     is_stream = str(file) == "-"
-    name = _STANDARD_INPUT if is_stream else str(file)
+    name = _name_of(file)
     with working(f"unwrapping {_last_part(name)}"):
         parts = unwrapped(sys.stdin.buffer if is_stream else file, name, folder)
     own_label = label if is_stream else label or os.path.basename(os.path.realpath(file)) or None
@@ -132,7 +146,8 @@ def _sources(file: Path, label: str | None, folder: Path, *, is_checked: bool) -
             with source.named(), reading(f"checking {_last_part(name)}", size) as progress:
                 importer.check(source.path, progress)
         sources.append(source)
-    return sources
+    read = {part.service for part, _ in chosen}
+    return sources, [part.service for part in parts if part.service and part.service not in read]
 
 
 @contextmanager
@@ -148,6 +163,12 @@ def _named(paths: Path | Sequence[Path], name: str) -> Generator[None]:
 
 def _last_part(name: str) -> str:
     return Path(name).name or name
+
+
+def _summary_of_left_out(name: str, services: Sequence[str]) -> str:
+    shown = ", ".join(services[:_SERVICES_SHOWN])
+    more = f" and {len(services) - _SERVICES_SHOWN:,} more" if len(services) > _SERVICES_SHOWN else ""
+    return f"{name}: left out, with no line that is known: {shown}{more}"
 
 
 def _summary(source: _Source, done: importers.Imported, *, is_label_given: bool) -> str:

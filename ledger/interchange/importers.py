@@ -13,6 +13,7 @@ from ledger.events.models import Event, EventBase, ProcessJoined, ProcessLost, S
 from ledger.events.redaction.secrets_only import without_secrets
 from ledger.events.rows import EventRow, from_row, to_row
 from ledger.gc_pause import gc_paused
+from ledger.interchange.unreadable import what_is_missing
 from ledger.interchange.unwrapping import Part, without_stamps
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
@@ -167,16 +168,18 @@ def importers_of(
     found: list[tuple[Part, Importer]] = []
     errors: list[UnrecognisedFile] = []
     for part in parts:
+        of_part: list[UnrecognisedFile] = []
         for is_stamped in (True, False) if part.is_stamped else (True,):
             readable = part if is_stamped else without_stamps(part, folder)
             try:
                 found.append((readable, importer_of(readable.path, is_checked=is_checked)))
                 break
             except UnrecognisedFile as error:
-                errors.append(error)
+                of_part.append(error)
+        errors += of_part[:1]
     if not found:
         containers = " in ".join(reversed(parts[0].containers))
-        raise UnrecognisedFile(f"{errors[-1]}" + (f"; this was in {containers}" if containers else ""))
+        raise UnrecognisedFile(f"{errors[0]}" + (f"; this was in {containers}" if containers else ""))
     return found
 
 
@@ -190,15 +193,18 @@ def importer_of(path: Path, *, is_checked: bool = True) -> Importer:
     for importer in installed:
         if importer.recognises(path, head):
             return importer
-    binary = " (a binary file, or not in UTF-8)" if b"\0" in head else ""
-    for importer in installed if not binary else ():
+    for importer in installed if b"\0" not in head else ():
         if (
             isinstance(importer, ExplainingImporter)
             and (missing := importer.what_is_missing(head)) is not None
         ):
             raise UnrecognisedFile(f"{path}: {missing}")
-    supported = ", ".join(importer.name for importer in installed)
-    raise UnrecognisedFile(f"{path}: Unrecognized format{binary}. Supported: {supported}")
+    raise UnrecognisedFile(f"{path}: {_refusal(path, head, installed)}")
+
+
+def _refusal(path: Path, head: bytes, installed: Sequence[Importer]) -> str:
+    missing = "a folder without a file that is known" if path.is_dir() else what_is_missing(head)
+    return f"{missing}; what can be read: {', '.join(importer.name for importer in installed)}"
 
 
 def _head(path: Path) -> bytes:

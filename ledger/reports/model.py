@@ -140,6 +140,16 @@ class IntervalRow(NamedTuple):
         text = (self.interval.data or {}).get("last_line")
         return None if text is None else str(text)
 
+    @property
+    def circumstances(self) -> str | None:
+        """When it ended by its log, and how long after what, where its data says so."""
+        data = self.interval.data or {}
+        logged_at, after = data.get("logged_at"), data.get("after")
+        parts = [] if logged_at is None else [f"at {logged_at}"]
+        if after is not None and self.interval.duration_ns is not None:
+            parts.append(f"{seconds(self.interval.duration_ns)} s after {after}")
+        return ", ".join(parts) or None
+
 
 class ProcessRow(NamedTuple):
     """One process, and how it ended."""

@@ -224,8 +224,9 @@ def _print_failed(report: Report, console: Console) -> bool:
     columns = ["process", "role", "stage", "component", "error", "seconds"]
     _print_table(columns, cells, section.title, console, section.number)
     for row in shown:
-        if row.last_line is not None:
-            console.print(Text(f"{row.process}: {row.last_line}"), soft_wrap=True)
+        said = ": ".join(filter(None, (row.circumstances, row.last_line)))
+        if said:
+            console.print(Text(f"{row.process}: {said}"), soft_wrap=True)
     return bool(shown)
 
 

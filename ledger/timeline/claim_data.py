@@ -25,6 +25,8 @@ class ClaimData:
     """The ids of the intervals that it is about, where these are several; each once."""
     accumulator: str | None = None
     """The accumulator that it is added to, or that it reads."""
+    parts: tuple[int, ...] = ()
+    """The ids of the intervals that its number adds up, where no clock was looked at for the whole."""
     range: str | None = None
     """The range of sizes that its graphs were compiled for."""
     is_of_wall_clock: bool = False
@@ -47,6 +49,7 @@ def claim_data(claim: Claim) -> ClaimData:
     return ClaimData(
         intervals=tuple(dict.fromkeys(_integers(data.get("intervals")))),
         accumulator=_text(data.get("accumulator")),
+        parts=tuple(dict.fromkeys(_integers(data.get("parts")))),
         range=_text(data.get("range")),
         is_of_wall_clock=data.get("clock") == "wall",
         adds_up=_adds_up(data.get("adds_up")),

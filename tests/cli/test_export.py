@@ -247,7 +247,7 @@ class TestImport:
             (lambda lines: [lines[1], lines[0], *lines[2:]], "in another order"),
             (lambda lines: [lines[0].replace(b"second", b"edited"), *lines[1:]], "edited"),
             (lambda lines: [*lines[:2], b"garbled\n", *lines[3:]], "line 3: no event"),
-            (lambda _: [b'{"hello": "world"}\n'], "Unrecognized format. Supported: a session as text, "),
+            (lambda _: [b'{"hello": "world"}\n'], "JSON, but no log: nothing in it is a line of a log "),
             (lambda _: [b""], "an empty file"),
         ],
         ids=["cut", "cut in a line", "reordered", "edited", "a bad line", "foreign", "empty"],

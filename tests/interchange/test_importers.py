@@ -263,12 +263,44 @@ def test_a_wrapped_log_is_read_from_a_file_a_pipe_and_standard_input(tmp_path: P
             b"Loading weights took 8.25 seconds\n",
             "no time stamps: a line is a message of vLLM's without the logger's `INFO MM-DD hh:mm:ss",
         ),
-        (wrap("hello\n" * 9, "docker-json"), "Unrecognized format. Supported: "),
+        (wrap("hello\n" * 9, "docker-json"), "no line of a logger that is known"),
         (
             wrap(LOG.read_text(), "gzip")[:900],
             "gzip data that was cut off; to read what there is of it: zcat x.log |",
         ),
-        (b"PK\x03\x04" + bytes(99), "a zip archive; extract it, and import the log in it"),
+        (b"PK\x03\x04" + bytes(99), "a damaged zip archive: "),
+        (bytes(257) + b"ustar" + bytes(99), "a tar archive; extract it, and import the log in it"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(9), "a picture: copy its text into a file; "),
+        (b"%PDF-1.7\n", "a PDF document: copy its text into a file; "),
+        (b"SQLite format 3\0" + bytes(99), "an SQLite database; a ledger is read by `compile-ledger report`"),
+        (b"PAR1" + bytes(99), "Parquet, which has no lines: export the log as text or JSON; "),
+        (
+            b'{\n "a": [1, 2],\n "b": "x"}\n',
+            "JSON, but no log: nothing in it is a line of a log (a field `log`",
+        ),
+        (b"[[1, 2], [3, 4]]\n", "JSON, but no log: "),
+        (b" \n\n \n", "nothing but white space; "),
+        (
+            b"<?xml version='1.0'?>\n<a>b</a>\n",
+            "markup without a line of a log in it: save the log as text; ",
+        ),
+        (
+            b"Collecting torch\n  Downloading torch-2.6.0.whl (700 MB)\nSuccessfully installed torch-2.6.0\n",
+            "no time stamps: none of its first 3 lines has one, and no level is named; ",
+        ),
+        (b"INFO 05-01 20:4", "no time stamps: its line has none; "),
+        (
+            b'(APIServer pid=1) INFO:     10.0.0.1:55 - "GET /health HTTP/1.1" 200 OK\n' * 3,
+            "no time stamps: none of its first 3 lines has one; ",
+        ),
+        (
+            b'10.0.0.1 - - [01/May/2026:20:45:00 +0000] "GET / HTTP/1.1" 200 612\n' * 3,
+            "no line of a logger that is known: its lines have time stamps, but are of another program; ",
+        ),
+        (
+            b"2026-05-01T20:45:00.123456Z  INFO text_generation_launcher: Args { model_id: x }\n" * 2,
+            "no line of a logger that is known: its lines have time stamps, but are of another program; ",
+        ),
     ],
 )
 def test_what_is_nearly_a_log_is_refused_with_what_is_missing(
@@ -300,9 +332,9 @@ def test_many_sessions_are_named_by_the_first_and_the_last(run: Run, tmp_path: P
     ("content", "said"),
     [
         (b"", "an empty file; nothing to import"),
-        (os.urandom(1_000) + b"\0", "Unrecognized format (a binary file, or not in UTF-8). Supp"),
-        (b"hello\n", "Unrecognized format. Supported: "),
-        (b"\n" * HEAD_BYTES + LOG.read_bytes(), "Unrecognized format. Supported: "),
+        (os.urandom(1_000) + b"\0", "binary data (not text in UTF-8 or UTF-16)"),
+        (b"hello\n", "no time stamps: its line has none"),
+        (b"\n" * HEAD_BYTES + LOG.read_bytes(), "nothing but white space"),
     ],
 )
 def test_what_nobody_reads_is_said_in_one_line_and_nothing_is_written(
@@ -313,7 +345,8 @@ def test_what_nobody_reads_is_said_in_one_line_and_nothing_is_written(
     shown = run(LOG, "x.log", "-o", path)
     assert (shown.returncode, shown.stdout, shown.stderr.count("\n")) == (2, "", 1)
     assert f"x.log: {said}" in shown.stderr
-    if "Supp" in said:
+    if content:
+        assert "; what can be read: " in shown.stderr
         assert "a log of vLLM's" in shown.stderr
         assert "a TORCH_TRACE log or folder" in shown.stderr
     assert not path.exists()
@@ -324,7 +357,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     for name, said in (
         ("pipe", "save it to a file first, or pipe it into `compile-ledger import -`"),
         ("missing.log", "No such file"),
-        ("", "Unrecognized format. Supported: "),  # an empty folder
+        ("", "a folder without a file that is known; what can be read: "),
     ):
         with pytest.raises(UnrecognisedFile, match=said):
             importer_of(tmp_path / name)

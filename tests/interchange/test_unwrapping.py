@@ -114,14 +114,14 @@ class TestFiles:
     def test_what_grows_without_an_end_is_not_followed(
         self, form: str, take: Take, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(files, "_FREE", 1 << 20)
+        monkeypatch.setattr(files, "FREE", 1 << 20)
         content = BYTES[form](LOG.read_bytes() + b"Running: 1 reqs\n" * 1_000_000)
         with pytest.raises(
             UnrecognisedFile, match=r"grows to more than 200 times its size: not read further than"
         ):
             take(content)
         # A log that repeats itself much is read all the same, as far as disks allow.
-        monkeypatch.setattr(files, "_FREE", 1 << 29)
+        monkeypatch.setattr(files, "FREE", 1 << 29)
         assert take(content).path.stat().st_size == LOG.stat().st_size + 16_000_000
 
     def test_of_binary_data_no_more_is_written_than_shows_it(self, take: Take) -> None:
@@ -129,7 +129,8 @@ class TestFiles:
         assert part.path.stat().st_size < 1_000_000
 
     @pytest.mark.parametrize(
-        ("content", "said"), [(b"PK\x03\x04" + bytes(60), "zip"), (bytes(257) + b"ustar", "tar")]
+        ("content", "said"),
+        [(gzip.compress(b"PK\x03\x04" + bytes(60)), "zip"), (bytes(257) + b"ustar", "tar")],
     )
     def test_an_archive_is_refused_with_what_to_do(self, content: bytes, said: str, take: Take) -> None:
         for each in (content, gzip.compress(content)):

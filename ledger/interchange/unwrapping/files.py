@@ -16,13 +16,13 @@ from ledger.interchange.unwrapping.lines import LogLine
 CHUNK: Final = 1 << 18
 LONGEST: Final = 1 << 20
 """A line with more characters comes in pieces."""
-_FREE: Final = 1 << 29
-"""So many bytes are decompressed whatever they come from, and beyond them `_MAX_RATIO` times what was read.
+FREE: Final = 1 << 29
+"""So many bytes are decompressed whatever they come from, and beyond them `MAX_RATIO` times what was read.
 
 A log of requests that differ in numbers alone has a ratio of 60; a file that was made to fill disks has 1,000
 (gzip) or more.
 """
-_MAX_RATIO: Final = 200
+MAX_RATIO: Final = 200
 _XZ_MEMORY: Final = 1 << 28
 _MAX_DEPTH: Final = 3
 
@@ -85,6 +85,7 @@ _COMPRESSIONS: Final = (
     _Compression("xz", b"\xfd7zXZ\x00", lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY), "xzcat"),
 )
 _ARCHIVES: Final = ((b"PK\x03\x04", 0, "zip"), (b"ustar", 257, "tar"))
+"""Those that cannot be read here: a zip archive is opened before, unless it is inside something."""
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -183,9 +184,9 @@ def _decompressed(chunks: Iterator[bytes], compression: _Compression, name: str)
                     return  # padding
                 raise UnrecognisedFile(f"{name}: damaged {compression.name} data: {error}") from error
             written += len(piece)
-            if written > _FREE and written > read * _MAX_RATIO:
+            if written > FREE and written > read * MAX_RATIO:
                 raise UnrecognisedFile(
-                    f"{name}: {compression.name} data that grows to more than {_MAX_RATIO} times its size: "
+                    f"{name}: {compression.name} data that grows to more than {MAX_RATIO} times its size: "
                     f"not read further than {written:,} bytes; if it is a log, decompress it first"
                 )
             if piece:

@@ -9,16 +9,18 @@ from contextlib import ExitStack
 from heapq import merge
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple, cast
 from uuid import uuid4
 
 from ledger.errors import UnrecognisedFile
 from ledger.events.jsonl import looks_like_lines
 from ledger.interchange.pipes import opened_to_read
+from ledger.interchange.unwrapping.archives import MAGIC, files_in
 from ledger.interchange.unwrapping.files import CHUNK, content_of, lines_of
 from ledger.interchange.unwrapping.layers import Layers, begin_of, without_containers
 from ledger.interchange.unwrapping.lines import LogLine
 
+_ZIP: Final = "a zip archive"
 _MAX_SERVICES: Final = 1_000
 _MAX_SOURCES: Final = 200
 """How many streams of a service are put into one order; the files of all are open at once."""
@@ -53,7 +55,7 @@ def unwrapped(source: Path | BinaryIO, name: str, folder: Path) -> Sequence[Part
     Raises LedgerError: `name` is what its message calls the source.
     """
     if not isinstance(source, Path):
-        return _Unwrapping(name, folder, None, None).parts(source)
+        return _Unwrapping(name, folder, None, None).parts_of_any(source)
     if source.is_dir():
         return [Part(source)]
     try:
@@ -64,7 +66,7 @@ def unwrapped(source: Path | BinaryIO, name: str, folder: Path) -> Sequence[Part
         with opened_to_read(source) if stat.S_ISFIFO(found.st_mode) else source.open("rb") as file:
             kept = source if is_file else None
             changed_ns = found.st_mtime_ns if is_file else None
-            return _Unwrapping(name, folder, kept, changed_ns).parts(file)
+            return _Unwrapping(name, folder, kept, changed_ns).parts_of_any(file)
     except OSError as error:
         raise UnrecognisedFile(f"{name}: {error.strerror or error}") from error
 
@@ -90,6 +92,29 @@ class _Unwrapping(NamedTuple):
     kept: Path | None
     """Where its content is kept already: None for a pipe."""
     changed_ns: int | None
+
+    def parts_of_any(self, file: BinaryIO) -> Sequence[Part]:
+        """Return the parts of a file, and of each file in a zip archive."""
+        magic = file.read(len(MAGIC[0]))
+        if magic not in MAGIC:
+            return self.parts(cast("BinaryIO", _Begun(magic, file)))
+        if self.kept is None:
+            # It is read from its end.
+            path = self._written(chain((magic,), iter(lambda: file.read(CHUNK), b"")))
+            try:
+                with path.open("rb") as archive:
+                    return self._of_archive(archive)
+            finally:
+                path.unlink()
+        return self._of_archive(file)
+
+    def _of_archive(self, archive: BinaryIO) -> Sequence[Part]:
+        parts: list[Part] = []
+        for inside, file in files_in(archive, self.name):
+            for part in self._replace(name=f"{self.name}: {inside}", kept=None).parts(file):
+                service = inside if part.service is None else f"{inside}/{part.service}"
+                parts.append(part._replace(service=service, containers=(_ZIP, *part.containers)))
+        return [parts[0]._replace(service=None)] if len(parts) == 1 else parts
 
     def parts(self, file: BinaryIO) -> Sequence[Part]:
         content = content_of(file, self.name)
@@ -160,8 +185,9 @@ class _Unwrapping(NamedTuple):
         with ExitStack() as stack, path.open("wb") as out:
             streams = [stack.enter_context(spool.path.open("rb")) for spool in spools]
             records = [
-                _reversed(stream) if spool.is_newest_first else iter(stream)
+                one
                 for spool, stream in zip(spools, streams, strict=True)
+                for one in _records_of(spool, stream)
             ]
             ordered = records[0] if len(records) == 1 else merge_by_stamp(records)
             within = _WITHIN.encode()
@@ -184,11 +210,13 @@ class _Spool:
     def __init__(self, path: Path) -> None:
         self.path: Final = path
         self.is_stamped = False
-        self._buffer: list[str] = []
+        self._buffer: list[bytes] = []
         self._last: tuple[bool, str] | None = None
         self._earlier, self._later = 0, 0
         self._has_records_of_lines = False
         self._is_cut = False
+        self._pages = [0]
+        self._size = 0
 
     @property
     def is_newest_first(self) -> bool:
@@ -197,8 +225,13 @@ class _Spool:
         return _are_newest_first(self._earlier, self._later, at_least=1 if is_exact else 2)
 
     @property
+    def pages(self) -> Sequence[int]:
+        """Where each page begins: records that follow one another by the exact stamps of a container."""
+        return self._pages if len(self._pages) <= _MAX_SOURCES else (0,)
+
+    @property
     def has_to_be_rewritten(self) -> bool:
-        return self._has_records_of_lines or self.is_newest_first
+        return self._has_records_of_lines or self.is_newest_first or len(self.pages) > 1
 
     def add(self, line: LogLine) -> int:
         """Add a record, and return how many characters it has."""
@@ -213,12 +246,14 @@ class _Spool:
             else:
                 text = prefix + text
         self._is_cut = line.is_cut
-        self._buffer.append(text if line.is_cut else f"{text}\n")
-        return len(text)
+        whole = (text if line.is_cut else f"{text}\n").encode("utf-8", "surrogateescape")
+        self._buffer.append(whole)
+        self._size += len(whole)
+        return len(whole)
 
     def flush(self) -> None:
         with self.path.open("ab") as file:
-            file.write("".join(self._buffer).encode("utf-8", "surrogateescape"))
+            file.write(b"".join(self._buffer))
         self._buffer.clear()
 
     def _compare(self, line: LogLine) -> None:
@@ -226,7 +261,10 @@ class _Spool:
         if stamp is None:
             return
         if self._last is not None and self._last[0] == stamp[0]:
-            self._earlier += stamp[1] < self._last[1]
+            is_earlier = stamp[1] < self._last[1]
+            self._earlier += is_earlier
+            if is_earlier and stamp[0] and len(self._pages) <= _MAX_SOURCES:
+                self._pages.append(self._size)
             self._later += stamp[1] > self._last[1]
         self._last = stamp
 
@@ -243,6 +281,26 @@ def _with_stamps(records: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
         found = _STAMPED.match(record)
         stamp = stamp if found is None else found[0]
         yield stamp, record
+
+
+def _records_of(spool: _Spool, file: BinaryIO) -> Sequence[Iterator[bytes]]:
+    """Return the records of a stream, as streams that are each in order."""
+    if spool.is_newest_first:
+        return [_reversed(file)]
+    pages = spool.pages
+    return [_page(file, begin, end) for begin, end in zip(pages, (*pages[1:], None), strict=True)]
+
+
+def _page(file: BinaryIO, begin: int, end: int | None) -> Iterator[bytes]:
+    """Yield the lines of a part of a file that others read at the same time."""
+    place = begin
+    while end is None or place < end:
+        file.seek(place)
+        lines = file.readlines(CHUNK if end is None else min(CHUNK, end - place - 1) or 1)
+        if not lines:
+            return
+        yield from lines
+        place += sum(map(len, lines))
 
 
 def _reversed(file: BinaryIO) -> Iterator[bytes]:
@@ -278,6 +336,18 @@ def _is_newest_first(lines: Sequence[LogLine]) -> bool:
 
 def _all(spools: dict[str | None, "dict[str | None, _Spool]"]) -> Iterator[_Spool]:
     return (spool for sources in spools.values() for spool in sources.values())
+
+
+class _Begun:
+    """A file of which the beginning was read already."""
+
+    def __init__(self, begin: bytes, file: BinaryIO) -> None:
+        self._begin = begin
+        self._file: Final = file
+
+    def read(self, size: int) -> bytes:
+        begin, self._begin = self._begin, b""
+        return begin + self._file.read(size - len(begin))
 
 
 class _Remembered:

@@ -217,7 +217,7 @@ def failed(subject: Subject, section: Section[IntervalRow], anchors: Anchors) ->
         (
             of_text(row.process), of_text(row.interval.role or NO_ROLE),
             _linked(subject, row.interval, anchors), of_text(row.interval.component),
-            of_text(": ".join(filter(None, (row.failure, row.last_line)))),
+            of_text(": ".join(filter(None, (row.failure, row.circumstances, row.last_line)))),
             of_ns(row.interval.duration_ns),
         )
         for row in section.rows[:_ROWS]

@@ -1,6 +1,7 @@
 """What a claimant counted, as time: each of its additions covers the time up to where it was made.
 
-A total may state itself what it adds up: `adds_up` and `within` of its data.
+A total may state itself what it adds up: `adds_up` and `within` of its data. So may the number of an
+interval: `parts`.
 """
 
 from collections import defaultdict
@@ -30,6 +31,8 @@ def counted(evidence: Evidence, claim: Claim, measured: Match) -> list[CoveredSp
     if claim.claimed_ns == 0:
         return []
     if claim.counts in ("interval", "addition"):
+        if added_up := evidence.parts(claim):
+            return [CoveredSpan(span_of(part), (part.interval,), is_sum=True) for part in added_up]
         if measured.hull is not None:
             return [_of_hull(evidence, claim, measured.hull)]
         return _one(evidence, claim, measured.intervals)

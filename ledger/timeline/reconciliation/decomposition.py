@@ -27,12 +27,15 @@ class Decomposition:
         additions = len(pieces or ())
         difference_ns = claim.claimed_ns - measured.ns
         remainder = Remainder(claim, evidence, measured, difference_ns, max(1, additions), additions > 0)
-        if not rounding(remainder) and (stepped := clock(remainder)) is not None and stepped.ns:
+        is_rounding = rounding(remainder) is not None
+        if not is_rounding and (stepped := clock(remainder)) is not None and stepped.ns:
             # What a clock was set by is no time. The rest is, and is laid over what was measured.
             parts.add("clock", claim.stage, stepped.ns, stepped.intervals)
             pieces = [_shorter(piece, stepped.ns) for piece in pieces or ()]
         if pieces is None:
             self._differences.add_since_reading(parts, claim, measured)
+        elif is_rounding and evidence.parts(claim):
+            pass  # where its parts lie within the whole is known no better than that
         elif measured.spans and _is_apart(claim, measured, pieces):
             pieces, again = carried_over(evidence, claim, measured, pieces, before)
             for number in again:

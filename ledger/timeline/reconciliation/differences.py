@@ -129,7 +129,8 @@ class _Laid:
         self._is_accumulator = claim.counts in ("total", "ranks")
         self._is_itemised = is_itemised(evidence, claim)
         # What is counted by its interval ends where the interval does, to the nanosecond.
-        self.edge_ns = 0 if self._is_itemised else edge_of(claim, measured)
+        is_by_interval = self._is_itemised or bool(evidence.parts(claim))
+        self.edge_ns = 0 if is_by_interval else edge_of(claim, measured)
         """What is no wider than this may be two clocks' looks at one moment, or a rounded number."""
         self._pieces = [
             CountedPiece(piece, tuple(_intervals_of(evidence, measured.process, piece))) for piece in pieces

@@ -90,6 +90,11 @@ class Evidence:
         found = (self.by_id.get((claim.process, number)) for number in self.names(claim))
         return [interval for interval in found if interval is not None]
 
+    def parts(self, claim: Claim) -> list[Interval]:
+        """Return the intervals that a claim says it adds up: those of its own process that have ended."""
+        found = (self.by_id.get((claim.process, number)) for number in self._data[claim].parts)
+        return [interval for interval in found if interval is not None]
+
     def names(self, claim: Claim) -> Sequence[int]:
         """Return the ids of the intervals that a claim names, each once, recorded or not."""
         return names_of(claim, self._data[claim])
