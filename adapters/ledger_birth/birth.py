@@ -21,8 +21,9 @@ from ledger_birth.environment import (
 )
 from ledger_birth.import_timing import ImportTiming
 from ledger_birth.kernel import created_ns, tick_ns
-from ledger_birth.line_writer import LineWriter, Target
+from ledger_birth.line_writer import LineWriter
 from ledger_birth.past_intervals import PastInterval, write_intervals
+from ledger_birth.self_description import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Birth:
     def begin(self) -> None:
         """Write that the process is here, and time its imports from now on."""
         for hook, reason in self.imports.install().items():
-            self.lines.info.add_missing(hook, reason)
+            self.lines.said.info.add_missing(hook, reason)
         if (created := created_ns()) is None or created > BEGAN_NS:
             write_intervals(self.lines, [])
             return

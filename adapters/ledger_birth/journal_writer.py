@@ -89,11 +89,12 @@ class JournalWriter:
         if self.torn:
             # The piece that a full disk left behind ends here, so that it spoils no line but its own.
             lines = self.torn + lines
-        length = len(lines)
-        written = os.write(self.descriptor, lines)
+        length, descriptor = len(lines), self.descriptor
+        written = os.write(descriptor, lines)
         if written != length:
             self.cut_short(written, length)
-        self.size += written
+        if descriptor == self.descriptor:  # else a signal handler had it put back, with these
+            self.size += written
         self.torn = b""
 
     def cut_short(self, written: int, length: int) -> "NoReturn":

@@ -2,16 +2,19 @@
 
 import os
 import sys
-from _thread import RLock, _local, get_native_id  # pyright: ignore[reportPrivateUsage]
+from _thread import _local, get_native_id  # pyright: ignore[reportPrivateUsage]
 from itertools import count
 from os import getpid
 
 from ledger_birth import process_exit
+from ledger_birth.accounting import NOT_RECORDED, Accounting
 from ledger_birth.host_exceptions import is_hosts_own
 from ledger_birth.journal_writer import FOLDER_SUFFIX, SUFFIX, JournalWriter
 from ledger_birth.json_text import json_fields, json_text
 from ledger_birth.kernel import checked_clock, monotonic_ns, read_clocks
 from ledger_birth.process_info import ProcessInfo
+from ledger_birth.self_description import SelfDescription, Target
+from ledger_birth.turns import Busy, Turns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +27,6 @@ if TYPE_CHECKING:
 _OPEN_AGAIN_AFTER_NS: "Final" = 1_000_000_000
 _LOOK_AGAIN_AFTER_NS: "Final" = 10_000_000
 """How often a journal is looked after: somebody may have removed or replaced it."""
-
-NOT_RECORDED: "Final" = -1
-"""The id of an interval whose start could not be recorded: its stop is not recorded either."""
 
 WITH_ID: "Final" = b'%%b%%d,"at_ns":%%d,"%b":%%d%%b'
 """How a line looks that has an id of its own: its beginning, number and time; the id; the rest."""
@@ -42,25 +42,8 @@ HOOK_MISSING: "Final" = "hook_missing"
 _PROCESS_EXIT: "Final" = b'"stage":"process_exit","source":"python","activity":"startup"'
 
 
-class Target:
-    """Where events go: the ledger, and the session with its label."""
-
-    __slots__ = ("begins_session", "label", "ledger", "session")
-
-    def __init__(self, ledger: str, session: str, label: "str | None", *, begins_session: bool) -> None:
-        self.ledger = ledger
-        self.session = session
-        self.label = label
-        self.begins_session = begins_session
-        """Whether this process made the session's id, and so says when it ends."""
-
-
-class LineWriter:
-    """Writes the lines of one process. Nothing is opened before the first event.
-
-    A lock holds numbering and writing together, so that a process killed between two threads' writes leaves
-    no hole in `seq`. It is held for one write(2), and can be entered again by a signal handler.
-    """
+class LineWriter(Accounting):
+    """Writes the lines of one process. Nothing is opened before the first event."""
 
     def __init__(
         self,
@@ -69,49 +52,32 @@ class LineWriter:
         info: "ProcessInfo | None" = None,
         clock: "Callable[[], int]" = monotonic_ns,
     ) -> None:
+        super().__init__()
         self.target = target
-        self.describe = describe
-        """Returns the program's own fields of `session_started`."""
-        self.info = info or ProcessInfo()
         self.clock = clock if clock is monotonic_ns else checked_clock(clock)
         self.pid = getpid()
         """Of the process whose lines these are: it may be forked where Python does not see it."""
         self.process = f"{self.pid}-{os.urandom(4).hex()}"
         self.at_ns, self.wall_ns = read_clocks(self.clock)
-        self.lock = RLock()
+        self.said = SelfDescription(target, describe, info or ProcessInfo(), self.wall_ns)
         self.journal: JournalWriter | None = None
         self.is_closed = False
-        self.is_behind = False
-        """Whether something is left to be said after the next event: events lost, or another name."""
-        self.warnings: list[str] = []
-        """What the host's log should say: only who has imported `logging` anyway says it."""
-        self.has_warned = False
         self.child: LineWriter | None = None
-        self.not_written = 0
-        """Events that are not in the journal, and are to be told of there."""
         self.first_interval = _next_intervals.get((target.ledger, target.session), 0)
         """The lowest of its intervals' ids. Those that a host still has from before a fork are below."""
-        self._local = _local()
-        self.seq = count()
-        self.settled = 0
-        """How many numbers belong to events that are written, or that are counted as not written."""
-        self.accounted = 0
-        """How often numbers were counted as not written: a signal handler may count one whose event is on its
-        way, which then is not settled twice."""
+        self.local = _local()
+        """Has the calling thread's `name` as JSON, once `thread_name` was called."""
         self._journals = 0
         self._in_journal = 0
         """The first number in this journal."""
         self._lost_journal: JournalWriter | None = None
         self.look_at_ns = 0
         self._opening = False
-        self._leaves_when_open = False
-        """Whether a signal handler has closed this while the journal was being opened."""
+        self._leaves_later = False
+        """Whether this was closed while the journal was being opened, or by who did not get the turn."""
         self._outcomes = "completed", "completed"
         """How the process left, and how its session ended."""
         self._retry_at_ns = 0
-        self._has_ended_session = False
-        self._introduced: dict[str, Plain] | None = None
-        self._described: Mapping[str, Plain] | None = None
         key = b'"session":%b,"process":%b,"seq":' % (json_text(target.session), json_text(self.process))
         self._key = key
         self.start_prefix = b'{"kind":"stage_started",' + key
@@ -120,7 +86,7 @@ class LineWriter:
     def thread_name(self) -> bytes:
         """Return the calling thread's name as JSON."""
         try:
-            return self._local.name
+            return self.local.name
         except AttributeError:
             number, threading = get_native_id(), sys.modules.get("threading")
             # The module may be in the middle of its own import, which the main thread does as a rule.
@@ -128,7 +94,7 @@ class LineWriter:
                 name = "MainThread" if number == os.getpid() else "Thread"
             else:
                 name = str(threading.current_thread().name)
-            text = self._local.name = json_text(f"{name}-{number}")
+            text = self.local.name = json_text(f"{name}-{number}")
             return text
 
     def put(
@@ -139,35 +105,40 @@ class LineWriter:
         `with_id` is how a line looks that has its number once more, as an id: `WITH_ID`. What can't be
         written is counted. All that may fail comes before the number is taken.
         """
-        with self.lock:
-            if (journal := self.journal or self.open()) is None:
-                return NOT_RECORDED
-            now_ns = self.clock() if at_ns is None else at_ns
-            if now_ns >= self.look_at_ns and (journal := self._looked_after(journal)) is None:
-                return NOT_RECORDED
-            accounted = self.accounted
-            number = seq = next(self.seq)
-            if with_id is None:
-                line = b'%b%d,"at_ns":%d%b' % (prefix, seq, now_ns, rest)
-            else:
-                number += self.first_interval
-                line = with_id % (prefix, seq, now_ns, number, rest)
-            try:
-                # As `append` does, which is a call more.
-                if journal.torn:
-                    journal.append(line)
-                elif (written := os.write(journal.descriptor, line)) == len(line):
-                    journal.size += written
+        try:
+            with self.turn:
+                if (journal := self.journal or self.open()) is None:
+                    return NOT_RECORDED
+                now_ns = self.clock() if at_ns is None else at_ns
+                if now_ns >= self.look_at_ns and (journal := self._looked_after(journal)) is None:
+                    return NOT_RECORDED
+                accounted = self.accounted
+                number = seq = next(self.seq)
+                if with_id is None:
+                    line = b'%b%d,"at_ns":%d%b' % (prefix, seq, now_ns, rest)
                 else:
-                    journal.cut_short(written, len(line))
-            except OSError as error:
-                self.lose(error)
-                return NOT_RECORDED
-            if self.accounted == accounted:
-                self.settled += 1
-            if self.is_behind:
-                self.catch_up()
-            return number
+                    number += self.first_interval
+                    line = with_id % (prefix, seq, now_ns, number, rest)
+                try:
+                    # As `append` does, which is a call more.
+                    if journal.torn:
+                        journal.append(line)
+                    elif (written := os.write(descriptor := journal.descriptor, line)) == len(line):
+                        if descriptor == journal.descriptor:  # else a signal handler had it put back, whole
+                            journal.size += written
+                    else:
+                        journal.cut_short(written, len(line))
+                except OSError as error:
+                    self.lose(error)
+                    return NOT_RECORDED
+                if self.accounted == accounted:
+                    self.settled += 1
+        except Busy as error:
+            return self.give_up(error)
+        # After the turn: who did not get it may have left something to be done.
+        if self.is_behind:
+            self.catch_up()
+        return number
 
     def line(
         self, kind: str, fields: "Mapping[str, Plain]", at_ns: "int | None" = None, *, counted: bytes = b""
@@ -181,14 +152,14 @@ class LineWriter:
         return b'{"kind":"%b",%b%d,"at_ns":%d%b}\n' % (kind.encode(), self._key, seq, at_ns, text)
 
     def opened(self) -> "JournalWriter | None":
-        """With the lock held: return the journal, in its place; None where there is none to write to."""
+        """In a turn: return the journal, in its place; None where there is none to write to."""
         if self.is_closed:
             return None
         journal = self.journal or self.open()
         return journal if journal is None or monotonic_ns() < self.look_at_ns else self._looked_after(journal)
 
     def open(self) -> "JournalWriter | None":
-        """With the lock held: open the journal; return None where that fails, or failed a moment ago."""
+        """In a turn: open the journal; return None where that fails, or failed a moment ago."""
         if self._opening or monotonic_ns() < self._retry_at_ns:
             self.not_written += 1
             self.is_behind = True
@@ -200,8 +171,8 @@ class LineWriter:
                 return self.journal or self._open()
         finally:
             self._opening = False
-            if self._leaves_when_open:
-                self._leaves_when_open = False
+            if self._leaves_later:
+                self._leaves_later = False
                 self.leave(*self._outcomes)
         if self.child is None:
             self.not_written += 1
@@ -215,12 +186,11 @@ class LineWriter:
             if self._lost_journal is not None:
                 self._put_back(self._lost_journal)
             if self.journal is None:
-                info, described = self.info.changing_fields(), self._described or self.describe()
-                self.journal = JournalWriter(self._next_path(), self._first_lines(described))
+                self.journal = JournalWriter(self._next_path(), self._first_lines())
                 self.settled += self.taken() - first
                 self._journals += 1
                 self._in_journal = first
-                self._introduced, self._described = info, described
+                self.said.began()
             return self.journal
         except BaseException as error:
             if self.journal is None and first is not None:
@@ -235,7 +205,7 @@ class LineWriter:
             return None
 
     def _tell_after_close(self) -> None:
-        """With the lock held: count, in another journal, the events that a close has overtaken on their way.
+        """In a turn: count, in another journal, the events that a close has overtaken on their way.
 
         A signal handler or another thread may close between the beginning of a call and its line.
         """
@@ -257,14 +227,14 @@ class LineWriter:
         return f"{self.target.ledger}{FOLDER_SUFFIX}/{name}{SUFFIX}"
 
     def _looked_after(self, journal: JournalWriter) -> "JournalWriter | None":
-        """With the lock held: return the journal, put back where it was removed; None where that fails."""
+        """In a turn: return the journal, put back where it was removed; None where that fails."""
         self.look_at_ns = monotonic_ns() + _LOOK_AGAIN_AFTER_NS
         if journal.is_in_place():
             return journal
         if self.journal is not journal:
             return self.journal or self.open()  # a signal handler was quicker
-        self._lost_journal = journal  # first, so that it is not forgotten where something is raised
-        self.journal = None
+        # At once: a signal handler in between would put it back, and then it would be forgotten here.
+        self._lost_journal, self.journal = journal, None
         return self.open()
 
     def _put_back(self, lost: JournalWriter) -> None:
@@ -281,40 +251,37 @@ class LineWriter:
         self.is_behind = True
         lost.close()
 
-    def taken(self) -> int:
-        """Return how many numbers are taken."""
-        return int(repr(self.seq)[len("count(") : -1])
-
-    def _first_lines(self, described: "Mapping[str, Plain]") -> bytes:
-        lines = b""
-        if not self._journals:
-            program: dict[str, Plain] = {"label": self.target.label, **described, "wall_ns": self.wall_ns}
-            lines = self.line("session_started", program, self.at_ns)
+    def _first_lines(self) -> bytes:
+        lines = b"".join(self.line(kind, fields, self.at_ns) for kind, fields in self.said.at_first())
         self._warn_of_missing_hooks()
-        return lines + self.line(
-            "process_joined", {**self.info.fields(), "wall_ns": self.wall_ns}, self.at_ns
-        )
+        return lines
 
     def _warn_of_missing_hooks(self) -> None:
-        for name, reason in self.info.missing.items():
+        for name, reason in self.said.info.missing.items():
             self.warn(f"{name} is not hooked: {reason}")
 
     def catch_up(self) -> None:
-        """With the lock held: write what is left to be said."""
-        self.is_behind = False
+        """Write what is left to be said."""
+        try:
+            with self.turn:
+                self.is_behind = False
+                self.count_given_up()
+                self._say_what_is_left()
+                if self._leaves_later:
+                    self._leaves_later = False
+                    self.leave(*self._outcomes)
+        except Busy:
+            return  # who has the turn will
+
+    def _say_what_is_left(self) -> None:
         try:
             if number := self.not_written:
                 is_told = self._append("gap_noted", {"what": EVENTS_NOT_WRITTEN, "count": number})
                 self.not_written -= number if is_told else 0
-            info, described = self.info.changing_fields(), self.describe()
-            if info != self._introduced:
-                self._warn_of_missing_hooks()
-                if self._append("process_joined", info):
-                    self._introduced = info
-            if described != self._described:
-                program = {"label": self.target.label, **described}
-                if self._append("session_started", program):
-                    self._described = described
+            for kind, fields in self.said.changes():
+                if self._append(kind, fields):
+                    self.said.said(kind, fields)
+            self._warn_of_missing_hooks()
         except BaseException as error:
             self.account()
             if is_hosts_own(error):
@@ -335,36 +302,12 @@ class LineWriter:
         self.settle(1, accounted)
         return True
 
-    def settle(self, number: int, accounted: int) -> None:
-        """With the lock held: say that events are written; `accounted` is from before they had numbers."""
-        if self.accounted == accounted:
-            self.settled += number
-        else:
-            self.account()
-
     def lose(self, error: OSError) -> None:
-        """With the lock held: count events that had their numbers and could not be written."""
+        """In a turn: count events that had their numbers and could not be written."""
         if self.account() and self.is_closed and self.child is None:
             self._tell_after_close()
             return
         self.warn(f"events are not recorded: {error}")
-
-    def account(self) -> bool:
-        """Count what had its number when something was raised before it was written; say if any."""
-        with self.lock:
-            holes = self.taken() - self.settled
-            if holes > 0:
-                self.accounted += 1
-                self.not_written += holes
-                self.settled += holes
-            self.is_behind = self.is_behind or self.not_written > 0
-            return holes > 0
-
-    def warn(self, message: str) -> None:
-        """Queue a warning, if it is this process's first: a host's log is not ours to fill."""
-        if not self.has_warned:
-            self.has_warned = True
-            self.warnings.append(message)
 
     def leave(self, outcome: str, session_outcome: str, *, is_exiting: bool = False) -> "str | None":
         """Write the last events and close the journal; return its path, or None where there is none.
@@ -373,48 +316,59 @@ class LineWriter:
         afterwards goes into another journal.
         """
         failure = process_exit.failure() if is_exiting and outcome == "failed" else None
-        with self.lock:
-            if self.is_closed:
-                return None
+        try:
+            with self.turn:
+                journal = self._leave(outcome, session_outcome, failure, is_exiting=is_exiting)
+        except Busy:
+            # Who has the turn does it at its end, which may have come meanwhile.
             self._outcomes = outcome, session_outcome
-            if self._opening:
-                self._leaves_when_open = True
-                return None
-            self.account()
-            self._retry_at_ns = 0
-            if (journal := self.journal) is not None:
-                journal = self._looked_after(journal)
-            elif self._lost_journal is not None or self.not_written:
-                journal = self.open()
-            # Nothing can be taken after these: what a signal handler records meanwhile comes too late.
-            self.journal, self.is_closed = None, True
-            if journal is not None:
-                try:
-                    first = self.taken()
-                    journal.append(self._last_lines(outcome, session_outcome, failure))
-                    self.settled += self.taken() - first
-                    self.not_written, self._has_ended_session = 0, True
-                except Exception as error:
-                    self.account()
-                    self.warn(f"that the process left is not recorded: {error}")
-                finally:
-                    journal.close()
-            self._keep_intervals()
-            self.is_closed = not is_exiting
+            self._leaves_later = self.is_behind = True
+            self.turn = self._turns.at_once
+            self.catch_up()
+            return None
+        return journal
+
+    def _leave(
+        self, outcome: str, session_outcome: str, failure: "Failure | None", *, is_exiting: bool
+    ) -> "str | None":
+        if self.is_closed:
+            return None
+        self._outcomes = outcome, session_outcome
+        if self._opening:
+            self._leaves_later = True
+            return None
+        self.account()
+        self._retry_at_ns = 0
+        if (journal := self.journal) is not None:
+            journal = self._looked_after(journal)
+        elif self._lost_journal is not None or self.not_written:
+            journal = self.open()
+        # Nothing can be taken after these: what a signal handler records meanwhile comes too late.
+        self.journal, self.is_closed = None, True
+        if journal is not None:
+            try:
+                first = self.taken()
+                journal.append(self._last_lines(outcome, session_outcome, failure))
+                self.settled += self.taken() - first
+                self.not_written = 0
+                self.said.ended()
+            except Exception as error:
+                self.account()
+                self.warn(f"that the process left is not recorded: {error}")
+            finally:
+                journal.close()
+        self._keep_intervals()
+        self.is_closed = not is_exiting
         return journal.path if journal else None
 
     def _last_lines(self, outcome: str, session_outcome: str, failure: "Failure | None") -> bytes:
         lines = b""
         if self.not_written:
             lines += self.line("gap_noted", {"what": EVENTS_NOT_WRITTEN, "count": self.not_written})
-        if (info := self.info.changing_fields()) != self._introduced:
-            lines += self.line("process_joined", info)
-        if (described := self.describe()) != self._described:
-            lines += self.line("session_started", {"label": self.target.label, **described})
+        lines += b"".join(self.line(kind, fields) for kind, fields in self.said.changes())
         if failure is not None:
             lines += self._failed(failure)
-        if self.target.begins_session and not self._has_ended_session:
-            lines += self.line("session_ended", {"outcome": session_outcome})
+        lines += b"".join(self.line(kind, fields) for kind, fields in self.said.session_end(session_outcome))
         return lines + self.line("process_left", {"outcome": outcome}, counted=b"event_count")
 
     def _failed(self, failure: "Failure") -> bytes:
@@ -436,13 +390,14 @@ class LineWriter:
     def forked(self) -> "LineWriter":
         """In a forked child: return its own writer, and shut this one, which is the parent's."""
         if self.child is None:
-            # A thread of the parent may have held the lock at the fork, for ever.
-            self.lock = RLock()
+            # It may have been the turn of a thread of the parent at the fork, which will never end it.
+            self._turns = Turns()
+            self.turn = self._turns.waiting
             journal, self.journal, self.is_closed = self.journal or self._lost_journal, None, True
             if journal is not None:
                 journal.close()
             self._keep_intervals()
             of_parent = self.target
             target = Target(of_parent.ledger, of_parent.session, of_parent.label, begins_session=False)
-            self.child = LineWriter(target, self.describe, self.info.of_forked_child(), self.clock)
+            self.child = LineWriter(target, self.said.describe, self.said.info.of_forked_child(), self.clock)
         return self.child

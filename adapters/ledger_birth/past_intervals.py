@@ -3,9 +3,10 @@
 from os import getpid
 
 from ledger_birth import process_exit
+from ledger_birth.accounting import NOT_RECORDED
 from ledger_birth.host_exceptions import is_hosts_own
 from ledger_birth.json_text import json_text
-from ledger_birth.line_writer import NOT_RECORDED
+from ledger_birth.turns import Busy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def write_intervals(lines: "LineWriter", intervals: "Sequence[PastInterval]") ->
     begun: list[PastInterval] = []
     try:
         thread = lines.thread_name()
-        with lines.lock:
+        with lines.turn:
             if (journal := lines.opened()) is None:
                 return
             number, text, accounted = 0, b"", lines.accounted
@@ -75,8 +76,10 @@ def write_intervals(lines: "LineWriter", intervals: "Sequence[PastInterval]") ->
                 _forget_starts(begun)
                 return
             lines.settle(number, accounted)
-            if lines.is_behind:
-                lines.catch_up()
+        if lines.is_behind:
+            lines.catch_up()
+    except Busy as error:
+        lines.give_up(error)
     except BaseException as error:
         lines.account()
         _forget_starts(begun)

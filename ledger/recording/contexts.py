@@ -14,7 +14,7 @@ from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
-from ledger_birth.line_writer import NOT_RECORDED
+from ledger_birth.accounting import NOT_RECORDED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

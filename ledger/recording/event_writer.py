@@ -26,10 +26,13 @@ from ledger.recording.line_encoding import data_field, interval_id, moment, text
 from ledger.recording.settings import Settings, describe_program
 from ledger.vocabulary import CLOCK_STEPPED, Outcome
 from ledger_birth import process_exit
+from ledger_birth.accounting import NOT_RECORDED
 from ledger_birth.host_exceptions import is_hosts_own
 from ledger_birth.json_text import json_text
-from ledger_birth.line_writer import HOOK_MISSING, NOT_RECORDED, WITH_ID, LineWriter, Target
+from ledger_birth.line_writer import HOOK_MISSING, WITH_ID, LineWriter
 from ledger_birth.secrets_hidden import data_without_secrets, hide_secrets, values_of_secret_variables
+from ledger_birth.self_description import Target
+from ledger_birth.turns import Busy
 
 if TYPE_CHECKING:
     from ledger_birth.json_text import Plain
@@ -42,6 +45,9 @@ NOT_VALID: Final = "event_not_valid"
 _WARNINGS_OF_INVALID: Final = 100
 _LONGEST_DETAIL: Final = 500
 _WITH_INTERVAL: Final = WITH_ID % b"interval"
+_END: Final = b"}\n"
+_COMPLETED: Final = b',"interval":%d,"outcome":"completed"}\n'
+_FAILED: Final = b',"interval":%d,"outcome":"failed"}\n'
 _KEYS: Final = ("session", "process", "seq", "at_ns", "kind")
 
 _Text = TypeVar("_Text")
@@ -65,12 +71,12 @@ class EventWriter:
             lines = LineWriter(target, self._program, clock=clock)
         else:
             # It has begun with what could be known without this package.
-            lines.describe = self._program
+            lines.said.describe = self._program
             lines.is_behind = True
         self.lines: Final = lines
         self.clock = lines.clock
         self.process: Final = lines.process
-        self.info: Final = lines.info
+        self.info: Final = lines.said.info
         self.anchor: Final = Anchor(lines.at_ns, lines.wall_ns)
         # A clock that only a test has goes with no other.
         self._wall = WallWatch(self.anchor) if clock is monotonic_ns else None
@@ -108,12 +114,16 @@ class EventWriter:
             # A parent that was not recorded, or is another process's, has a lower id.
             if parent is not None and (type(parent) is not int or not NOT_RECORDED <= parent < INTEGER_LIMIT):
                 parent = interval_id(parent)
-            rest = b',%b,"thread":%b%b%b}\n' % (
-                self._described.get(described) or self._describe(described),
-                lines.thread_name(),
-                b"" if parent is None or parent < lines.first_interval else b',"parent":%d' % parent,
-                b"" if data is None else data_field(data, self._secrets),
-            )
+            try:
+                thread = lines.local.name
+            except AttributeError:
+                thread = lines.thread_name()
+            about = self._described.get(described) or self._describe(described)
+            end = _END if data is None else data_field(data, self._secrets) + _END
+            if parent is None or parent < lines.first_interval:
+                rest = b',%b,"thread":%b%b' % (about, thread, end)
+            else:
+                rest = b',%b,"thread":%b,"parent":%d%b' % (about, thread, parent, end)
             number = lines.put(
                 self._start_prefix, rest, None if at_ns is None else moment(at_ns), _WITH_INTERVAL
             )
@@ -148,12 +158,17 @@ class EventWriter:
                 interval := interval_id(interval)
             ) < first:
                 return  # it was not recorded, or is one of the process that this was forked from
-            rest = b',"interval":%d,"outcome":"%b"%b%b}\n' % (
-                interval if interval < INTEGER_LIMIT else interval_id(interval),
-                b"completed" if outcome == "completed" else b"failed",
-                b"" if error is None else b',"error":' + json_text(self._without_secrets(error)),
-                b"" if data is None else data_field(data, self._secrets),
-            )
+            if interval >= INTEGER_LIMIT:
+                interval = interval_id(interval)
+            if error is None and data is None:
+                rest = (_COMPLETED if outcome == "completed" else _FAILED) % interval
+            else:
+                rest = b',"interval":%d,"outcome":"%b"%b%b}\n' % (
+                    interval,
+                    b"completed" if outcome == "completed" else b"failed",
+                    b"" if error is None else b',"error":' + json_text(self._without_secrets(error)),
+                    b"" if data is None else data_field(data, self._secrets),
+                )
             lines.put(self._stop_prefix, rest, at_ns)
         except BaseException as problem:
             if self._is_thrown_in("stage_stopped", problem):
@@ -176,16 +191,24 @@ class EventWriter:
             fields["text"] = self._without_secrets(fields.get("text"))
             if type(data := fields.get("data")) is dict:
                 fields["data"] = data_without_secrets(cast("dict[str, object]", data), self._secrets)
-            if self._wall is not None:
-                with self.lines.lock:
-                    stepped_ns = self._wall.stepped_ns()
-                if stepped_ns is not None:
-                    self.gap(CLOCK_STEPPED, 1, f"{stepped_ns:+} ns")
+            if (stepped_ns := self._stepped_ns()) is not None:
+                self.gap(CLOCK_STEPPED, 1, f"{stepped_ns:+} ns")
         except BaseException as error:
             if self._is_thrown_in("total_claimed.claimed_ns", error):
                 raise
             return
         self._write(TotalClaimed, fields, numbered="claim")
+
+    def _stepped_ns(self) -> int | None:
+        """Return by how much the wall clock was set, where that is new and not another thread's to say."""
+        if self._wall is None:
+            return None
+        try:
+            with self.lines.turn:
+                stepped_ns = self._wall.stepped_ns()
+        except Busy:
+            return None
+        return stepped_ns
 
     def milestone(self, name: str) -> None:
         """Write a milestone."""
@@ -356,7 +379,7 @@ class EventWriter:
         return False
 
     def _say_warnings(self) -> None:
-        """Log the pending warnings. Never with the lock held: a host's log handler may record, too."""
+        """Log the pending warnings. Never in a turn: a host's log handler may record, too."""
         while self.lines.warnings:
             warn(self.lines.warnings.pop())
 

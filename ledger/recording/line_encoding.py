@@ -9,8 +9,8 @@ from typing import Final, SupportsIndex, cast
 from pydantic_core import from_json, to_json
 
 from ledger.events.models import INTEGER_LIMIT
+from ledger_birth.accounting import NOT_RECORDED
 from ledger_birth.host_exceptions import is_hosts_own
-from ledger_birth.line_writer import NOT_RECORDED
 from ledger_birth.secret_names import is_secret_name
 
 # Here and not at its first use, which may be in a forked child: another thread may have been importing then.

@@ -11,7 +11,7 @@ import os
 from contextvars import Context
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from ledger.clock import monotonic_ns
 from ledger.events.models import warm_up_models
@@ -20,10 +20,10 @@ from ledger.recording.event_writer import EventWriter, warn
 from ledger.recording.line_encoding import text_of
 from ledger.recording.settings import Settings, settings_from_environment
 from ledger_birth import process_exit
+from ledger_birth.accounting import NOT_RECORDED
 from ledger_birth.birth import ledger_path
 from ledger_birth.environment import new_session_id
 from ledger_birth.host_exceptions import is_hosts_own
-from ledger_birth.line_writer import NOT_RECORDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -144,11 +144,10 @@ class Recorder:
         try:
             if role is None:
                 role = current_role()
-            its_parent = innermost_of(writer) if parent is INNERMOST else parent
-            # `is` tells a type checker nothing.
-            return writer.start(
-                (stage, source, activity, role, component), cast("int | None", its_parent), data, at_ns
-            )
+            if parent is INNERMOST:
+                parent = innermost_of(writer)
+            # `is` tells a type checker nothing, and a cast is a call.
+            return writer.start((stage, source, activity, role, component), parent, data, at_ns)  # type: ignore[arg-type]
         except (RecursionError, MemoryError):
             # At the end of the stack, where nothing more can be called.
             writer.lines.not_written += 1

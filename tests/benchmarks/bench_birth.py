@@ -13,7 +13,8 @@ from measuring import Figure, Goal, per_call_us, rounds
 
 from ledger_birth.birth import describe_program
 from ledger_birth.import_timing import OUTERMOST_NS, ImportTiming
-from ledger_birth.line_writer import LineWriter, Target
+from ledger_birth.line_writer import LineWriter
+from ledger_birth.self_description import Target
 
 _CALLS = 20_000
 _STARTS = 40

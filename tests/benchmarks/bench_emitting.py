@@ -118,10 +118,10 @@ def _parts(folder: Path) -> list[tuple[str, float]]:
         _ = b'%b%d,"at_ns":%d%b' % (lines.stop_prefix, 12346, 1234567890123, rest)
 
     def lock() -> None:
-        with lines.lock:
-            lines.lock  # noqa: B018
-        with lines.lock:
-            lines.lock  # noqa: B018
+        with lines.turn:
+            lines.turn  # noqa: B018
+        with lines.turn:
+            lines.turn  # noqa: B018
 
     def process() -> None:
         _ = mark[0]

@@ -10,7 +10,8 @@ import pytest
 from ledger.testing import FakeClock
 from ledger_birth import import_timing
 from ledger_birth.import_timing import ImportTiming
-from ledger_birth.line_writer import LineWriter, Target
+from ledger_birth.line_writer import LineWriter
+from ledger_birth.self_description import Target
 from tests.support.journals import intervals, recorded
 
 MS = 1_000_000

@@ -69,8 +69,6 @@ class Host:
         self.intervals: list[tuple[int, Recorder, int]] = []
         self.generators: list[Any] = []
         self.started = Started()
-        self.is_handling = False
-        """Whether a signal handler runs, which may have met a lock that a thread needs: it waits for none."""
 
     def mark(self) -> str:
         return f"{os.getpid()}.{next(self.numbers)}"
@@ -197,19 +195,16 @@ class Host:
         for problem in problems:
             self.tell("!" + json.dumps(problem))
 
-    def is_in_handler(self) -> bool:
-        return self.is_handling and threading.current_thread() is threading.main_thread()
-
     def do_thread(self, steps: list[Any], is_joined: bool) -> None:
         thread = threading.Thread(target=self.run, args=(steps,), daemon=True)
         thread.start()
-        if is_joined and not self.is_in_handler():
+        if is_joined:
             thread.join()
         else:
             self.started.threads.append(thread)
 
     def do_join(self) -> None:
-        while self.started.threads and not self.is_in_handler():
+        while self.started.threads:
             self.started.threads.pop().join()
 
     def do_tasks(self, programs: list[list[Any]]) -> None:
@@ -250,7 +245,7 @@ class Host:
         """Have a generator collected, here or in another thread."""
         if not self.generators:
             return
-        if elsewhere and not self.is_in_handler():
+        if elsewhere:
             thread = threading.Thread(target=lambda: self.call(None, self.generators.pop().close))
             thread.start()
             thread.join()
@@ -281,11 +276,7 @@ class Host:
             return
 
         def handle(_: int, __: FrameType | None) -> None:
-            was_handling, self.is_handling = self.is_handling, True
-            try:
-                self.run(steps)
-            finally:
-                self.is_handling = was_handling
+            self.run(steps)
             if raises:
                 raise Stop
 
