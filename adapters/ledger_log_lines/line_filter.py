@@ -20,6 +20,9 @@ LONGEST: Final = 1 << 16
 LOOKED_AT: Final = 1 << 13
 """How much of a line is read: those that matter have a few hundred bytes, or 4,000 where they print the whole
 configuration of an engine."""
+_FINISHED: Final = b"<00:00"
+"""What a finished bar has."""
+_SHORT: Final = 400
 
 
 class Line(NamedTuple):
@@ -29,6 +32,8 @@ class Line(NamedTuple):
     text: bytes
     is_too_long: bool = False
     """It has more than LONGEST bytes; `text` is its beginning."""
+    before: bytes = b""
+    """Of a finished bar, the line before it, which may name its process."""
 
 
 class LineFilter(NamedTuple):
@@ -87,7 +92,9 @@ class LineFilter(NamedTuple):
             number += buffer.count(b"\n", counted, start)
             counted = start
             stop = min(stops[start], end, start + LOOKED_AT)
-            yield Line(number, buffer[start:stop], start in long)
+            text = buffer[start:stop]
+            before = _line_before(buffer, begin, start) if _FINISHED in text else b""
+            yield Line(number, text, start in long, before)
 
     def _first_stamped(self, buffer: bytes, begin: int, end: int) -> int | None:
         """Return where the first line begins that is of the logger."""
@@ -130,6 +137,15 @@ class LineFilter(NamedTuple):
             # Where processes wrote at once, another record may follow in the same line.
             if other is None or any(buffer.find(mark, other.end(), place) >= 0 for mark in self.marks):
                 yield start, place
+
+
+def _line_before(buffer: bytes, begin: int, start: int) -> bytes:
+    """Return the line before one that begins there; no more of it than a prefix has."""
+    end = start
+    while end > begin and buffer[end - 1] in b"\r\n":
+        end -= 1
+    first = max(_begin_of_line(buffer, begin, end), end - _SHORT) if end > begin else end
+    return buffer[first:end]
 
 
 def _too_long(buffer: bytes, begin: int, end: int) -> Iterator[int]:

@@ -13,6 +13,7 @@ from ledger_log_lines.plain_text import plain, without_container_stamp
 from ledger_log_lines.progress_bars import Bar, WaitingBars, finished_bar_in, is_bar
 from ledger_log_lines.stamps import Calendar, iso_wall_ns
 from ledger_log_lines.wall_clock import FileClock, WallClock
+from ledger_vllm.messages import Durations
 from ledger_vllm_log.bare_messages import what_is_missing
 from ledger_vllm_log.entries import Place
 from ledger_vllm_log.line_filter import LINES
@@ -29,6 +30,7 @@ from ledger_vllm_log.records import (
     Speaker,
     before_records,
     has_record,
+    is_process_alone,
     records,
     speaker_of,
     whole_record,
@@ -36,6 +38,7 @@ from ledger_vllm_log.records import (
 from ledger_vllm_log.services import Service
 from ledger_vllm_log.startups import StartUp
 
+_S: Final = 1_000_000_000
 _MAX_UNREAD: Final = 1_000
 _SEEN_KEPT: Final = 3
 _NO_START: Final = "of vLLM's logger, as all of this log, but not known to be about a start-up"
@@ -57,7 +60,8 @@ class LogImporter:
         if b"\0" in head:
             return False
         # In coloured output an escape sequence may stand between any two words.
-        return any(has_record(plain(_decoded(line))) for line in head.splitlines())
+        calendar = Calendar()
+        return any(_is_of_vllm(plain(_decoded(line)), calendar) for line in head.splitlines())
 
     def what_is_missing(self, head: bytes) -> str | None:
         """Return what keeps a text with messages of vLLM's from being read."""
@@ -94,6 +98,8 @@ class _Log:
         self._starts = 0
         self._service = Service(self._begin)
         self._bars = WaitingBars()
+        self._undated: list[tuple[Bar, int]] = []
+        """Bars before the first stamp, with their lines."""
         self._last_ns: int | None = None
         self._works = Speaker()
         """The last named process that is no front end."""
@@ -119,7 +125,9 @@ class _Log:
             yield from self._service.take_unstamped(notice, speaker_of(unstamped))
         bar = finished_bar_in(without_container_stamp(unstamped))
         if bar is not None:
-            yield from self._take_bar(bar, line.number)
+            before = plain(_decoded(line.before))
+            named = bar if bar.before or not is_process_alone(before) else bar._replace(before=before)
+            yield from self._take_bar(named, line.number)
         inside = without_container_stamp(text)
         other = record_in(inside, self._calendar) if unstamped == text and notice is None else None
         if other is not None and inside != text:
@@ -133,6 +141,7 @@ class _Log:
     def end(self) -> Iterator[Event | UnreadLine]:
         """Yield the events that had to wait for the end."""
         yield from self._take_waiting_bars(None)
+        yield from self._reject_undated()
         yield from self._service.end()
         if not self._service.has_known and not self._unread:
             yield from (UnreadLine(line, _NO_START, text) for line, text in self._seen)
@@ -143,6 +152,11 @@ class _Log:
     def _take_record(self, record: Record, line: int) -> Iterator[Event | UnreadLine]:
         message = record.message
         meaning = meaning_of(message)
+        if self._undated and record.at_ns is not None:
+            # By the first stamp they were over.
+            for bar, number in self._undated:
+                self._bars.add(bar, number, max(0, record.at_ns - bar.seconds * _S))
+            self._undated.clear()
         if self._bars:
             yield from self._take_waiting_bars(record)
         if record.at_ns is not None:
@@ -175,9 +189,13 @@ class _Log:
         if durations_of(bar) is None:
             yield from self._reject(line, "a progress bar with an unknown description", bar.text)
         elif self._last_ns is None:
-            yield from self._reject(line, "a progress bar before the first stamp", bar.text)
+            self._undated.append((bar, line))
         else:
             self._bars.add(bar, line, self._last_ns)
+
+    def _reject_undated(self) -> Iterator[UnreadLine]:
+        for bar, line in self._undated:
+            yield from self._reject(line, "a progress bar, but no stamp says when", bar.text)
 
     def _take_waiting_bars(self, following: Record | None) -> Iterator[Event]:
         next_ns = None if following is None else following.at_ns
@@ -199,6 +217,14 @@ class _Log:
         self._unread, self._last_unread = self._unread + 1, number
         if self._unread <= _MAX_UNREAD:
             yield UnreadLine(number, reason, text)
+
+
+def _is_of_vllm(text: str, calendar: Calendar) -> bool:
+    """Whether a plain line is of vLLM's logger, or of a logger that somebody put in its place."""
+    if has_record(text):
+        return True
+    other = record_in(without_container_stamp(text), calendar)
+    return other is not None and isinstance(meaning_of(other.message), Durations)
 
 
 def _last_stamp(file: BinaryIO, size: int) -> str | None:

@@ -65,6 +65,11 @@ class Process:
         return self._speaker
 
     @property
+    def last_ns(self) -> int:
+        """When it logged its last line so far, or what that times ended."""
+        return self._latest_ns
+
+    @property
     def has_failed(self) -> bool:
         """Whether it logged that it failed."""
         return self._failed is not None

@@ -19,8 +19,11 @@ _HEAD: Final = re.compile(
     r"\[?(?P<place>[^\[\]\s:]+:\d+)\] ?"
 )
 _PROCESS: Final = re.compile(
-    r"\((?P<name>[^()\s]+) (?:rank=(?P<rank>\d{1,9}) )?pid=(?P<pid>\d{1,18})(?:, ip=(?P<host>[^()\s]+))?\)"
+    # Ray does not know the name at first; the beginning of what somebody copied may lack its first character.
+    r"(?:\(|^)(?:(?P<name>[^()\s=]+) )?(?:rank=(?P<rank>\d{1,9}) )?pid=(?P<pid>\d{1,18})"
+    r"(?:, ip=(?P<host>[^()\s]+))?\)"
 )
+_PROCESS_ALONE: Final = re.compile(r"(?:\([^()]{1,99}pid=\d{1,18}[^()]{0,99}\)\s*)+")
 # What belongs to the next record of the same line, where two processes wrote at once.
 _NEXT: Final = re.compile(rf"(?:{_PROCESS.pattern}\s*)+$".replace("?P<", "?P<next_"))
 _REPEATED: Final = re.compile(r" ?\[repeated (\d{1,9})x across [^\]]*\].*$", re.DOTALL)
@@ -137,6 +140,11 @@ def speaker_of(before: str) -> Speaker:
     if last is None:
         return Speaker()
     return Speaker(last["name"], int(last["pid"]), None if rank is None else int(rank), host)
+
+
+def is_process_alone(text: str) -> bool:
+    """Tell whether a plain line has nothing but the prefixes that name its process."""
+    return _PROCESS_ALONE.fullmatch(text) is not None
 
 
 def _unwrapped_wall_ns(text: str) -> int | None:

@@ -52,6 +52,8 @@ class Service:
         """Yield the events of a line, or of those that waited for it."""
         taken = _Taken(record, at_ns, place, meaning)
         if isinstance(meaning, Notice):
+            if self._next_at is None and self._start.is_served_again(meaning, record.speaker, at_ns):
+                self._next_at = self._first_stage
             yield from self._flush()
             if self._start.is_before(meaning, record.speaker):
                 yield from self._next()
@@ -93,6 +95,12 @@ class Service:
             if one.meaning is not None and one.at_ns >= begins_ns
         )
         return next(own, len(self._waiting))
+
+    @property
+    def _first_stage(self) -> int | None:
+        """Where in what waits the first stage is, if there is one."""
+        stages = (number for number, one in enumerate(self._waiting) if isinstance(one.meaning, Durations))
+        return next(stages, None)
 
     def _next(self) -> Iterator[Event]:
         yield from self._start.end(is_followed=True)

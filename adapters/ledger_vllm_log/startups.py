@@ -34,6 +34,8 @@ from ledger_vllm_log.records import Record, Speaker
 _OF_MANY: Final = re.compile(r".*Actor")
 """Ray's names for processes are those of their class."""
 _WORKER: Final = re.compile(r"(?:Vllm)?Worker(?P<number>_DP\d+)?(?:_.*)?")
+_ENGINE: Final = re.compile(r"EngineCore(?:_(?:DP)?\d+)?")
+_SERVES: Final = "Starting vLLM "
 _NUMBER: Final = re.compile(r"_DP\d+")
 _BEGINS_INSIDE: Final = "the log begins inside a start-up: what happened before its first line is unknown"
 _GOES_ON: Final = "the log goes on with another start-up: how this one ended is unknown"
@@ -68,7 +70,10 @@ class StartUp:
         self._engines: set[str] = set()
         self._only_introduced = True
         """Nothing has been logged but introductions."""
-        self._is_ready, self._serves = False, False
+        self._ready_ns: int | None = None
+        self._serves = False
+        self._served: dict[str, int] = {}
+        """When each front end started to serve."""
         self._initialized: set[str] = set()
         """Processes whose engine has been initialized."""
         self._completed: _Entry | None = None
@@ -107,16 +112,37 @@ class StartUp:
     @property
     def is_over(self) -> bool:
         """Whether an engine was initialized: a line about a stage may be of the next start-up from now on."""
-        return bool(self._over_ns)
+        return bool(self._over_ns) or self._ready_ns is not None
+
+    def is_served_again(self, notice: Notice, speaker: Speaker, at_ns: int) -> bool:
+        """Whether a front end starts to serve that has done so: another start-up came before that."""
+        if not notice.text.startswith(_SERVES):
+            return False
+        return any(at_ns > self._served.get(name, at_ns) for name in _names_of(speaker))
 
     def is_begun_again(self, durations: Durations, speaker: Speaker, at_ns: int) -> bool:
         """Whether what a line times can only be of another start-up: it began when its engine was made."""
         first = durations.stated[0]
+        begins_ns = at_ns - round(first.seconds * 1e9)
+        if any(begins_ns >= other.last_ns for other in self._other_engines(speaker)):
+            return True
         over_ns = [self._over_ns[name] for name in _group_of(speaker) if name in self._over_ns]
+        if self._ready_ns is not None:
+            over_ns.append(self._ready_ns)
         if not over_ns or not LOGGED_STAGES[first.stage].precedes_engine_init:
             return False
         # One line may stand in a log twice.
-        return at_ns > max(over_ns) and at_ns - round(first.seconds * 1e9) >= max(over_ns)
+        return at_ns > max(over_ns) and begins_ns >= max(over_ns)
+
+    def _other_engines(self, speaker: Speaker) -> Iterator[Process]:
+        """Yield, for a process that is new, the engines of its name: a start-up has one of each name."""
+        is_engine = speaker.pid is not None and _ENGINE.fullmatch(speaker.name or "") is not None
+        if not is_engine or _id_of(speaker) in self._processes:
+            return
+        for seen in self._processes.values():
+            other = seen.process.speaker
+            if (other.name, other.host) == (speaker.name, speaker.host) and other.pid != speaker.pid:
+                yield seen.process
 
     def extend(self, record: Record, at_ns: int) -> None:
         """Take the time of a line, whatever it says: the log reaches from the first stamp to the last."""
@@ -142,7 +168,7 @@ class StartUp:
         if any(stated.stage == "engine_init" for stated in durations.stated):
             self._initialized.add(_id_of(speaker))
             self._over_ns |= dict.fromkeys(_group_of(speaker), entry.at_ns)
-            if not self._is_ready and self._engines <= self._initialized:
+            if self._ready_ns is None and self._engines <= self._initialized:
                 self._completed = entry
 
     def take_unstamped(self, notice: Notice, speaker: Speaker) -> Iterator[Event]:
@@ -236,13 +262,15 @@ class StartUp:
         elif notice.name == "shuts_down":
             self._shut_down = self._shut_down or entry
         elif notice.name != "engine_answers" or self._engines <= self._initialized:
+            if notice.text.startswith(_SERVES):
+                self._served |= dict.fromkeys(_names_of(speaker), at_ns)
             yield from self._take_ready(notice, entry)
 
     def _take_ready(self, notice: Notice, entry: _Entry) -> Iterator[Event]:
         """Take a line that there is only where the engines are ready, and perhaps where the server is."""
         self._completed = self._completed or entry
-        if not self._is_ready:
-            self._is_ready = True
+        if self._ready_ns is None:
+            self._ready_ns = entry.at_ns
             yield entry.process.milestone(ENGINE_READY, entry.at_ns)
         if notice.name == "serves" and not self._serves:
             self._serves = True

@@ -9,10 +9,12 @@ import pytest
 from ledger import StageStarted, reduce
 from ledger.storage.queries import saved_query
 from ledger.testing import MemoryLedger
+from ledger_vllm_log.importer import importer
 from tests.support.reading_logs import LOGS, Imported, S, import_content, line, read
 
 ENGINE = "(EngineCore pid=61) "
 INIT = "init engine (profile, create kv cache, warmup model) took "
+COMPILE = "torch.compile took 9.00 s in total"
 BAR = "{}: 100%|██████████| 4/4 [{}<00:00,  2.92s/it]"
 
 
@@ -328,3 +330,86 @@ def test_a_failure_after_ready_is_none_of_the_start(log: Callable[..., Imported]
         engine("RuntimeError: x", "10:00:08"),
     )
     assert [one.stage for one in imported.intervals] == ["engine_init"]
+
+
+def test_a_bar_is_of_the_process_whose_prefix_stands_before_it(log: Callable[..., Imported]) -> None:
+    shards = "Loading safetensors checkpoint shards: 100% Completed | 6/6 [00:14<00:00,  2.4s/it]"
+    imported = log(
+        line("Starting to load model m...", "09:00:00", "(Worker_TP0 pid=21) "),
+        line("Starting to load model m...", "09:00:00", "(Worker_TP1 pid=22) "),
+        "(Worker_TP0 pid=21) ",
+        shards,
+        line("Loading weights took 13.50 seconds", "09:00:14", "(Worker_TP1 pid=22) "),
+        line("Loading weights took 14.25 seconds", "09:00:15", "(Worker_TP0 pid=21) "),
+    )
+    bar = imported.stage("checkpoint_shards")
+    [around] = [
+        one for one in imported.intervals if one.interval == bar.enclosing and one.process == "pid-21"
+    ]
+    assert (bar.process, around.stage, around.duration_ns) == ("pid-21", "weights_load", 14.25 * S)
+    assert imported.data("checkpoint_shards")["logged_by"] == "a progress bar"
+
+
+def test_a_bar_that_names_nobody_is_of_the_next_line_and_says_so(log: Callable[..., Imported]) -> None:
+    imported = log(
+        line("Using x", "09:00:00", "(Worker_TP1 pid=22) "),
+        BAR.format("Capturing CUDA graphs (decode, FULL)", "00:04"),
+        line("Graph capturing finished in 5 secs, took 0.50 GiB", "09:00:06", "(Worker_TP0 pid=21) "),
+    )
+    assert imported.stage("capture_pass").process == "pid-21"
+    assert "names no process" in imported.data("capture_pass")["logged_by"]
+
+
+def test_a_bar_before_the_first_stamp_ends_by_it(log: Callable[..., Imported]) -> None:
+    imported = log(
+        BAR.format("Loading safetensors checkpoint shards", "00:20"),
+        engine("Loading weights took 20.50 seconds", "09:00:23"),
+    )
+    assert imported.unread == []
+    assert imported.stage("checkpoint_shards").enclosing == imported.stage("weights_load").interval
+    alone = log(engine(f"{INIT}5.00 s", "09:00:00"))
+    assert alone.unread == []
+
+
+def test_bars_without_the_bar_itself_are_bars(log: Callable[..., Imported]) -> None:
+    imported = log(
+        engine("Starting to load model m...", "09:00:00"),
+        "Loading safetensors checkpoint shards: 100% 3/3 [00:07<00:00,  2.65s/it]",
+        "Parse safetensors files: 100% 3/3 [00:02<00:00,  1.99it/s]",
+        engine("Loading weights took 7.75 seconds", "09:00:11"),
+    )
+    assert imported.unread == []
+    assert stated(imported) == [("checkpoint_shards", 7), ("model_inspection", 2), ("weights_load", 7.75)]
+
+
+OTHER_LOGGER = "2026-04-02 10:00:{:02} | {} | 14023 | INFO : {}"
+
+
+def test_another_formatter_is_read_by_its_messages(log: Callable[..., Imported], tmp_path: Path) -> None:
+    lines = [
+        OTHER_LOGGER.format(10, "backends", "Dynamo bytecode transform time: 6.25 s"),
+        OTHER_LOGGER.format(18, "backends", "Compiling a graph for compile range (1, 4096) takes 7.50 s"),
+        OTHER_LOGGER.format(18, "monitor", "torch.compile takes 13.75 s in total"),
+    ]
+    imported = log(*lines)
+    assert stated(imported) == [("dynamo", 6.25), ("graph_compile", 7.5), ("torch_compile", 13.75)]
+    assert importer().recognises(tmp_path, "\n".join(lines).encode())
+    assert not importer().recognises(tmp_path, OTHER_LOGGER.format(10, "x", "Setting up took 3 s").encode())
+
+
+def test_a_prefix_may_lack_its_name_or_its_first_character(log: Callable[..., Imported]) -> None:
+    imported = log(
+        "EngineCore_DP0 pid=61) INFO 11-22 09:00:06 [x.py:1] Dynamo bytecode transform time: 5.00 s",
+        line("Loading weights took 3.00 seconds", "09:00:10", "(pid=7, ip=192.0.2.1) "),
+        line(COMPILE, "09:00:11", "(EngineCore_DP0 pid=61) "),
+    )
+    assert {claim.process for claim in imported.claims} == {"pid-61", "pid-7@192.0.2.1"}
+    assert imported.joined["pid-7@192.0.2.1"].name == "unnamed"
+
+
+def test_lines_that_lost_their_ends_are_records_each(log: Callable[..., Imported]) -> None:
+    messages = ("Dynamo bytecode transform time: 5.80 s", "Cache the graph for later use", COMPILE)
+    imported = log(
+        " ".join(engine(one, f"09:00:{second}") for one, second in zip(messages, (10, 14, 17), strict=True))
+    )
+    assert stated(imported) == [("dynamo", 5.8), ("torch_compile", 9.0)]

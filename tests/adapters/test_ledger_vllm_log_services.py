@@ -190,3 +190,40 @@ def test_weights_that_a_running_engine_takes_begin_no_start(tmp_path: Path, line
     assert len(import_content(tmp_path, *texts, ready).sessions) == 2
     load = line("Loading weights took 5.00 seconds", "10:20:00", who)
     assert len(import_content(tmp_path, *texts[:2], load).sessions) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "sessions"),
+    [
+        # Ready; an hour later another start, which is ready too.
+        ("two-starts-no-introduction-3", [{}, {"load": 4, "compile": 3, "startup": 20}]),
+        # An engine that never was ready, and another process of its name.
+        (
+            "two-starts-no-introduction-4",
+            [{"load": 8.25, "compile": 30}, {"load": 4, "compile": 3, "startup": 20}],
+        ),
+        # All that tells of the second start is that its front end serves once more.
+        ("two-starts-no-introduction-5", [{}, {"compile": 3}]),
+    ],
+)
+def test_each_sure_sign_of_another_start_begins_one(name: str, sessions: list[dict[str, float]]) -> None:
+    found = timelines(name)
+    assert [seconds(timeline) for timeline in found] == sessions
+    assert [differing(timeline) for timeline in found] == [[]] * len(found)
+
+
+def test_a_line_that_stands_there_twice_begins_no_start(tmp_path: Path) -> None:
+    serves = line("Starting vLLM server on http://0.0.0.0:8000", "10:00:00", "(APIServer pid=1) ")
+    late = line(
+        "Triton kernel JIT compilation during inference: k. This causes a latency spike; consider it.",
+        "10:00:09", "(EngineCore pid=61) ",
+    )  # fmt: skip
+    assert len(import_content(tmp_path, serves, serves, late).sessions) == 1
+
+
+def test_two_engines_of_one_name_that_write_at_once_are_no_two_starts(tmp_path: Path) -> None:
+    texts = [
+        line("torch.compile took 9.00 s in total", f"10:00:{second}", f"(EngineCore pid={pid}) ")
+        for second, pid in ((10, 61), (12, 99), (30, 61), (31, 99))
+    ]
+    assert len(import_content(tmp_path, *texts).sessions) == 1
