@@ -24,7 +24,7 @@ from ledger.errors import (
 )
 from ledger.events.models import Event
 from ledger.events.rows import EventRow, from_row
-from ledger.formatting import cut, with_label
+from ledger.formatting import with_label
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import Collected
 from ledger.storage.excerpts import StartExcerpt, start_excerpt, timeline_excerpt, timeline_tables
@@ -35,6 +35,7 @@ from ledger.storage.process_clocks import clock_alignment, process_lives
 from ledger.storage.projections import current_timeline
 from ledger.storage.record_rows import finding_of
 from ledger.storage.refreshing import copied, refresh
+from ledger.storage.rejected_lines import said_of_rejected_lines
 from ledger.storage.row_stream import streamed
 from ledger.storage.sqlite_errors import raise_if_interrupted, translate_sqlite_error
 from ledger.storage.store import READER_WAIT_S, Store
@@ -61,7 +62,6 @@ _SESSIONS_SHOWN: Final = 50
 _WRITES: Final = ("not authorized", "readonly", "append-only", "SQL that returns rows")
 """What errors say of a statement that does not only read."""
 _SESSIONS_NAMED: Final = 5
-_REJECTED_SHOWN: Final = 120
 
 
 class Ledger:
@@ -214,19 +214,8 @@ class Ledger:
             return self.find_sessions(name)[-1]
         sessions = self.sessions()
         if not sessions:
-            raise UnknownSession(f"{self.path}: no session yet{self._first_rejected()}")
+            raise UnknownSession(f"{self.path}: no session yet{said_of_rejected_lines(self._store)}")
         return sessions[-1]
-
-    def _first_rejected(self) -> str:
-        """Return what is known of lines that gave no session: how many there are, and the first one."""
-        rows = self._store.select(
-            "SELECT file, line, reason, text, count(*) OVER () FROM rejected_lines ORDER BY id LIMIT 1"
-        )
-        if not rows:
-            return ""
-        [(file, line, reason, text, count)] = rows
-        shown = cut(str(text), _REJECTED_SHOWN)
-        return f", and {count:,} lines that could not be used; {file}, line {line}: {reason}: {shown}"
 
     def find_sessions(self, name: str) -> list[str]:
         """Return the session of that id, or those of that label, or those whose id begins so, oldest first.
