@@ -28,6 +28,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "hostile": [seven_findings(subject_of(MemoryLedger(hostile_events(HOSTILE)), HOSTILE), HOSTILE)],
         "long": [seven_findings(subject_of(MemoryLedger(hostile_events(LONG)), LONG), LONG)],
         "large": [subject_of(MemoryLedger(deep_session(20_000).events), "session")],
+        "excerpt": [subject_of(MemoryLedger(deep_session(20_000).events), "session", most=1_000)],
         "many": [subject_of(MemoryLedger(many_processes()), "session")],
     }
     folder = tmp_path_factory.mktemp("pages")
@@ -409,3 +410,29 @@ def test_a_large_session_draws_no_more_than_can_be_seen(opened: Open) -> None:
     for _ in range(3):
         assert 0 < waterfall(page).locator("rect").count() < rows * width / 2
         page.get_by_role("button", name="Zoom into the waterfall").click()
+
+
+def test_what_a_page_has_not_one_by_one_is_drawn_below_the_rest_and_no_interval(opened: Open) -> None:
+    page = opened("excerpt")
+    said = re.compile(r"Of 20,000 intervals, [\d,]+ are on this page one by one. The other 1[\d,]+, none")
+    expect(page.locator("#startup .side .note").first).to_contain_text(said)
+    assert page.evaluate("document.getElementById('intervals-data').textContent.length") < 100_000
+    waterfall(page).locator(".lane > button").first.click()
+    blocks = waterfall(page).locator("rect.family-other")
+    assert blocks.count() > 0
+    heights = {
+        rect["y"] for rect in map(Locator.bounding_box, waterfall(page).locator("rect.stage").all()) if rect
+    }
+    assert {rect["y"] for rect in map(Locator.bounding_box, blocks.all()) if rect} == {max(heights)}
+    before = page.url
+    for _ in range(4):
+        page.get_by_role("button", name="Zoom into the waterfall").click()
+    block = waterfall(page).locator("rect.family-other[data-number='1']").first
+    block.hover(force=True)
+    expect(page.locator(".tip")).to_contain_text(
+        re.compile(r"^[\d,]+ intervals?, none longer than \d+\.\d+ s")
+    )
+    block.click(force=True)
+    assert page.url == before
+    page.get_by_label("Find an interval").fill("none longer")
+    expect(page.locator(".matches")).to_have_text("0 found")

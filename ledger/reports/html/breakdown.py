@@ -188,7 +188,10 @@ def _in_vocabulary(subject: Subject, interval: Interval) -> Interval:
     while found.source == "torch" and found.stage not in ACTIVITY_OF:
         if found.enclosing is None:
             return interval
-        found = subject.timeline.intervals[intervals[found.process, found.enclosing]]
+        place = intervals.get((found.process, found.enclosing))
+        if place is None:
+            return interval  # what is around it is left out
+        found = subject.timeline.intervals[place]
     return found
 
 

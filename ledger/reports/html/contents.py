@@ -120,8 +120,8 @@ def _startup(sides: Sequence[_Side]) -> Section:
 def _left_out(subject: Subject, left_out: LeftOut) -> str:
     return (
         f"Of {subject.interval_count:,} intervals, {len(subject.timeline.intervals):,} are on this page one "
-        f"by one. The other {left_out.number:,}, none longer than {seconds(left_out.longest_ns)} s, are drawn "
-        "together, in the last row of each process that is opened."
+        f"by one. The other {left_out.number:,}, none longer than {seconds(left_out.longest_ns)} s, are "
+        "drawn together, in the last row of each process that is opened."
     )
 
 

@@ -129,19 +129,21 @@ def read_for_page(
     each = max(1, len(rows))
     near_ns = length_ns // max(1, min(_EYE, _BLOCKS // each))
     finest_ns = length_ns // max(1, _SPANS // each)
-    spoken_of = _with_enclosers(ledger.intervals(session, has_data=False), _spoken_of(timeline, findings))
-    choice = _Choice(
-        spoken_of,
-        longer_than_ns := _one(ledger, _LENGTH, session, most),
-        most - _one(ledger, _LONGER, session, longer_than_ns),
-        _one(ledger, _UNATTRIBUTED_TIME, session, _UNATTRIBUTED - 1) or 1,
-    )
+    unattributed_ns = _one(ledger, _UNATTRIBUTED_TIME, session, _UNATTRIBUTED - 1) or 1
+    wanted = _Wanted(_spoken_of(timeline, findings), unattributed_ns)
+    wanted_keys = _with_enclosers(ledger.intervals(session, has_data=False), wanted.has)
+    longer_than_ns = _one(ledger, _LENGTH, session, most)
+    as_long = most - _one(ledger, _LONGER, session, longer_than_ns)
+    first: Callable[[object, object], object] = dict[object, object]().setdefault
     kept: list[Interval] = []
     processes: dict[str, LeftOutOfProcess] = {}
     for interval in ledger.intervals(session):
         interval_ns = _length_ns(interval)
-        if choice.takes(interval, interval_ns):
-            kept.append(choice.sharing_texts(interval))
+        is_as_long = interval_ns == longer_than_ns and as_long > 0
+        as_long -= is_as_long
+        if interval_ns > longer_than_ns or is_as_long or _key(interval) in wanted_keys:
+            # Equal texts are one object: each row has its own.
+            kept.append(Interval._make(first(one, one) if isinstance(one, str) else one for one in interval))
         else:
             left_out = processes.setdefault(interval.process, LeftOutOfProcess())
             left_out.add(interval, interval_ns, near_ns, finest_ns)
@@ -150,39 +152,21 @@ def read_for_page(
     return excerpt, LeftOut(processes, last, lambda: ledger.startup_pieces(session))
 
 
-class _Choice:
-    """Says of one interval after the other whether a page has it."""
+class _Wanted:
+    """Says of one interval after the other whether a page has it however short it is."""
 
-    def __init__(
-        self, spoken_of: Collection[IntervalKey], longer_than_ns: int, as_long: int, unattributed_ns: int
-    ) -> None:
-        """Of those that are just as long as what has to be longer, `as_long` are taken as well."""
+    def __init__(self, spoken_of: Collection[IntervalKey], unattributed_ns: int) -> None:
         self._spoken_of: Final = spoken_of
-        self._longer_than_ns: Final = longer_than_ns
         self._unattributed_ns: Final = unattributed_ns
-        self._room = {
-            "as long": as_long,
-            "failed": _UNENDED,
-            "unended": _UNENDED,
-            "unattributed": _UNATTRIBUTED,
-        }
-        self._texts: Final[dict[object, object]] = {}
+        self._room = {"failed": _UNENDED, "unended": _UNENDED, "unattributed": _UNATTRIBUTED}
 
-    def takes(self, interval: Interval, length_ns: int) -> bool:
-        """Tell whether a page has the next interval."""
-        if length_ns > self._longer_than_ns or (interval.process, interval.interval) in self._spoken_of:
-            return True
-        if length_ns == self._longer_than_ns and self._has_room("as long"):
+    def has(self, interval: Interval) -> bool:
+        """Tell it of the next interval."""
+        if _key(interval) in self._spoken_of:
             return True
         if interval.outcome != "completed":
             return self._has_room("failed" if interval.outcome == "failed" else "unended")
         return (interval.unattributed_ns or 0) >= self._unattributed_ns and self._has_room("unattributed")
-
-    def sharing_texts(self, interval: Interval) -> Interval:
-        """Return the same interval, of which equal texts are one object."""
-        return Interval._make(
-            self._texts.setdefault(value, value) if isinstance(value, str) else value for value in interval
-        )
 
     def _has_room(self, why: str) -> bool:
         self._room[why] -= 1
@@ -201,8 +185,8 @@ def _spoken_of(timeline: Timeline, findings: Iterable[Finding]) -> set[IntervalK
     return keys
 
 
-def _with_enclosers(intervals: Iterator[Interval], keys: set[IntervalKey]) -> set[IntervalKey]:
-    """Return some keys of intervals, with those of all that enclose them."""
+def _with_enclosers(intervals: Iterator[Interval], is_wanted: Callable[[Interval], bool]) -> set[IntervalKey]:
+    """Return the keys of the intervals that are wanted, and of all that enclose them."""
     found: set[IntervalKey] = set()
     around: dict[int, Interval] = {}
     """What may enclose the next interval of the process, by id."""
@@ -221,11 +205,15 @@ def _with_enclosers(intervals: Iterator[Interval], keys: set[IntervalKey]) -> se
             around[interval.interval] = interval
             enough = 2 * len(around) + _EYE
         one: Interval | None = interval
-        if IntervalKey(interval.process, interval.interval) in keys:
-            while one is not None and (key := IntervalKey(one.process, one.interval)) not in found:
+        if is_wanted(interval):
+            while one is not None and (key := _key(one)) not in found:
                 found.add(key)
                 one = None if one.enclosing is None else around.get(one.enclosing)
     return found
+
+
+def _key(interval: Interval) -> IntervalKey:
+    return IntervalKey(interval.process, interval.interval)
 
 
 def _length_ns(interval: Interval) -> int:
