@@ -20,7 +20,7 @@ SMALL, LARGE = 5_000, 20_000
 """Events of each process."""
 MORE_INTERVALS: Final = PROCESSES * (LARGE - SMALL) // 2
 BYTES_EACH: Final = 1_000
-"""Of those intervals, for what fills first and then grows no more. Those that held them took 2,100 or more."""
+"""Of those intervals, for what fills first and then grows no more. To hold them took 2,100 and more."""
 
 
 @pytest.fixture(scope="module")
