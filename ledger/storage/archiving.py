@@ -1,9 +1,9 @@
 """Takes whole sessions out of a ledger, by writing another without them and putting that in its place.
 
 Events are append-only: none is ever deleted from a ledger. A copy is made beside it, without the sessions,
-and checked. Then its pages replace those of the ledger in one transaction of SQLite's, so that whoever has the
-file open goes on with what is in it then, and a process that is killed leaves the one or the other. (A file
-that was renamed over an open one would lose what its other users write, or be damaged by their journal.)
+and checked. Then its pages replace those of the ledger in one transaction of SQLite's: whoever has the file
+open goes on with what is in it then, and a process that is killed leaves the one or the other. (A file that
+was renamed over an open one would lose what its other users write, or be damaged by their journal.)
 """
 
 import os

@@ -14,7 +14,7 @@ import gzip
 import json
 import multiprocessing
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -134,7 +134,7 @@ def session_rows(number: int, hosts: int, seed: int) -> Iterator[EventRow]:
         yield row._replace(**fields, body=body, wall_ns=at_ns + moved_ns)
 
 
-def write_ledger(path: Path, numbers: range, hosts: int, seed: int) -> int:
+def write_ledger(path: Path, numbers: Sequence[int], hosts: int, seed: int) -> int:
     """Write the ledger of a host, with its projections; return how many events it has."""
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
