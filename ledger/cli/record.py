@@ -9,8 +9,10 @@ from ledger.cli.console.printing import printer
 from ledger.cli.nothing_recorded import why_unrecorded
 from ledger.cli.recorded_run import Attendant, Recorded, on_terminal, run_recorded, say
 from ledger.errors import LedgerError
+from ledger.formatting import one_line
 
 REFUSED: Final = 125
+_LONGEST_ID: Final = 200
 
 
 def record(
@@ -24,17 +26,29 @@ def record(
     label: Annotated[
         str | None, typer.Option("--label", "-l", help="A name by which to find the session.")
     ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            "--session",
+            "-s",
+            metavar="ID",
+            help="The session's id, the same on every host of a start over several.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view and no report.")] = False,
 ) -> None:
     """Run a command with recording on in all its processes, and print a report.
 
     Example: compile-ledger record -o startup.db --label cold -- vllm serve Qwen/Qwen2.5-VL-3B-Instruct
 
+    Example: compile-ledger record -o node0.db --session run-17 -- torchrun --nnodes 2 train.py
+
     The live view and the report go to stderr. The exit code is the command's, or 128 + n if signal n ended
     it. 127: command not found; 126: it can't be executed; 125: FILE can't be recorded into, nothing started.
     """
     try:
-        recorded = run_recorded(command, output, label, Attendant if quiet else on_terminal)
+        attend = Attendant if quiet else on_terminal
+        recorded = run_recorded(command, output, label, attend, session=_session_id(session))
     except LedgerError as error:
         say(str(error))
         raise typer.Exit(REFUSED) from None
@@ -49,6 +63,13 @@ def record(
             say(reason)
         _report(output, recorded)
     raise typer.Exit(recorded.exit_code)
+
+
+def _session_id(given: str | None) -> str | None:
+    """Return the id that was given, as the command's processes are handed it. Raises LedgerError."""
+    if given is not None and (not given or given != one_line(given) or len(given) > _LONGEST_ID):
+        raise LedgerError(f"{given!r}: is no id; take up to {_LONGEST_ID} characters on one line")
+    return given
 
 
 def _report(ledger_file: Path, recorded: Recorded) -> None:

@@ -157,9 +157,12 @@ def run_recorded(
     label: str | None,
     attend: Callable[[], Attendant] = Attendant,
     *,
+    session: str | None = None,
     environment: Mapping[str, str] = {},
 ) -> Recorded:
     """Run a command as a new session of a ledger, and return once all that it recorded is in there.
+
+    `session` is the id of one that is also recorded elsewhere, such as on another host.
 
     `attend` is called once the ledger is known to take events. `environment` is added to the command's. To
     be called from the main thread, with no other thread beside it: it forwards this process's signals for as
@@ -169,7 +172,7 @@ def run_recorded(
     keep_standard_descriptors()
     store = _opened(ledger)
     try:
-        settings = Settings(ledger, new_session_id(), label, True, tuple(command))
+        settings = Settings(ledger, session or new_session_id(), label, True, tuple(command))
         return _run(command, store, settings, attend(), environment)
     finally:
         store.close()

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from ledger.events.models import ProcessJoined, ProcessLost
+from ledger.events.models import MilestoneReached, ProcessJoined, ProcessLost
 from ledger.timeline.clocks import SharedClock
 from ledger.timeline.process_events import ProcessEvents
+from ledger.vocabulary import COMMAND_STARTED
 
 TICK_NS: Final = 10_000_000
 """The kernel counts when a process was created in these: the 100 ticks a second of every Linux."""
@@ -23,6 +24,8 @@ class ProcessLife(NamedTuple):
     """Host, boot, pid namespace and pid; None where it has no pid."""
     parent: tuple[object, ...] | None
     """The same of its parent."""
+    starts_command: bool
+    """Whether it started the command, as `record` does: on each host of several one may."""
     is_creation_known: bool
     began_ns: int
     """Its creation by the kernel; its first event where that is not known."""
@@ -90,6 +93,7 @@ def _life(process: str, part: ProcessEvents, offset_ns: int) -> ProcessLife:
         part.renamed.rank if part.renamed else None,
         identity,
         parent,
+        any(isinstance(event, MilestoneReached) and event.name == COMMAND_STARTED for event in part.others),
         created_ns is not None,
         began_ns + offset_ns,
         None if ended_ns is None else ended_ns + offset_ns,
@@ -100,10 +104,11 @@ def distances(lives: Sequence[ProcessLife]) -> dict[str, int]:
     """Return how many steps each process is from the first one, down the tree of processes.
 
     `lives` are in the order of their beginning. A process whose parent does not record stands right under the
-    first.
+    first; one that started the command stands beside it, so that the hosts of a session are charged alike.
     """
     parent_of = parents_of(lives)
-    steps = {lives[0].process: 0} if lives else {}
+    steps = {life.process: 0 for life in lives if life.starts_command and life.process not in parent_of}
+    steps |= {life.process: 0 for life in lives[:1]}
     for life in lives:
         _add_steps(steps, life.process, parent_of)
     return {life.process: steps[life.process] for life in lives}

@@ -6,7 +6,7 @@ domains (rule 9) and their outcomes (rule 10).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import chain
 from operator import attrgetter
@@ -46,7 +46,7 @@ from ledger.timeline.time_in_others import without_time_in_others
 from ledger.timeline.totals import role_totals, session_totals, source_totals
 from ledger.vocabulary import ProcessOutcome
 
-REDUCER_VERSION: Final = 9
+REDUCER_VERSION: Final = 10
 """Raised when the same events reduce to something else, so that projections are derived anew."""
 
 _claim_fields: Final = attrgetter(*Claim._fields[:-1])
@@ -191,7 +191,7 @@ def _session_record(
     )
     versions = {name: value for event in reversed(started) for name, value in event.versions.items()}
     command = next((event.command for event in started if event.command), None)
-    ended = next((event for event in others if isinstance(event, SessionEnded)), None)
+    ended = [event for event in others if isinstance(event, SessionEnded)]
     joined_ns = [part.anchor.wall_ns for part in parts.values() if part.anchor]
     started_ns = started[0].wall_ns if started else None
     outcome = _session_outcome(ended, processes)
@@ -208,21 +208,20 @@ def _session_record(
     )
 
 
-def _session_outcome(ended: SessionEnded | None, processes: tuple[Process, ...]) -> ProcessOutcome:
-    """Rule 10: what its end says; without one, what most needs to be known of its processes."""
-    if ended is not None:
-        return ended.outcome
+def _session_outcome(ended: Sequence[SessionEnded], processes: tuple[Process, ...]) -> ProcessOutcome:
+    """Rule 10: what its ends say, one for each host; without any, what most needs to be known."""
+    if ended:
+        return "failed" if any(event.outcome == "failed" for event in ended) else "completed"
     outcomes: set[ProcessOutcome] = {process.outcome for process in processes}
     order: tuple[ProcessOutcome, ...] = ("running", "lost", "failed", "completed")
     return next(outcome for outcome in order if outcome in outcomes or outcome == "completed")
 
 
-def _ended_ns(ended: SessionEnded | None, parts: dict[str, ProcessEvents]) -> int | None:
-    if ended is not None:
-        anchor = parts[ended.process].anchor
-        return anchor.wall_of(ended.at_ns) if anchor else None
-    ends = (part.anchor.wall_of(part.last_ns) for part in parts.values() if part.anchor)
-    return max(ends, default=None)
+def _ended_ns(ended: Sequence[SessionEnded], parts: dict[str, ProcessEvents]) -> int | None:
+    lasts_ns = [(event.process, event.at_ns) for event in ended]
+    lasts_ns = lasts_ns or [(process, part.last_ns) for process, part in parts.items()]
+    anchors = ((parts[process].anchor, last_ns) for process, last_ns in lasts_ns)
+    return max((anchor.wall_of(last_ns) for anchor, last_ns in anchors if anchor), default=None)
 
 
 def _iso(wall_ns: int | None) -> str | None:

@@ -162,6 +162,10 @@ class ProcessTwin:
             for record in intervals
             if record.process == process
         ]
+        self.starts_command = any(
+            isinstance(e, MilestoneReached) and e.name == "command_started" and e.process == process
+            for e in events
+        )
         # Known once all processes are.
         self.distance = 0
 
@@ -221,10 +225,15 @@ def parent_of(child: ProcessTwin, processes: list[ProcessTwin]) -> ProcessTwin |
 
 
 def distance_of(process: ProcessTwin, first: ProcessTwin, processes: list[ProcessTwin]) -> int:
-    """The number of steps up to the first process; a process without a parent stands right under it."""
+    """The number of steps up to the first process; a process without a parent stands right under it.
+
+    One without a parent that started a command stands beside it.
+    """
     steps = 0
     met = [process]
     while process is not first:
+        if process.starts_command and parent_of(process, processes) is None:
+            break
         steps += 1
         parent = parent_of(process, processes)
         if parent is None or parent in met:
