@@ -21,8 +21,8 @@ class Node:
         builder = SessionBuilder("run-17", process)
         fields = {
             "session": "run-17", "process": process, "seq": 0, "name": process, "pid": pid,
-            "parent_pid": parent_pid, "host": self.name, "boot_id": f"boot of {self.name}", "at_ns": self.ahead_ns + at_s * S,
-            "wall_ns": WALL_NS + at_s * S,
+            "parent_pid": parent_pid, "host": self.name, "boot_id": f"boot of {self.name}",
+            "at_ns": self.ahead_ns + at_s * S, "wall_ns": WALL_NS + at_s * S,
         }  # fmt: skip
         builder.events.append(ProcessJoined.model_validate(fields))
         return builder
