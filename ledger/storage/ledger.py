@@ -44,7 +44,6 @@ from ledger.timeline.findings import Finding
 from ledger.timeline.process_lives import Lives
 from ledger.timeline.records import Compilation, Interval, IntervalKey, StartupPiece
 from ledger.timeline.timeline import Timeline
-from ledger.vocabulary import ENGINE_READY, SERVER_READY
 from ledger_birth.secrets_hidden import values_of_secret_variables
 
 if TYPE_CHECKING:
@@ -58,7 +57,6 @@ Parameters = Sequence[object] | dict[str, object]
 """Of a query: for `?`, or by name for `:name`."""
 
 _AGAIN_S: Final = 1.0
-_SESSIONS_SHOWN: Final = 50
 _WRITES: Final = ("not authorized", "readonly", "append-only", "SQL that returns rows")
 """What errors say of a statement that does not only read."""
 _SESSIONS_NAMED: Final = 5
@@ -358,24 +356,9 @@ class Ledger:
 
     def _repr_html_(self) -> str:
         """Show the sessions in a notebook, the newest first."""
-        from ledger.notebook_tables import html_table
+        from ledger.storage.notebook_view import html_of
 
-        rows = self._store.select(
-            """
-            SELECT
-                s.session, s.label, s.outcome, s.started_at,
-                (
-                    SELECT w.duration_ns / 1e9 FROM startup_windows w
-                    WHERE w.session = s.session AND w.ended_by IN (?, ?) ORDER BY w.window LIMIT 1
-                )
-            FROM sessions s JOIN projected_sessions p USING (session)
-            ORDER BY s.started_at IS NULL, s.started_at DESC, p.last_event_id DESC LIMIT ?
-            """,
-            [SERVER_READY, ENGINE_READY, _SESSIONS_SHOWN + 1],
-        )
-        more = f"; the newest {_SESSIONS_SHOWN}" if len(rows) > _SESSIONS_SHOWN else ""
-        header = ("session", "label", "outcome", "started at", "seconds until ready")
-        return html_table(f"{self.path}{more}", header, rows[:_SESSIONS_SHOWN])
+        return html_of(str(self.path), self._store)
 
     def close(self) -> None:
         """Close the file."""
