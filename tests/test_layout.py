@@ -25,6 +25,7 @@ PACKAGES = {
     "ledger_pytorch_benchmark": "adapters/ledger_pytorch_benchmark",
     "ledger_sglang_log": "adapters/ledger_sglang_log",
     "ledger_torch": "adapters/ledger_torch",
+    "ledger_torch_log": "adapters/ledger_torch_log",
     "ledger_torch_trace": "adapters/ledger_torch_trace",
     "ledger_transformers": "adapters/ledger_transformers",
     "ledger_triton": "adapters/ledger_triton",

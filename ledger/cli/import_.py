@@ -131,7 +131,8 @@ def _sources(
         parts = unwrapped(sys.stdin.buffer if is_stream else file, name, folder)
     own_label = label if is_stream else label or os.path.basename(os.path.realpath(file)) or None
     with _named([part.path for part in parts], name):
-        chosen = importers.importers_of(parts, folder, is_checked=is_checked)
+        as_it_is = None if is_stream else file
+        chosen = importers.importers_of(parts, folder, as_it_is, is_checked=is_checked)
     sources: list[_Source] = []
     for part, importer in chosen:
         service = part.service

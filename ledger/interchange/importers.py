@@ -159,11 +159,12 @@ def importers(*, is_checked: bool = True) -> list[Importer]:
 
 
 def importers_of(
-    parts: Sequence[Part], folder: Path, *, is_checked: bool = True
+    parts: Sequence[Part], folder: Path, as_it_is: Path | None = None, *, is_checked: bool = True
 ) -> list[tuple[Part, Importer]]:
     """Return those of a file's logs for which there is an importer. Raises UnrecognisedFile if there is none.
 
-    What is read without a container's stamps alone is written to `folder` without them.
+    What is read without a container's stamps alone is written to `folder` without them. `as_it_is` is the
+    file that was taken apart: what looked like a container may have been none.
     """
     found: list[tuple[Part, Importer]] = []
     errors: list[UnrecognisedFile] = []
@@ -177,6 +178,12 @@ def importers_of(
             except UnrecognisedFile as error:
                 of_part.append(error)
         errors += of_part[:1]
+    if not found and as_it_is is not None and parts[0].containers and as_it_is.is_file():
+        try:
+            found.append((Part(as_it_is), importer_of(as_it_is, is_checked=is_checked)))
+        except UnrecognisedFile as error:
+            # What was inside of it says more.
+            errors.append(error)
     if not found:
         containers = " in ".join(reversed(parts[0].containers))
         raise UnrecognisedFile(f"{errors[0]}" + (f"; this was in {containers}" if containers else ""))

@@ -61,6 +61,7 @@ SAMPLES: dict[str, list[Path]] = {
     "vllm_log": sorted(LOGS.glob("*.log")),
     # The one of March 2025 has lines of vLLM's too.
     "sglang_log": [path for path in sorted((DATA / "sglang").glob("*.log")) if "2025-03" not in path.name],
+    "torch_log": sorted((DATA / "torch_log").iterdir()),
     "torch_trace": [TRACES / "ranks", TRACES / "block", TRACES / "torch-2.4.1"],
     "vllm_bench": [DATA / "vllm_bench" / "startup.json", DATA / "vllm_bench" / "startup.txt"],
 }
