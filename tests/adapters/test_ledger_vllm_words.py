@@ -270,6 +270,24 @@ class TestDoctor:
         assert is_good or "VLLM_PLUGINS leaves compile_ledger out" in found[0][1]
 
     @pytest.mark.parametrize(
+        ("name", "value", "found"),
+        [
+            ("VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY", "MYLIB_, COMPILE_LEDGER", "vLLM hands"),
+            ("VLLM_RAY_EXTRA_ENV_VARS_TO_COPY", "COMPILE_LEDGER,OTHER", "vLLM hands"),
+            ("VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY", "MYLIB_, ", "record where"),
+        ],
+    )
+    def test_says_how_its_workers_in_a_ray_cluster_record(
+        self, sources: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, found: str
+    ) -> None:
+        monkeypatch.setenv("COMPILE_LEDGER", "startup.db")
+        assert "Ray" not in str(doctor.examine())
+        monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+        monkeypatch.setenv(name, value)
+        [check] = [check for check in doctor.examine() if "Ray" in check.name]
+        assert check.found.startswith(found)
+
+    @pytest.mark.parametrize(
         ("variables", "is_asked"),
         [
             ({"VLLM_USE_AOT_COMPILE": "1"}, True),
