@@ -1,0 +1,124 @@
+"""SIGKILL in a merge, at 200 random moments: merging again gives what an undisturbed merge does.
+
+The moments are drawn in the work, not in time: as a number of SQLite's steps after which the merging process
+kills itself. So they lie anywhere in it, however busy the machine is, also within a transaction that is then
+taken back. Some merges are killed several times before one is let through.
+"""
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from ledger import Recorder
+from ledger.events.rows import to_row
+from ledger.recording.journal import journal_folder
+from ledger.storage import merging, projections
+from ledger.storage.store import Store
+from ledger.storage.verification import verify
+from tests.support.golden_ledgers import golden_events
+from tests.support.processes import Spawn, exit_code
+
+pytestmark = pytest.mark.slow
+
+KILLS: Final = 200
+STEPS_BETWEEN: Final = 40
+"""SQLite's steps between two looks at whether it is time to die."""
+IDS_A_STEP: Final = 9
+"""Events of a transaction: few, so that a merge of small ledgers has many."""
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> list[Path]:
+    """Ledgers that share events, one of which has a journal that waits and a line that is no event."""
+    events = golden_events()
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    paths = [folder / f"{number}.db" for number in range(2)]
+    for number, path in enumerate(paths):
+        with closing(Store.open(path)) as store, store.transaction():
+            # Every third event is in both.
+            store.append(
+                [to_row(event) for place, event in enumerate(events) if place % 2 == number or not place % 3]
+            )
+    recorder = Recorder.open(folder / "live.db", label="live")
+    for _ in range(20):
+        with recorder.stage("torch_compile", role="encoder"):
+            recorder.claim(1.0, source="user")
+    [journal] = journal_folder(folder / "live.db").glob("*.jsonl")
+    with journal.open("ab") as lines:
+        lines.write(b"no event\n")
+    waiting = folder / "waiting"
+    shutil.copytree(journal_folder(folder / "live.db"), journal_folder(waiting / "live.db"))
+    recorder.close()
+    return [*paths, waiting / "live.db"]
+
+
+def merge(into: Path, sources: list[Path], at_step: Callable[[], None] | None = None) -> None:
+    """Merge as the command does."""
+    with closing(Store.open(into)) as store:
+        if at_step:
+            store.connection.set_progress_handler(at_step, STEPS_BETWEEN)
+        for source in sources:
+            merging.merge(store, source)
+        projections.bring_up_to_date(store)
+
+
+def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return all rows of all tables, but for when each migration was applied."""
+    with closing(sqlite3.connect(path)) as connection:
+        tables = connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> '_sqlite_migrations'"
+        ).fetchall()
+        return {name: sorted(connection.execute(f'SELECT * FROM "{name}"'), key=repr) for (name,) in tables}
+
+
+def test_a_merge_that_is_killed_and_done_again_is_whole(
+    sources: list[Path], tmp_path: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merging, "_IDS_A_STEP", IDS_A_STEP)
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    merge(tmp_path / "undisturbed.db", sources, count)
+    undisturbed = rows(tmp_path / "undisturbed.db")
+    assert len(undisturbed["events"]) > 80
+    assert len(undisturbed["rejected_lines"]) == 1
+    chance = random.Random(19)
+    killed = attempts = 0
+    numbers_left: set[int] = set()
+    while killed < KILLS:
+        attempts += 1
+        into = tmp_path / f"{attempts}.db"
+        for _ in range(chance.choice([1, 1, 1, 2, 3])):
+            left = chance.randrange(steps)
+
+            def die_in_time() -> None:
+                nonlocal left
+                if not left:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left -= 1
+
+            code = exit_code(spawn(lambda die=die_in_time, into=into: merge(into, sources, die)))
+            assert code in (0, -signal.SIGKILL)
+            killed += code != 0
+            if into.exists():
+                with closing(Store.open_to_read(into)) as store:
+                    numbers_left.add(int(str(store.select("SELECT count(*) FROM events")[0][0])))
+        merge(into, sources)
+        assert rows(into) == undisturbed
+        assert [finding for finding in verify(into) if finding.is_fault] == []
+        into.unlink()
+    # They met merges at their beginning, at their end, and at many places between.
+    assert len(numbers_left) > 5
+    assert {0, len(undisturbed["events"])} <= numbers_left
