@@ -54,6 +54,17 @@ _SAYS_NOTHING: "Final" = frozenset(
 _SEVERAL: "Final" = ("key", "keys", "tokens", "secrets", "passwords", "credentials")
 """How the names of options end that take several values: vLLM's `--api-key`."""
 _LOGIN_OPTIONS: "Final" = ("-u", "-U", "--user", "--proxy-user", "--login")
+_PASSWORD_OPTIONS: "Final" = {
+    "sshpass": "-p", "login": "-p", "mongo": "-p", "mongosh": "-p", "mongodump": "-p", "mongorestore": "-p",
+    "redis-cli": "-a", "ldapsearch": "-w", "ldapmodify": "-w", "mosquitto_pub": "-P", "mosquitto_sub": "-P",
+    "sqlcmd": "-P", "bcp": "-P", "plink": "-pw", "pscp": "-pw", "unzip": "-P", "zip": "-P",
+}  # fmt: skip
+"""By program, or command of one, the option whose value is a password: of others `-p` is a port."""
+_WITH_PASSWORD: "Final" = {
+    "sshpass": "-p", "mysql": "-p", "mysqldump": "-p", "mysqladmin": "-p", "mariadb": "-p",
+    "mariadb-dump": "-p", "7z": "-p", "7za": "-p",
+}  # fmt: skip
+"""The same, where the password follows without a space."""
 
 
 def hide_secrets(text: str, values: "Iterable[str]" = ()) -> str:
@@ -82,8 +93,19 @@ def hide_in_command(arguments: "Sequence[str]", values: "Sequence[str]" = ()) ->
     """Return a command's arguments without secrets; `values` are some that are known."""
     shown: list[str] = []
     is_secret = takes_several = is_login = False
+    option = with_password = ""
     for argument in arguments:
         if argument[:1] == "-" and len(argument) > 1:
+            if argument == option:
+                # Once: in `sshpass -p … ssh -p 22` the second is another program's.
+                is_secret, takes_several, is_login, option, with_password = True, False, False, "", ""
+                shown.append(argument)
+                continue
+            if with_password and argument.startswith(with_password) and argument != with_password:
+                is_secret = False
+                shown.append(with_password + HIDDEN)
+                option = with_password = ""
+                continue
             name, equals, value = argument.partition("=")
             is_name_secret = is_secret_name(name)
             is_secret = is_name_secret and not equals
@@ -98,6 +120,10 @@ def hide_in_command(arguments: "Sequence[str]", values: "Sequence[str]" = ()) ->
             shown.append(HIDDEN)
         else:
             shown.append(_value(argument, values, is_secret=is_secret))
+        if not is_secret:
+            program = os.path.basename(argument)
+            option = _PASSWORD_OPTIONS.get(program, option)
+            with_password = _WITH_PASSWORD.get(program, with_password)
         is_login = False
         # `aws configure set aws_secret_access_key …`
         is_secret = (is_secret and takes_several) or (

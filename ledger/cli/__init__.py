@@ -15,6 +15,7 @@ from ledger.cli.console.standard_streams import OutputClosed, OutputNotWritable,
 from ledger.cli.console.terminal import echo, print_line
 from ledger.cli.console.usage_errors import USAGE_ERROR, usage_line
 from ledger.errors import LedgerError
+from ledger.storage.waiting import tell_waits
 
 if TYPE_CHECKING:
     app: typer.Typer
@@ -80,6 +81,7 @@ def main() -> None:
     """Run the command line. What goes wrong becomes one line on stderr, and the exit code."""
     try:
         replace_standard_streams()
+        tell_waits(print_line)
         with ending_signals_raise():
             code = _exit_code()
     except KeyboardInterrupt:  # on the way out of something else

@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 
 from ledger.errors import LedgerNotWritable
 from ledger.recording.journal import journal_folder, journals, shown
+from ledger.storage.waiting import SAID_AFTER_S, say_wait
 from ledger_birth.journal_writer import TRUST_VARIABLE, UNNAMED_SUFFIX, foreign_owner
 
 _LOCK_FILE: Final = "collector.lock"
@@ -64,14 +65,16 @@ def only_collector(folder: Path | None, wait_s: float) -> Generator[bool]:
     except OSError as error:
         raise LedgerNotWritable(f"{folder}: can't be written ({error.strerror})") from error
     with lock:
-        give_up_at = time.monotonic() + wait_s
+        began = time.monotonic()
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if time.monotonic() >= give_up_at:
+                if (waited_s := time.monotonic() - began) >= wait_s:
                     yield False
                     return
+                if waited_s >= SAID_AFTER_S:
+                    say_wait(f"{folder}: another process collects them; waiting up to {wait_s:.0f} s")
                 time.sleep(_LOCK_LOOK_S)
             except OSError:
                 break  # a file system without locks

@@ -14,6 +14,7 @@ from ledger.events.models import EVENT_FORMAT
 from ledger.events.rows import EventRow
 from ledger.storage.ledger_files import EMPTY, refuse_empty, refuse_no_file
 from ledger.storage.sqlite_errors import notice_signals, sqlite_errors_translated
+from ledger.storage.waiting import SAID_AFTER_S, is_heard, say_wait
 from ledger.storage.whole_rows import WHOLE, is_whole
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _MISSING: Final = "{path}: there is no ledger here; `compile-ledger record` make
 _OLDEST_SQLITE: Final = (3, 37, 0)
 _DEFAULT_WAIT_S: Final = 30.0
 READER_WAIT_S: Final = 5.0
+_MS: Final = 1_000
 """For a process that writes to the ledger. Who reads waits no longer before there is a word of it."""
 _COLUMNS: Final = ", ".join(EventRow._fields)
 _SELECT: Final = f"SELECT {_COLUMNS} FROM events"
@@ -202,7 +204,7 @@ class Store:
     def transaction(self) -> Generator[None]:
         """Hold the ledger's write lock; commit at the end, or roll all of it back if an exception leaves."""
         with sqlite_errors_translated(self.path):
-            self.connection.execute("BEGIN IMMEDIATE")
+            _begin_to_write(self.connection, self.path)
             try:
                 yield
                 self.connection.execute("COMMIT")
@@ -350,6 +352,25 @@ def _connected(path: Path, mode: str, wait_s: float) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = EXTRA")
     notice_signals(connection)
     return connection
+
+
+def _begin_to_write(connection: sqlite3.Connection, path: Path | None) -> None:
+    """Begin a transaction that writes, as soon as no other process does. Raises sqlite3.OperationalError."""
+    [(wait_ms,)] = connection.execute("PRAGMA busy_timeout").fetchall()
+    said_after_ms = int(SAID_AFTER_S * _MS)
+    if is_heard() and wait_ms > said_after_ms:
+        connection.execute(f"PRAGMA busy_timeout = {said_after_ms}")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+        else:
+            return
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
+        say_wait(f"{path}: another process is writing to it; waiting up to {wait_ms / _MS:.0f} s")
+    connection.execute("BEGIN IMMEDIATE")
 
 
 def _check_sqlite() -> None:

@@ -112,6 +112,11 @@ class TestCommands:
             ["x", "--sentry-dsn", f"https://{SECRET}@sentry.io/1"],
             ["x", f'{{"api_key": "{SECRET}", "n": 1}}'],
             ["x", f"{{'credentials': {{'user': '{SECRET}'}}}}"],
+            ["sshpass", "-p", SECRET, "ssh", "-p", "22", "host"],
+            ["/usr/bin/sshpass", f"-p{SECRET}", "ssh", "host"],
+            ["docker", "login", "-u", "me", "-p", SECRET, "registry"],
+            ["redis-cli", "-h", "host", "-a", SECRET],
+            ["mysql", "-u", "root", f"-p{SECRET}", "db"],
         ],
     )
     def test_a_secret_is_hidden(self, arguments: list[str]) -> None:
@@ -131,10 +136,18 @@ class TestCommands:
             ["docker", "run", "-u", "1000:1000", "--user", "1000:100", "image"],
             ["git", "clone", "ssh://git@host/x.git"],
             ["pytest", "-k", "key and token", "tests/test_keys.py::test_token"],
+            ["docker", "run", "-p", "8000:8000", "image", "-tp", "2", "-p", "8000"],
+            ["vllm", "serve", "model", "-tp", "2", "-pp", "2", "-p", "8000"],
+            ["mysql", "-u", "root", "-p", "-P", "3306", "db"],
+            ["mkdir", "-p", "a/b"],
         ],
     )
     def test_what_is_none_stays(self, arguments: list[str]) -> None:
         assert hide_in_command(arguments) == tuple(arguments)
+
+    def test_only_the_password_of_the_program_that_takes_one_is_hidden(self) -> None:
+        command = ["sshpass", "-p", "1234", "ssh", "-p", "22", "host"]
+        assert hide_in_command(command) == ("sshpass", "-p", HIDDEN, "ssh", "-p", "22", "host")
 
     def test_values_of_variables_are_hidden_wherever_they_stand(self) -> None:
         values = values_of_secret_variables(
