@@ -228,8 +228,10 @@ class LineWriter(Accounting):
 
     def _looked_after(self, journal: JournalWriter) -> "JournalWriter | None":
         """In a turn: return the journal, put back where it was removed; None where that fails."""
+        is_in_place = journal.is_in_place()
+        # Only now: at the end of the stack, or of the memory, it may not have been looked at.
         self.look_at_ns = monotonic_ns() + _LOOK_AGAIN_AFTER_NS
-        if journal.is_in_place():
+        if is_in_place:
             return journal
         if self.journal is not journal:
             return self.journal or self.open()  # a signal handler was quicker

@@ -198,3 +198,19 @@ class TestHowItIsMade:
         with Recorder.open(path) as recorder:
             recorder.milestone("trusted")
         assert names(path) == {"trusted"}
+
+
+@pytest.mark.parametrize("error", [MemoryError, RecursionError])
+def test_a_look_that_fails_is_made_again_with_the_next_event(path: Path, error: type[Exception]) -> None:
+    recorder = Recorder.open(path)
+    recorder.milestone("before")
+    assert recorder.writer is not None
+    recorder.writer.lines.look_at_ns = 0
+    removed(path)
+    with mock.patch("os.lstat", side_effect=error):
+        recorder.milestone("not recorded")
+    recorder.milestone("after")
+    events = events_in(path)
+    found = [event.name for event in events if isinstance(event, MilestoneReached)]
+    assert found == ["before", "after"]
+    assert sum(event.count for event in events if isinstance(event, GapNoted)) == 1
