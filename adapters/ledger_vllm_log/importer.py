@@ -44,6 +44,7 @@ _SEEN_KEPT: Final = 3
 _NO_START: Final = "of vLLM's logger, as all of this log, but not known to be about a start-up"
 _BAR: Final = "a progress bar"
 _NAMELESS_BAR: Final = "a progress bar that names no process: taken to be the next line's, or the last one's"
+_NAMELESS: Final = "which names no process: taken to be the last one's"
 _FRONT_ENDS: Final = ("APIServer", "ApiServer", "DPCoordinator", "MainProcess")
 
 
@@ -132,6 +133,8 @@ class _Log:
         other = record_in(inside, self._calendar) if unstamped == text and notice is None else None
         if other is not None and inside != text:
             other = other._replace(wall_ns=iso_wall_ns(text[: len(text) - len(inside)]))
+        if other is not None and other.speaker == Speaker() != self._works:
+            other = other._replace(speaker=self._works, place=f"{other.place}, {_NAMELESS}")
         for record in records(text, self._calendar) if other is None else (other,):
             yield from self._take_record(record, line.number)
         is_message = unstamped == text and bar is None and notice is None and other is None

@@ -413,3 +413,10 @@ def test_lines_that_lost_their_ends_are_records_each(log: Callable[..., Imported
         " ".join(engine(one, f"09:00:{second}") for one, second in zip(messages, (10, 14, 17), strict=True))
     )
     assert stated(imported) == [("dynamo", 5.8), ("torch_compile", 9.0)]
+
+
+def test_another_loggers_line_that_names_nobody_is_of_the_last_process(log: Callable[..., Imported]) -> None:
+    lines = (LOGS / "kinds" / "foreign-loggers-and-bars.log").read_text().splitlines()
+    imported = log(*(one.replace(ENGINE, "") if "flashinfer" in one else one for one in lines))
+    assert imported.stage("engine_init").unattributed_ns == 178.878 * S
+    assert "names no process" in imported.data("autotune")["logged_by"]

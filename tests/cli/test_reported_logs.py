@@ -443,3 +443,15 @@ def test_what_a_sum_of_parts_leaves_out_is_no_part(log: Found) -> None:
     assert [(row["cause"], row["stage"], row["ns"] / 1e9) for row in rows] == [
         ("omitted_stage", "torch_compile", -91)
     ]
+
+
+@of("kernel-beside-compile")
+def test_a_kernel_before_a_compile_is_none_of_it(log: Found) -> None:
+    [total] = log.totals
+    assert (total["language_model compile"], total["process compile"]) == (24.5, 1.25)
+    rows = log.sql("SELECT source, claimed_s, measured_ns / 1e9 AS measured FROM reconciliation "
+                   "WHERE stage = 'torch_compile'")  # fmt: skip
+    # The role's total and what its claim is held against are one number.
+    assert {row["source"]: row["measured"] for row in rows} == {"monitor": 24.5, "engine": 25.75}
+    causes = log.sql("SELECT cause, stage, ns / 1e9 AS seconds FROM causes")
+    assert [tuple(row.values()) for row in causes] == [("omitted_stage", "kernel_compile", -1.25)]

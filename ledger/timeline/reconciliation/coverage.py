@@ -45,8 +45,21 @@ def counted(evidence: Evidence, claim: Claim, measured: Match) -> list[CoveredSp
         return when_read if when_read or not pieces else None
     additions = evidence.additions_to(claim, measured.process)
     if not additions:
-        return None
+        return _read_off_lines(claim, measured)
     return [piece for addition in additions for piece in _addition(evidence, addition)]
+
+
+def _read_off_lines(claim: Claim, measured: Match) -> list[CoveredSpan] | None:
+    """Return what an engine's line adds up by the lines before it; None where there are none."""
+    own = [one for one in measured.intervals if one.stage == claim.stage]
+    if (
+        claim.counts != "ranks"
+        or measured.stated_to_ns is None
+        or not own
+        or len(own) == len(measured.intervals)
+    ):
+        return None
+    return [CoveredSpan(span_of(one), (one.interval,), is_sum=True) for one in own]
 
 
 def is_itemised(evidence: Evidence, claim: Claim) -> bool:

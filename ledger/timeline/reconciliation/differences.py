@@ -365,7 +365,7 @@ class _Run:
 
 def edge_of(claim: Claim, measured: Match) -> float:
     """Return how precisely the ends of what was counted are known."""
-    return (claim.resolution_ns or 0) / 2 + measured.uncertainty_ns / len(measured.intervals)
+    return (claim.resolution_ns or 0) / 2 + measured.length_uncertainty_ns / len(measured.intervals)
 
 
 def _intervals_of(evidence: Evidence, process: str, piece: CoveredSpan) -> Iterator[Interval]:

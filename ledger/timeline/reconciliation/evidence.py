@@ -16,7 +16,7 @@ from ledger.timeline.reconciliation.own_ranks import OwnRanks
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.reducer import Reduced
 from ledger.timeline.spans import Span, union_ns
-from ledger.vocabulary import ACTIVITY_OF, CLOCK_STEPPED, ENGINE_READY, Activity
+from ledger.vocabulary import ACTIVITY_OF, CLOCK_STEPPED, ENGINE_READY, STAGES, Activity
 
 _STEP: Final = re.compile(r"([+-]\d{1,19}) ns\b")
 
@@ -260,9 +260,9 @@ class Evidence:
 
     @cached_property
     def compile_starts(self) -> dict[str, list[int]]:
-        """When each process's intervals of compiles began, in order."""
+        """When each process's intervals of compiles of the model began, in order; kernels are none."""
         return {
-            process: sorted(one.start_ns for one in intervals if one.activity == "compile")
+            process: sorted(one.start_ns for one in intervals if one.stage in STAGES["compile"])
             for process, intervals in self.of_process.items()
         }
 
