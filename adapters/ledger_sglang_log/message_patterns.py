@@ -1,4 +1,4 @@
-"""The messages of SGLang that tell how it starts, as its releases from 0.2 to 0.5.16 word them."""
+"""The messages of SGLang that tell how it starts, as it worded them from 2024 to 2026."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -185,7 +185,7 @@ BARS: Final[Sequence[BarPattern]] = (
     BarPattern(
         re.compile(r"Fetching \d{1,9} files"), "Fetching 4 files", WEIGHTS_DOWNLOAD, frozenset({"model_load"})
     ),
-    # Until May 2025 the bar of a capture had no description.
+    # In logs of early 2025 the bar of a capture has no description.
     BarPattern(
         re.compile(r"|Capturing (?:batches|num tokens).*"), "Capturing batches (bs=1 avail_mem=0.83 GB)",
         CAPTURE_PASS, frozenset({"graph_capture"}),

@@ -51,7 +51,7 @@ class Process:
     ) -> Iterator[Event]:
         """Take a line that says that a stage begins."""
         if stage is MODEL_LOAD and DISTRIBUTED_INIT.name in self.going_on:
-            # Until 0.4.4 no line said that it had ended.
+            # In logs of early 2025 no line says that it had ended.
             yield from self.end(DISTRIBUTED_INIT, None, None, at_ns, unit_ns, line, "")
         if any(self._is_same(placed, stage, component) for placed in self._open):
             # No end will come for the one before; what begins anew is not inside of it.

@@ -13,7 +13,7 @@ _S: Final = 1_000_000_000
 _DAY_S: Final = 86_400
 _HALF_A_DAY_S: Final = _DAY_S // 2
 _HEAD: Final = re.compile(
-    # Until 0.2.15 stamps had no date. Milliseconds are of a logging configuration of one's own.
+    # In logs of 2024 stamps have no date. Milliseconds are of a logging configuration of one's own.
     r"\[(?P<stamp>(?P<date>\d{4}-\d\d-\d\d)? ?(?P<time>\d\d:\d\d:\d\d))(?:[.,](?P<ms>\d{3}))?"
     r"(?P<ranks>(?: [A-Z][A-Z_]{1,9}\d{1,6}){0,8})\] ?",
     re.ASCII,

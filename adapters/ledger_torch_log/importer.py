@@ -46,6 +46,8 @@ _NO_STAMPS: Final = (
     "no time stamps: what compile_times() returns has durations only, which are claims without intervals, so "
     "there is nothing to hold them against; TORCH_LOGS=dynamo,inductor logs the steps of a run with stamps"
 )
+_TRACE: Final = re.compile(rb"V\d{4} [^\n{]{1,400}\] \{")
+"""The first line of what TORCH_TRACE writes, which quotes all kinds of texts."""
 _BARE_STEP: Final = re.compile(rb"Step [123]: torch(?:dynamo|inductor) |Step 2: (?:calling|done) compiler ")
 _NO_STAMPED_STEPS: Final = (
     "no time stamps: {} lines are steps of torch's without what its logger puts in front of them (`I1128 "
@@ -61,7 +63,7 @@ class TorchLogImporter:
 
     def recognises(self, path: Path, head: bytes) -> bool:
         """Whether a file's beginning has a step, a table or a record of torch's, and no engine's lines."""
-        if b"\0" in head or _ENGINE.search(head) is not None:
+        if b"\0" in head or _ENGINE.search(head) is not None or _TRACE.match(head) is not None:
             return False
         return any(_is_of_torch(line) for line in head.splitlines() if _matters(line, 0, len(line)))
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import JsonValue
+
 from ledger import Event, GapNoted, ProcessJoined, ProcessLeft, SessionEnded, SessionStarted, TotalClaimed
 from ledger.adapters import Importer, UnreadLine
-from ledger_vllm_bench.results import METRICS, Reported, of_json, of_text
+from ledger_vllm_bench.results import METRICS, Reported, Result, of_json, of_text
 
 _TITLE: Final = b"STARTUP TIME BENCHMARK RESULTS"
-_JSON_KEY: Final = b'"cold_startup_times"'
+_JSON_KEY: Final = re.compile(rb'"(?:cold|warm)_(?:startup|compilation|encoder_compilation)_times" ?:')
 _LOGGED: Final = re.compile(rb"(?:INFO|WARNING) \d\d-\d\d \d\d:\d\d:\d\d ")
 """With the engines' own lines around it, it is a log."""
 _MAX_BYTES: Final = 1 << 26
@@ -24,13 +26,13 @@ _NO_STAMPS: Final = (
 
 
 class BenchImporter:
-    """Reads what `vllm bench startup` printed, or wrote with `--output-json`."""
+    """Reads what `vllm bench startup` printed or wrote as JSON, also in a sweep or for PyTorch's database."""
 
     name = "a result of vllm bench startup"
 
     def recognises(self, path: Path, head: bytes) -> bool:
         """Whether the beginning of a file is a result's, printed or as JSON."""
-        is_json = head.lstrip().startswith(b"{") and _JSON_KEY in head
+        is_json = head.lstrip()[:1] in (b"{", b"[") and _JSON_KEY.search(head) is not None
         return b"\0" not in head and (is_json or (_TITLE in head and _LOGGED.search(head) is None))
 
     def size(self, path: Path) -> int:
@@ -43,18 +45,20 @@ class BenchImporter:
         with path.open("rb") as file:
             text = file.read(min(size, _MAX_BYTES))
         progress(size)
-        found = of_json(text)
-        if found is None:
-            found = list(of_text(text.decode(errors="replace").splitlines()))
-        if not found:
+        results = of_json(text)
+        if results is None:
+            results = [Result("", list(of_text(text.decode(errors="replace").splitlines())), {})]
+        if not any(result.reported for result in results):
             yield UnreadLine(1, "no durations: neither times by start nor averages in it", "")
-        groups: defaultdict[tuple[str, int | None], list[Reported]] = defaultdict(list)
-        for reported in found:
-            groups[reported.phase, reported.start].append(reported)
         digest = hashlib.sha256(text).hexdigest()[:16]
-        for (phase, start), group in groups.items():
-            which = phase if start is None else f"{phase}-{start + 1}"
-            yield from _events(f"bench-{digest}-{which}", which, group)
+        for number, result in enumerate(results):
+            groups: defaultdict[tuple[str, int | None], list[Reported]] = defaultdict(list)
+            for reported in result.reported:
+                groups[reported.phase, reported.start].append(reported)
+            for (phase, start), group in groups.items():
+                which = phase if start is None else f"{phase}-{start + 1}"
+                session = f"bench-{digest}-{which}" if number == 0 else f"bench-{digest}-{number + 1}-{which}"
+                yield from _events(session, f"{result.name} {which}".strip(), group, result.parameters)
 
 
 def importer() -> Importer:
@@ -62,7 +66,9 @@ def importer() -> Importer:
     return BenchImporter()
 
 
-def _events(session: str, label: str, reported: list[Reported]) -> Iterator[Event]:
+def _events(
+    session: str, label: str, reported: list[Reported], parameters: dict[str, JsonValue]
+) -> Iterator[Event]:
     def key(seq: int) -> dict[str, Any]:
         return {"session": session, "process": "benchmark", "seq": seq, "at_ns": 0}
 
@@ -70,6 +76,9 @@ def _events(session: str, label: str, reported: list[Reported]) -> Iterator[Even
     yield ProcessJoined(**key(1), name="benchmark")
     yield GapNoted(**key(2), what="time_stamps", detail=_NO_STAMPS)
     for number, one in enumerate(reported):
+        data: dict[str, JsonValue] = {} if one.of_all is None else {"of_all_starts": one.of_all}
+        if parameters:
+            data["parameters"] = parameters
         yield TotalClaimed(
             **key(3 + number),
             claim=number,
@@ -80,7 +89,7 @@ def _events(session: str, label: str, reported: list[Reported]) -> Iterator[Even
             claimed_ns=round(one.seconds * 1e9),
             resolution_ns=one.resolution_ns,
             text=one.text,
-            data=None if one.of_all is None else {"of_all_starts": one.of_all},
+            data=data or None,
         )
     # vLLM reports nothing at all where one of the starts failed.
     ended = 3 + len(reported)

@@ -2,9 +2,10 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple, cast
 
+from pydantic import JsonValue
 from pydantic_core import from_json
 
 METRICS: Final = {
@@ -39,25 +40,40 @@ class Reported(NamedTuple):
     text: str
 
 
-def of_json(text: bytes) -> list[Reported] | None:
-    """Return what a JSON result says; None where the text is none."""
+class Result(NamedTuple):
+    """What one run of the benchmark reported."""
+
+    name: str
+    """Of a run among several its number, and what its parameters are called; of a record the model's name."""
+    reported: list[Reported]
+    parameters: dict[str, JsonValue]
+    """What the run was of, where the file says it."""
+
+
+def of_json(text: bytes) -> list[Result] | None:
+    """Return what a JSON file says; None where it has no such times.
+
+    It is what `--output-json` wrote, or `vllm bench sweep startup` from several of those: a list. Or it is
+    one of the `.pytorch.json` beside it: a list of records with one metric each.
+    """
     try:
         found: object = from_json(text)
     except ValueError:
         return None
-    if not isinstance(found, dict):
-        return None
-    fields = cast("dict[str, object]", found)
-    reported: list[Reported] = []
-    for phase in PHASES:
-        for metric in METRICS:
-            name = f"{phase}_{metric}"
-            times = fields.get(f"{name}_times")
-            for number, value in enumerate(cast("list[object]", times) if isinstance(times, list) else ()):
-                if (seconds := _seconds(value)) is not None:
-                    text_of = f"{name}_times[{number}]={value}"
-                    reported.append(Reported(phase, metric, number, None, seconds, 1_000, text_of))
-    return reported or None
+    results: list[Result] = []
+    metrics: dict[str, Result] = {}
+    for fields in cast("list[object]", found) if isinstance(found, list) else [found]:
+        if not isinstance(fields, dict):
+            continue
+        known = cast("dict[str, object]", fields)
+        metric = _mapping(known.get("metric"))
+        if metric:
+            name = str(_mapping(known.get("model")).get("name") or "")
+            result = metrics.setdefault(name, Result(name, [], {"model": name} if name else {}))
+            result.reported.extend(_times_of(_mapping(metric.get("extra_info"))))
+        elif reported := list(_times_of(known)):
+            results.append(Result(_name_of_run(known), reported, _parameters_of(known)))
+    return [one for one in (*results, *metrics.values()) if one.reported] or None
 
 
 def of_text(lines: list[str]) -> Iterator[Reported]:
@@ -82,3 +98,36 @@ def _seconds(value: object) -> float | None:
         return None
     number = cast("float", value)
     return number if math.isfinite(number) and 0 <= number < _MAX_S else None
+
+
+def _times_of(fields: Mapping[str, object]) -> Iterator[Reported]:
+    """Yield the times of each start."""
+    for phase in PHASES:
+        for metric in METRICS:
+            name = f"{phase}_{metric}"
+            times = fields.get(f"{name}_times")
+            for number, value in enumerate(cast("list[object]", times) if isinstance(times, list) else ()):
+                if (seconds := _seconds(value)) is not None:
+                    text = f"{name}_times[{number}]={value}"
+                    yield Reported(phase, metric, number, None, seconds, 1_000, text)
+
+
+def _name_of_run(fields: Mapping[str, object]) -> str:
+    number, name = fields.get("run_number"), fields.get("_benchmark_name")
+    run = f"run {number}" if type(number) is int else ""
+    return f"{name} {run}".strip() if isinstance(name, str) else run
+
+
+def _parameters_of(fields: Mapping[str, object]) -> dict[str, JsonValue]:
+    """Return what a sweep added to a result: the run's number and the parameters that it was given."""
+    if "run_number" not in fields:
+        return {}
+    return {
+        name: value
+        for name, value in fields.items()
+        if isinstance(value, (str, int, float, bool)) and not name.startswith("avg_")
+    }
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}

@@ -48,8 +48,8 @@ def import_files(
         list[Path],
         typer.Argument(
             metavar="FILE …",
-            help="Exported sessions (jsonl), vLLM logs and TORCH_TRACE folders, in any mix; "
-            "- is standard input.",
+            help="Exported sessions (jsonl), logs of vLLM, SGLang and torch, results of vllm bench startup, "
+            "TORCH_TRACE folders, in any mix; - is standard input.",
         ),
     ],
     output: Annotated[

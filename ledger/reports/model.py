@@ -277,7 +277,12 @@ class Report:
         """How long it took to be ready, or how it ended before."""
         windows = self.startup.windows
         if not windows:
-            return f"{self.heading.outcome}; nothing says how long it took"
+            claims = self.timeline.claims
+            if not claims or self.timeline.intervals:
+                return f"{self.heading.outcome}; nothing says how long it took"
+            longest_ns = max(claim.claimed_ns for claim in claims)
+            reported = f"{counted(len(claims), 'duration')}, up to {seconds(longest_ns)} s"
+            return f"{self.heading.outcome}; nothing says when; {reported}"
         first = windows[0]
         took = f"{seconds(first.duration_ns)} s"
         if first.ended_by.endswith("_ready"):

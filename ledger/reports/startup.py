@@ -12,7 +12,12 @@ from ledger.vocabulary import IMPORT, package_of
 
 
 def startup_section(timeline: Timeline, names: Callable[[str], str]) -> StartupSection:
-    """Return where the time of each window went, and the first one's as a tree."""
+    """Return where the time of each window went, and the first one's as a tree.
+
+    What was imported from a source without time stamps has no window: only claims, all at one moment.
+    """
+    if not timeline.intervals and not any(window.duration_ns for window in timeline.startup_windows):
+        return StartupSection("From command to ready", ())
     windows, pieces = timeline.startup_windows, timeline.startup_breakdown
     tree = stage_tree(stage_paths(pieces), names)
     return StartupSection(
