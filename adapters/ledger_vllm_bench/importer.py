@@ -17,6 +17,13 @@ _TITLE: Final = b"STARTUP TIME BENCHMARK RESULTS"
 _JSON_KEY: Final = re.compile(rb'"(?:cold|warm)_(?:startup|compilation|encoder_compilation)_times" ?:')
 _LOGGED: Final = re.compile(rb"(?:INFO|WARNING) \d\d-\d\d \d\d:\d\d:\d\d ")
 """With the engines' own lines around it, it is a log."""
+_OTHER_RESULT: Final = re.compile(
+    rb'"(?:avg_latency|mean_ttft_ms|tokens_per_second)" ?:|Serving Benchmark Result|Avg latency: '
+)
+_OF_REQUESTS: Final = (
+    "no start-up times: a result of vllm bench about requests; `vllm bench startup` times starts, and the log "
+    "of the server that was measured says how it started"
+)
 _MAX_BYTES: Final = 1 << 26
 _ROLES: Final = {"compilation": "language_model", "encoder_compilation": "encoder"}
 _NO_STAMPS: Final = (
@@ -34,6 +41,10 @@ class BenchImporter:
         """Whether the beginning of a file is a result's, printed or as JSON."""
         is_json = head.lstrip()[:1] in (b"{", b"[") and _JSON_KEY.search(head) is not None
         return b"\0" not in head and (is_json or (_TITLE in head and _LOGGED.search(head) is None))
+
+    def what_is_missing(self, head: bytes) -> str | None:
+        """Return what a result of another benchmark of vLLM's lacks."""
+        return _OF_REQUESTS if _OTHER_RESULT.search(head) is not None else None
 
     def size(self, path: Path) -> int:
         """Return the file's size, which `read` reports."""

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ledger import Event, GapNoted, SessionStarted, TotalClaimed, reduce
+from ledger import Event, GapNoted, SessionStarted, TotalClaimed, UnrecognisedFile, reduce
 from ledger.adapters import UnreadLine
 from ledger.cli import app
+from ledger.interchange.importers import importer_of
 from ledger_vllm_bench import BenchImporter
 from tests.support.paths import DATA
 
@@ -131,6 +132,17 @@ def test_the_command_reads_it_and_a_report_says_what_there_is(name: str, tmp_pat
     report = CliRunner().invoke(app, ["report", str(tmp_path / "a.db")])
     assert "nothing says when" in report.output
     assert "0.000 s" not in report.output
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"avg_latency": 1.5, "latencies": [1.5]}', "============ Serving Benchmark Result ============\n"],
+)
+def test_a_result_about_requests_is_refused_with_what_could_be_read(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "latency.json"
+    path.write_text(content)
+    with pytest.raises(UnrecognisedFile, match=r"no start-up times: .*`vllm bench startup`"):
+        importer_of(path)
 
 
 def test_a_result_among_the_engines_own_lines_is_left_to_the_reader_of_logs() -> None:
