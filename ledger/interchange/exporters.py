@@ -70,8 +70,8 @@ class LinesExporter:
 
 
 def formats() -> list[str]:
-    """Return the names of all formats: jsonl, and those of the installed adapters."""
-    return [_LINES, *sorted([*(entry.name for entry in _adapters()), *folder_formats()])]
+    """Return the names of all formats that are one file: jsonl, and those of the installed adapters."""
+    return [_LINES, *sorted(entry.name for entry in _adapters())]
 
 
 def exporter_of(name: str) -> Exporter:
@@ -81,7 +81,7 @@ def exporter_of(name: str) -> Exporter:
     for entry in _adapters():
         if entry.name == name:
             return entry.load()()
-    raise LedgerError(f"unknown format {name!r}; available: {', '.join(formats())}")
+    raise LedgerError(f"unknown format {name!r}; available: {', '.join([*formats(), *folder_formats()])}")
 
 
 def export(

@@ -45,8 +45,9 @@ def queries(incomplete: str) -> Iterator[tuple[str, str]]:
 def export_formats(incomplete: str) -> Iterator[tuple[str, str]]:
     """Yield the formats that sessions can be exported in."""
     from ledger.interchange.exporters import formats
+    from ledger.interchange.folder_exporters import folder_formats
 
-    return _starting_with(incomplete, ((name, "") for name in formats()))
+    return _starting_with(incomplete, ((name, "") for name in [*formats(), *folder_formats()]))
 
 
 def _starting_with(incomplete: str, choices: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
