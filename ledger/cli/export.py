@@ -37,7 +37,8 @@ def export(
             "--format",
             "-f",
             metavar="FORMAT",
-            help="jsonl: text that `import` reads back. otlp: spans, for OpenTelemetry's collector. "
+            help="jsonl: text that `import` reads back. csv: a zip archive of tables. "
+            "otlp: spans, for OpenTelemetry's collector. "
             "parquet: a folder of files for DuckDB, Spark and others, with the sessions of many ledgers. "
             "perfetto, chrome: a trace for ui.perfetto.dev. "
             "datasette: metadata for browsing the ledger with Datasette. "

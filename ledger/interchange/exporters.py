@@ -1,14 +1,15 @@
-"""Exports sessions as jsonl, or in a format of an installed adapter."""
+"""Exports sessions as jsonl or CSV, or in a format of an installed adapter."""
 
 import importlib.metadata
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from typing import Final, Protocol, runtime_checkable
 
 from ledger.errors import LedgerError
+from ledger.interchange.csv_tables import CsvExporter
 from ledger.interchange.folder_exporters import folder_formats
 from ledger.interchange.importers import store_of
 from ledger.storage.ledger import Ledger
@@ -70,14 +71,14 @@ class LinesExporter:
 
 
 def formats() -> list[str]:
-    """Return the names of all formats that are one file: jsonl, and those of the installed adapters."""
-    return [_LINES, *sorted(entry.name for entry in _adapters())]
+    """Return the names of all formats that are one file: our own, and those of the installed adapters."""
+    return [*_OWN, *sorted(entry.name for entry in _adapters())]
 
 
 def exporter_of(name: str) -> Exporter:
     """Return the exporter of a format. Raises LedgerError if there is none."""
-    if name == _LINES:
-        return LinesExporter()
+    if name in _OWN:
+        return _OWN[name]()
     for entry in _adapters():
         if entry.name == name:
             return entry.load()()
@@ -113,7 +114,7 @@ def send(
         yield from exporter.send(chosen, ids, endpoint)
 
 
-_LINES: Final = "jsonl"
+_OWN: Final[Mapping[str, Callable[[], Exporter]]] = {"jsonl": LinesExporter, "csv": CsvExporter}
 _ENDPOINT: Final = re.compile("https?://", re.IGNORECASE)
 
 

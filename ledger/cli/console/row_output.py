@@ -4,18 +4,10 @@ import base64
 import csv
 import io
 import json
-import math
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 from ledger.cli.console.terminal import echo_bare
-from ledger.formatting import printable
-
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}",
-                   "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
-"""What a spreadsheet takes for the beginning of a formula."""
-_TEXT: Final = "'"
-"""What makes a text of it: spreadsheets do not show it."""
+from ledger.interchange.csv_cells import cell
 
 
 def print_csv(rows: Iterable[Mapping[str, object]]) -> None:
@@ -41,25 +33,8 @@ def print_json_rows(rows: Iterable[Mapping[str, object]]) -> None:
     echo_bare("[]\n" if first else "\n]\n")
 
 
-def cell(value: object) -> object:
-    """Return a value as a cell of CSV: bytes as hexadecimal digits, and no text that would be a formula."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if not isinstance(value, str):
-        return value
-    text = printable(value.replace("\r\n", "\n"))
-    return _TEXT + text if value.startswith(_FORMULA) and not _is_number(value) else text
-
-
 def plain_value(value: object) -> object:
     """Return what JSON has no form for: bytes as sqlite-utils and Datasette write them."""
     if isinstance(value, bytes):
         return {"$base64": True, "encoded": base64.b64encode(value).decode()}
     raise TypeError(f"{type(value).__name__} has no form in JSON")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text)) and text.isascii() and not text[:1].isspace()
-    except ValueError:
-        return False
