@@ -21,8 +21,8 @@ _OTHER_RESULT: Final = re.compile(
     rb'"(?:avg_latency|mean_ttft_ms|tokens_per_second)" ?:|Serving Benchmark Result|Avg latency: '
 )
 _OF_REQUESTS: Final = (
-    "no start-up times: a result of vllm bench about requests; `vllm bench startup` times starts, and the log "
-    "of the server that was measured says how it started"
+    "no start-up times: a result of vllm bench about requests; `vllm bench startup` times starts, and the "
+    "log of the server that was measured says how it started"
 )
 _MAX_BYTES: Final = 1 << 26
 _ROLES: Final = {"compilation": "language_model", "encoder_compilation": "encoder"}

@@ -3,13 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import zip_longest
-from typing import Final, cast
+from typing import Final
 
 from ledger.events.rows import from_row
 from ledger.gc_pause import gc_paused
+from ledger.storage.checkpoint_rows import forget
+from ledger.storage.details import details_of
 from ledger.storage.edited_rows import faults_of_edited_rows
-from ledger.storage.record_rows import TABLES, Details, EventKey, Row, rows_of, timeline_of
+from ledger.storage.extending import NO_STAGE, is_extended, keep_checkpoints
+from ledger.storage.extending_process import SPACING, next_interval_row
+from ledger.storage.record_rows import TABLES, Row, rows_of, timeline_of
 from ledger.storage.store import Store
+from ledger.timeline.checkpoints import Checkpoints
 from ledger.timeline.reducer import REDUCER_VERSION, SessionEvents
 from ledger.timeline.stage_events import StageEvents, Starts, Stops
 from ledger.timeline.timeline import Timeline, timeline_of_stored
@@ -20,15 +25,13 @@ def reduced_timeline(store: Store, session: str) -> Timeline:
 
     Raises LedgerError where the ledger can't be read.
     """
+    return _reduced(store, session)
+
+
+def _reduced(store: Store, session: str, checkpoints: Checkpoints | None = None) -> Timeline:
     with faults_of_edited_rows(store):
-        return _reduced(store, session)
-
-
-def _reduced(store: Store, session: str) -> Timeline:
-    others = store.rows(session, "kind NOT IN ('stage_started', 'stage_stopped')")
-    return timeline_of_stored(
-        session, SessionEvents(_StoredStages(store, session), [from_row(row) for row in others])
-    )
+        others = [from_row(row) for row in store.rows(session, NO_STAGE)]
+        return timeline_of_stored(session, SessionEvents(_StoredStages(store, session), others), checkpoints)
 
 
 class _StoredStages(Mapping[str, StageEvents]):
@@ -59,7 +62,7 @@ def current_timeline(store: Store, session: str) -> Timeline:
     with gc_paused(), store.snapshot():
         if not is_current(store, session):
             return reduced_timeline(store, session)
-        return timeline_of(partial(projected_rows, store, session), _details(store, session))
+        return timeline_of(partial(projected_rows, store, session), details_of(store, session))
 
 
 def is_current(store: Store, session: str) -> bool:
@@ -82,29 +85,17 @@ def is_current(store: Store, session: str) -> bool:
 
 
 def projected_rows(store: Store, session: str, table: str) -> list[Row]:
-    """Return a session's rows of a table, in the timeline's order: that of their insertion."""
+    """Return a session's rows of a table, in the timeline's order: that of their insertion, by process."""
     columns = ", ".join(TABLES[table])
-    return store.select(f"SELECT {columns} FROM {table} WHERE session = ? ORDER BY rowid", [session])
-
-
-def _details(store: Store, session: str) -> dict[EventKey, Details]:
-    """Return what a session's starts and stops say beyond the columns of the projected intervals."""
-    rows = store.select(
-        """
-        SELECT process, seq, error, data FROM events
-        WHERE session = ? AND kind IN ('stage_started', 'stage_stopped')
-            AND (error IS NOT NULL OR data IS NOT NULL)
-        """,
-        [session],
-    )
-    return {(process, seq): (error, data) for process, seq, error, data in cast("list[Row]", rows)}
+    order = "process, rowid" if table == "projected_intervals" else "rowid"
+    return store.select(f"SELECT {columns} FROM {table} WHERE session = ? ORDER BY {order}", [session])
 
 
 def stale_sessions(store: Store) -> list[str]:
     """Return the sessions whose projections lack events, or were made by another version of the reducer."""
     rows = store.select(
         """
-        SELECT DISTINCT session FROM events
+        SELECT DISTINCT +session FROM events -- the plus keeps SQLite off an index of all events
         WHERE id > (SELECT coalesce(max(last_event_id), 0) FROM projected_sessions)
         UNION
         SELECT session FROM projected_sessions WHERE reducer_version <> ?
@@ -138,13 +129,21 @@ def rebuild(store: Store, progress: Callable[[str], None] | None = None) -> list
         for table in TABLES:
             store.connection.execute(f"DELETE FROM {table}")
         store.connection.execute("DELETE FROM projected_sessions")
+        forget(store)
     return bring_up_to_date(store, progress)
 
 
 def _project(store: Store, session: str) -> None:
-    timeline = reduced_timeline(store, session)
+    if is_extended(store, session):
+        return
+    checkpoints = Checkpoints(SPACING)
+    timeline = _reduced(store, session, checkpoints)
+    forget(store, session)
+    next_row = 0
     for table, columns in TABLES.items():
         store.connection.execute(f"DELETE FROM {table} WHERE session = ?", [session])
+        if table == "projected_intervals":
+            next_row = next_interval_row(store)
         store.insert(table, ", ".join(columns), rows_of(timeline, table))
     store.connection.execute(
         """
@@ -153,6 +152,7 @@ def _project(store: Store, session: str) -> None:
         """,
         [REDUCER_VERSION, session],
     )
+    keep_checkpoints(store, session, checkpoints, timeline, next_row)
 
 
 def differences(store: Store, session: str, timeline: Timeline) -> list[str]:

@@ -83,7 +83,7 @@ def timeline_of(rows: Callable[[str], Iterable[Row]], details: Mapping[EventKey,
     return Timeline(
         session=next((_session(row) for row in rows("sessions")), None),
         processes=tuple(_process(row) for row in rows("processes")),
-        intervals=tuple(_interval(row, details) for row in rows("projected_intervals")),
+        intervals=tuple(interval_of(row, details) for row in rows("projected_intervals")),
         role_totals=tuple(map(RoleTotal._make, rows("role_totals"))),
         source_totals=tuple(map(SourceTotal._make, rows("source_totals"))),
         session_totals=tuple(map(SessionTotal._make, rows("session_totals"))),
@@ -124,7 +124,8 @@ def _process(row: Row) -> Process:
 _IS_TOP_LEVEL: Final = _INTERVAL_COLUMNS.index("is_top_level")
 
 
-def _interval(row: Row, details: Mapping[EventKey, Details]) -> Interval:
+def interval_of(row: Row, details: Mapping[EventKey, Details]) -> Interval:
+    """Return the interval of a row; `details` has those of the stages' events that have any."""
     process, start_seq, stop_seq = row[1], row[-2], row[-1]
     error, data = details.get((process, start_seq), _NO_DETAILS)
     if stop_seq is not None and (stopped := details.get((process, stop_seq))) is not None:

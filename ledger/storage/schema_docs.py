@@ -315,6 +315,40 @@ _SCHEMA: Final[Mapping[str, Relation]] = {
         },
         is_internal=True,
     ),
+    "checkpoint_sessions": Relation(
+        "What the next projection of a session is to know of this one.",
+        {"session": SESSION, "state": "Its windows and the lives of its processes, JSON."},
+        is_internal=True,
+    ),
+    "checkpoint_processes": Relation(
+        "The same of a process.",
+        {
+            "session": SESSION,
+            "process": PROCESS,
+            "state": "How many intervals and events it has, and which have no stop, JSON.",
+        },
+        is_internal=True,
+    ),
+    "checkpoint_cuts": Relation(
+        "Where the reducing of a process can go on: nothing before it changes by what comes after it.",
+        {
+            "session": SESSION,
+            "process": PROCESS,
+            "at_ns": f"When the first interval after it begins, {CLOCK}.",
+            "first_row": "That interval's row.",
+            "state": "The totals of what is before it, and what else is to be known there, JSON.",
+        },
+        is_internal=True,
+    ),
+    "checkpoint_moments": Relation(
+        "From when on the unions over all processes can go on.",
+        {
+            "session": SESSION,
+            "at_ns": f"When, {CLOCK}.",
+            "unions": "How long each of them is up to then, JSON.",
+        },
+        is_internal=True,
+    ),
     "journal_progress": Relation(
         "How far each process's journal was read.",
         {

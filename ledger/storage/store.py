@@ -20,7 +20,7 @@ from ledger.storage.whole_rows import WHOLE, is_whole
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 8
 APPLICATION_ID: Final = 0x434C4547
 """As the first migration writes it: here once more, since importing that imports sqlite-utils.
 
@@ -314,18 +314,29 @@ class Store:
         )
         return [str(process) for (process,) in rows]
 
-    def columns(self, session: str, process: str, kind: str, columns: Sequence[str]) -> list[list[object]]:
-        """Return a process's events of one kind, by seq, as some columns. Equal texts are one object each."""
+    def columns(
+        self,
+        session: str,
+        process: str,
+        kind: str,
+        columns: Sequence[str],
+        condition: str = "1",
+        values: Sequence[int] = (),
+    ) -> list[list[object]]:
+        """Return a process's events of one kind, by seq, as some columns. Equal texts are one object each.
+
+        `condition` is SQL of ours, with `values` for its question marks.
+        """
         found: list[list[object]] = [[] for _ in columns]
         first = dict[object, object]().setdefault
         with sqlite_errors_translated(self.path):
             cursor = self.connection.execute(
                 f"""
                 SELECT {", ".join(columns)} FROM events
-                WHERE session = ? AND process = ? AND kind = ? AND {WHOLE[kind]}
+                WHERE session = ? AND process = ? AND kind = ? AND {WHOLE[kind]} AND {condition}
                 ORDER BY seq
                 """,
-                (session, process, kind),
+                (session, process, kind, *values),
             )
             while page := cursor.fetchmany(_ROWS_A_PAGE):
                 for column, values in zip(found, zip(*page, strict=True), strict=True):

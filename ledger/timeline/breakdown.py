@@ -17,10 +17,10 @@ from typing import Final, NamedTuple
 
 from ledger.timeline.log_neighbours import LOG, LogNeighbours, Placed
 from ledger.timeline.process_events import ProcessEvents
-from ledger.timeline.process_lives import TICK_NS, ProcessLife, distances, lives_of
+from ledger.timeline.process_lives import TICK_NS, Lives, ProcessLife, distances, lives_of
 from ledger.timeline.records import Interval, StartupPiece, StartupWindow
 from ledger.timeline.spans import merged
-from ledger.timeline.startup_windows import windows_of
+from ledger.timeline.startup_windows import Bounds, windows_of
 from ledger.vocabulary import IMPORT, WAITING, package_of
 
 _NONE: Final = -1
@@ -29,6 +29,7 @@ _NEVER: Final = 1 << 72
 """After every time that an event may have."""
 PATH_SEPARATOR: Final = " > "
 _PATH_LENGTH: Final = 5
+_NOTHING: Final[Mapping[str, str | None]] = {}
 _Least = tuple[int, int, int, float, int]
 _Steps = list[tuple[int, int]]
 """Moments in order, each with the index of the interval that is innermost from then on."""
@@ -57,9 +58,16 @@ class _Lane:
     """One process: when it stands how, and which of its intervals is the innermost one when."""
 
     def __init__(
-        self, life: ProcessLife, intervals: Sequence[Interval], offset_ns: int, distance: int, order: int
+        self,
+        life: ProcessLife,
+        intervals: Sequence[Interval],
+        stopped_before: str | None,
+        offset_ns: int,
+        distance: int,
+        order: int,
     ) -> None:
         self.process: Final = life.process
+        self._stopped_before: Final = stopped_before
         self.intervals: Final = intervals
         """By start, on the process's own clock."""
         self._offset_ns: Final = offset_ns
@@ -174,7 +182,7 @@ class _Lane:
         """Return the stage of the interval that had stopped last by a moment."""
         stopped = self._by_stop
         at = bisect_right(stopped, at_ns - self._offset_ns, key=attrgetter("stop_ns"))
-        return stopped[at - 1].stage if at else None
+        return stopped[at - 1].stage if at else self._stopped_before
 
     def stage_after(self, at_ns: int) -> str | None:
         """Return the stage of the interval that starts first from a moment on; of several the outermost."""
@@ -232,29 +240,66 @@ def startup_breakdown(
     lives = lives_of(parts)
     if not lives.processes:
         return windows, pieces
-    steps = distances(lives.processes)
-    lanes = [
-        _Lane(
-            life, intervals.get(life.process, ()), lives.offset_ns[life.process], steps[life.process], order
-        )
-        for order, life in enumerate(sorted(lives.processes, key=attrgetter("process")))
-    ]
-    shares = list(_shares(lanes))
-    of_log = LogNeighbours(placed for lane in lanes for placed in lane.of_log())
-    for number, (began_by, ended_by, start_ns, stop_ns) in enumerate(windows_of(parts, lives)):
-        found = list(_records(session, number, _pieces(shares, start_ns, stop_ns), stop_ns, of_log))
-        unattributed_ns = sum(piece.duration_ns for piece in found if piece.interval is None)
-        uncertainty_ns = (
-            lives.uncertainty_ns + of_log.uncertainty_ns + (TICK_NS if began_by == "creation" else 0)
-        )
-        windows.append(
-            StartupWindow(
-                session, number, began_by, ended_by, start_ns, stop_ns, stop_ns - start_ns, uncertainty_ns,
-                unattributed_ns,
-            )
-        )  # fmt: skip
+    breakdown = Breakdown(session, lives, distances(lives.processes), intervals)
+    for number, bounds in enumerate(windows_of(parts, lives)):
+        found = list(breakdown.pieces(number, bounds.start_ns, bounds.stop_ns))
+        windows.append(breakdown.window(number, bounds, _unattributed_ns(found)))
         pieces += found
     return windows, pieces
+
+
+def _unattributed_ns(pieces: Iterable[StartupPiece]) -> int:
+    return sum(piece.duration_ns for piece in pieces if piece.interval is None)
+
+
+class Breakdown:
+    """Cuts times of a session into pieces."""
+
+    def __init__(
+        self,
+        session: str,
+        lives: Lives,
+        steps: Mapping[str, int],
+        intervals: Mapping[str, Sequence[Interval]],
+        stopped_before: Mapping[str, str | None] = _NOTHING,
+    ) -> None:
+        """Take the intervals of each process, by start: all of them, or those from some time on.
+
+        Of a process whose first intervals are left out, `stopped_before` has the stage of the one that
+        stopped last.
+        """
+        self._session: Final = session
+        self._uncertainty_ns = lives.uncertainty_ns
+        lanes = [
+            _Lane(
+                life,
+                intervals.get(life.process, ()),
+                stopped_before.get(life.process),
+                lives.offset_ns[life.process],
+                steps[life.process],
+                order,
+            )
+            for order, life in enumerate(sorted(lives.processes, key=attrgetter("process")))
+        ]
+        self._shares: Final = list(_shares(lanes))
+        self._of_log: Final = LogNeighbours(placed for lane in lanes for placed in lane.of_log())
+
+    def window(self, number: int, bounds: Bounds, unattributed_ns: int) -> StartupWindow:
+        """Return a window's record."""
+        began_by, ended_by, start_ns, stop_ns = bounds
+        tick_ns = TICK_NS if began_by == "creation" else 0
+        uncertainty_ns = self._uncertainty_ns + self._of_log.uncertainty_ns + tick_ns
+        return StartupWindow(
+            self._session, number, began_by, ended_by, start_ns, stop_ns, stop_ns - start_ns, uncertainty_ns,
+            unattributed_ns,
+        )  # fmt: skip
+
+    def pieces(
+        self, window: int, start_ns: int, stop_ns: int, first_piece: int = 0
+    ) -> Iterator[StartupPiece]:
+        """Yield the pieces of a time in a window, numbered from the first one on."""
+        pieces = _pieces(self._shares, start_ns, stop_ns)
+        return _records(self._session, window, first_piece, pieces, stop_ns, self._of_log)
 
 
 def _shares(lanes: Sequence[_Lane]) -> Iterator[_Share]:
@@ -308,10 +353,16 @@ def _elementary(shares: Sequence[_Share], start_ns: int, stop_ns: int) -> Iterat
 
 
 def _records(
-    session: str, window: int, pieces: Iterator[_Piece], stop_ns: int, of_log: LogNeighbours
+    session: str,
+    window: int,
+    first_piece: int,
+    pieces: Iterator[_Piece],
+    stop_ns: int,
+    of_log: LogNeighbours,
 ) -> Iterator[StartupPiece]:
     """Yield a window's pieces as records."""
-    for number, (piece, following) in enumerate(pairwise(chain(pieces, [_Piece(stop_ns, None, None)]))):
+    bounded = pairwise(chain(pieces, [_Piece(stop_ns, None, None)]))
+    for number, (piece, following) in enumerate(bounded, first_piece):
         start_ns, lane, interval = piece
         end_ns = following.start_ns
         where = (session, window, number, start_ns, end_ns, end_ns - start_ns, lane and lane.process)

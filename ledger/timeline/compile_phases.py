@@ -40,7 +40,7 @@ _BEGIN_OUTSIDE: Final = frozenset(
 )
 """Stages that begin a compile where no other one is around them."""
 
-_BEGIN_ANYWHERE: Final = BEGIN_ALWAYS | _BEGIN_OUTSIDE
+BEGIN_ANYWHERE: Final = BEGIN_ALWAYS | _BEGIN_OUTSIDE
 
 _STAGES: Final[dict[Phase, tuple[str, ...]]] = {
     "dynamo": (FRAME, "entire_frame_compile", "fullgraph_capture"),
@@ -100,7 +100,7 @@ class PhaseTimes(NamedTuple):
 
 def begins(interval: Interval, is_inside: bool) -> bool:
     """Tell whether an interval begins a compile, `is_inside` being whether another one is around it."""
-    if interval.stage not in (BEGIN_ALWAYS if is_inside else _BEGIN_ANYWHERE):
+    if interval.stage not in (BEGIN_ALWAYS if is_inside else BEGIN_ANYWHERE):
         return False
     return interval.source == "torch"
 

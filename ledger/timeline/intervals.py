@@ -12,7 +12,7 @@ from operator import lt
 
 from ledger.timeline import stage_data
 from ledger.timeline.enclosure import Enclosure, in_order
-from ledger.timeline.records import Anomaly, Interval
+from ledger.timeline.records import Interval
 from ledger.timeline.spans import merged
 from ledger.timeline.stage_events import OPEN, Anomalies, Begun, Lost, StageEvents, ends_of, paired
 from ledger.vocabulary import ROLE_OF_TORCH, Activity
@@ -26,7 +26,7 @@ def intervals_of(
     is_over: bool,
     last_ns: int,
     lost: Lost | None = None,
-) -> tuple[list[Interval], list[Anomaly]]:
+) -> tuple[list[Interval], Anomalies]:
     """Return the intervals of one process, by start, and what is odd about them.
 
     `stages` are in their order; `last_ns` is the time of the process's last event.
@@ -67,7 +67,7 @@ def intervals_of(
                 outcome, seq, stop_seq, error, data,
             )
         )  # fmt: skip
-    return intervals, anomalies.found
+    return intervals, anomalies
 
 
 def _check_parents(begun: Begun, ends: Sequence[int], anomalies: Anomalies) -> None:
@@ -80,7 +80,7 @@ def _check_parents(begun: Begun, ends: Sequence[int], anomalies: Anomalies) -> N
         p = index_of.get(parent_id)
         if p is None:
             detail = f"{parent_id}, the parent of {stage}, never began"
-            anomalies.add("unknown_parent", seq, interval, detail)
+            anomalies.add("unknown_parent", at_ns, seq, interval, detail)
             continue
         parent_ns, parent_seq, parent_end = starts.at_ns[p], starts.seq[p], ends[p]
         if OPEN in (end, parent_end):
@@ -89,7 +89,7 @@ def _check_parents(begun: Begun, ends: Sequence[int], anomalies: Anomalies) -> N
         is_same_time = parent_ns == at_ns and end == parent_end
         if early or late or (is_same_time and parent_seq >= seq):
             detail = f"{stage} is not within its parent {starts.stage[p]}"
-            anomalies.add("parent_does_not_enclose", seq, interval, detail, early + late)
+            anomalies.add("parent_does_not_enclose", at_ns, seq, interval, detail, early + late)
 
 
 def _order(begins: Sequence[int], ends: Sequence[int]) -> Sequence[int]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ledger.clock import Anchor, ClockDomain
 from ledger.events.models import Event, ProcessJoined, ProcessLeft, ProcessLost
-from ledger.timeline.stage_events import Lost, StageEvents
+from ledger.timeline.stage_events import Lost, StageCounts, StageEvents
 from ledger.vocabulary import ProcessOutcome
 
 
@@ -42,6 +42,13 @@ class ProcessEvents:
                 self.stage_events += len(events.seq)
                 self._times += (events.at_ns[0], events.at_ns[-1])
                 self.last_seq = max(self.last_seq, *events.seq)
+
+    def add_counts(self, counts: StageCounts) -> None:
+        """Take note of starts and stops by their counts."""
+        if counts.number:
+            self.stage_events += counts.number
+            self._times += (counts.first_ns, counts.last_ns)
+            self.last_seq = max(self.last_seq, counts.last_seq)
 
     @property
     def is_process(self) -> bool:

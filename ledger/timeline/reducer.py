@@ -6,7 +6,7 @@ domains (rule 9) and their outcomes (rule 10).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import chain
 from operator import attrgetter
@@ -25,6 +25,7 @@ from ledger.events.models import (
 )
 from ledger.events.rows import json_of
 from ledger.timeline.breakdown import startup_breakdown
+from ledger.timeline.checkpoints import Checkpoints
 from ledger.timeline.intervals import intervals_of
 from ledger.timeline.process_events import ProcessEvents, SessionEvents, by_process
 from ledger.timeline.records import (
@@ -43,7 +44,7 @@ from ledger.timeline.records import (
 )
 from ledger.timeline.stage_events import StageEvents, Start, Stop, start_of, stop_of
 from ledger.timeline.time_in_others import without_time_in_others
-from ledger.timeline.totals import role_totals, session_totals, source_totals
+from ledger.timeline.totals import Group, ProcessTotals, session_totals, unions_of
 from ledger.vocabulary import ProcessOutcome
 
 REDUCER_VERSION: Final = 10
@@ -101,8 +102,11 @@ def reduce_session(events: Iterable[Event]) -> Reduced:
     return reduce_stored(session or "", SessionEvents(in_columns, others))
 
 
-def reduce_stored(session: str, events: SessionEvents) -> Reduced:
-    """Reduce a session's events as a ledger holds them: each once, those of stages as bare tuples."""
+def reduce_stored(session: str, events: SessionEvents, checkpoints: Checkpoints | None = None) -> Reduced:
+    """Reduce a session's events as a ledger holds them: each once, those of stages as bare tuples.
+
+    `checkpoints` takes note of where this can go on later.
+    """
     parts = by_process(events)
     is_ended = any(isinstance(event, SessionEnded) for event in events.others)
     intervals_by_process: dict[str, list[Interval]] = {}
@@ -111,33 +115,55 @@ def reduce_stored(session: str, events: SessionEvents) -> Reduced:
     for process, part in sorted(parts.items()):
         stages = events.stages.get(process, _NO_STAGES).in_order()
         part.add_stages(stages)
+        is_over = is_ended or part.is_over
         found, odd = intervals_of(
-            session,
-            process,
-            stages,
-            is_over=is_ended or part.is_over,
-            last_ns=part.last_ns,
-            lost=part.seen_alive,
+            session, process, stages, is_over=is_over, last_ns=part.last_ns, lost=part.seen_alive
         )
         intervals_by_process[process] = found
-        anomalies += odd
-        of_roles += role_totals(found)
-        of_sources += source_totals(found)
+        anomalies += odd.found
+        if checkpoints is None:
+            totals = ProcessTotals()
+            totals.add(found)
+        else:
+            totals = checkpoints.add(process, stages, found, odd)
+        of_roles += totals.role_totals(session, process)
+        of_sources += totals.source_totals(session, process)
     intervals_by_process |= without_time_in_others(parts, intervals_by_process)
     intervals += chain.from_iterable(intervals_by_process.values())
+    unions = unions_of(intervals) if checkpoints is None else checkpoints.unions_of(intervals)
+    if checkpoints is not None:
+        checkpoints.parts = parts
+    windows, pieces = startup_breakdown(session, parts, intervals_by_process)
+    return put_together(
+        session, events.others, parts, intervals, of_roles, of_sources, unions, anomalies, windows, pieces
+    )
+
+
+def put_together(
+    session: str,
+    others: Iterable[Event],
+    parts: Mapping[str, ProcessEvents],
+    intervals: Iterable[Interval],
+    of_roles: Sequence[RoleTotal],
+    of_sources: Iterable[SourceTotal],
+    unions: Mapping[Group, int],
+    anomalies: Iterable[Anomaly],
+    windows: Iterable[StartupWindow],
+    pieces: Iterable[StartupPiece],
+) -> Reduced:
+    """Return what a session reduces to, of what its stages do and of its other events."""
     domain_of = {process: part.clock_domain or process for process, part in parts.items()}
-    others = sorted(events.others, key=attrgetter("process", "seq"))
+    others = sorted(others, key=attrgetter("process", "seq"))
     processes = tuple(
         _process_record(session, process, part) for process, part in sorted(parts.items()) if part.is_process
     )
-    windows, pieces = startup_breakdown(session, parts, intervals_by_process)
     return Reduced(
         _session_record(session, others, parts, processes),
         processes,
         tuple(intervals),
         tuple(of_roles),
         tuple(of_sources),
-        tuple(session_totals(of_roles, intervals, domain_of)),
+        tuple(session_totals(of_roles, unions, domain_of)),
         tuple(claim_of(event) for event in others if isinstance(event, TotalClaimed)),
         tuple(anomalies),
         tuple(
@@ -180,7 +206,7 @@ def _process_record(session: str, process: str, part: ProcessEvents) -> Process:
 
 
 def _session_record(
-    session: str, others: list[Event], parts: dict[str, ProcessEvents], processes: tuple[Process, ...]
+    session: str, others: list[Event], parts: Mapping[str, ProcessEvents], processes: tuple[Process, ...]
 ) -> Session | None:
     """Return the session's row. Of several processes that say how it started, the earliest counts."""
     if not parts:
@@ -217,7 +243,7 @@ def _session_outcome(ended: Sequence[SessionEnded], processes: tuple[Process, ..
     return next(outcome for outcome in order if outcome in outcomes or outcome == "completed")
 
 
-def _ended_ns(ended: Sequence[SessionEnded], parts: dict[str, ProcessEvents]) -> int | None:
+def _ended_ns(ended: Sequence[SessionEnded], parts: Mapping[str, ProcessEvents]) -> int | None:
     lasts_ns = [(event.process, event.at_ns) for event in ended]
     lasts_ns = lasts_ns or [(process, part.last_ns) for process, part in parts.items()]
     anchors = ((parts[process].anchor, last_ns) for process, last_ns in lasts_ns)

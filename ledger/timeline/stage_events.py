@@ -100,6 +100,32 @@ def _in_order(columns: _Columns) -> _Columns:
     return columns._make([column[i] for i in order] for column in columns)
 
 
+class StageCounts(NamedTuple):
+    """How many starts and stops a process has, and between which times and up to which seq."""
+
+    number: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    last_seq: int = -1
+
+    def plus(self, other: "StageCounts") -> "StageCounts":
+        """Return what both have together."""
+        if not self.number or not other.number:
+            return self if self.number else other
+        return StageCounts(
+            self.number + other.number,
+            min(self.first_ns, other.first_ns),
+            max(self.last_ns, other.last_ns),
+            max(self.last_seq, other.last_seq),
+        )
+
+
+def counts_of(stages: StageEvents) -> StageCounts:
+    """Return the counts of starts and stops."""
+    seqs, times = (*stages.starts.seq, *stages.stops.seq), (*stages.starts.at_ns, *stages.stops.at_ns)
+    return StageCounts(len(seqs), min(times), max(times), max(seqs)) if seqs else StageCounts()
+
+
 class Lost(NamedTuple):
     """When a lost process was last heard of, and when it was last seen alive."""
 
@@ -145,9 +171,14 @@ class Anomalies:
     def __init__(self, session: str, process: str) -> None:
         self._key: Final = (session, process)
         self.found: Final[list[Anomaly]] = []
+        self.at_ns: Final[list[int]] = []
+        """When the event of each was."""
 
-    def add(self, what: AnomalyName, seq: int, interval: int, detail: str, ns: int | None = None) -> None:
+    def add(
+        self, what: AnomalyName, at_ns: int, seq: int, interval: int, detail: str, ns: int | None = None
+    ) -> None:
         """Add what an event shows."""
+        self.at_ns.append(at_ns)
         self.found.append(Anomaly(*self._key, what, interval, None, ns, f"seq {seq}: {detail}"))
 
 
@@ -174,12 +205,12 @@ def paired(starts: Starts, stops: Stops, anomalies: Anomalies) -> Begun:
     for at, (at_ns, seq, interval) in enumerate(zip(*stops[:3], strict=True)):
         i = index_of.get(interval)
         if i is None:
-            anomalies.add("orphan_stop", seq, interval, "nothing of this id ever started")
+            anomalies.add("orphan_stop", at_ns, seq, interval, "nothing of this id ever started")
         elif at_ns < begins[i] or (at_ns == begins[i] and seq < begin_seqs[i]):
             detail = f"{stages[i]} starts only at seq {begin_seqs[i]}"
-            anomalies.add("stop_before_start", seq, interval, detail)
+            anomalies.add("stop_before_start", at_ns, seq, interval, detail)
         elif stop_of[i] is not None:
-            anomalies.add("duplicate_stop", seq, interval, f"{stages[i]} had stopped already")
+            anomalies.add("duplicate_stop", at_ns, seq, interval, f"{stages[i]} had stopped already")
         else:
             stop_of[i] = at
     parents: list[int | None] = []
@@ -199,7 +230,7 @@ def _first_of_each_id(starts: Starts, anomalies: Anomalies) -> tuple[Starts, dic
     for at, interval in enumerate(starts.interval):
         if interval in index_of:
             detail = f"{starts.stage[at]} starts again under an id in use"
-            anomalies.add("duplicate_start", starts.seq[at], interval, detail)
+            anomalies.add("duplicate_start", starts.at_ns[at], starts.seq[at], interval, detail)
         else:
             index_of[interval] = len(firsts)
             firsts.append(at)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from ledger.events.models import Event
 from ledger.formatting import counted
+from ledger.timeline.checkpoints import Checkpoints
 from ledger.timeline.findings import Finding
 from ledger.timeline.records import (
     Anomaly,
@@ -85,15 +86,18 @@ def reduce(events: Iterable[Event]) -> Timeline:
 
     Raises ConflictingEvents where two different events have one key, or where there are two sessions.
     """
-    return _timeline(reduce_session(events))
+    return completed(reduce_session(events))
 
 
-def timeline_of_stored(session: str, events: SessionEvents) -> Timeline:
-    """Reduce a session's events as a ledger holds them."""
-    return _timeline(reduce_stored(session, events))
+def timeline_of_stored(
+    session: str, events: SessionEvents, checkpoints: Checkpoints | None = None
+) -> Timeline:
+    """Reduce a session's events as a ledger holds them; `checkpoints` takes note of where that can go on."""
+    return completed(reduce_stored(session, events, checkpoints))
 
 
-def _timeline(reduced: Reduced) -> Timeline:
+def completed(reduced: Reduced) -> Timeline:
+    """Return everything that is derived of a session, out of what its events reduce to."""
     # Who reads a timeline that is projected already waits for none of these.
     from ledger.timeline.compilations import compilations_of
     from ledger.timeline.findings.evidence import Evidence

@@ -189,3 +189,10 @@ def v7(db: Database) -> None:
     """A journal that was cut and has grown again is told; so are a log's cache keys that changed."""
     _run(db, "v7.sql")
     db.conn.execute("PRAGMA user_version = 7")
+
+
+@ledger_schema()
+def v8(db: Database) -> None:
+    """New events of a session are projected without a look at all the others."""
+    _run(db, "v8.sql")
+    db.conn.execute("PRAGMA user_version = 8")

@@ -76,7 +76,7 @@ def compiled_parts(evidence: Evidence) -> list[CompiledPart]:
 
 def _monitors(evidence: Evidence) -> list[Interval]:
     """Return the compiles that are timed as one; an imported log's only where nothing else timed any."""
-    timed = [one for one in evidence.by_stage.get("torch_compile", ()) if one.source != "torch"]
+    timed = [one for one in evidence.by_stage["torch_compile"] if one.source != "torch"]
     recorded = [one for one in timed if one.source != "log"]
     return recorded or timed
 
@@ -96,10 +96,10 @@ def _sorted_into(
     graphs = [
         one
         for stage in ("graph_compile", "graph_load")
-        for one in evidence.by_stage.get(stage, ())
+        for one in evidence.by_stage[stage]
         if one.source != "torch"
     ]
-    backends = [one for one in evidence.by_stage.get(JOINT_GRAPH, ()) if one.source != "torch"]
+    backends = [one for one in evidence.by_stage[JOINT_GRAPH] if one.source != "torch"]
     around = innermost_around(monitors, [*graphs, *backends, *roots.values()])
     for one in graphs:
         if (monitor := around.get(key_of(one))) is not None:
@@ -150,7 +150,7 @@ class _Torchs:
         of_torch = [
             one
             for stage in (JOINT_GRAPH, GRAPH)
-            for one in evidence.by_stage.get(stage, ())
+            for one in evidence.by_stage[stage]
             if one.source == "torch" and one.stop_ns is not None
         ]
         self._roots = roots
@@ -206,7 +206,7 @@ def _with_failed_loads(parts: Sequence[CompiledPart], evidence: Evidence) -> lis
         process: list(accumulate((_last_stop_ns(parts[place]) for place in own), max))
         for process, own in places.items()
     }
-    for load in evidence.by_stage.get("aot_load", ()):
+    for load in evidence.by_stage["aot_load"]:
         if _text(load.data, "cache") != "failed":
             continue
         # In a log, a load has no part yet, and a compile may seem to begin a second too early.

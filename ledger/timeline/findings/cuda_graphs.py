@@ -12,8 +12,8 @@ def graphs_captured_twice(evidence: Evidence) -> Iterator[Finding]:
 
     The stake is the time of the first capture.
     """
-    used = {one.process for one in evidence.by_stage.get("graph_capture", ())}
-    probes = [one for one in evidence.by_stage.get("graph_capture_probe", ()) if one.process in used]
+    used = {one.process for one in evidence.by_stage["graph_capture"]}
+    probes = [one for one in evidence.by_stage["graph_capture_probe"] if one.process in used]
     if not probes:
         return
     found = slowest_within_start(evidence, probes)

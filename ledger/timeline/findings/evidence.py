@@ -1,12 +1,12 @@
 """What the rules of findings look at: everything that is derived from a session's events."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
 from ledger.timeline.compilations import Compilations
 from ledger.timeline.findings.finding import ClaimKey, Finding, fitting
+from ledger.timeline.findings.subjects import STAGES_LOOKED_AT
 from ledger.timeline.process_names import process_names
 from ledger.timeline.reconciliation import Reconciled
 from ledger.timeline.records import Interval, IntervalKey, StartupPiece, StartupWindow
@@ -34,10 +34,11 @@ class Evidence:
 
     @cached_property
     def by_stage(self) -> Mapping[str, Sequence[Interval]]:
-        """The intervals of each stage, by process and start."""
-        found: defaultdict[str, list[Interval]] = defaultdict(list)
+        """The intervals of each stage that a rule looks at, by process and start."""
+        found: dict[str, list[Interval]] = {stage: [] for stage in STAGES_LOOKED_AT}
         for interval in self.reduced.intervals:
-            found[interval.stage].append(interval)
+            if interval.stage in STAGES_LOOKED_AT:
+                found[interval.stage].append(interval)
         return found
 
     @cached_property

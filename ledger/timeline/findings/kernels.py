@@ -21,13 +21,13 @@ def kernels_compiled(evidence: Evidence) -> Iterator[Finding]:
     """
     kernels = [
         one
-        for one in evidence.by_stage.get("triton_compile", ())
+        for one in evidence.by_stage["triton_compile"]
         if one.source != "torch" and (one.data or {}).get("cache") == "miss"
     ]
     if not kernels:
         return
-    builds = [one for one in evidence.by_stage.get("triton_build", ()) if one.source != "torch"]
-    loads = innermost_around(evidence.by_stage.get("triton_load", ()), builds).values()
+    builds = [one for one in evidence.by_stage["triton_build"] if one.source != "torch"]
+    loads = innermost_around(evidence.by_stage["triton_load"], builds).values()
     is_for_compile = _for_compiles(evidence)
     kernels, launchers = (
         [one for one in group if not is_for_compile(one) and _is_before_ready(evidence, one)]
@@ -43,7 +43,7 @@ def kernels_compiled(evidence: Evidence) -> Iterator[Finding]:
     number = sum(one.process == found.process for one in kernels)
     has_loaded = any(
         one.process == found.process and (one.data or {}).get("cache") == "hit"
-        for one in evidence.by_stage.get("torch_compile", ())
+        for one in evidence.by_stage["torch_compile"]
     )
     why = "though the model was loaded" if has_loaded else "which no cache had"
     yield evidence.finding(

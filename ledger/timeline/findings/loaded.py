@@ -7,12 +7,10 @@ from pydantic import JsonValue
 
 from ledger.timeline.findings.evidence import MOST_INTERVALS, Evidence, key_of
 from ledger.timeline.findings.finding import Finding, fitting
+from ledger.timeline.findings.subjects import CPU_WAIT_NS
 from ledger.timeline.findings.window_time import longest_first, span_of, within_windows_ns
 from ledger.timeline.records import Interval
 from ledger.timeline.spans import union_ns
-
-CPU_WAIT_NS = "cpu_wait_ns"
-"""Of an interval's data: for how long its thread could have run, but waited for a processor."""
 
 _SHARE = 0.2
 

@@ -62,7 +62,7 @@ def slow_weights(evidence: Evidence) -> Iterator[Finding]:
 
     The stake is what of its loading lies in the start.
     """
-    loads = evidence.by_stage.get("weights_load", ())
+    loads = evidence.by_stage["weights_load"]
     if not loads:
         return
     found = slowest_within_start(evidence, loads)

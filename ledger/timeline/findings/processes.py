@@ -22,6 +22,7 @@ from ledger.vocabulary import ENGINE_READY, SERVER_READY, WAITING
 
 _FEWEST_WITHOUT_A_CLOCK = 3
 _MOST = 3
+_READY = (ENGINE_READY, SERVER_READY)
 _IDLE_SHARE = 0.2
 _MORE_WORK_SHARE = 0.1
 
@@ -70,11 +71,7 @@ def serial_processes(evidence: Evidence) -> Iterator[Finding]:
     """
     if not evidence.is_one_clock:
         return
-    ready = {
-        one.process: one.at_ns
-        for one in reversed(evidence.reduced.milestones)
-        if one.name in (ENGINE_READY, SERVER_READY)
-    }
+    ready = {one.process: one.at_ns for one in reversed(evidence.reduced.milestones) if one.name in _READY}
     working = _working(evidence)
     for siblings in _siblings(evidence, ready):
         row = sorted(
@@ -90,6 +87,12 @@ def serial_processes(evidence: Evidence) -> Iterator[Finding]:
                 chain = [after]
         if len(chain) > 1:
             yield from _row(evidence, chain, working)
+
+
+def are_compared(evidence: Evidence) -> bool:
+    """Tell whether there are processes whose outermost intervals these rules compare."""
+    ready = {one.process: one.at_ns for one in evidence.reduced.milestones if one.name in _READY}
+    return any(True for _ in _families(evidence)) or any(True for _ in _siblings(evidence, ready))
 
 
 def _families(evidence: Evidence) -> Iterator[list[Process]]:

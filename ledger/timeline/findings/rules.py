@@ -12,9 +12,10 @@ from ledger.timeline.findings.kernels import kernels_compiled
 from ledger.timeline.findings.late_compiles import compiled_after_ready
 from ledger.timeline.findings.loaded import loaded_machine
 from ledger.timeline.findings.loading import slow_imports, slow_weights
-from ledger.timeline.findings.processes import serial_processes, straggling_rank
-from ledger.timeline.findings.unattributed import unattributed_time
+from ledger.timeline.findings.processes import are_compared, serial_processes, straggling_rank
+from ledger.timeline.findings.unattributed import is_much_unattributed, unattributed_time
 from ledger.timeline.findings.wrong_claims import wrong_claim
+from ledger.vocabulary import ENGINE_READY, SERVER_READY
 
 Rule = Callable[[Evidence], Iterator[Finding]]
 
@@ -39,3 +40,15 @@ def findings_of(evidence: Evidence) -> tuple[Finding, ...]:
     """Return what a session's evidence shows, what is worth most first."""
     found = [finding for rule in RULES for finding in rule(evidence)]
     return tuple(sorted(found, key=lambda one: (-one.stake_ns, one.finding, one.process or "", one.summary)))
+
+
+def looks_at_all(evidence: Evidence) -> bool:
+    """Tell whether a rule looks at more than the stages of `subjects`, what is compiled, and the windows.
+
+    Such a rule looks at outermost intervals, at compiles after ready, or at each piece of a window.
+    """
+    return (
+        any(window.ended_by in (ENGINE_READY, SERVER_READY) for window in evidence.windows)
+        or any(is_much_unattributed(evidence, window) for window in evidence.windows)
+        or are_compared(evidence)
+    )

@@ -6,7 +6,7 @@ from itertools import chain
 from ledger.timeline.findings.evidence import Evidence
 from ledger.timeline.findings.finding import Finding, fitting
 from ledger.timeline.log_neighbours import LOG
-from ledger.timeline.records import StartupPiece
+from ledger.timeline.records import StartupPiece, StartupWindow
 from ledger.vocabulary import COMMAND_STARTED, IMPORT
 
 _SHARE = 0.05
@@ -19,7 +19,7 @@ def unattributed_time(evidence: Evidence) -> Iterator[Finding]:
     Below a twentieth of the start it is none: nobody puts a stage around everything.
     """
     for window in evidence.windows:
-        if not evidence.matters(window.unattributed_ns, _SHARE):
+        if not is_much_unattributed(evidence, window):
             continue
         pieces = [piece for piece in evidence.pieces if piece.window == window.window]
         holes = (at for at, piece in enumerate(pieces) if piece.interval is None)
@@ -36,6 +36,11 @@ def unattributed_time(evidence: Evidence) -> Iterator[Finding]:
             _advice(evidence, hole, before),
             process=hole.process,
         )
+
+
+def is_much_unattributed(evidence: Evidence, window: StartupWindow) -> bool:
+    """Tell whether the time of a window that belongs to no interval is worth a word."""
+    return evidence.matters(window.unattributed_ns, _SHARE)
 
 
 def _longest_hole(evidence: Evidence, hole: StartupPiece, where: str) -> str:
@@ -82,5 +87,5 @@ def _advice(evidence: Evidence, hole: StartupPiece, before: str | None) -> str:
 
 
 def _is_from_birth(evidence: Evidence, hole: StartupPiece) -> bool:
-    stages = (evidence.by_stage.get(stage, ()) for stage in ("interpreter_start", IMPORT))
+    stages = (evidence.by_stage[stage] for stage in ("interpreter_start", IMPORT))
     return any(interval.process == hole.process for interval in chain.from_iterable(stages))

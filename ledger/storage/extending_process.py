@@ -1,0 +1,192 @@
+"""Derives the intervals of a process anew, from the last cut on before which nothing has changed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from ledger.storage.checkpoint_rows import StoredCut, StoredProcess, cut_before, drop_cuts, keep_cuts
+from ledger.storage.record_rows import TABLES
+from ledger.storage.store import Store
+from ledger.timeline.checkpoints import (
+    BEFORE_ALL,
+    ProcessCheckpoint,
+    Unstopped,
+    are_plain,
+    cuts_of,
+    is_separate,
+    joined_anomalies,
+    unstopped_of,
+)
+from ledger.timeline.intervals import intervals_of
+from ledger.timeline.log_neighbours import LOG
+from ledger.timeline.process_events import ProcessEvents
+from ledger.timeline.records import Anomaly, Interval, RoleTotal, SourceTotal
+from ledger.timeline.stage_events import StageCounts, StageEvents, Starts, Stops
+
+SPACING: Final = 250
+"""How many intervals lie between two cuts of a process at least."""
+INTERVAL_COLUMNS: Final = ", ".join(TABLES["projected_intervals"])
+NEVER: Final = -BEFORE_ALL
+_TRIES: Final = 3
+_MOST_OPEN: Final = 10_000
+"""SQLite takes no more values in a statement than three times as many."""
+
+
+class NotSeparate(Exception):
+    """All of a session is to be reduced again: what is new may change anything."""
+
+
+class NewEvents(NamedTuple):
+    """What is new of a process's stages."""
+
+    least_ns: int
+    least_seq: int
+    stopped: set[int]
+    """The ids of what stops."""
+    counts: StageCounts
+
+
+class Grown(NamedTuple):
+    """What a process's new events make of it."""
+
+    changed_ns: int
+    """Its intervals that begin before that stay as they are."""
+    last_start_ns: int
+    """When the last of those began."""
+    of_roles: Sequence[RoleTotal]
+    of_sources: Sequence[SourceTotal]
+    anomalies: Sequence[Anomaly]
+    kept: StoredProcess
+
+
+def next_interval_row(store: Store) -> int:
+    """Return where the next interval will stand in its table."""
+    return int(str(store.select("SELECT coalesce(max(rowid), 0) + 1 FROM projected_intervals")[0][0]))
+
+
+def fitting(at_ns: int) -> int:
+    """Return a time that SQLite can hold, in place of one before or after all of them."""
+    return max(-1, min(at_ns, (1 << 63) - 1))
+
+
+class ProcessExtension:
+    """Derives the intervals of one process anew, as far as they may have changed."""
+
+    def __init__(self, store: Store, session: str, process: str, part: ProcessEvents) -> None:
+        self._store: Final = store
+        self._session: Final = session
+        self._process: Final = process
+        self._part: Final = part
+
+    def derived(
+        self,
+        kept: ProcessCheckpoint,
+        new: NewEvents | None,
+        ending: tuple[Any, ...],
+        before: Sequence[Anomaly],
+    ) -> Grown:
+        """Replace its rows from then on, and return what becomes of the process.
+
+        `ending` says whether it is over, `before` are its anomalies so far.
+        """
+        session, process, part = self._session, self._process, self._part
+        is_over = bool(ending[0])
+        changed = [
+            each.start_ns
+            for each in kept.unstopped
+            if is_over or (new is not None and each.interval in new.stopped)
+        ]
+        bound_ns = min([NEVER if new is None else new.least_ns, *changed])
+        stored, stages, still_open = self._separate(kept, new, bound_ns)
+        cut, first_row = stored
+        found, odd = intervals_of(
+            session, process, self._with_open(stages, still_open),
+            is_over=is_over, last_ns=part.last_ns, lost=part.seen_alive,
+        )  # fmt: skip
+        open_ones, tail = found[: len(still_open)], found[len(still_open) :]
+        if any(one.source == LOG for one in tail):
+            raise NotSeparate
+        cuts, totals = cuts_of(stages, tail, odd, cut, SPACING)
+        totals.add(open_ones)
+        self._update_open(open_ones, {each.start_seq: each.place for each in still_open})
+        next_row = self._replace_rows(first_row, tail)
+        drop_cuts(self._store, session, process, cut.at_ns)
+        later = [each for each in cuts if each.at_ns != BEFORE_ALL]
+        rows = [next_row + each.number - cut.number for each in later]
+        keep_cuts(self._store, session, process, map(StoredCut, later, rows))
+        unstopped = [each for each in kept.unstopped if each.start_ns < cut.at_ns]
+        unstopped += [each._replace(place=next_row + each.place) for each in unstopped_of(tail)]
+        counts = kept.events if new is None else kept.events.plus(new.counts)
+        checkpoint = ProcessCheckpoint(
+            cut.number + len(tail), counts, unstopped, kept.is_plain and are_plain(tail)
+        )
+        changed_ns = tail[0].start_ns if cut.at_ns == BEFORE_ALL and tail else cut.at_ns
+        return Grown(
+            changed_ns,
+            cut.last_start_ns,
+            totals.role_totals(session, process),
+            totals.source_totals(session, process),
+            joined_anomalies(before, cut.odd, odd, cut.at_ns),
+            StoredProcess(checkpoint, ending),
+        )
+
+    def _with_open(self, stages: StageEvents, still_open: Sequence[Unstopped]) -> StageEvents:
+        """Return starts and stops, with the starts of what is open since before them, in their order."""
+        if not still_open:
+            return stages
+        if len(still_open) > _MOST_OPEN:
+            raise NotSeparate
+        seqs = [each.start_seq for each in still_open]
+        columns = self._store.columns(
+            self._session, self._process, "stage_started", Starts._fields,
+            f"seq IN ({', '.join('?' * len(seqs))})", seqs,
+        )  # fmt: skip
+        starts = Starts._make([*a, *b] for a, b in zip(columns, stages.starts, strict=True))
+        return StageEvents(starts, stages.stops).in_order()
+
+    def _update_open(self, intervals: Sequence[Interval], row_of: Mapping[int, int]) -> None:
+        """Let what is still open be open until now; `row_of` has the row of each, by its start's seq."""
+        for one in intervals:
+            updated = self._store.connection.execute(
+                "UPDATE projected_intervals SET open_ns = ? "
+                "WHERE rowid = ? AND session = ? AND process = ? AND start_seq = ?",
+                [one.open_ns, row_of[one.start_seq], self._session, self._process, one.start_seq],
+            )
+            if updated.rowcount != 1:
+                raise NotSeparate  # the rows were renumbered, as VACUUM may
+
+    def _replace_rows(self, first_row: int, intervals: Sequence[Interval]) -> int:
+        """Put intervals in place of the process's rows from one on; return where the first of them stands."""
+        self._store.connection.execute(
+            "DELETE FROM projected_intervals WHERE session = ? AND process = ? AND rowid >= ?",
+            [self._session, self._process, first_row],
+        )
+        next_row = next_interval_row(self._store)
+        number = len(TABLES["projected_intervals"])
+        self._store.insert("projected_intervals", INTERVAL_COLUMNS, (one[:number] for one in intervals))
+        return next_row
+
+    def _separate(
+        self, kept: ProcessCheckpoint, new: NewEvents | None, bound_ns: int
+    ) -> tuple[StoredCut, StageEvents, list[Unstopped]]:
+        """Return the last cut before what may change, the starts and stops since, and what is open there."""
+        for _ in range(_TRIES):
+            stored = cut_before(self._store, self._session, self._process, fitting(bound_ns))
+            if stored is None:
+                raise NotSeparate
+            cut = stored.cut
+            still_open = [each for each in kept.unstopped if each.is_open and each.start_ns < cut.at_ns]
+            least_seq = min(cut.least_seq, NEVER if new is None else new.least_seq)
+            stages = self._stages(max(least_seq, 0), max(cut.at_ns, 0))
+            if cut.at_ns == BEFORE_ALL or is_separate(cut, stages, (each.interval for each in still_open)):
+                return stored, stages, still_open
+            bound_ns = cut.at_ns - 1
+        raise NotSeparate
+
+    def _stages(self, least_seq: int, since_ns: int) -> StageEvents:
+        starts, stops = (
+            self._store.columns(
+                self._session, self._process, kind, fields, "seq >= ? AND at_ns >= ?", (least_seq, since_ns)
+            )
+            for kind, fields in (("stage_started", Starts._fields), ("stage_stopped", Stops._fields))
+        )
+        return StageEvents(Starts._make(starts), Stops._make(stops)).in_order()

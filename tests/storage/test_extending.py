@@ -1,0 +1,183 @@
+"""What is projected bit by bit, as events come in, is what a rebuild gives, wherever they were cut apart."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from ledger import Event
+from ledger.events.rows import to_row
+from ledger.storage import extending, extending_process, extending_startup, projections
+from ledger.storage.projections import bring_up_to_date, rebuild
+from ledger.storage.record_rows import TABLES
+from ledger.storage.store import Store
+from tests.support.growing_sessions import growing_sessions
+from tests.support.random_sessions import Tape, sessions
+
+
+@pytest.fixture(autouse=True)
+def _keeping_all() -> Iterator[None]:
+    """Cuts are kept of the smallest session, wherever one can be."""
+    with (
+        mock.patch.object(extending, "_WORTH", 0),
+        mock.patch.object(extending_process, "SPACING", 1),
+        mock.patch.object(extending_startup, "SPACING", 1),
+        mock.patch.object(projections, "SPACING", 1),
+    ):
+        yield
+
+
+def tables(store: Store) -> dict[str, list[tuple[object, ...]]]:
+    """All derived rows of a ledger, each table's in the order in which a timeline has them."""
+    found: dict[str, list[tuple[object, ...]]] = {}
+    for table, columns in TABLES.items():
+        order = "session, process, rowid" if table == "projected_intervals" else "session, rowid"
+        found[table] = store.select(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}")
+    found["projected_sessions"] = store.select("SELECT * FROM projected_sessions")
+    return found
+
+
+def assert_same_as_rebuilt(store: Store) -> None:
+    extended = tables(store)
+    copy = store.copied_to_memory()
+    rebuild(copy)
+    rebuilt = tables(copy)
+    copy.close()
+    for table, rows in rebuilt.items():
+        assert extended[table] == rows, table
+
+
+def projected_in_parts(parts: Sequence[Sequence[Event]], *, each: bool) -> tuple[Store, int]:
+    """A ledger in memory that got events part by part, and how often it was extended."""
+    store = Store.in_memory()
+    extended = 0
+    for part in parts:
+        with store.transaction():
+            store.append([to_row(event) for event in part])
+        with mock.patch.object(projections, "keep_checkpoints", wraps=extending.keep_checkpoints) as kept:
+            bring_up_to_date(store)
+        extended += not kept.called
+        if each:
+            assert_same_as_rebuilt(store)
+    return store, extended
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[list[Event]]:
+    """A random session in parts: by its writing, by time, or shuffled, so that some of it comes late."""
+    events = draw(sessions())
+    order = draw(st.sampled_from(["written", "time", "time", "shuffled"]))
+    if order == "time":
+        events = sorted(events, key=lambda one: (one.at_ns, one.process, one.seq))
+    elif order == "shuffled":
+        events = draw(st.permutations(events))
+    places = sorted(draw(st.lists(st.integers(0, len(events)), max_size=5)))
+    bounds = [0, *places, len(events)]
+    return [events[a:b] for a, b in pairwise(bounds) if a < b]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(arrivals())
+def test_any_session_is_projected_part_by_part_as_at_once(parts: list[list[Event]]) -> None:
+    store, extended = projected_in_parts(parts, each=True)
+    event(f"extended {min(extended, 3)} times")
+    store.close()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(growing_sessions())
+def test_a_growing_session_is_projected_part_by_part_as_at_once(parts: list[list[Event]]) -> None:
+    with (
+        mock.patch.object(extending_process, "cuts_of", wraps=extending_process.cuts_of) as cuts_of,
+        mock.patch.object(extending, "completed", wraps=extending.completed) as completed,
+    ):
+        store, extended = projected_in_parts(parts, each=True)
+    event(f"extended {min(extended, 3)} times")
+    went_on = sum(call.args[3].at_ns > 0 for call in cuts_of.call_args_list)
+    event(f"went on from a cut {min(went_on, 3)} times")
+    event(f"without all intervals {any(not call.args[0].intervals for call in completed.call_args_list)}")
+    store.close()
+
+
+def units(number: int) -> list[Event]:
+    """A process in a stage that stays open, with units of work in it, one after the other."""
+    tape = Tape()
+    tape.join(1, pid=1, host="one", boot_id="b")
+    tape.start(0, 2, stage="run", source="engine")
+    for unit in range(number):
+        at = 10 * (unit + 1)
+        tape.start(3 * unit + 1, at, stage="work", source="engine", parent=0)
+        tape.span(3 * unit + 2, at + 1, at + 2, stage="step", source="engine", parent=3 * unit + 1)
+        tape.span(3 * unit + 3, at + 3, at + 5, stage="step", source="engine", parent=3 * unit + 1)
+        tape.stop(3 * unit + 1, at + 6)
+    return tape.events
+
+
+def added(store: Store, events: Sequence[Event]) -> int:
+    """Append events and project them; return how many rows that changed beside the events."""
+    with store.transaction():
+        store.append([to_row(event) for event in events])
+    before = store.connection.total_changes
+    bring_up_to_date(store)
+    return store.connection.total_changes - before
+
+
+def test_new_events_change_as_many_rows_in_a_long_session_as_in_a_short_one() -> None:
+    changes: list[int] = []
+    for number in (20, 400):
+        events = units(number + 2)
+        store = Store.in_memory()
+        added(store, events[:-12])
+        changes.append(added(store, events[-12:]))
+        assert_same_as_rebuilt(store)
+        store.close()
+    assert changes[0] == changes[1]
+
+
+def test_an_event_that_comes_late_changes_what_it_should() -> None:
+    events = units(30)
+    late = events.pop(50)
+    store, extended = projected_in_parts([events[:100], events[100:], [late]], each=True)
+    assert extended == 2
+    store.close()
+
+
+def test_what_was_open_for_long_encloses_all_of_it_once_it_has_stopped() -> None:
+    events = units(30)
+    tape = Tape(events=[*events])
+    tape.stop(0, 1_000)
+    store, extended = projected_in_parts([events, tape.events[-1:]], each=True)
+    assert extended == 1
+    [(deepest,)] = store.select("SELECT max(depth) FROM projected_intervals")
+    assert deepest == 2
+    store.close()
+
+
+def test_a_file_whose_rows_were_renumbered_is_projected_as_a_whole() -> None:
+    events = units(30)
+    store = Store.in_memory()
+    store.connection.execute(
+        f"INSERT INTO projected_intervals ({', '.join(TABLES['projected_intervals'])}) "
+        f"VALUES ('gone', 'p', 0, NULL, NULL, 0, 0, 'a', 'a', NULL, NULL, "
+        f"'a', NULL, 0{', NULL' * 5}, 'a', 0, NULL)"
+    )
+    added(store, events[:-12])
+    store.connection.execute("DELETE FROM projected_intervals WHERE session = 'gone'")
+    store.connection.execute("VACUUM")
+    added(store, events[-12:])
+    assert_same_as_rebuilt(store)
+    store.close()
+
+
+def test_sessions_of_which_nothing_is_kept_are_projected_all_the_same() -> None:
+    events = units(30)
+    store = Store.in_memory()
+    added(store, events[:-12])
+    for table in ("sessions", "processes", "cuts", "moments"):
+        store.connection.execute(f"DELETE FROM checkpoint_{table}")
+    added(store, events[-12:])
+    assert_same_as_rebuilt(store)
+    store.close()

@@ -1,0 +1,138 @@
+"""Random sessions as recorders write them, in parts as they come in: long enough to go on in the middle."""
+
+from collections import defaultdict
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import strategies as st
+
+from ledger import Event
+from ledger.events.models import GapNoted, MilestoneReached, SessionEnded, TotalClaimed
+from tests.support.random_sessions import Tape
+
+PLAIN = [
+    {"stage": "work", "source": "engine"},
+    {"stage": "compile_fx", "source": "torch"},
+    {"stage": "compile_fx", "source": "torch", "role": "encoder"},
+    {"stage": "step", "source": "user", "activity": "work"},
+    {"stage": "waiting", "source": "engine"},
+]
+LOOKED_AT = [
+    *PLAIN,
+    {"stage": "dynamo", "source": "torch"},
+    {"stage": "import", "source": "python", "component": "a.b"},
+    {"stage": "weights_load", "source": "engine"},
+]
+STEPS = [
+    *["span"] * 8,
+    *["begin"] * 5,
+    *["end"] * 5,
+    "end_first",
+    "forget",
+    "stray_stop",
+    "again",
+    "far_parent",
+    "note",
+]
+RARE = ["claim", "ready", "leave", "lose", "end_session"]
+
+
+class _Growing:
+    """A session while it is written."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+        self.tape = Tape()
+        self._about = draw(st.sampled_from([PLAIN, PLAIN, PLAIN, LOOKED_AT]))
+        self._now = 100
+        self._next_id = 0
+        self._open: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        self._joined: list[str] = []
+        self._is_one_clock = draw(st.sampled_from([True, True, True, False]))
+
+    def write(self) -> list[Event]:
+        """Return its events, by time."""
+        draw = self._draw
+        names = draw(st.sampled_from([["p"], ["p"], ["p", "q"], ["q", "p", "r"]]))
+        steps = st.tuples(
+            st.sampled_from(names),
+            st.sampled_from(STEPS if draw(st.booleans()) else STEPS + RARE),
+            st.sampled_from(["main", "main", "other"]),
+            st.sampled_from([0, 1, 1, 2, 40]),
+        )
+        for name, step, thread, pause in draw(st.lists(steps, min_size=8, max_size=60)):
+            self._now += pause
+            self._step(name, step, thread)
+        return self.tape.events
+
+    def _step(self, name: str, step: str, thread: str) -> None:
+        draw, tape = self._draw, self.tape
+        tape.process = name
+        if name not in self._joined:
+            self._join(name)
+        open_ones = self._open[name, thread]
+        if step == "span":
+            self._begin(open_ones, thread)
+            self._now += draw(st.sampled_from([0, 1, 3]))
+            tape.stop(open_ones.pop(), self._now)
+        elif step == "begin":
+            self._begin(open_ones, thread)
+        elif step == "end" and open_ones:
+            tape.stop(open_ones.pop(), self._now)
+        elif step == "end_first" and open_ones:
+            tape.stop(open_ones.pop(0), self._now)
+        elif step == "forget" and open_ones:
+            open_ones.pop()
+        elif step == "stray_stop":
+            tape.stop(draw(st.integers(0, self._next_id + 1)), self._now)
+        elif step == "again" and self._next_id:
+            tape.start(draw(st.integers(0, self._next_id - 1)), self._now, stage="work", source="engine")
+        elif step == "far_parent":
+            self._begin(open_ones, thread, parent=draw(st.integers(0, self._next_id + 2)))
+        elif step == "note":
+            tape.add(GapNoted, self._now, what="dropped")
+        else:
+            self._rarely(name, step)
+
+    def _rarely(self, name: str, step: str) -> None:
+        tape = self.tape
+        if step == "claim":
+            tape.add(TotalClaimed, self._now, claim=self._next_id, source="engine", claimed_ns=7)
+        elif step == "ready":
+            tape.add(MilestoneReached, self._now, name="engine_ready")
+        elif step == "leave":
+            tape.leave(self._now)
+        elif step == "lose":
+            tape.lose(self._now, lost=name, alive_ns=self._now + 5)
+        elif step == "end_session":
+            tape.add(SessionEnded, self._now, outcome="completed")
+
+    def _join(self, name: str) -> None:
+        number = len(self._joined)
+        self._joined.append(name)
+        clock: dict[str, Any] = {"host": "one", "boot_id": "b", "pid_namespace": "n"}
+        if not self._is_one_clock and number:
+            clock["host"] = "two"
+        parent = {"parent_pid": 1} if number else {}
+        rank = {"rank": number} if self._draw(st.sampled_from([False, False, True])) else {}
+        self.tape.join(self._now, pid=number + 1, **clock, **parent, **rank)
+
+    def _begin(self, open_ones: list[int], thread: str, parent: int | None = None) -> None:
+        if parent is None and open_ones:
+            parent = open_ones[-1]
+        about = self._draw(st.sampled_from(self._about))
+        self.tape.start(self._next_id, self._now, **about, parent=parent, thread=thread)
+        open_ones.append(self._next_id)
+        self._next_id += 1
+
+
+@st.composite
+def growing_sessions(draw: st.DrawFn) -> list[list[Event]]:
+    """Return a session in the parts in which it comes in; now and then something comes late."""
+    events = _Growing(draw).write()
+    late = draw(st.sampled_from([0, 0, 0, 1, 3]))
+    for _ in range(late):
+        event = events.pop(draw(st.integers(0, len(events) - 1)))
+        events.insert(draw(st.integers(0, len(events))), event)
+    places = sorted(draw(st.lists(st.integers(0, len(events)), min_size=1, max_size=8)))
+    return [events[a:b] for a, b in pairwise([0, *places, len(events)]) if a < b]
