@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from ledger.doctor import DoctorCheck
     from ledger.engines import CacheVariable, EngineDescription, register_engine
     from ledger.events.rows import EventRow
+    from ledger.fleet.engines import Days, FleetEngine
+    from ledger.fleet.translation import add_first
     from ledger.interchange.exporters import EndpointExporter, Exporter
     from ledger.interchange.folder_exporters import FolderExporter, FolderWritten
     from ledger.interchange.importers import Importer, UnreadLine
@@ -30,6 +32,7 @@ _ON_DEMAND = {
     "CAUSES": "ledger.vocabulary",
     "CacheVariable": "ledger.engines",
     "ClockAlignment": "ledger.timeline.clocks",
+    "Days": "ledger.fleet.engines",
     "DoctorCheck": "ledger.doctor",
     "ENGINE_READY": "ledger.vocabulary",
     "EndpointExporter": "ledger.interchange.exporters",
@@ -37,6 +40,7 @@ _ON_DEMAND = {
     "EventRow": "ledger.events.rows",
     "Exporter": "ledger.interchange.exporters",
     "FIRST_TOKEN": "ledger.vocabulary",
+    "FleetEngine": "ledger.fleet.engines",
     "FolderExporter": "ledger.interchange.folder_exporters",
     "FolderWritten": "ledger.interchange.folder_exporters",
     "Importer": "ledger.interchange.importers",
@@ -48,6 +52,7 @@ _ON_DEMAND = {
     "UnreadLine": "ledger.interchange.importers",
     "Unwrapper": "ledger.interchange.unwrapping",
     "WAITING": "ledger.vocabulary",
+    "add_first": "ledger.fleet.translation",
     "by_enclosure": "ledger.timeline.enclosure",
     "claim_intervals": "ledger.timeline.claim_intervals",
     "each_after_enclosers": "ledger.timeline.enclosure",
@@ -72,11 +77,13 @@ __all__ = [
     "WAITING",
     "CacheVariable",
     "ClockAlignment",
+    "Days",
     "DoctorCheck",
     "EndpointExporter",
     "EngineDescription",
     "EventRow",
     "Exporter",
+    "FleetEngine",
     "FolderExporter",
     "FolderWritten",
     "Importer",
@@ -86,6 +93,7 @@ __all__ = [
     "Relation",
     "UnreadLine",
     "Unwrapper",
+    "add_first",
     "by_enclosure",
     "claim_intervals",
     "each_after_enclosers",

@@ -15,6 +15,7 @@ PACKAGES = {
     "ledger_birth": "adapters/ledger_birth",
     "ledger_datasette": "adapters/ledger_datasette",
     "ledger_engine": "adapters/ledger_engine",
+    "ledger_fleet": "adapters/ledger_fleet",
     "ledger_log_containers": "adapters/ledger_log_containers",
     "ledger_log_lines": "adapters/ledger_log_lines",
     "ledger_otlp": "adapters/ledger_otlp",

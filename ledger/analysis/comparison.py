@@ -104,6 +104,7 @@ class Comparison(NamedTuple):
 _Role = tuple[str | None, Activity]
 _Stage = tuple[str | None, Activity, str | None, str]
 _Key = TypeVar("_Key", _Role, _Stage)
+_Any = TypeVar("_Any")
 
 
 class _Times(NamedTuple):
@@ -172,6 +173,28 @@ def compare(a: Sequence[Timeline], b: Sequence[Timeline]) -> Comparison:
         tests=len(chosen),
         needed=None if is_enough else needed_per_side(len(chosen)),
     )
+
+
+def compare_times(
+    pairs: Mapping[_Any, tuple[Sequence[int], Sequence[int]]], max_tested: int = MAX_TESTED
+) -> dict[_Any, Difference]:
+    """Compare pairs of sets of times that have nothing to do with each other, in their order.
+
+    Of those whose times vary enough to matter and that have enough of them, the `max_tested` with the most
+    time are tested together. Raises ValueError if a set is empty.
+    """
+    rows = {key: _Times(tuple(a), tuple(b)) for key, (a, b) in pairs.items()}
+    if any(not times.a or not times.b for times in rows.values()):
+        raise ValueError("both sets of a pair need at least one time")
+    chosen = sorted(
+        (key for key, times in rows.items() if times.can_matter), key=lambda key: -sum(rows[key].all_ns)
+    )
+    del chosen[max_tested:]
+    chosen = [key for key in chosen if has_power(len(rows[key].a), len(rows[key].b), len(chosen))]
+    tested = [rows[key].test() for key in chosen]
+    corrected = holm([each.p for each in tested])
+    found = {key: each._replace(p=p) for key, each, p in zip(chosen, tested, corrected, strict=True)}
+    return {key: times.judge(found.get(key)) for key, times in rows.items()}
 
 
 def median_ns(times: Sequence[int]) -> int:

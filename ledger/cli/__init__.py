@@ -31,7 +31,7 @@ _SETTINGS: Final = {"allow_interspersed_args": False}
 """Of those that run another command."""
 COMMANDS: Final = (
     *("demo", "record", "bench", "report", "sql", "replay", "watch", "diff", "check", "import", "export"),
-    *("collect", "merge", "archive", "restore", "rebuild", "verify", "migrate", "doctor"),
+    *("collect", "merge", "archive", "restore", "fleet", "rebuild", "verify", "migrate", "doctor"),
 )
 """In the order in which the help lists them."""
 

@@ -1,36 +1,19 @@
 """The command `sql`: runs a read-only query, or a saved one, and prints a table, JSON or CSV."""
 
 import sys
-from collections.abc import Iterable, Mapping
-from enum import Enum
-from itertools import islice
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final
 
 import typer
 
 from ledger.cli.console import completion
 from ledger.cli.console.options import NoPager
-from ledger.cli.console.pager import paged
-from ledger.cli.console.printing import open_ledger, table_of
-from ledger.cli.console.row_output import print_csv, print_json_rows
-from ledger.cli.console.terminal import echo, print_line
+from ledger.cli.console.printing import open_ledger
+from ledger.cli.console.query_output import FORMAT_HELP, Format, Rows, print_rows
 from ledger.errors import InvalidQuery
 from ledger.storage.queries import query_title, saved_queries, saved_query
 
-Rows: TypeAlias = Iterable[Mapping[str, object]]
-
-_MOST_IN_TABLE: Final = 10_000
-"""Rows of a table: its columns are as wide as the widest of them, so all are read before one is printed."""
 _PATIENCE_S: Final = 60.0
-
-
-class Format(str, Enum):
-    """Output format of the rows."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
 
 
 def sql(
@@ -42,15 +25,7 @@ def sql(
         str | None,
         typer.Option("--query", "-q", help="The name of a saved query.", autocompletion=completion.queries),
     ] = None,
-    output_format: Annotated[
-        Format,
-        typer.Option(
-            "--format",
-            "-f",
-            help="How to print the rows. In csv, a text that a spreadsheet would run as a formula "
-            "begins with an apostrophe.",
-        ),
-    ] = Format.TABLE,
+    output_format: Annotated[Format, typer.Option("--format", "-f", help=FORMAT_HELP)] = Format.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     timeout: Annotated[
         float, typer.Option(min=0.0, metavar="S", help="Give up when no row came for S seconds; 0: never.")
@@ -71,21 +46,4 @@ def sql(
         else:
             text = saved_query(name) if name is not None else query or ""
             rows = ledger.rows(sys.stdin.read() if text == "-" else text, patience_s=timeout or None)
-        _print(rows, chosen, is_paged=not no_pager)
-
-
-def _print(rows: Rows, output_format: Format, *, is_paged: bool) -> None:
-    if output_format is Format.JSON:
-        print_json_rows(rows)
-        return
-    if output_format is Format.CSV:
-        print_csv(rows)
-        return
-    shown = list(islice(rows, _MOST_IN_TABLE + 1))
-    if not shown:
-        echo("no rows")
-        return
-    with paged(is_wanted=is_paged) as console:
-        console.print(table_of(shown[:_MOST_IN_TABLE]))
-    if len(shown) > _MOST_IN_TABLE:
-        print_line(f"compile-ledger: these are the first {_MOST_IN_TABLE:,} rows; --format csv prints all")
+        print_rows(rows, chosen, is_paged=not no_pager)

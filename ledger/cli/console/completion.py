@@ -42,6 +42,22 @@ def queries(incomplete: str) -> Iterator[tuple[str, str]]:
     )
 
 
+def lake_queries(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Yield the names of the queries that a lake answers, each with its question."""
+    from ledger.fleet.queries import fleet_queries
+    from ledger.storage.queries import query_title, saved_queries
+
+    known = {**fleet_queries(), **saved_queries()}
+    return _starting_with(incomplete, ((name, query_title(text)) for name, text in sorted(known.items())))
+
+
+def fleet_engines(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Yield the names of the installed engines that a lake can be asked with."""
+    from ledger.fleet.engines import engine_names
+
+    return _starting_with(incomplete, ((name, "") for name in engine_names()))
+
+
 def export_formats(incomplete: str) -> Iterator[tuple[str, str]]:
     """Yield the formats that sessions can be exported in."""
     from ledger.interchange.exporters import formats

@@ -43,19 +43,22 @@ loaded AS ( -- vLLM calls it a compile, and had each graph from its cache, or fr
     GROUP BY c.session, c.process, c.interval
     HAVING count(*) FILTER (WHERE g.cache = 'hit') > 0
         AND count(*) FILTER (WHERE g.cache NOT IN ('hit', 'reused')) = 0
+),
+named AS (
+    SELECT c.*, iif(l.interval IS NULL, c.cache, 'graphs loaded') AS came_from
+    FROM compiles c
+    LEFT JOIN loaded l USING (session, process, interval)
 )
 SELECT
     coalesce(s.label, s.session) AS label,
     p.name AS process,
     c.role,
     c.component,
-    iif(l.interval IS NULL, c.cache, 'graphs loaded') AS cache,
+    c.came_from AS cache,
     count(*) AS times,
     sum(1.0 * c.ns) / 1e9 AS seconds
-FROM compiles c
+FROM named c
 JOIN sessions s USING (session)
 LEFT JOIN process_names p USING (session, process)
-LEFT JOIN loaded l USING (session, process, interval)
-GROUP BY s.started_at, s.label, s.session, c.process, p.name, c.role, c.component,
-    iif(l.interval IS NULL, c.cache, 'graphs loaded')
-ORDER BY s.started_at, s.session, p.name, c.process, min(c.start_ns), c.role, c.component, cache
+GROUP BY s.started_at, s.label, s.session, c.process, p.name, c.role, c.component, c.came_from
+ORDER BY s.started_at, s.session, p.name, c.process, min(c.start_ns), c.role, c.component, c.came_from

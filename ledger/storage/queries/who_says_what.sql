@@ -38,7 +38,12 @@ roles AS (
 ),
 compared AS (
     SELECT
-        t.*,
+        t.session,
+        t.process,
+        t.role,
+        t.activity,
+        t.total_ns,
+        t.total_s,
         coalesce(r.line_ns, iif(n.number = 1, a.line_ns, NULL), r.added_up_ns) AS engine_ns
     FROM role_totals t
     JOIN roles n ON n.session = t.session

@@ -1,6 +1,6 @@
 -- Which claims disagree with the measurement, vLLM's before torch's, by how much, and why?
 SELECT
-    coalesce(s.label, s.session) AS label,
+    coalesce(start.label, start.session) AS label,
     p.name AS process,
     c.source,
     c.role,
@@ -14,9 +14,9 @@ SELECT
 FROM causes k
 JOIN reconciliation r USING (session, process, claim)
 JOIN claims c USING (session, process, claim)
-JOIN sessions s USING (session)
+JOIN sessions start USING (session)
 LEFT JOIN process_names p USING (session, process)
 WHERE k.cause <> 'rounding'
 ORDER BY
-    s.started_at, c.session, c.source = 'torch', abs(1.0 * k.ns) DESC, c.process, c.claim, k.cause, k.stage
+    start.started_at, c.session, c.source = 'torch', abs(1.0 * k.ns) DESC, c.process, c.claim, k.cause, k.stage
 LIMIT 10
