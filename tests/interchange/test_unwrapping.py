@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import tracemalloc
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from ledger import UnrecognisedFile
 from ledger.errors import MissingExtra
-from ledger.interchange.unwrapping import Part, files, normal_stamp, unwrapped, without_stamps
+from ledger.interchange.unwrapping import Part, archives, files, normal_stamp, unwrapped, without_stamps
 from ledger.interchange.unwrapping.files import LONGEST, lines_of
 from ledger.interchange.unwrapping.layers import unwrappers
 from tests.support.reading_logs import LOGS
@@ -229,3 +230,51 @@ def test_a_stream_is_read_without_being_sought_in(tmp_path: Path) -> None:
     pieces = (content[begin : begin + 999] for begin in range(0, len(content), 999))
     [part] = unwrapped(Stream(pieces), "standard input", tmp_path)  # type: ignore[arg-type]
     assert part.path.read_bytes() == content
+
+
+def archive(files: dict[str, str]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, text in files.items():
+            opened.writestr(name, text)
+    return out.getvalue()
+
+
+def parts_of(content: bytes, folder: Path, *, is_stream: bool) -> dict[str | None, str]:
+    path = folder / "logs.zip"
+    path.write_bytes(content)
+    (folder / "unwrapped").mkdir()
+    source = io.BytesIO(content) if is_stream else path
+    return {
+        part.service: part.path.read_text() for part in unwrapped(source, "logs.zip", folder / "unwrapped")
+    }
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_an_archive_of_githubs_has_a_log_for_each_job(tmp_path: Path, *, is_stream: bool) -> None:
+    jobs = {"0_test (a100).txt": "a\n", "1_lint.txt": "b\n"}
+    steps = {"test (a100)/1_Set up job.txt": "a\n", "test (a100)/2_Run.txt": "c\n"}
+    found = parts_of(archive({**steps, **jobs}), tmp_path, is_stream=is_stream)
+    assert found == {"test (a100)": "a\n", "lint": "b\n"}
+
+
+def test_another_archive_has_a_log_for_each_file(tmp_path: Path) -> None:
+    found = parts_of(
+        archive({"pod-a/server.log": "a\n", "pod-b/server.log": "b\n"}), tmp_path, is_stream=False
+    )
+    assert found == {"pod-a/server.log": "a\n", "pod-b/server.log": "b\n"}
+
+
+def test_a_file_of_an_archive_that_grows_without_an_end_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "FREE", 1 << 20)
+    with pytest.raises(UnrecognisedFile, match="grows to more than 200 times its size in the archive"):
+        parts_of(archive({"x.log": "0" * 3_000_000}), tmp_path, is_stream=False)
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    content = bytearray(archive({"x.log": "".join(f"{number}\n" for number in range(5_000))}))
+    content[200:260] = bytes(60)
+    with pytest.raises(UnrecognisedFile, match=r"x\.log: "):
+        parts_of(bytes(content), tmp_path, is_stream=False)

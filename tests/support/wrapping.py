@@ -10,9 +10,12 @@ import lzma
 import quopri
 import re
 import sys
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from importlib import import_module
+
+import yaml
 
 BEGINS = datetime(2026, 5, 1, 20, 45, tzinfo=timezone.utc)
 
@@ -323,6 +326,9 @@ TEXTS: dict[str, Callable[[str], str]] = {
         log, lambda line, at: f"{iso(at, '+00:00', 6)} vllm/server/1a2b3c {line}"
     ),
     "gcp-json": lambda log: json.dumps(_records(log, _gcp)[::-1], indent=2),
+    "gcp-yaml": lambda log: "".join(
+        f"---\n{yaml.safe_dump(one, allow_unicode=True)}" for one in _records(log, _gcp)[::-1]
+    ),
     "gcp-json-lines": lambda log: _json_lines(log, _gcp),
     "elastic": lambda log: json.dumps({"took": 5, "hits": {"hits": _records(log, _elastic)}}),
     "datadog": lambda log: json.dumps(
@@ -455,12 +461,20 @@ def _zstd(content: bytes) -> bytes:
     )
 
 
+def _zip(content: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("logs/vllm.log", content)
+    return out.getvalue()
+
+
 BYTES: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "gzip-members": lambda content: gzip.compress(content[:999]) + gzip.compress(content[999:]),
     "zstd": _zstd,
     "bzip2": bz2.compress,
     "xz": lzma.compress,
+    "zip": _zip,
     "utf-16": lambda content: content.decode().encode("utf-16"),
     "utf-16-le": lambda content: content.decode().encode("utf-16-le"),
     "utf-16-be": lambda content: b"\xfe\xff" + content.decode().encode("utf-16-be"),

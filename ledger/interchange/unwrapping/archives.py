@@ -1,7 +1,9 @@
 """Opens zip archives, as GitHub gives its jobs' logs: a log for each file in one, within limits."""
 
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from io import RawIOBase
 from typing import BinaryIO, Final, cast
@@ -55,7 +57,7 @@ class _Bounded(RawIOBase):
         """Return the next bytes. Raises UnrecognisedFile where they are too many, or damaged."""
         try:
             piece = self._file.read(size)
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
+        except (zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             raise UnrecognisedFile(f"{self._name}: damaged: {error}") from error
         self._read += len(piece)
         if self._read > self._most:
