@@ -45,7 +45,11 @@ class SglangLogImporter:
 
     def recognises(self, path: Path, head: bytes) -> bool:
         """Whether the beginning of a file has a stamped message of SGLang's."""
-        return b"\0" not in head and any(_is_record(line) for line in head.splitlines())
+        if b"\0" in head:
+            return False
+        return any(
+            _is_record(line) for line in head.splitlines() if search_line(line, 0, len(line)) is not None
+        )
 
     def what_is_missing(self, head: bytes) -> str | None:
         """Return what keeps a text with messages of SGLang's from being read."""

@@ -60,6 +60,7 @@ def print_first_screen(report: Report, console: Console) -> None:
         room -= lines_of_others
     _print_heading(report, console, width)
     for window in report.startup.windows[:1]:
+        console.print()
         _print_tree(report, window, console, width, room)
     if findings:
         console.print()
@@ -100,7 +101,6 @@ def _print_heading(report: Report, console: Console, width: int) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in heading.versions if name not in _OUR_OWN)
     details = filter(None, (command, versions, heading.session))
     console.print(Text(cut(" · ".join(details), width), style="dim"))
-    console.print()
 
 
 def _print_tree(report: Report, window: StartupWindow, console: Console, width: int, room: int) -> None:
