@@ -37,6 +37,10 @@ _KEY_BYTES: Final = 64
 _CLAIMS_SHOWN: Final = 5
 _PROCESSES_SHOWN: Final = 12
 _TEXT_SHOWN: Final = 60
+_OPEN_IN_JSON: Final = 200
+"""A line has those stages that began last: with thousands in each, the output would be their square."""
+_TOTALS_IN_JSON: Final = 200
+"""Where there are more, a line has those of its event's process."""
 _KEYS: Final = "space: play or pause · \N{LEFTWARDS ARROW} \N{RIGHTWARDS ARROW}: one event · "
 _MORE_KEYS: Final = "page up, page down: 100 · m, M: milestone · + -: speed · home, end · q: leave"
 
@@ -91,13 +95,17 @@ def _print_states(replay: Replay, until: str | None) -> None:
 
 
 def _as_json(event: Event | None, moment: Moment) -> dict[str, object]:
+    total_count = moment.total_count
+    process = None if event is None or total_count <= _TOTALS_IN_JSON else event.process
     return {
         "position": moment.position,
         "at_ns": moment.at_ns,
         "event": None if event is None else event.model_dump(mode="json", exclude_none=True),
-        "open": [stage._asdict() for stage in moment.open],
-        "totals": [total._asdict() for total in moment.totals],
-        "claim_count": len(moment.claims),
+        "open": [stage._asdict() for stage in moment.opened_last(_OPEN_IN_JSON)],
+        "open_count": moment.open_count,
+        "totals": [total._asdict() for total in moment.totals_of(process)],
+        "total_count": total_count,
+        "claim_count": moment.claim_count,
         "milestones": moment.milestones,
     }
 

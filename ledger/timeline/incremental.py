@@ -7,6 +7,7 @@ top-level, so that after each event the totals are those that the reducer derive
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
@@ -174,11 +175,24 @@ class RunningTotals:
         """What has no role but that of what encloses it: as long as nothing with one does."""
         self._giving: defaultdict[tuple[str, Activity], Outermost] = defaultdict(Outermost)
         """What gives its role to what it encloses."""
+        self._groups: defaultdict[str, set[Group]] = defaultdict(set)
+        """By process, those that have totals."""
+        self.group_count = 0
+        """How many these are."""
 
     @property
     def open(self) -> list[StartedInterval]:
         """The open intervals, in the order in which they began."""
         return list(self._open)
+
+    @property
+    def open_count(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    def opened_last(self, most: int) -> list[StartedInterval]:
+        """Return the open intervals that began last, in the order in which they began."""
+        return list(islice(reversed(self._open), most))[::-1]
 
     def apply(self, change: Change) -> None:
         """Take a change."""
@@ -190,7 +204,7 @@ class RunningTotals:
         start, process, activity = begun.start, begun.process, begun.start.activity
         span = EnclosingSpan(start.at_ns, end_ns, start.seq)
         if begun.role is not None:
-            self._with_role[Group(process, begun.role, activity)].add(span)
+            self._add(self._with_role, Group(process, begun.role, activity), span)
             if start.role is not None:
                 self._giving[process, activity].add(span)
                 for role in (ROLE_OF_TORCH, None):
@@ -198,20 +212,39 @@ class RunningTotals:
                         without.remove_inside(span)
         elif not self._giving[process, activity].encloses(span):
             role = ROLE_OF_TORCH if start.source == "torch" else None
-            self._without[Group(process, role, activity)].add(span)
+            self._add(self._without, Group(process, role, activity), span)
 
-    def totals_ns(self) -> dict[Group, int]:
-        """Return, by process, role and activity, the length of the union of what is top-level so far."""
-        totals = {group: outermost.length_ns for group, outermost in self._with_role.items()}
-        for group, outermost in self._without.items():
-            also = self._with_role.get(group, ())
-            totals[group] = union_ns([*also, *outermost]) if also else outermost.length_ns
-        return {group: totals[group] for group in sorted(totals, key=_by_name) if totals[group]}
+    def totals_ns(self, process: str | None = None) -> dict[Group, int]:
+        """Return, by process, role and activity, the length of the union of what is top-level so far.
+
+        Those of one process, or of all.
+        """
+        if process is None:
+            groups = chain.from_iterable(self._groups.values())
+        else:
+            groups = iter(self._groups.get(process, ()))
+        totals = {group: self._total_ns(group) for group in sorted(groups, key=_by_name)}
+        return {group: total_ns for group, total_ns in totals.items() if total_ns}
+
+    def _total_ns(self, group: Group) -> int:
+        with_role, without = self._with_role.get(group), self._without.get(group)
+        if with_role is not None and without is not None and with_role.length_ns:
+            return union_ns([*with_role, *without])
+        return sum(outermost.length_ns for outermost in (with_role, without) if outermost is not None)
+
+    def _add(self, outermost: defaultdict[Group, Outermost], group: Group, span: EnclosingSpan) -> None:
+        outermost[group].add(span)
+        groups = self._groups[group.process]
+        if group not in groups:
+            groups.add(group)
+            self.group_count += 1
 
     def copy(self) -> "RunningTotals":
         """Return a state of its own, as this one is now."""
         copied = RunningTotals()
         copied._open = self._open.copy()
+        copied._groups.update({process: groups.copy() for process, groups in self._groups.items()})
+        copied.group_count = self.group_count
         for mine, its in (
             (self._with_role, copied._with_role),
             (self._without, copied._without),

@@ -65,10 +65,34 @@ class Moment:
         )
 
     @property
+    def open_count(self) -> int:
+        """How many stages were open."""
+        return self._replay.state(self.position).open_count
+
+    def opened_last(self, most: int) -> tuple[OpenStage, ...]:
+        """Return the stages of `open` that began last, at most so many."""
+        begun = self._replay.state(self.position).opened_last(most)
+        return tuple(self._replay.open_stage(one, self.at_ns) for one in begun)
+
+    @property
     def totals(self) -> tuple[TotalSoFar, ...]:
         """The time of each role and activity so far, by process; what is open counts in none."""
-        totals = self._replay.state(self.position).totals_ns()
+        return self.totals_of(None)
+
+    @property
+    def total_count(self) -> int:
+        """How many totals there are, those included that are 0 so far."""
+        return self._replay.state(self.position).group_count
+
+    def totals_of(self, process: str | None) -> tuple[TotalSoFar, ...]:
+        """Return the totals of one process, or of all where that is none."""
+        totals = self._replay.state(self.position).totals_ns(process)
         return tuple(TotalSoFar(*group, total_ns) for group, total_ns in totals.items())
+
+    @property
+    def claim_count(self) -> int:
+        """How many claims had been made."""
+        return self._replay.claim_count(self.position)
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -161,8 +185,11 @@ class Replay:
 
     def claims(self, position: int) -> tuple[Claim, ...]:
         """Return the claims among the first events."""
-        until = bisect_right(self._claims, position, key=lambda claimed: claimed[0])
-        return tuple(claim for _, claim in self._claims[:until])
+        return tuple(claim for _, claim in self._claims[: self.claim_count(position)])
+
+    def claim_count(self, position: int) -> int:
+        """Return how many claims there are among the first events."""
+        return bisect_right(self._claims, position, key=lambda claimed: claimed[0])
 
     def milestones(self, position: int) -> tuple[str, ...]:
         """Return the names of the milestones among the first events."""

@@ -18,7 +18,7 @@ from ledger.reports.html.left_out import LeftOut
 from ledger.reports.html.linked_claims import LinkedClaim, linked_claims, places_of_claims
 from ledger.reports.html.roles import Roles
 from ledger.reports.html.structure import Chart, Contents, Head, Part, Section
-from ledger.reports.html.subject import Subject
+from ledger.reports.html.subject import DRAWN_PROCESSES, Subject
 from ledger.reports.html.tables import Anchors, Cell, Column, Table, of_ns, of_text
 from ledger.reports.html.waterfall import waterfall
 
@@ -110,6 +110,11 @@ def _startup(sides: Sequence[_Side]) -> Section:
         part = Part(side.letter, bars=breakdown_bars(side.subject), has_waterfall=True)
         if (left_out := side.subject.left_out) is not None:
             part.notes.append(_left_out(side.subject, left_out))
+        if (number := len(side.subject.lives.processes)) > DRAWN_PROCESSES:
+            part.notes.append(
+                f"Of {number:,} processes the {DRAWN_PROCESSES:,} that lived longest are drawn, here and in "
+                "the timeline."
+            )
         if section.rows:
             part.tables.append(("By process and stage", tables.startup(section)))
         parts.append(part)

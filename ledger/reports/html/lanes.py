@@ -148,6 +148,8 @@ def _threads(subject: Subject) -> list[_Thread]:
     """Return the threads, each with its intervals, in the order in which they began."""
     spans: defaultdict[tuple[str, str | None], list[Span]] = defaultdict(list)
     for place, interval in enumerate(subject.timeline.intervals):
+        if interval.process not in subject.drawn_processes:
+            continue
         start_ns = subject.since_start_ns(interval.process, interval.start_ns)
         stop_ns = subject.since_start_ns(interval.process, subject.stop_ns(interval))
         spans[interval.process, interval.thread].append(Span(start_ns, stop_ns, place))
@@ -159,8 +161,8 @@ def _processes(subject: Subject, threads: Sequence[_Thread], claims: Sequence[Li
     """Return the processes that there is anything to draw of, in the order in which they began."""
     seen = {thread.process: min(thread.spans).start_ns for thread in reversed(threads)}
     for row, interval in claims:
-        if interval is None:
-            process = row.claim.process
+        process = row.claim.process
+        if interval is None and process in subject.drawn_processes:
             seen.setdefault(process, subject.since_start_ns(process, row.claim.at_ns))
 
     def began(process: str) -> tuple[str, int, str]:

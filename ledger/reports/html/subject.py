@@ -1,6 +1,6 @@
 """What a page shows: a session's report, on one clock."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Final
@@ -14,12 +14,14 @@ from ledger.reports.sections import Key, process_namer, report_of
 from ledger.reports.startup import startup_rows
 from ledger.storage.ledger import Ledger
 from ledger.timeline.clocks import ClockAlignment
-from ledger.timeline.process_lives import Lives
+from ledger.timeline.process_lives import Lives, ProcessLife
 from ledger.timeline.records import Interval, Process, StartupPiece
 from ledger.timeline.timeline import Timeline
 
 _NAME: Final = 80
 """Characters of a name that fit into a heading."""
+DRAWN_PROCESSES: Final = 1_000
+"""A page draws no more: a browser has to lay a lane out for each."""
 
 
 class Subject:
@@ -77,6 +79,20 @@ class Subject:
             (interval.process, interval.interval): place
             for place, interval in enumerate(self.timeline.intervals)
         }
+
+    @cached_property
+    def drawn_processes(self) -> Collection[str]:
+        """The processes that a page draws: of very many those that lived longest."""
+        lives = self.lives.processes
+        if len(lives) <= DRAWN_PROCESSES:
+            return self.lives.offset_ns.keys()
+        last_ns = max(life.began_ns if life.ended_ns is None else life.ended_ns for life in lives)
+
+        def by_length(life: ProcessLife) -> tuple[int, int, str]:
+            ended_ns = last_ns if life.ended_ns is None else life.ended_ns
+            return life.began_ns - ended_ns, life.began_ns, life.process
+
+        return {life.process for life in sorted(lives, key=by_length)[:DRAWN_PROCESSES]}
 
     @property
     def interval_count(self) -> int:

@@ -75,8 +75,12 @@ def waterfall(subject: Subject) -> Waterfall:
     """Lay the processes of a session out."""
     offset_ns = subject.lives.offset_ns
     windows = subject.timeline.startup_windows
-    lives = sorted(subject.lives.processes, key=lambda life: (life.began_ns, life.process))
-    first_ns = min([window.start_ns for window in windows] + [life.began_ns for life in lives], default=0)
+    all_lives = subject.lives.processes
+    lives = sorted(
+        (life for life in all_lives if life.process in subject.drawn_processes),
+        key=lambda life: (life.began_ns, life.process),
+    )
+    first_ns = min([window.start_ns for window in windows] + [life.began_ns for life in all_lives], default=0)
     begin_ns = windows[0].start_ns if windows else first_ns
     by_process: defaultdict[str, list[Span]] = defaultdict(list)
     for place, one in enumerate(subject.timeline.intervals):
@@ -90,7 +94,7 @@ def waterfall(subject: Subject) -> Waterfall:
     )
     ends = [span.stop_ns for spans in by_process.values() for span in spans]
     ends += [window.stop_ns - begin_ns for window in windows] + [at_ns for _, at_ns, _ in milestones]
-    ends += [life.ended_ns - begin_ns for life in lives if life.ended_ns is not None]
+    ends += [life.ended_ns - begin_ns for life in all_lives if life.ended_ns is not None]
     length_ns = max(ends, default=0)
     ready_ns = max((window.stop_ns - begin_ns for window in windows), default=length_ns)
     titles = process_names(subject.timeline.processes, max_length=_NAME)
