@@ -18,7 +18,7 @@ from tests.support.large_session import write_large_session
 
 _PROCESSES: Final = 8
 _SMALL: Final = int(os.environ.get("BENCH_MEMORY_EVENTS", "50000"))
-"""Events of each process."""
+"""Events of each process. Of much fewer all that a page can show is shown, and its memory grows with them."""
 _GROWS_BY: Final = 4
 _MB: Final = 1e6
 _COMMANDS: Final = {
@@ -55,7 +55,8 @@ def main() -> None:
             print(Figure(f"{command}, memory", small.peak_mb, "MB"))
             print(Figure(f"{command}, memory of the larger", large.peak_mb, "MB"))
             print(Figure(f"{command}, written of the larger", large.written_mb, "MB"))
-            growth = (large.peak_mb - small.peak_mb) / (_PROCESSES * _SMALL * (_GROWS_BY - 1) / _MB)
+            more = _PROCESSES * _SMALL * (_GROWS_BY - 1)
+            growth = (large.peak_mb - small.peak_mb) * 1024**2 / more
             if command == "verify":  # which reduces each session at once
                 print(Figure(f"{command}, memory for each more event", growth, "bytes"))
             else:
@@ -76,7 +77,7 @@ def _used(arguments: list[str], ledger: Path | None = None) -> Used:
     written = out.stat().st_size if ledger and out.exists() else 0
     if written:
         out.unlink()
-    return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / _MB, written / _MB)
+    return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, written / _MB)
 
 
 if __name__ == "__main__":
