@@ -35,7 +35,7 @@ def test_it_is_linear_work(session: Callable[[int], list[Event]]) -> None:
         replay = Replay(map(to_row, session(number)))
         return lambda: [json.dumps(_as_json(event, moment)) for event, moment in replay]
 
-    assert_linear(going_through, 4_000)
+    assert_linear(going_through, 2_400)
 
 
 def test_of_very_many_open_stages_it_has_those_that_began_last_and_their_number() -> None:

@@ -162,4 +162,4 @@ def test_a_page_of_many_processes_is_linear_work() -> None:
         return lambda: page([subject])
 
     page([subject_of(MemoryLedger(side_by_side(2)), "session")])
-    assert_linear(pages, 4_000)
+    assert_linear(pages, 1_600)
