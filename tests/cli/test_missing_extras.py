@@ -32,6 +32,10 @@ def path(tmp_path: Path) -> Path:
         ("altair", "report --html x.html", "a page", "[html]"),
         ("opentelemetry", "export --format otlp", "OTLP", "[otlp]"),
         ("perfetto", "export --format perfetto", "Perfetto's format", "[perfetto]"),
+        ("fsspec", "export --format parquet -o lake", "Parquet", "[parquet]"),
+        ("pyarrow", "export --format parquet -o lake", "Parquet", "[parquet]"),
+        ("adbc_driver_sqlite", "export --format parquet -o lake", "Parquet", "[parquet]"),
+        ("fsspec", "restore lake 1 -o", "Parquet", "[parquet]"),
     ],
 )
 def test_a_command(path: Path, missing: str, options: str, what: str, extra: str) -> None:
