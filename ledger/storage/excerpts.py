@@ -18,7 +18,7 @@ _CHOSEN: Final = """
     UNION
     SELECT rowid FROM (
         SELECT rowid FROM projected_intervals WHERE session = ?1 AND unattributed_ns > 0
-        ORDER BY unattributed_ns DESC, rowid LIMIT ?2
+        ORDER BY unattributed_ns DESC, process, rowid LIMIT ?2
     )
 """
 """The rows of a session's intervals that are in its excerpt."""
@@ -110,7 +110,8 @@ def _excerpt(store: Store, session: str, unattributed: int, tables: Collection[s
     chosen = [session, unattributed]
     columns = ", ".join(TABLES["projected_intervals"])
     intervals: list[Row] = store.select(
-        f"SELECT {columns} FROM projected_intervals WHERE rowid IN ({_CHOSEN}) ORDER BY rowid", chosen
+        f"SELECT {columns} FROM projected_intervals WHERE rowid IN ({_CHOSEN}) ORDER BY process, rowid",
+        chosen,
     )
     # CROSS JOIN keeps SQLite to this order: each interval's two events by the unique key.
     events = store.select(

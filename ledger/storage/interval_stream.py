@@ -40,7 +40,7 @@ def stored_intervals(store: Store, session: str, *, has_data: bool = True) -> It
         if not is_current(store, session):
             return iter(reduced_timeline(store, session).intervals)
         query = _WITH_DATA if has_data else _BARE
-        return map(_interval, spooled_rows(store, f"{query} ORDER BY i.rowid", [session]))
+        return map(_interval, spooled_rows(store, f"{query} ORDER BY i.process, i.rowid", [session]))
 
 
 def intervals_of_keys(store: Store, session: str, keys: Collection[IntervalKey]) -> list[Interval]:
@@ -54,7 +54,9 @@ def intervals_of_keys(store: Store, session: str, keys: Collection[IntervalKey])
         if not is_current(store, session):
             intervals = reduced_timeline(store, session).intervals
             return [one for one in intervals if IntervalKey(one.process, one.interval) in keys]
-        rows = store.select(f"{_WITH_DATA} {_OF_KEYS} ORDER BY i.rowid", [session, json.dumps(list(keys))])
+        rows = store.select(
+            f"{_WITH_DATA} {_OF_KEYS} ORDER BY i.process, i.rowid", [session, json.dumps(list(keys))]
+        )
         return [_interval(row) for row in rows]
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ledger import Event
 from ledger.events.rows import to_row
 from ledger.storage import extending, extending_process, extending_startup, projections
-from ledger.storage.projections import bring_up_to_date, rebuild
+from ledger.storage.interval_stream import stored_intervals
+from ledger.storage.projections import bring_up_to_date, differences, rebuild, reduced_timeline
 from ledger.storage.record_rows import TABLES
 from ledger.storage.store import Store
 from tests.support.growing_sessions import growing_sessions
@@ -42,6 +43,10 @@ def tables(store: Store) -> dict[str, list[tuple[object, ...]]]:
 
 def assert_same_as_rebuilt(store: Store) -> None:
     extended = tables(store)
+    for (session,) in store.select("SELECT session FROM projected_sessions"):
+        timeline = reduced_timeline(store, str(session))
+        assert differences(store, str(session), timeline) == []
+        assert tuple(stored_intervals(store, str(session))) == timeline.intervals
     copy = store.copied_to_memory()
     rebuild(copy)
     rebuilt = tables(copy)
