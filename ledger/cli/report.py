@@ -22,7 +22,7 @@ from ledger.storage.ledger import Ledger
 
 
 def report(
-    file: Annotated[Path, typer.Argument(help="The ledger.")],
+    file: Annotated[Path | None, typer.Argument(help="The ledger.")] = None,
     session: SessionName = None,
     sections: Annotated[
         list[str] | None,
@@ -48,6 +48,14 @@ def report(
             autocompletion=completion.sessions,
         ),
     ] = None,
+    fleet: Annotated[
+        str | None,
+        typer.Option(
+            "--fleet",
+            metavar="LAKE",
+            help="With --html, and in place of FILE: a page over the Parquet files of many machines.",
+        ),
+    ] = None,
     force: Force = False,
     no_pager: NoPager = False,
 ) -> None:
@@ -60,7 +68,19 @@ def report(
     Example: compile-ledger report startup.db --session nightly --html startup.html
 
     Example: compile-ledger report startup.db --flame startup.speedscope.json
+
+    Example: compile-ledger report --fleet lake/ --html fleet.html
     """
+    if fleet is not None:
+        if html is None:
+            raise LedgerError("--fleet needs --html; as text, use `compile-ledger fleet LAKE --query NAME`")
+        others = (file, session, sections, flame, against)
+        if any(other is not None for other in others) or is_whole or as_json:
+            raise LedgerError("--fleet goes with --html and --force alone: it is about all starts of a lake")
+        printer(stderr=True).print(Text(_write_fleet_page(fleet, html, force=force)), soft_wrap=True)
+        return
+    if file is None:
+        raise LedgerError("name a ledger, or the Parquet files of many machines with --fleet LAKE")
     _check(as_json, html, flame)
     _check_sections(sections or [])
     if against is not None and html is None:
@@ -94,6 +114,15 @@ def _check(as_json: bool, html: Path | None, flame: Path | None) -> None:
             raise LedgerError(f"--json and {option} were both given; give one of them")
     if html is not None and flame is not None and os.path.realpath(html) == os.path.realpath(flame):
         raise LedgerError(f"--html and --flame both name {html}; name two files")
+
+
+def _write_fleet_page(lake: str, html: Path, *, force: bool) -> str:
+    """Write the page of a fleet; return a sentence about it."""
+    from ledger.cli.console.fleet_pictures import write_fleet_page
+    from ledger.fleet import Fleet
+
+    with Fleet.open(lake) as fleet:
+        return write_fleet_page(fleet, lake, html, force=force)
 
 
 def _write_pictures(

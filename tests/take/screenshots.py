@@ -1,4 +1,4 @@
-"""Takes the pictures of the handbook, from the kept starts of vLLM: `python -m tests.take.screenshots`."""
+"""Takes the pictures of the handbook, from kept starts: `python -m tests.take.screenshots`."""
 
 import os
 import subprocess
@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from tests.support.chromium import chromium
+from tests.support.fleet_pages import write_fleet_page
 from tests.support.handbook import DOCS
 from tests.support.recordings import write_ledger
 
@@ -28,7 +29,7 @@ def main() -> None:
 
 
 def take(folder: Path) -> list[Path]:
-    """Write the page of a cold start of vLLM, open it, and return the pictures of it, in a folder."""
+    """Write the pages of a cold start and of a fleet, and return the pictures of them, in a folder."""
     found = chromium()
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         written = write_page(Path(name))
@@ -43,6 +44,9 @@ def take(folder: Path) -> list[Path]:
         page.get_by_role("heading", name=_TIMELINE).scroll_into_view_if_needed()
         page.get_by_role("heading", name=_TIMELINE).evaluate("heading => heading.scrollIntoView()")
         taken.append(keep(page, folder / "timeline.png"))
+        page.goto(write_fleet_page(Path(name)).as_uri())
+        page.wait_for_function("document.documentElement.dataset.drawnMs")
+        taken.append(keep(page, folder / "fleet.png"))
         browser.close()
     return taken
 

@@ -33,19 +33,19 @@ def page(subjects: Sequence[Subject]) -> str:
         from ledger.reports.html.contents import contents
 
         # Ours first: what it draws is to be seen while the browser still reads Vega.
-        scripts = [_own_script(), _library()]
+        scripts = [own_script(*_PARTS), vega_library()]
     except ImportError as error:
         raise MissingExtra.of("a page", error.name, "html") from error
     shown = contents(subjects)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(_own("page.html.jinja")).render(
+    return environment.from_string(own_file("page.html.jinja")).render(
         shown=shown,
         is_two=len(subjects) == _SIDES,
         version=__version__,
-        policy=_policy(scripts),
-        style=_own("page.css"),
+        policy=content_policy(scripts),
+        style=own_file("page.css"),
         scripts=scripts,
         data={
             "waterfall": as_json({side: one.lanes for side, one in shown.waterfalls.items()}),
@@ -60,7 +60,7 @@ def as_json(data: object) -> str:
     return json.dumps(data, separators=(",", ":"), allow_nan=False).translate(_IN_JSON)
 
 
-def _policy(scripts: Sequence[str]) -> str:
+def content_policy(scripts: Sequence[str]) -> str:
     """Return what the page may do: run these scripts and no other, and load nothing from anywhere.
 
     Vega sets styles on what it draws. Its expressions are interpreted, so that no text becomes a program.
@@ -74,7 +74,7 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 @cache
-def _library() -> str:
+def vega_library() -> str:
     """Return Vega, with what puts its charts into a page: bundling it takes seconds."""
     import vl_convert
 
@@ -83,11 +83,12 @@ def _library() -> str:
     return script.replace("\r\n", "\n").replace("</script", "<\\/script")
 
 
-def _own_script() -> str:
-    """Return the page's own script: its parts, in one scope."""
-    parts = "\n".join(_own(f"{name}.js") for name in _PARTS)
+def own_script(*parts_of_it: str) -> str:
+    """Return a page's own script: its parts by name, in one scope."""
+    parts = "\n".join(own_file(f"{name}.js") for name in parts_of_it)
     return f'"use strict";\n(() => {{\n{parts}\n}})();\n'
 
 
-def _own(name: str) -> str:
+def own_file(name: str) -> str:
+    """Return the text of a file beside this one."""
     return (files("ledger.reports.html") / name).read_text(encoding="utf-8")
