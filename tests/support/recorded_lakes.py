@@ -66,7 +66,9 @@ def write_lake(
         manifest = Manifest(
             lake_format=LAKE_FORMAT, part=_part(date), date=date, schema_version=7, event_format=1,
             reducer_version=1, written_by="tests", files=files[date],
-            sessions=tuple(PartSession(session=one, event_count=0, digest="") for one in sessions),
+            sessions=tuple(
+                PartSession(session=one, event_count=0, digest="", reducer_version=1) for one in sessions
+            ),
         )  # fmt: skip
         place = folder / manifest_path(_part(date))
         place.parent.mkdir(parents=True, exist_ok=True)

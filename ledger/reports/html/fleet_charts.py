@@ -61,7 +61,7 @@ def _day(rows: Rows) -> alt.X:
     return alt.X("day:O", sort=days, axis=axis, scale=alt.Scale(domain=days, paddingInner=0.2))
 
 
-def _specification(chart: alt.LayerChart, table: str, rows: Rows) -> dict[str, Any]:
+def _specification(chart: alt.LayerChart | alt.FacetChart, table: str, rows: Rows) -> dict[str, Any]:
     axis = {"labelColor": "var(--ink)", "titleColor": "var(--ink)", "tickColor": "var(--faint)",
             "domainColor": "var(--faint)", "gridColor": "var(--grid)", "labelFont": _FONT, "titleFont": _FONT,
             "titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 11}  # fmt: skip
