@@ -17,7 +17,7 @@ _CHUNK_BYTES: Final = 1 << 20
 
 def journal_folder(ledger: Path) -> Path:
     """Return the folder of the journals that belong to a ledger's path, whether they exist or not."""
-    return ledger.with_name(ledger.name + FOLDER_SUFFIX)
+    return Path(f"{ledger}{FOLDER_SUFFIX}")  # of any path: `.` and `/` have no name to make another of
 
 
 def shown(path: Path | str) -> str:

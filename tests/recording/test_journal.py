@@ -326,3 +326,8 @@ def is_open_at(fd: int, file: Path) -> bool:
         return os.readlink(f"/proc/self/fd/{fd}") == str(file)
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("path", [".", "..", "/", "a.db", "folder/a.db"])
+def test_any_path_has_a_folder_of_journals_beside_it(path: str) -> None:
+    assert journal_folder(Path(path)) == Path(f"{path}.journal")
