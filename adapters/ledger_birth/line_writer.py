@@ -391,6 +391,9 @@ class LineWriter(Accounting):
 
     def forked(self) -> "LineWriter":
         """In a forked child: return its own writer, and shut this one, which is the parent's."""
+        if self.child is not None and self.child.pid != getpid():
+            # Of the parent, which was itself just finding out that it was forked, in another thread.
+            return self.child.forked()
         if self.child is None:
             # It may have been the turn of a thread of the parent at the fork, which will never end it.
             self._turns = Turns()

@@ -276,6 +276,8 @@ class EventWriter:
 
     def forked(self) -> EventWriter | None:
         """In a forked child: return its own writer, and shut this one, which is the parent's."""
+        if self._child is not None and not self._child._mark[0]:
+            return self._child.forked()  # of the parent, as for the lines
         if self._child is None and not (self.lines.is_closed and self.lines.child is None):
             settings = self.settings._replace(begins_session=False, lines=self.lines.forked())
             self._child = EventWriter(settings, self.clock)

@@ -196,6 +196,33 @@ class TestFork:
         assert {i.parent for i in timeline.intervals} == {None}
         assert [claim.interval for claim in timeline.claims] == [None]
 
+    @pytest.mark.parametrize("is_half_done", [True, False])
+    def test_a_fork_while_another_thread_finds_one_out_makes_a_process_as_well(
+        self, path: Path, spawn: Spawn, is_half_done: bool
+    ) -> None:
+        def program() -> None:
+            recorder = Recorder.open(path)
+            recorder.milestone("parent")
+            child = ctypes.PyDLL(None).fork()
+            if child == 0:
+                signal.alarm(HANGS_AFTER_S)
+                assert recorder.writer is not None
+                # What another thread has done so far, as it records first after a fork below Python.
+                found_out = recorder.writer.lines if is_half_done else recorder.writer
+                found_out.forked()
+                if (grandchild := os.fork()) == 0:
+                    recorder.milestone("grandchild")
+                    os._exit(0)
+                os.waitpid(grandchild, 0)
+                recorder.milestone("child")
+                os._exit(0)
+            os.waitpid(child, 0)
+
+        assert exit_code(spawn(program)) == 0
+        milestones = [event for event in events_in(path) if isinstance(event, MilestoneReached)]
+        assert {event.name for event in milestones} == {"parent", "child", "grandchild"}
+        assert len({event.process for event in milestones}) == 3
+
     def test_a_fork_below_python_makes_a_process_as_well(self, path: Path, spawn: Spawn) -> None:
         def program() -> None:
             libc = ctypes.PyDLL(None)  # which forks with Python's lock held, as C code does
