@@ -29,6 +29,8 @@ _NEAR_THE_END: Final = 40
 """Frames from the end of the stack, at each of which something is recorded."""
 _LOOKED_AFTER_S: Final = 0.011
 """How long it takes at most until a recorder looks after its journal again."""
+_LEFT_BEHIND_S: Final = 5.0
+"""How long children that a program left behind may go on."""
 
 at_last: list[Callable[[], object]] = []
 
@@ -358,9 +360,15 @@ def _wait(pid: int) -> int | None:
             return None
         time.sleep(pause)
         pause = min(pause * 1.5, 0.02)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    end = time.monotonic() + _LEFT_BEHIND_S
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)  # what it may have left behind
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        # Children that it left behind come to their end: one whose journal was just removed must get to it.
+        while time.monotonic() < end:
+            os.killpg(pid, 0)
+            time.sleep(_LOOKED_AFTER_S / 10)
+        os.killpg(pid, signal.SIGKILL)
+    return code
 
 
 def main() -> None:
