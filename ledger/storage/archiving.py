@@ -16,7 +16,7 @@ from ledger.errors import LedgerDamaged, LedgerLocked
 from ledger.events.rows import EventRow
 from ledger.storage import verification
 from ledger.storage.merging import attached
-from ledger.storage.record_rows import TABLES
+from ledger.storage.schema_docs import schema
 from ledger.storage.sqlite_errors import sqlite_errors_translated
 from ledger.storage.store import Store
 from ledger_migrations.migrations import protect_events
@@ -65,12 +65,19 @@ def _write_without(store: Store, unfinished: Path, sessions: Sequence[str]) -> N
             copy.connection.executemany("INSERT INTO archived VALUES (?)", [(one,) for one in sessions])
             for trigger in _TRIGGERS:
                 copy.connection.execute(f"DROP TRIGGER {trigger}")
-            for table in ("events", "projected_sessions", "journal_progress", *TABLES):
+            for table in _tables_of_sessions(copy):
                 copy.connection.execute(
                     f"DELETE FROM {table} WHERE session IN (SELECT session FROM archived)"
                 )
             protect_events(copy.db)
         copy.connection.execute("VACUUM")
+
+
+def _tables_of_sessions(store: Store) -> list[str]:
+    """Return our tables whose rows belong to a session: also what the ledger keeps for its own upkeep."""
+    named = [name for name, relation in schema().items() if "session" in relation.columns]
+    tables = {str(name) for (name,) in store.select("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    return [name for name in named if name in tables]
 
 
 def _check(path: Path, unfinished: Path, sessions: Sequence[str]) -> None:
