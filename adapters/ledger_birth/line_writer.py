@@ -1,8 +1,7 @@
 """One process's part of a session: numbers its events and appends their lines to its journal."""
 
 import os
-import sys
-from _thread import _local, get_native_id  # pyright: ignore[reportPrivateUsage]
+from _thread import _local  # pyright: ignore[reportPrivateUsage]
 from itertools import count
 from os import getpid
 
@@ -14,6 +13,7 @@ from ledger_birth.json_text import json_fields, json_text
 from ledger_birth.kernel import checked_clock, monotonic_ns, read_clocks
 from ledger_birth.process_info import ProcessInfo
 from ledger_birth.self_description import SelfDescription, Target
+from ledger_birth.thread_names import thread_name
 from ledger_birth.turns import Busy, Turns
 
 TYPE_CHECKING = False
@@ -82,20 +82,6 @@ class LineWriter(Accounting):
         self._key = key
         self.start_prefix = b'{"kind":"stage_started",' + key
         self.stop_prefix = b'{"kind":"stage_stopped",' + key
-
-    def thread_name(self) -> bytes:
-        """Return the calling thread's name as JSON."""
-        try:
-            return self.local.name
-        except AttributeError:
-            number, threading = get_native_id(), sys.modules.get("threading")
-            # The module may be in the middle of its own import, which the main thread does as a rule.
-            if threading is None or number == os.getpid():
-                name = "MainThread" if number == os.getpid() else "Thread"
-            else:
-                name = str(threading.current_thread().name)
-            text = self.local.name = json_text(f"{name}-{number}")
-            return text
 
     def put(
         self, prefix: bytes, rest: bytes, at_ns: "int | None" = None, with_id: "bytes | None" = None
@@ -378,7 +364,7 @@ class LineWriter(Accounting):
         at_ns, seq = self.clock(), next(self.seq)
         interval = self.first_interval + seq
         start = b'%b%d,"at_ns":%d,"interval":%d,%b,"thread":%b}\n' % (
-            self.start_prefix, seq, at_ns, interval, _PROCESS_EXIT, self.thread_name(),
+            self.start_prefix, seq, at_ns, interval, _PROCESS_EXIT, thread_name(self.local),
         )  # fmt: skip
         fields: dict[str, Plain] = {
             "interval": interval, "outcome": "failed", "error": failure.error, "data": failure.data,

@@ -6,6 +6,7 @@ from ledger_birth import process_exit
 from ledger_birth.accounting import NOT_RECORDED
 from ledger_birth.host_exceptions import is_hosts_own
 from ledger_birth.json_text import json_text
+from ledger_birth.thread_names import thread_name
 from ledger_birth.turns import Busy
 
 TYPE_CHECKING = False
@@ -45,7 +46,7 @@ def write_intervals(lines: "LineWriter", intervals: "Sequence[PastInterval]") ->
         return
     begun: list[PastInterval] = []
     try:
-        thread = lines.thread_name()
+        thread = thread_name(lines.local)
         with lines.turn:
             if (journal := lines.opened()) is None:
                 return

@@ -32,6 +32,7 @@ from ledger_birth.json_text import json_text
 from ledger_birth.line_writer import HOOK_MISSING, WITH_ID, LineWriter
 from ledger_birth.secrets_hidden import data_without_secrets, hide_secrets, values_of_secret_variables
 from ledger_birth.self_description import Target
+from ledger_birth.thread_names import thread_name
 from ledger_birth.turns import Busy
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class EventWriter:
             try:
                 thread = lines.local.name
             except AttributeError:
-                thread = lines.thread_name()
+                thread = thread_name(lines.local)
             about = self._described.get(described) or self._describe(described)
             end = _END if data is None else data_field(data, self._secrets) + _END
             if parent is None or parent < lines.first_interval:
