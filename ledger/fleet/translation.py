@@ -54,6 +54,8 @@ def _restated(text: str) -> Query:
     for cast in statement.find_all(exp.Cast):
         if cast.to.this == exp.DataType.Type.INT:
             cast.set("to", exp.DataType.build("BIGINT"))  # SQLite's INTEGER has 64 bits
+    for defined in statement.find_all(exp.CTE):
+        defined.set("materialized", None)  # a hint to SQLite, which Spark cannot read
     for join in statement.find_all(exp.Join):
         if join.args.get("kind") == "CROSS" and join.args.get("on"):
             join.set("kind", None)  # SQLite joins such tables in the order in which they are named
