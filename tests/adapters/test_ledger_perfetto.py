@@ -316,7 +316,7 @@ def test_a_trace_is_of_one_session(ledgers: dict[str, Ledger]) -> None:
 
 
 def test_a_form_that_nobody_knows(ledgers: dict[str, Ledger]) -> None:
-    with pytest.raises(LedgerError, match=r"unknown format 'svg'; available: jsonl, chrome, .*perfetto"):
+    with pytest.raises(LedgerError, match=r"unknown format 'svg'; available: jsonl, .*chrome, .*perfetto"):
         exporter_of("svg")
 
 
