@@ -86,9 +86,12 @@ def is_current(store: Store, session: str) -> bool:
 
 def projected_rows(store: Store, session: str, table: str) -> list[Row]:
     """Return a session's rows of a table, in the timeline's order: that of their insertion, by process."""
-    columns = ", ".join(TABLES[table])
+    return store.select(_in_order(table), [session])
+
+
+def _in_order(table: str) -> str:
     order = "process, rowid" if table == "projected_intervals" else "rowid"
-    return store.select(f"SELECT {columns} FROM {table} WHERE session = ? ORDER BY {order}", [session])
+    return f"SELECT {', '.join(TABLES[table])} FROM {table} WHERE session = ? ORDER BY {order}"
 
 
 def stale_sessions(store: Store) -> list[str]:
@@ -158,15 +161,13 @@ def _project(store: Store, session: str) -> None:
 def differences(store: Store, session: str, timeline: Timeline) -> list[str]:
     """Return the projections of a session that are not what its events give, which is `timeline`.
 
-    The rows are compared one by one, in their order: that of their insertion.
+    The rows are compared one by one, in a timeline's order.
     """
     with store.snapshot():
         return [table for table in TABLES if not _has_rows(store, session, table, rows_of(timeline, table))]
 
 
 def _has_rows(store: Store, session: str, table: str, expected: Iterable[Row]) -> bool:
-    columns = ", ".join(TABLES[table])
-    query = f"SELECT {columns} FROM {table} WHERE session = ? ORDER BY rowid"
-    stored = store.connection.execute(query, [session])
+    stored = store.connection.execute(_in_order(table), [session])
     # A row in the ledger has 1 for True, which Python takes for equal.
     return all(one == other for one, other in zip_longest(stored, expected))

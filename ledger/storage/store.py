@@ -30,8 +30,8 @@ _MISSING: Final = "{path}: there is no ledger here; `compile-ledger record` make
 _OLDEST_SQLITE: Final = (3, 37, 0)
 _DEFAULT_WAIT_S: Final = 30.0
 READER_WAIT_S: Final = 5.0
-_MS: Final = 1_000
 """For a process that writes to the ledger. Who reads waits no longer before there is a word of it."""
+_MS: Final = 1_000
 _COLUMNS: Final = ", ".join(EventRow._fields)
 _SELECT: Final = f"SELECT {_COLUMNS} FROM events"
 _ROWS_A_PAGE: Final = 5_000

@@ -177,6 +177,18 @@ def test_a_file_whose_rows_were_renumbered_is_projected_as_a_whole() -> None:
     store.close()
 
 
+def test_a_process_whose_clock_becomes_known_late_moves_the_times_of_all() -> None:
+    tape = Tape()
+    tape.join(100, pid=1, host="one", boot_id="b")
+    tape.span(0, 100, 105, stage="work", source="engine")
+    tape.span(1, 101, 103, stage="work", source="engine", process="q", seq=1)
+    first = [*tape.events]
+    tape.process = "q"
+    tape.join(100, seq=0, pid=2, host="one", boot_id="b")
+    store, _ = projected_in_parts([first, tape.events[-1:]], each=True)
+    store.close()
+
+
 def test_sessions_of_which_nothing_is_kept_are_projected_all_the_same() -> None:
     events = units(30)
     store = Store.in_memory()
