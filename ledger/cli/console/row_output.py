@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterable, Mapping
 
 from ledger.cli.console.terminal import echo_bare
-from ledger.interchange.csv_cells import cell
 
 
 def print_csv(rows: Iterable[Mapping[str, object]]) -> None:
     """Print rows as CSV with a head. Texts that a spreadsheet would run as formulas begin with `'`."""
+    from ledger.interchange.csv_cells import cell  # what `report` need not import
+
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     for number, row in enumerate(rows):
