@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,9 @@ SQLITE_HEADER: Final = b"SQLite format 3\0"
 EMPTY: Final = "{path}: an empty file, not a ledger; name another file"
 _SMALLEST: Final = 100
 """Bytes of the head of each SQLite file."""
+_BEING_MADE_S: Final = 1.0
+"""An empty file that is younger than this may be a ledger that another process is making."""
+_LOOK_AGAIN_S: Final = 0.02
 
 
 def refuse_no_file(path: Path) -> None:
@@ -31,10 +35,15 @@ def refuse_no_file(path: Path) -> None:
 
 
 def refuse_empty(path: Path) -> None:
-    """Raise NotALedger for an empty file, of which whoever only reads must not make a ledger."""
+    """Raise NotALedger for an empty file, of which whoever only reads must not make a ledger.
+
+    One that was made a moment ago is given the time to become a ledger.
+    """
     with suppress(OSError, ValueError):
-        if os.path.getsize(path) == 0:
-            raise NotALedger(EMPTY.format(path=path))
+        while not (found := os.stat(path)).st_size:
+            if not 0 <= time.time() - found.st_mtime <= _BEING_MADE_S:
+                raise NotALedger(EMPTY.format(path=path))
+            time.sleep(_LOOK_AGAIN_S)
 
 
 def is_to_come(path: str | os.PathLike[str]) -> bool:

@@ -1,11 +1,15 @@
 """A ledger's records by table, and what it shows of itself in a notebook."""
 
+import os
+import threading
+from pathlib import Path
+
 import pytest
 
-from ledger import Compilation, StartupPiece, UnknownSession
+from ledger import Compilation, Ledger, NotALedger, StartupPiece, UnknownSession
 from ledger.events.models import MilestoneReached
 from ledger.testing import MemoryLedger, SessionBuilder
-from tests.support.recordings import RECORDINGS, recorded
+from tests.support.recordings import RECORDINGS, recorded, write_ledger
 
 
 def ready_at(session: str, at_ns: int, label: str | None = None) -> SessionBuilder:
@@ -55,3 +59,21 @@ def test_a_ledger_shows_when_each_session_was_ready() -> None:
     assert never.startswith("<td>never</td><td>&lt;b&gt;</td><td>running</td>")
     assert never.count("<td></td>") == 1
     assert '<td style="text-align: right">3.000</td>' in once
+
+
+def test_who_comes_while_a_ledger_is_being_made_waits_until_it_is_there(tmp_path: Path) -> None:
+    made, path = tmp_path / "made.db", tmp_path / "startup.db"
+    write_ledger("demo", made)
+    path.touch()
+    maker = threading.Timer(0.2, os.replace, (made, path))
+    maker.start()
+    with Ledger.open(path) as ledger:
+        assert ledger.sessions()
+    maker.join()
+
+
+def test_an_empty_file_that_stays_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.touch()
+    with pytest.raises(NotALedger, match="an empty file, not a ledger"):
+        Ledger.open(path)
