@@ -16,7 +16,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=3), inside, max_size=3),
     max_leaves=6,
 )
-KEYS = ("intervals", "accumulator", "range", "clock", "adds_up", "within")
+KEYS = ("intervals", "accumulator", "parts", "range", "clock", "adds_up", "within")
 
 
 def claim_with(data: dict[str, Any] | None) -> Claim:
@@ -29,6 +29,7 @@ def test_every_key_has_its_field() -> None:
     data = {
         "intervals": [3, 1, 3],
         "accumulator": "compilation_time",
+        "parts": [4, 4],
         "range": "(1, 2048)",
         "clock": "wall",
         "adds_up": {"torch_compile": 2},
@@ -36,7 +37,13 @@ def test_every_key_has_its_field() -> None:
         "anything": "else",
     }
     assert claim_data(claim_with(data)) == ClaimData(
-        (3, 1), "compilation_time", "(1, 2048)", True, {"torch_compile": 2}, (IncludedLengths(3, (5, 7)),)
+        (3, 1),
+        "compilation_time",
+        (4,),
+        "(1, 2048)",
+        True,
+        {"torch_compile": 2},
+        (IncludedLengths(3, (5, 7)),),
     )
 
 
@@ -46,7 +53,14 @@ def test_every_key_has_its_field() -> None:
         (None, ClaimData()),
         ({}, ClaimData()),
         (
-            {"intervals": 3, "accumulator": None, "clock": "monotonic", "adds_up": [], "within": 4},
+            {
+                "intervals": 3,
+                "accumulator": None,
+                "parts": 5,
+                "clock": "monotonic",
+                "adds_up": [],
+                "within": 4,
+            },
             ClaimData(),
         ),
         ({"intervals": [True, "1", 2.0, [3], 4]}, ClaimData(intervals=(4,))),
