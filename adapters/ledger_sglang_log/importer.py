@@ -1,6 +1,5 @@
 """Imports a log of SGLang: reads it twice, for its hash and for its lines, which go to start-ups."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,8 +7,9 @@ from typing import BinaryIO, Final
 
 from ledger import Event
 from ledger.adapters import Importer, UnreadLine
-from ledger_log_lines.file_hash import hashed, progress_of
+from ledger_log_lines.file_hash import progress_of
 from ledger_log_lines.line_filter import LONGEST, Line, LineFilter
+from ledger_log_lines.log_file import opened_log
 from ledger_log_lines.plain_text import plain, without_container_stamp
 from ledger_log_lines.progress_bars import Bar, WaitingBars, finished_bar_in, is_bar
 from ledger_log_lines.wall_clock import FileClock, WallClock
@@ -65,11 +65,8 @@ class SglangLogImporter:
 
     def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | UnreadLine]:
         """Yield the log's events; a file that grows meanwhile is read up to its size at the start."""
-        with path.open("rb") as file:
-            digest, size = hashed(file, progress)
-            file_clock = FileClock(os.fstat(file.fileno()).st_mtime_ns, _last_stamp(file, size))
-            file.seek(0)
-            log = _Log(f"log-{digest[:16]}", file_clock)
+        with opened_log(path, _last_stamp, progress) as (file, name, size, clock):
+            log = _Log(f"log-{name}", clock)
             for line in LINES.lines(file, size, progress):
                 yield from log.take(line)
             yield from log.end()

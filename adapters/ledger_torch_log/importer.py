@@ -1,6 +1,5 @@
 """Imports what torch prints of its compiles: logged steps as intervals, tables and records as claims."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,12 +7,13 @@ from typing import BinaryIO, Final
 
 from ledger import Event
 from ledger.adapters import Importer, UnreadLine
-from ledger_log_lines.file_hash import hashed, progress_of
+from ledger_log_lines.file_hash import progress_of
 from ledger_log_lines.linear_search import searching
+from ledger_log_lines.log_file import opened_log
 from ledger_log_lines.plain_text import plain, without_container_stamp
 from ledger_log_lines.process_events import ProcessEvents
 from ledger_log_lines.stamps import Calendar, iso_wall_ns
-from ledger_log_lines.wall_clock import ASSUMED, FileClock, WallClock
+from ledger_log_lines.wall_clock import ASSUMED, WallClock
 from ledger_torch_log.compiles import events_of
 from ledger_torch_log.metrics import BEGIN, MetricsReader
 from ledger_torch_log.records import Record, is_of_torch, record_in
@@ -78,11 +78,8 @@ class TorchLogImporter:
 
     def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | UnreadLine]:
         """Yield the events of one session; a file that grows is read up to its size at the start."""
-        with path.open("rb") as file:
-            digest, size = hashed(file, progress)
-            file_clock = FileClock(os.fstat(file.fileno()).st_mtime_ns, _last_stamp(file, size))
-            file.seek(0)
-            log = _Log(f"torch-{digest[:16]}", WallClock(file_clock))
+        with opened_log(path, _last_stamp, progress) as (file, name, size, clock):
+            log = _Log(f"torch-{name}", WallClock(clock))
             number, is_going_on = 1, False
             while line := file.readline(min(_LONGEST, size)):
                 size -= len(line)

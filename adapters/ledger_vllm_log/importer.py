@@ -1,14 +1,14 @@
 """Imports a vLLM log: reads it twice, for its hash and for its lines, and passes the lines to start-ups."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from ledger import Event
 from ledger.adapters import Importer, UnreadLine
-from ledger_log_lines.file_hash import hashed, progress_of
+from ledger_log_lines.file_hash import progress_of
 from ledger_log_lines.line_filter import LONGEST, Line
+from ledger_log_lines.log_file import opened_log
 from ledger_log_lines.plain_text import plain, without_container_stamp
 from ledger_log_lines.progress_bars import Bar, WaitingBars, finished_bar_in, is_bar
 from ledger_log_lines.stamps import Calendar, iso_wall_ns
@@ -74,11 +74,8 @@ class LogImporter:
 
     def read(self, path: Path, progress: Callable[[int], None]) -> Iterator[Event | UnreadLine]:
         """Yield the log's events; a file that grows meanwhile is read up to its size at the start."""
-        with path.open("rb") as file:
-            digest, size = hashed(file, progress)
-            file_clock = FileClock(os.fstat(file.fileno()).st_mtime_ns, _last_stamp(file, size))
-            file.seek(0)
-            log = _Log(f"log-{digest[:16]}", file_clock)
+        with opened_log(path, _last_stamp, progress) as (file, name, size, clock):
+            log = _Log(f"log-{name}", clock)
             for line in LINES.lines(file, size, progress):
                 yield from log.take(line)
             yield from log.end()
