@@ -87,7 +87,9 @@ def bench(
     ] = Path("bench.db"),
     as_json: AsJson = False,
 ) -> None:
-    """Start a command cold and warm in turns, record each start, and compare the two kinds.
+    """Start a command cold and warm in turns, and compare the two.
+
+    Each start is recorded.
 
     Example: compile-ledger bench --until server_ready -- vllm serve Qwen/Qwen2.5-VL-3B-Instruct
 

@@ -24,7 +24,7 @@ def collect(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Move recorded events from the processes' journals into the ledger.
+    """Move events from the processes' journals into the ledger.
 
     Example: compile-ledger collect startup.db
 

@@ -30,7 +30,9 @@ def demo(
     ),
     as_json: AsJson = False,
 ) -> None:
-    """Compile a small vision encoder and a small language model, cold and then warm, and compare.
+    """Compile two small models, cold and then warm, and compare.
+
+    One is a vision encoder, one a language model.
 
     Example: compile-ledger demo -o demo.db
     """

@@ -61,7 +61,9 @@ def diff(
     as_json: AsJson = False,
     no_pager: NoPager = False,
 ) -> None:
-    """Show what is slower, faster, new or gone in B, and what was loaded there instead of compiled.
+    """Show what is slower, faster, new or gone in B.
+
+    And what was loaded there instead of compiled.
 
     Example: compile-ledger diff before after --ledger startup.db
 

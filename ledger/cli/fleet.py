@@ -67,7 +67,7 @@ def fleet(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     no_pager: NoPager = False,
 ) -> None:
-    """Run a query over the ledgers of many machines; without a query, list those with a name.
+    """Query the ledgers of many machines; or list the saved queries.
 
     QUERY is SQLite's SQL, as for `compile-ledger sql`, whichever engine runs it: over the same tables,
     and over `starts`, which has a row for each session.

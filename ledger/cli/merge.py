@@ -27,7 +27,9 @@ def merge(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Merge ledgers of several hosts or runs into one, with the journals that wait for them.
+    """Merge ledgers of several hosts or runs into one.
+
+    With the journals that wait for them.
 
     Example: compile-ledger merge node1.db node2.db -o all.db
 

@@ -37,7 +37,7 @@ def record(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view and no report.")] = False,
 ) -> None:
-    """Run a command with recording on in all its processes, and print a report.
+    """Record a command in all its processes, and print a report.
 
     Example: compile-ledger record -o startup.db --label cold -- vllm serve Qwen/Qwen2.5-VL-3B-Instruct
 

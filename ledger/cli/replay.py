@@ -70,7 +70,7 @@ def replay(
         bool, typer.Option("--json", help="Print the state after each event as a JSON line, without waiting.")
     ] = False,
 ) -> None:
-    """Play a session back: which stages were open when, and each role's time so far.
+    """Play a session back: open stages, and each role's time so far.
 
     Example: compile-ledger replay startup.db --until engine_ready
     """

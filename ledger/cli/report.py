@@ -59,7 +59,9 @@ def report(
     force: Force = False,
     no_pager: NoPager = False,
 ) -> None:
-    """Show how long a session took to be ready, where that went, and what to do; by default the newest.
+    """Show how long a start took, where that went, and what to do.
+
+    By default that of the newest session: until it was ready.
 
     Example: compile-ledger report startup.db
 

@@ -22,7 +22,7 @@ def restore(
         Path, typer.Option("--output", "-o", metavar="FILE", help="The ledger; created if missing.")
     ],
 ) -> None:
-    """Bring a session back from a folder of Parquet files into a ledger, event by event.
+    """Bring a session back from a folder of Parquet files.
 
     Example: compile-ledger restore lake/ 20261128-142349-82af5b67 -o old.db
 

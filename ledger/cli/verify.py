@@ -16,7 +16,9 @@ FAILED_CHECK = 1
 
 
 def verify(file: Annotated[Path, typer.Argument(help="The ledger.")], as_json: AsJson = False) -> None:
-    """Check a ledger's pages, triggers, numbering, journals and projections. Exits with code 1 on a fault.
+    """Check that a ledger is whole and that its numbers follow from it.
+
+    Its pages, triggers, numbering, journals and derived tables. Exits with code 1 on a fault.
 
     Example: compile-ledger verify startup.db
     """

@@ -40,7 +40,9 @@ def watch(
     file: Annotated[Path, typer.Argument(help="The ledger that is being recorded into, or will be.")],
     session: SessionName = None,
 ) -> None:
-    """Show what each process of a session is doing while another program records it, and then the report.
+    """Show what each process is doing now, and at the end the report.
+
+    Another program records the session meanwhile.
 
     Example: compile-ledger watch startup.db
 

@@ -59,6 +59,13 @@ def test_every_command_has_help_with_an_example() -> None:
         assert "Example: compile-ledger" in shown.output, name
 
 
+def test_the_list_of_commands_is_not_cut_off_in_80_columns() -> None:
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).output
+    commands = shown.partition("Commands:")[2]
+    assert commands.count("\n  ") >= len(app.registered_commands)
+    assert "..." not in commands
+
+
 def test_report_says_where_the_time_went_and_what_was_claimed(run: Run, ledger: Path) -> None:
     shown = run("report", "startup.db", "--all")
     assert shown.returncode == 0
