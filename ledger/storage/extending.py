@@ -7,10 +7,9 @@ gives.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
-from ledger.events.models import Event, SessionEnded
+from ledger.events.models import SessionEnded
 from ledger.events.rows import from_row
 from ledger.storage.checkpoint_rows import (
     StoredProcess,
@@ -29,11 +28,11 @@ from ledger.storage.extending_process import (
     NewEvents,
     NotSeparate,
     ProcessExtension,
+    read_stages,
 )
 from ledger.storage.extending_startup import PIECE_COLUMNS, StartupExtension, session_state
 from ledger.storage.record_rows import TABLES, interval_of, rows_of
 from ledger.storage.store import Store
-from ledger.storage.whole_rows import WHOLE
 from ledger.timeline.checkpoints import (
     Checkpoints,
     ProcessCheckpoint,
@@ -52,7 +51,7 @@ from ledger.timeline.records import (
     StartupWindow,
 )
 from ledger.timeline.reducer import REDUCER_VERSION, Reduced, put_together
-from ledger.timeline.stage_events import StageCounts, StageEvents
+from ledger.timeline.stage_events import StageCounts, StageEvents, counts_of
 from ledger.timeline.startup_windows import windows_of
 from ledger.timeline.timeline import Timeline, completed
 from ledger.timeline.totals import Group
@@ -61,7 +60,7 @@ NO_STAGE: Final = "kind NOT IN ('stage_started', 'stage_stopped')"
 _WORTH: Final = 2_000
 """A session of fewer starts and stops is projected as a whole: that takes no longer."""
 _KEPT_TABLES: Final = ("projected_intervals", "startup_breakdown")
-_STAGE_ROWS: Final = " OR ".join(f"(kind = '{kind}' AND {whole})" for kind, whole in WHOLE.items())
+_Record = TypeVar("_Record", RoleTotal, SourceTotal, Anomaly)
 
 
 def keep_checkpoints(
@@ -90,102 +89,103 @@ def is_extended(store: Store, session: str) -> bool:
     """Project what is new of a session; return False where all of it must be projected."""
     state = kept_session(store, session)
     rows = store.select(
-        "SELECT last_event_id, event_count FROM projected_sessions WHERE session = ? AND reducer_version = ?",
+        "SELECT last_event_id FROM projected_sessions WHERE session = ? AND reducer_version = ?",
         [session, REDUCER_VERSION],
     )
     if state is None or not rows:
         return False
-    last_id, event_count = cast("tuple[int, int]", rows[0])
+    last_id = cast("int", rows[0][0])
     try:
         with faults_of_edited_rows(store):
-            _Extension(store, session, state, last_id, event_count).project()
+            _Extension(store, session, state, last_id).project()
     except NotSeparate:
         return False
     return True
 
 
 class _Extension:
-    """Adds what is new to a session's projections."""
+    """Adds what is new to a session's projections, within a transaction."""
 
-    def __init__(self, store: Store, session: str, state: Any, last_id: int, event_count: int) -> None:
+    def __init__(self, store: Store, session: str, state: Any, last_id: int) -> None:
         self._store: Final = store
         self._session: Final = session
         self._state: Final = state
         self._last_id: Final = last_id
-        self._event_count: Final = event_count
         self._processes: Final = kept_processes(store, session)
+        self._others: Final = [from_row(row) for row in store.rows(session, NO_STAGE)]
+        """What is no start or stop."""
+        self._parts: Mapping[str, ProcessEvents] = {}
+        self._of_roles: Final = self._stored("role_totals", RoleTotal)
+        self._of_sources: Final = self._stored("source_totals", SourceTotal)
+        self._anomalies: Final = {
+            process: joined_anomalies(found, (NEVER,) * 3, None, 0)
+            for process, found in self._stored("anomalies", Anomaly).items()
+        }
+        self._windows: Sequence[StartupWindow] = ()
+        self._unions: Mapping[Group, int] = {}
+
+    def _stored(self, table: str, kind: type[_Record]) -> dict[str, list[_Record]]:
+        rows = self._store.select(
+            f"SELECT {', '.join(kind._fields)} FROM {table} WHERE session = ? ORDER BY rowid", [self._session]
+        )
+        found: defaultdict[str, list[_Record]] = defaultdict(list)
+        for row in rows:
+            record = kind._make(cast("tuple[Any, ...]", row))
+            found[record.process].append(record)
+        return found
 
     def project(self) -> None:
-        """Project it, within a transaction."""
+        """Derive anew what new events may have changed."""
         store, session = self._store, self._session
-        others = [from_row(row) for row in store.rows(session, NO_STAGE)]
-        new = self._new_events(others)
-        self._parts: Mapping[str, ProcessEvents] = by_process(
-            SessionEvents(dict.fromkeys([*self._processes, *new], StageEvents.of((), ())), others)
+        self._note_projected()
+        new = self._new_events()
+        self._parts = by_process(
+            SessionEvents(dict.fromkeys([*self._processes, *new], StageEvents.of((), ())), self._others)
         )
         for process, part in self._parts.items():
             if (kept := self._processes.get(process)) is not None:
                 part.add_counts(kept.checkpoint.events)
             if process in new:
                 part.add_counts(new[process].counts)
+        self._check_number()
         lives = lives_of(self._parts)
         if not _is_one_clock(lives):
             raise NotSeparate
         grown = self._grown(new)
         bounds = windows_of(self._parts, lives)
         startup = StartupExtension(store, session, self._state, self._processes, lives, bounds)
-        windows, unions = startup.windows_and_unions(grown)
-        timeline = self._rest(others, grown, windows, unions)
+        self._windows, self._unions = startup.windows_and_unions(grown)
+        timeline = self._timeline()
         if _is_beyond_range(timeline.anomalies):
             raise NotSeparate
         for table, columns in TABLES.items():
             if table not in _KEPT_TABLES:
                 store.connection.execute(f"DELETE FROM {table} WHERE session = ?", [session])
                 store.insert(table, ", ".join(columns), rows_of(timeline, table))
-        keep_session(store, session, session_state(lives, bounds, timeline.startup_windows))
+        keep_session(store, session, session_state(lives, bounds, self._windows))
 
-    def _new_events(self, others: Sequence[Event]) -> dict[str, NewEvents]:
-        """Return what is new of each process's stages, and note it as projected."""
-        store, session = self._store, self._session
-        rows = store.select(
-            f"""
-            SELECT process, kind, seq, at_ns, interval FROM events
-            WHERE id > ? AND +session = ? AND ({_STAGE_ROWS})
+    def _new_events(self) -> dict[str, NewEvents]:
+        """Return what is new of each process's stages."""
+        # The plus keeps SQLite off an index of all of the session's events.
+        rows = self._store.select(
+            """
+            SELECT process, min(seq) FROM events
+            WHERE id > ? AND +session = ? AND kind IN ('stage_started', 'stage_stopped') GROUP BY process
             """,
-            [self._last_id, session],
-        )
-        of_process: defaultdict[str, list[tuple[str, int, int, int]]] = defaultdict(list)
-        for process, *rest in cast("list[tuple[Any, ...]]", rows):
-            of_process[process].append((rest[0], rest[1], rest[2], rest[3]))
-        [(number, newest)] = store.select(
-            "SELECT count(*), max(id) FROM events WHERE id > ? AND +session = ?", [self._last_id, session]
-        )
-        kept = sum(each.checkpoint.events.number for each in self._processes.values())
-        event_count = self._event_count + int(str(number))
-        if kept + len(rows) + len(others) != event_count:
-            raise NotSeparate  # somebody edited the file
-        store.connection.execute(
-            "UPDATE projected_sessions SET last_event_id = coalesce(?, last_event_id), event_count = ? "
-            "WHERE session = ?",
-            [newest, event_count, session],
+            [self._last_id, self._session],
         )
         found: dict[str, NewEvents] = {}
-        for process, events in of_process.items():
-            kinds, seqs, times, ids = zip(*events, strict=True)
-            found[process] = NewEvents(
-                min(times),
-                min(seqs),
-                {each for kind, each in zip(kinds, ids, strict=True) if kind == "stage_stopped"},
-                StageCounts(len(events), min(times), max(times), max(seqs)),
+        for process, least_seq in cast("list[tuple[str, int]]", rows):
+            stages = read_stages(
+                self._store, self._session, process, "seq >= ? AND id > ?", (least_seq, self._last_id)
             )
+            if (counts := counts_of(stages)).number:
+                found[process] = NewEvents(stages, counts)
         return found
 
     def _grown(self, new: Mapping[str, NewEvents]) -> dict[str, Grown]:
         """Derive the intervals anew that may be other ones now, of each process that has such."""
         is_ended = _is_ended(self._parts)
-        before: defaultdict[str, list[Anomaly]] = defaultdict(list)
-        for anomaly in self._anomalies_before():
-            before[anomaly.process].append(anomaly)
         grown: dict[str, Grown] = {}
         for process in sorted({*self._processes, *new}):
             ending = _ending(self._parts[process], is_ended)
@@ -193,54 +193,54 @@ class _Extension:
                 ProcessCheckpoint(0, StageCounts(), (), True), ()
             )
             if process in new or (kept.checkpoint.unstopped and ending != kept.ending):
-                extension = ProcessExtension(self._store, self._session, process, self._parts[process])
-                grown[process] = extension.derived(kept.checkpoint, new.get(process), ending, before[process])
-                self._keep(process, grown[process].kept)
+                extension = ProcessExtension(
+                    self._store, self._session, process, self._parts[process], self._last_id
+                )
+                before = self._anomalies.get(process, ())
+                found = extension.derived(kept.checkpoint, new.get(process), ending, before)
+                grown[process] = found
+                self._of_roles[process] = [*found.of_roles]
+                self._of_sources[process] = [*found.of_sources]
+                self._anomalies[process] = [*found.anomalies]
+                self._keep(process, found.kept)
             elif ending != kept.ending:
                 self._keep(process, kept._replace(ending=ending))
         return grown
-
-    def _anomalies_before(self) -> list[Anomaly]:
-        rows = self._store.select(
-            f"SELECT {', '.join(Anomaly._fields)} FROM anomalies WHERE session = ? ORDER BY rowid",
-            [self._session],
-        )
-        return [Anomaly._make(cast("tuple[Any, ...]", row)) for row in rows]
 
     def _keep(self, process: str, kept: StoredProcess) -> None:
         self._processes[process] = kept
         keep_process(self._store, self._session, process, kept)
 
-    def _rest(
-        self,
-        others: Sequence[Event],
-        grown: Mapping[str, Grown],
-        windows: Sequence[StartupWindow],
-        unions: Mapping[Group, int],
-    ) -> Timeline:
-        """Derive what all processes and claims give together."""
+    def _note_projected(self) -> None:
+        """Note that all of the session's events are projected."""
+        store, session, last_id = self._store, self._session, self._last_id
+        [(number, newest)] = store.select(
+            "SELECT count(*), max(id) FROM events WHERE id > ? AND +session = ?", [last_id, session]
+        )
+        store.connection.execute(
+            "UPDATE projected_sessions SET last_event_id = coalesce(?, last_event_id), "
+            "event_count = event_count + ? WHERE session = ?",
+            [newest, number, session],
+        )
+
+    def _check_number(self) -> None:
+        """Raise NotSeparate where not all of the events are taken account of: somebody edited the file."""
+        [(number,)] = self._store.select(
+            "SELECT event_count FROM projected_sessions WHERE session = ?", [self._session]
+        )
+        if sum(part.event_count for part in self._parts.values()) != number:
+            raise NotSeparate
+
+    def _timeline(self) -> Timeline:
         from ledger.timeline.findings.evidence import Evidence
         from ledger.timeline.findings.rules import looks_at_all
         from ledger.timeline.reconciliation import Reconciled
 
-        of_roles = self._totals("role_totals", RoleTotal, {p: each.of_roles for p, each in grown.items()})
-        of_sources = self._totals(
-            "source_totals", SourceTotal, {p: each.of_sources for p, each in grown.items()}
-        )
-        by_process: defaultdict[str, list[Anomaly]] = defaultdict(list)
-        for anomaly in self._anomalies_before():
-            by_process[anomaly.process].append(anomaly)
-        anomalies: list[Anomaly] = []
-        for process in sorted({*by_process, *grown}):
-            if process in grown:
-                anomalies += grown[process].anomalies
-            else:
-                anomalies += joined_anomalies(by_process[process], (NEVER,) * 3, None, 0)
-
         def reduced(intervals: Iterable[Interval], pieces: Iterable[StartupPiece]) -> Reduced:
             return put_together(
-                self._session, others, self._parts, intervals, of_roles, of_sources, unions, anomalies,
-                windows, pieces,
+                self._session, self._others, self._parts, intervals, _by_process(self._of_roles),
+                _by_process(self._of_sources), self._unions, _by_process(self._anomalies), self._windows,
+                pieces,
             )  # fmt: skip
 
         plain = reduced((), ())
@@ -249,15 +249,6 @@ class _Extension:
         if is_plain and not plain.claims and not looks_at_all(nothing):
             return completed(plain)
         return completed(reduced(self._all_intervals(), self._all_pieces()))
-
-    def _totals(self, table: str, kind: Any, grown: Mapping[str, Sequence[Any]]) -> list[Any]:
-        """Return the totals of all processes: those of what has grown, and those that the table has."""
-        rows = self._store.select(
-            f"SELECT {', '.join(kind._fields)} FROM {table} WHERE session = ? ORDER BY rowid", [self._session]
-        )
-        totals = [total for total in map(kind._make, rows) if total.process not in grown]
-        totals += [total for of_process in grown.values() for total in of_process]
-        return sorted(totals, key=attrgetter("process"))
 
     def _all_intervals(self) -> list[Interval]:
         details = details_of(self._store, self._session)
@@ -273,6 +264,10 @@ class _Extension:
             [self._session],
         )
         return [StartupPiece._make(cast("tuple[Any, ...]", row)) for row in rows]
+
+
+def _by_process(records: Mapping[str, Iterable[_Record]]) -> list[_Record]:
+    return [record for process in sorted(records) for record in records[process]]
 
 
 def _is_ended(parts: Mapping[str, ProcessEvents]) -> bool:

@@ -22,7 +22,7 @@ from ledger.timeline.process_events import ProcessEvents
 from ledger.timeline.records import Anomaly, Interval, RoleTotal, SourceTotal
 from ledger.timeline.stage_events import StageCounts, StageEvents, Starts, Stops
 
-SPACING: Final = 250
+SPACING: Final = 100
 """How many intervals lie between two cuts of a process at least."""
 INTERVAL_COLUMNS: Final = ", ".join(TABLES["projected_intervals"])
 NEVER: Final = -BEFORE_ALL
@@ -36,12 +36,10 @@ class NotSeparate(Exception):
 
 
 class NewEvents(NamedTuple):
-    """What is new of a process's stages."""
+    """What is new of a process's stages. There is at least one start or stop."""
 
-    least_ns: int
-    least_seq: int
-    stopped: set[int]
-    """The ids of what stops."""
+    stages: StageEvents
+    """By seq."""
     counts: StageCounts
 
 
@@ -56,6 +54,21 @@ class Grown(NamedTuple):
     of_sources: Sequence[SourceTotal]
     anomalies: Sequence[Anomaly]
     kept: StoredProcess
+    first_row: int
+    """Where the first of those that were derived anew stands in the table of intervals."""
+    intervals: Sequence[Interval]
+    """Those that were derived anew."""
+
+
+def read_stages(
+    store: Store, session: str, process: str, condition: str, values: Sequence[int]
+) -> StageEvents:
+    """Return a process's starts and stops under a condition, by seq."""
+    starts, stops = (
+        store.columns(session, process, kind, fields, condition, values)
+        for kind, fields in (("stage_started", Starts._fields), ("stage_stopped", Stops._fields))
+    )
+    return StageEvents(Starts._make(starts), Stops._make(stops))
 
 
 def next_interval_row(store: Store) -> int:
@@ -71,11 +84,12 @@ def fitting(at_ns: int) -> int:
 class ProcessExtension:
     """Derives the intervals of one process anew, as far as they may have changed."""
 
-    def __init__(self, store: Store, session: str, process: str, part: ProcessEvents) -> None:
+    def __init__(self, store: Store, session: str, process: str, part: ProcessEvents, last_id: int) -> None:
         self._store: Final = store
         self._session: Final = session
         self._process: Final = process
         self._part: Final = part
+        self._last_id: Final = last_id
 
     def derived(
         self,
@@ -90,12 +104,9 @@ class ProcessExtension:
         """
         session, process, part = self._session, self._process, self._part
         is_over = bool(ending[0])
-        changed = [
-            each.start_ns
-            for each in kept.unstopped
-            if is_over or (new is not None and each.interval in new.stopped)
-        ]
-        bound_ns = min([NEVER if new is None else new.least_ns, *changed])
+        stopped = set[int]() if new is None else set(new.stages.stops.interval)
+        changed = [each.start_ns for each in kept.unstopped if is_over or each.interval in stopped]
+        bound_ns = min([NEVER if new is None else new.counts.first_ns, *changed])
         stored, stages, still_open = self._separate(kept, new, bound_ns)
         cut, first_row = stored
         found, odd = intervals_of(
@@ -127,6 +138,8 @@ class ProcessExtension:
             totals.source_totals(session, process),
             joined_anomalies(before, cut.odd, odd, cut.at_ns),
             StoredProcess(checkpoint, ending),
+            next_row,
+            tail,
         )
 
     def _with_open(self, stages: StageEvents, still_open: Sequence[Unstopped]) -> StageEvents:
@@ -136,12 +149,12 @@ class ProcessExtension:
         if len(still_open) > _MOST_OPEN:
             raise NotSeparate
         seqs = [each.start_seq for each in still_open]
-        columns = self._store.columns(
+        starts = self._store.columns(
             self._session, self._process, "stage_started", Starts._fields,
             f"seq IN ({', '.join('?' * len(seqs))})", seqs,
         )  # fmt: skip
-        starts = Starts._make([*a, *b] for a, b in zip(columns, stages.starts, strict=True))
-        return StageEvents(starts, stages.stops).in_order()
+        no_stops = Stops._make([()] * len(Stops._fields))
+        return StageEvents(Starts._make(starts), no_stops).plus(stages).in_order()
 
     def _update_open(self, intervals: Sequence[Interval], row_of: Mapping[int, int]) -> None:
         """Let what is still open be open until now; `row_of` has the row of each, by its start's seq."""
@@ -175,18 +188,18 @@ class ProcessExtension:
                 raise NotSeparate
             cut = stored.cut
             still_open = [each for each in kept.unstopped if each.is_open and each.start_ns < cut.at_ns]
-            least_seq = min(cut.least_seq, NEVER if new is None else new.least_seq)
-            stages = self._stages(max(least_seq, 0), max(cut.at_ns, 0))
+            stages = self._stages(kept, new, max(cut.least_seq, 0), max(cut.at_ns, 0))
             if cut.at_ns == BEFORE_ALL or is_separate(cut, stages, (each.interval for each in still_open)):
                 return stored, stages, still_open
             bound_ns = cut.at_ns - 1
         raise NotSeparate
 
-    def _stages(self, least_seq: int, since_ns: int) -> StageEvents:
-        starts, stops = (
-            self._store.columns(
-                self._session, self._process, kind, fields, "seq >= ? AND at_ns >= ?", (least_seq, since_ns)
-            )
-            for kind, fields in (("stage_started", Starts._fields), ("stage_stopped", Stops._fields))
-        )
-        return StageEvents(Starts._make(starts), Stops._make(stops)).in_order()
+    def _stages(
+        self, kept: ProcessCheckpoint, new: NewEvents | None, least_seq: int, since_ns: int
+    ) -> StageEvents:
+        """Return the starts and stops from a time on: those that were there, and the new ones."""
+        before = read_stages(
+            self._store, self._session, self._process, "seq BETWEEN ? AND ? AND at_ns >= ? AND id <= ?",
+            (least_seq, kept.events.last_seq, since_ns, self._last_id),
+        )  # fmt: skip
+        return (before if new is None else before.plus(new.stages)).in_order()

@@ -52,7 +52,7 @@ class StartupExtension:
         bounds = self._bounds
         resumed = self._resumed(bounds, self._changed_ns(grown))
         since_ns = min([moment.at_ns, *(start_ns for start_ns, _, _ in resumed.values())])
-        intervals, stopped_before = self._intervals_since(since_ns)
+        intervals, stopped_before = self._intervals_since(since_ns, grown)
         drop_moments(store, session, moment.at_ns)
         unions, moments = unions_since(
             moment,
@@ -154,7 +154,9 @@ class StartupExtension:
             )
         return start_ns, piece, removed_ns
 
-    def _intervals_since(self, since_ns: int) -> tuple[dict[str, list[Interval]], dict[str, str | None]]:
+    def _intervals_since(
+        self, since_ns: int, grown: Mapping[str, Grown]
+    ) -> tuple[dict[str, list[Interval]], dict[str, str | None]]:
         """Return the intervals of each process from the last cut on that is no later than a time.
 
         And the stage that stopped last before that.
@@ -170,18 +172,26 @@ class StartupExtension:
                 each.place for each in kept.checkpoint.unstopped if each.is_open and each.start_ns < cut.at_ns
             ]
             marks = ", ".join("?" * len(rows))
-            found = self._store.select(
-                f"SELECT {INTERVAL_COLUMNS} FROM projected_intervals WHERE rowid IN ({marks}) ORDER BY rowid",
-                rows,
+            found = self._read(f"rowid IN ({marks})", rows)
+            condition, values = (
+                "session = ? AND process = ? AND rowid >= ?",
+                (self._session, process, first_row),
             )
-            found += self._store.select(
-                f"SELECT {INTERVAL_COLUMNS} FROM projected_intervals "
-                "WHERE session = ? AND process = ? AND rowid >= ? ORDER BY rowid",
-                [self._session, process, first_row],
-            )
-            intervals[process] = [interval_of(cast("tuple[Any, ...]", row), {}) for row in found]
+            if process in grown:
+                # What was derived just now need not be read again.
+                found += self._read(f"{condition} AND rowid < ?", (*values, grown[process].first_row))
+                found += grown[process].intervals
+            else:
+                found += self._read(condition, values)
+            intervals[process] = found
             stopped_before[process] = cut.last_stopped
         return intervals, stopped_before
+
+    def _read(self, condition: str, values: Iterable[object]) -> list[Interval]:
+        rows = self._store.select(
+            f"SELECT {INTERVAL_COLUMNS} FROM projected_intervals WHERE {condition} ORDER BY rowid", values
+        )
+        return [interval_of(cast("tuple[Any, ...]", row), {}) for row in rows]
 
 
 def lives_state(lives: Lives) -> dict[str, tuple[Any, ...]]:

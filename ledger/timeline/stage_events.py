@@ -86,6 +86,15 @@ class StageEvents(NamedTuple):
         stop_columns = zip(*stops, strict=True) if (stops := list(stops)) else [()] * len(Stops._fields)
         return cls(Starts._make(start_columns), Stops._make(stop_columns))
 
+    def plus(self, others: "StageEvents") -> "StageEvents":
+        """Return these, and then others."""
+        if not self.starts.seq and not self.stops.seq:
+            return others
+        return StageEvents(
+            Starts._make([*a, *b] for a, b in zip(self.starts, others.starts, strict=True)),
+            Stops._make([*a, *b] for a, b in zip(self.stops, others.stops, strict=True)),
+        )
+
     def in_order(self) -> "StageEvents":
         """Return them sorted by (at_ns, seq)."""
         return StageEvents(_in_order(self.starts), _in_order(self.stops))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Final
 
-from ledger.events.models import ProcessJoined
+from ledger.events.models import ProcessJoined, TotalClaimed
 from ledger.events.rows import EventRow, to_row
 
 SESSION: Final = "20261122-113000-ab12cd34"
@@ -14,8 +14,11 @@ _STAGES: Final = 300
 _THREADS: Final = ("MainThread", "worker")
 
 
-def growing(processes: int) -> Iterator[EventRow]:
-    """Yield events by time, for ever: units of work in one thread or two, none of more than 40 stages."""
+def growing(processes: int, *, is_claimed: bool = False) -> Iterator[EventRow]:
+    """Yield events by time, for ever: units of work in one thread or two, none of more than 40 stages.
+
+    Where it is claimed, each process says at first how long all of that took: a total to be reconciled.
+    """
     chance = random.Random(1)
     names = [f"{4242 + number}-5e6f7a8b" for number in range(processes)]
     at_ns = 1_000
@@ -29,6 +32,12 @@ def growing(processes: int) -> Iterator[EventRow]:
         )  # fmt: skip
         yield to_row(joined)
         yield _started(name, next(seq), at_ns, 0, "run", None, "MainThread")
+        if is_claimed:
+            claimed = TotalClaimed(
+                session=SESSION, process=name, seq=next(seq), at_ns=at_ns, claim=0, counts="total",
+                source="engine", stage="torch_compile", claimed_ns=1_000_000_000,
+            )  # fmt: skip
+            yield to_row(claimed)
         units.append(_work(random.Random(number)))
     ids = [count(1) for _ in names]
     open_ids: list[dict[str, list[int]]] = [{thread: [0] for thread in _THREADS} for _ in names]

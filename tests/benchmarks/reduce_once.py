@@ -2,6 +2,9 @@
 
 CHECKOUT is the folder of any version of this project, whose own code does all of it. Prints the seconds of
 processor time and the megabytes at most as JSON.
+
+The session's events come in the order of time, over all its threads: so a recorder writes them, which numbers
+them as they happen. (Threads whose clocks drift apart, as this had them once, no recorder gives.)
 """
 
 import json
@@ -42,32 +45,33 @@ def main() -> None:
 def fill(store: Any, event_row: Any, intervals: int) -> None:
     """Insert nested intervals of random lengths on a few threads, a part of them with a role."""
     chance = random.Random(1)
-    at_ns = [0] * _THREADS
+    at_ns = 0
     stacks: list[list[int]] = [[] for _ in range(_THREADS)]
     rows: list[Any] = []
     begun = seq = 0
     with store.transaction():
         while begun < intervals or any(stacks):
-            thread = begun % _THREADS if begun < intervals else chance.randrange(_THREADS)
+            thread = chance.randrange(_THREADS)
             stack = stacks[thread]
-            at_ns[thread] += chance.randrange(1, 1000)
             grows = len(stack) < _MAX_DEPTH and chance.random() < 0.52
             if begun < intervals and (grows or not stack):
+                at_ns += chance.randrange(1, 1000)
                 parent = stack[-1] if stack else None
                 rows.append(
                     event_row(
-                        SESSION, PROCESS, seq, "stage_started", at_ns[thread], begun,
-                        f"stage_{begun % 300}", "compile", None if stack else "encoder", None, "torch",
-                        f"Thread-{thread}", parent, None, None, '{"compile_id":"0/0"}', None, at_ns[thread],
+                        SESSION, PROCESS, seq, "stage_started", at_ns, begun, f"stage_{begun % 300}",
+                        "compile", None if stack else "encoder", None, "torch", f"Thread-{thread}", parent,
+                        None, None, '{"compile_id":"0/0"}', None, at_ns,
                     )
                 )  # fmt: skip
                 stack.append(begun)
                 begun += 1
             elif stack:
+                at_ns += chance.randrange(1, 1000)
                 rows.append(
                     event_row(
-                        SESSION, PROCESS, seq, "stage_stopped", at_ns[thread], stack.pop(),
-                        *[None] * 7, "completed", None, None, None, at_ns[thread],
+                        SESSION, PROCESS, seq, "stage_stopped", at_ns, stack.pop(),
+                        *[None] * 7, "completed", None, None, None, at_ns,
                     )
                 )  # fmt: skip
             else:

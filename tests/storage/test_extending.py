@@ -47,12 +47,17 @@ def assert_same_as_rebuilt(store: Store) -> None:
         timeline = reduced_timeline(store, str(session))
         assert differences(store, str(session), timeline) == []
         assert tuple(stored_intervals(store, str(session))) == timeline.intervals
-    copy = store.copied_to_memory()
-    rebuild(copy)
-    rebuilt = tables(copy)
-    copy.close()
+    rebuilt = rebuilt_tables(store)
     for table, rows in rebuilt.items():
         assert extended[table] == rows, table
+
+
+def rebuilt_tables(store: Store) -> dict[str, list[tuple[object, ...]]]:
+    copy = store.copied_to_memory()
+    rebuild(copy)
+    found = tables(copy)
+    copy.close()
+    return found
 
 
 def projected_in_parts(parts: Sequence[Sequence[Event]], *, each: bool) -> tuple[Store, int]:
