@@ -47,7 +47,7 @@ from ledger.timeline.time_in_others import without_time_in_others
 from ledger.timeline.totals import Group, ProcessTotals, session_totals, unions_of
 from ledger.vocabulary import ProcessOutcome
 
-REDUCER_VERSION: Final = 10
+REDUCER_VERSION: Final = 11
 """Raised when the same events reduce to something else, so that projections are derived anew."""
 
 _claim_fields: Final = attrgetter(*Claim._fields[:-1])

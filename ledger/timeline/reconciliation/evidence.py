@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from ledger.timeline.claim_data import ClaimData, claim_data, names_of
 from ledger.timeline.enclosure import by_enclosure
 from ledger.timeline.log_neighbours import LOG
+from ledger.timeline.reconciliation.overlaps import OverlapIndex
 from ledger.timeline.reconciliation.own_ranks import OwnRanks
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.reducer import Reduced
@@ -74,7 +75,7 @@ class Evidence:
         for gap in reduced.gaps:
             if gap.what == CLOCK_STEPPED and (found := _STEP.match(gap.detail or "")) is not None:
                 self._steps[gap.process].append((gap.at_ns, int(found[1])))
-        self._levels: dict[str, list[_Level]] = {}
+        self._overlaps: dict[str, OverlapIndex] = {}
         self._visible: dict[tuple[str, bool], Sequence[Interval]] = {}
         self._visible_of_role: dict[tuple[str, bool], Mapping[str | None, Sequence[Interval]]] = {}
         self._taken: dict[tuple[Activity, str | None], defaultdict[str | None, dict[str, Taken]]] = {}
@@ -188,12 +189,9 @@ class Evidence:
 
     def near(self, process: str, span: Span) -> list[Interval]:
         """Return a process's intervals that overlap a span."""
-        if process not in self._levels:
-            by_depth: defaultdict[int, list[Interval]] = defaultdict(list)
-            for interval in self.of_process[process]:
-                by_depth[interval.depth].append(interval)
-            self._levels[process] = [_Level(of_depth) for of_depth in by_depth.values()]
-        return [interval for level in self._levels[process] for interval in level.overlapping(span)]
+        if process not in self._overlaps:
+            self._overlaps[process] = OverlapIndex(self.of_process[process])
+        return self._overlaps[process].overlapping(span)
 
     def ranks_of(self, claim: Claim) -> list[str]:
         """Return the processes that a maximum may be of, in order: not those of another engine."""
@@ -294,20 +292,6 @@ class Evidence:
             if (range_ := self.data(claim).range) is not None
             for interval in self.named(claim)
         }
-
-
-class _Level:
-    """The intervals of one depth: none encloses another, and so they stop in the order of their starts."""
-
-    def __init__(self, intervals: list[Interval]) -> None:
-        self._intervals = sorted(intervals, key=attrgetter("start_ns", "stop_ns"))
-        self._starts = [interval.start_ns for interval in self._intervals]
-        self._stops = [interval.stop_ns or 0 for interval in self._intervals]
-
-    def overlapping(self, span: Span) -> Sequence[Interval]:
-        """Return those that overlap a span."""
-        first = bisect_right(self._stops, span.start_ns)
-        return self._intervals[first : bisect_left(self._starts, span.stop_ns)]
 
 
 def is_seen_by_all(interval: Interval) -> bool:

@@ -363,6 +363,34 @@ class TestTheOrderOfCauses:
             ("overlapping_ranges", "graph_compile"): (8 * S, [graphs[1]]),
         }
 
+    def test_graphs_before_the_clock_began_show_nothing_though_another_thread_crosses(self) -> None:
+        worker = Worker()
+
+        def stage(start: float, stop: float, stage: str, source: Any, **known: Any) -> int:
+            interval = worker.start(ns(start), stage, source=source, **known)
+            worker.stop(ns(stop), interval)
+            return interval
+
+        # The encoder's last graph encloses most of the backbone's, and has the same depth as they have.
+        stage(0, 14, "torch_compile", "monitor", thread="encoder", **ENCODER)
+        for start, stop in [(0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1), (1, 12)]:
+            stage(start, stop, "graph_compile", "backend", thread="encoder", **ENCODER)
+        stage(2, 20, "torch_compile", "monitor", **LANGUAGE)
+        times = [(2, 3), (3, 5), (6, 8), (8, 11), (11, 13)]
+        graphs = [stage(start, stop, "graph_compile", "backend", **LANGUAGE) for start, stop in times]
+        worker.at = 13
+        claim = worker.say(
+            10, source="backend", counts="addition", stage="graph_compile", **LANGUAGE,
+            data={"range": "large", "intervals": [graphs[1], graphs[4]]},
+        )  # fmt: skip
+        worker.say(
+            9, source="backend", counts="addition", stage="graph_compile", **LANGUAGE,
+            data={"range": "small", "intervals": [graphs[0], *graphs[2:4]]},
+        )  # fmt: skip
+        assert parts_of(reduce(worker.events), claim) == {
+            ("overlapping_ranges", "graph_compile"): (6 * S, [graphs[2], graphs[3]])
+        }
+
     def test_a_drafters_number_may_have_the_backbones_inside(self) -> None:
         worker = Worker()
         backbone = worker.compile(5.71, added=False, **LANGUAGE)
