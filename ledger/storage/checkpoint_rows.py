@@ -81,6 +81,13 @@ def kept_processes(store: Store, session: str) -> dict[str, StoredProcess]:
     return found
 
 
+def moved_state(state: str, by: int) -> str:
+    """Return what is kept of a process, as the table has it, for intervals that have moved by some rows."""
+    (intervals, counts, unstopped, is_plain), ending = json.loads(state)
+    moved = [one._replace(place=one.place + by) for one in (Unstopped(*each) for each in unstopped)]
+    return json.dumps([[intervals, counts, moved, is_plain], ending])
+
+
 def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, cast("list[Any]", value))) if isinstance(value, list) else value
 

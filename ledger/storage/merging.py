@@ -8,63 +8,33 @@ import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from ledger.errors import LedgerError, LedgerMissing, NotALedger
-from ledger.events.rows import EventRow
 from ledger.recording.journal import journal_folder
 from ledger.storage.collector import collect
 from ledger.storage.ledger_files import SQLITE_HEADER, refuse_no_file
+from ledger.storage.merging_events import MERGED_WHOLE, Merged, merge_events
+from ledger.storage.session_copies import SessionCopier
 from ledger.storage.store import Store, sqlite_errors_translated
 from ledger_birth.journal_writer import FOLDER_SUFFIX
 
-_IDS_A_STEP: Final = 50_000
-_COLUMNS: Final = EventRow._fields
-_KEY: Final = ("session", "process", "seq")
-_IN_STEP: Final = "s.id > ? AND s.id <= ?"
-_SAME_KEY: Final = " AND ".join(f"e.{name} = s.{name}" for name in _KEY)
-# The time on the wall is derived, and may be known to one of the two only.
-_SAME_CONTENT: Final = " AND ".join(
-    f"e.{name} IS s.{name}" for name in _COLUMNS if name not in (*_KEY, "wall_ns")
-)
-_CONFLICTING: Final = f"""
-    SELECT {", ".join(f"s.{name}" for name in _COLUMNS)}
-    FROM source.events s JOIN main.events e ON {_SAME_KEY}
-    WHERE {_IN_STEP} AND NOT ({_SAME_CONTENT})
-    ORDER BY s.id
-"""
-_COPY: Final = f"""
-    INSERT INTO main.events ({", ".join(_COLUMNS)})
-    SELECT {", ".join(_COLUMNS)} FROM source.events s
-    WHERE {_IN_STEP} AND NOT EXISTS (SELECT 1 FROM main.events e WHERE {_SAME_KEY})
-    ORDER BY s.id
-"""
+_CACHE_KIB: Final = 65_536
+"""Of pages: a step's fit, so that none is written twice."""
 _COPY_REJECTED: Final = """
     INSERT OR IGNORE INTO main.rejected_lines (file, line, reason, text)
     SELECT file, line, reason, text FROM source.rejected_lines ORDER BY id
 """
 
 
-class Merged(NamedTuple):
-    """What a merge did."""
-
-    events: int = 0
-    """New ones."""
-    duplicates: int = 0
-    """Events that were there already, with the same content."""
-    conflicting: tuple[EventRow, ...] = ()
-    """Events under whose key there is another event: refused."""
-    rejected: int = 0
-    """New lines that are no event."""
-
-    def plus(self, other: "Merged") -> "Merged":
-        """Return the sum of two merges."""
-        return Merged(
-            self.events + other.events,
-            self.duplicates + other.duplicates,
-            self.conflicting + other.conflicting,
-            self.rejected + other.rejected,
+_NUMBER: Final = """
+    SELECT coalesce(sum(event_count), 0)
+        + (
+            SELECT count(*) FROM events
+            WHERE id > (SELECT coalesce(max(last_event_id), 0) FROM projected_sessions)
         )
+    FROM projected_sessions
+"""
 
 
 def ledgers_in(paths: list[Path]) -> list[Path]:
@@ -94,16 +64,19 @@ def ledgers_in(paths: list[Path]) -> list[Path]:
 def merge(store: Store, source: Path, progress: Callable[[int], None] | None = None) -> Merged:
     """Add to a store what the ledger at a path has, and its journals; both stay as they are.
 
-    `progress` is called with numbers of events that were looked at. Raises LedgerError.
+    Sessions of which the store has nothing yet are copied with their projections, where the source's are
+    current. Of all others the events are added, and what is derived from them is stale until the store's
+    projections are brought up to date. `progress` is called with numbers of events that were looked at.
+    Raises LedgerError.
     """
     merged = Merged()
     if source.exists():
         with attached(store, source):
-            last_id = int(str(store.select("SELECT coalesce(max(id), 0) FROM source.events")[0][0]))
-            for first_id in range(0, last_id, _IDS_A_STEP):
-                merged = merged.plus(_copied(store, first_id, first_id + _IDS_A_STEP))
-                if progress:
-                    progress(min(_IDS_A_STEP, last_id - first_id))
+            store.connection.execute(f"PRAGMA main.cache_size = -{_CACHE_KIB}")
+            copier = SessionCopier(store)
+            events, sessions = copier.copy(copier.new_sessions(), progress)
+            merged = merge_events(store, sessions, progress).plus(Merged(events))
+            copier.copy_projections(copier.unprojected(MERGED_WHOLE))
             with store.transaction():
                 rejected = store.connection.execute(_COPY_REJECTED).rowcount
             merged = merged.plus(Merged(rejected=rejected))
@@ -117,18 +90,9 @@ def number_of_events(source: Path) -> int:
         return 0
     store = Store.open_to_read(source)
     try:
-        return int(str(store.select("SELECT coalesce(max(id), 0) FROM events")[0][0]))
+        return int(str(store.select(_NUMBER)[0][0]))
     finally:
         store.close()
-
-
-def _copied(store: Store, after_id: int, last_id: int) -> Merged:
-    with store.transaction():
-        step = (after_id, last_id)
-        conflicting = [EventRow._make(row) for row in store.connection.execute(_CONFLICTING, step)]
-        copied = store.connection.execute(_COPY, step).rowcount
-        [(number,)] = store.connection.execute(f"SELECT count(*) FROM source.events s WHERE {_IN_STEP}", step)
-    return Merged(copied, number - copied - len(conflicting), tuple(conflicting))
 
 
 @contextmanager

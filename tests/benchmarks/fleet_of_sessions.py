@@ -14,10 +14,12 @@ import gzip
 import json
 import multiprocessing
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
 from ledger.events.models import parse_event
@@ -41,9 +43,11 @@ LABELS: Final = ("nightly", "canary", "production", "batch")
 VLLM_VERSIONS: Final = ("0.24.0", "0.25.1", "0.27.0", "0.30.0")
 TORCH_VERSIONS: Final = ("2.11.0", "2.12.1", "2.13.0", "2.14.1")
 SLOWER_SINCE: Final = 2
-"""From this version on compiles take `_SLOWER` as long: a regression to be found."""
-_SLOWER: Final = 1.25
-_DAY_NS: Final = 24 * 3_600 * 1_000_000_000
+"""From this version on compiles take `SLOWER` as long: a regression to be found."""
+SLOWER: Final = 1.25
+_S_NS: Final = 1_000_000_000
+_DAY_S: Final = 24 * 3_600
+_DAY_NS: Final = _DAY_S * _S_NS
 _TICK_NS: Final = 10_000_000
 _PIECES: Final = 64
 """Of a session's time, each stretched by a little more or less than the others."""
@@ -98,66 +102,100 @@ class TimeWarp:
         )
 
 
-def session_rows(number: int, hosts: int, seed: int) -> Iterator[EventRow]:
-    """Yield the events of a session of the fleet, by its number."""
-    chance = random.Random(f"{seed}/{number}")
+class Session(NamedTuple):
+    """What a session of the fleet has of its own, besides its times."""
+
+    session: str
+    label: str
+    host: str
+    boot_id: str
+    versions: dict[str, str]
+    wall_ns: int
+    """When it began."""
+
+
+def drawn_session(number: int, hosts: int, chance: random.Random) -> tuple[Template, int, Session]:
+    """Draw a session by its number: the real start that it is made of, its release, and what is its own."""
     names = WARM if number % (WARM_PER_COLD + 1) else COLD
     real = template(chance.choice(names))
     day = chance.randrange(DAYS)
     release = min(day * len(VLLM_VERSIONS) // DAYS, len(VLLM_VERSIONS) - 1)
-    stretch = chance.lognormvariate(0, 0.25) * (_SLOWER if release >= SLOWER_SINCE else 1.0)
-    warp = TimeWarp(real, chance, stretch)
-    host = f"host-{number % hosts:02d}"
-    boot = f"{chance.getrandbits(128):032x}"
-    wall_ns = FIRST_DAY_NS + day * _DAY_NS + chance.randrange(_DAY_NS // 2)
-    began = datetime.fromtimestamp(wall_ns // 1_000_000_000, timezone.utc)
-    session = f"{began:%Y%m%d-%H%M%S}-{number:08x}"
+    wall_ns = FIRST_DAY_NS + day * _DAY_NS + chance.randrange(_DAY_S // 2) * _S_NS
+    began = datetime.fromtimestamp(wall_ns // _S_NS, timezone.utc)
     label = f"{LABELS[chance.randrange(len(LABELS))]}-{real.name.rpartition('/')[2]}"
-    versions = {"vllm": VLLM_VERSIONS[release], "torch": TORCH_VERSIONS[release]}
-    moved_ns = wall_ns - warp(real.first_ns)
+    return real, release, Session(
+        f"{began:%Y%m%d-%H%M%S}-{number:08x}", label, f"host-{number % hosts:02d}",
+        f"{chance.getrandbits(128):032x}",
+        {"vllm": VLLM_VERSIONS[release], "torch": TORCH_VERSIONS[release]}, wall_ns,
+    )  # fmt: skip
 
+
+def session_rows(number: int, hosts: int, seed: int) -> Iterator[EventRow]:
+    """Yield the events of a session of the fleet, by its number."""
+    chance = random.Random(f"{seed}/{number}")
+    real, release, facts = drawn_session(number, hosts, chance)
+    stretch = chance.lognormvariate(0, 0.25) * (SLOWER if release >= SLOWER_SINCE else 1.0)
+    return rows_of(real, TimeWarp(real, chance, stretch), facts)
+
+
+def rows_of(real: Template, warp: TimeWarp, facts: Session) -> Iterator[EventRow]:
+    """Yield the events of a real start as those of a session."""
+    moved_ns = facts.wall_ns - warp(real.first_ns)
     for place, row in enumerate(real.rows):
         at_ns = warp(row.at_ns)
         body = row.body
-        fields: dict[str, Any] = {"session": session, "at_ns": at_ns}
+        fields: dict[str, Any] = {"session": facts.session, "at_ns": at_ns}
         if place in real.bodies:
             said = dict(real.bodies[place])
             if row.kind == "session_started":
-                said = {**said, "label": label, "versions": {**said.get("versions", {}), **versions}}
+                said = {
+                    **said,
+                    "label": facts.label,
+                    "versions": {**said.get("versions", {}), **facts.versions},
+                }
             elif row.kind == "process_joined":
-                said = {**said, "host": host, "boot_id": boot}
+                said = {**said, "host": facts.host, "boot_id": facts.boot_id}
                 if "pid_start" in said:
                     said["pid_start"] = warp(said["pid_start"] * _TICK_NS) // _TICK_NS
             else:
-                said["claimed_ns"] = int(said["claimed_ns"] * stretch)
+                said["claimed_ns"] = int(said["claimed_ns"] * warp.stretch)
             body = json.dumps(said)
         yield row._replace(**fields, body=body, wall_ns=at_ns + moved_ns)
 
 
-def write_ledger(path: Path, numbers: Sequence[int], hosts: int, seed: int) -> int:
-    """Write the ledger of a host, with its projections; return how many events it has."""
+@contextmanager
+def unsafe_ledger(path: Path) -> Generator[Store]:
+    """Open a new ledger to write, which is there once it is whole.
+
+    A ledger that is made for a benchmark is made again where the power went.
+    """
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
-    store = Store.open(unfinished)
-    try:
-        # A ledger that is made for a benchmark is made again where the power went.
+    with closing(Store.open(unfinished)) as store:
         store.connection.execute("PRAGMA synchronous = off")
-        written = 0
+        yield store
+    unfinished.replace(path)
+
+
+def write_ledger(path: Path, numbers: Sequence[int], hosts: int, seed: int) -> int:
+    """Write the ledger of a host, with its projections; return how many events it has."""
+    written = 0
+    with unsafe_ledger(path) as store:
         for number in numbers:
             rows = sorted(session_rows(number, hosts, seed), key=lambda row: row.at_ns)
             with store.transaction():
                 written += store.append(rows).new
         bring_up_to_date(store)
-    finally:
-        store.close()
-    unfinished.replace(path)
     return written
 
 
-def write_fleet(folder: Path, sessions: int, hosts: int = 50, seed: int = 1, processes: int = 1) -> int:
+def write_fleet(
+    folder: Path, sessions: int, hosts: int = 50, seed: int = 1, processes: int = 1, starts: int = 0
+) -> int:
     """Write the ledgers of a fleet into a folder, `host-00.db` and so on; return how many events they have.
 
-    A ledger that is there already is left as it is.
+    With `starts`, so many are made of each real start, and the sessions are copies of them. A ledger that is
+    there already is left as it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
     work = [
@@ -165,10 +203,21 @@ def write_fleet(folder: Path, sessions: int, hosts: int = 50, seed: int = 1, pro
         for host in range(min(hosts, sessions))
         if not (path := folder / f"host-{host:02d}.db").exists()
     ]
+    if not starts:
+        return _written(write_ledger, work, processes)
+    from tests.benchmarks.fleet_of_copies import write_copies, write_starts
+
+    with TemporaryDirectory(dir=folder) as temporary:
+        of_starts = Path(temporary, "starts.db")
+        write_starts(of_starts, starts, seed)
+        return _written(partial(write_copies, of_starts), work, processes)
+
+
+def _written(write: Callable[..., int], work: Sequence[tuple[object, ...]], processes: int) -> int:
     if processes == 1:
-        return sum(write_ledger(*each) for each in work)
+        return sum(write(*each) for each in work)
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        return sum(pool.starmap(write_ledger, work, chunksize=1))
+        return sum(pool.starmap(write, work, chunksize=1))
 
 
 def main() -> None:
@@ -179,8 +228,16 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument(
+        "--starts",
+        type=int,
+        default=0,
+        help="so many of each real start, each session a copy of one: quicker",
+    )
     options = parser.parse_args()
-    events = write_fleet(options.folder, options.sessions, options.hosts, options.seed, options.processes)
+    events = write_fleet(
+        options.folder, options.sessions, options.hosts, options.seed, options.processes, options.starts
+    )
     print(f"{events:,} events of {options.sessions:,} sessions in {options.folder}")
 
 

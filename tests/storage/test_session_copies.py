@@ -1,0 +1,163 @@
+"""Sessions copied with what is derived from them: as if it had been derived in the ledger that they came to."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from ledger import Event
+from ledger.events.rows import to_row
+from ledger.storage import (
+    checkpoint_rows,
+    extending,
+    extending_process,
+    extending_startup,
+    insert_guard,
+    merging_events,
+    projections,
+    session_copies,
+)
+from ledger.storage.interval_stream import stored_intervals
+from ledger.storage.merging import Merged, merge
+from ledger.storage.projections import bring_up_to_date, differences, reduced_timeline, stale_sessions
+from ledger.storage.store import Store
+from ledger.storage.verification import verify
+from ledger.testing import SessionBuilder
+from tests.benchmarks.fleet_of_sessions import write_fleet
+from tests.support.growing_sessions import growing_sessions
+from tests.support.random_sessions import sessions
+from tests.support.small_ledgers import write_sessions
+
+
+@pytest.fixture(autouse=True)
+def _in_small_steps() -> Iterator[None]:
+    """Cuts are kept of the smallest session, and few events make a step."""
+    with (
+        mock.patch.object(extending, "_WORTH", 0),
+        mock.patch.object(extending_process, "SPACING", 1),
+        mock.patch.object(extending_startup, "SPACING", 1),
+        mock.patch.object(projections, "SPACING", 1),
+        mock.patch.object(session_copies, "_EVENTS_A_STEP", 20),
+        mock.patch.object(session_copies, "_LARGEST", 60),
+        mock.patch.object(merging_events, "_IDS_A_STEP", 15),
+        mock.patch.object(insert_guard, "_FEW", 5),
+    ):
+        yield
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("empty") / "empty.db"
+    Store.open(path).close()
+    return path
+
+
+@contextmanager
+def unsafe(path: Path) -> Iterator[Store]:
+    """A ledger that need not survive a power cut, which takes a test long."""
+    with closing(Store.open(path)) as store:
+        store.connection.execute("PRAGMA synchronous = off")
+        yield store
+
+
+def append(store: Store, events: Sequence[Event]) -> None:
+    with store.transaction():
+        assert store.append([to_row(one) for one in events]).conflicting == []
+
+
+def assert_what_is_current_is_right(store: Store) -> None:
+    stale = stale_sessions(store)
+    for (session,) in store.select("SELECT DISTINCT session FROM events"):
+        if session not in stale:
+            timeline = reduced_timeline(store, str(session))
+            assert differences(store, str(session), timeline) == []
+            assert tuple(stored_intervals(store, str(session))) == timeline.intervals
+            [(known, last_id)] = store.select(
+                "SELECT event_count, last_event_id FROM projected_sessions WHERE session = ?", [session]
+            )
+            [found] = store.select("SELECT count(*), max(id) FROM events WHERE session = ?", [session])
+            assert (known, last_id) == found
+
+
+class Part(NamedTuple):
+    """Some events of a session, and what is done with them."""
+
+    events: list[Event]
+    sources: set[int]
+    """The ledgers that they come into; none for those that come into the merged one, at the end."""
+    is_projected: bool
+
+
+@st.composite
+def parts(draw: st.DrawFn, number: int) -> list[Part]:
+    """The parts of some sessions, those of one mixed with those of others."""
+    found: list[list[Part]] = []
+    for name in draw(st.sampled_from(["a", "ab", "abc"])):
+        of_session = draw(st.one_of(growing_sessions(), sessions().map(lambda one: [one])))
+        is_of_one = draw(st.booleans())
+        only = {draw(st.integers(0, number - 1))}
+        found.append(
+            [
+                Part(
+                    [one.model_copy(update={"session": name}) for one in events],
+                    only if is_of_one else draw(st.sets(st.integers(0, number - 1))),
+                    draw(st.booleans()),
+                )
+                for events in of_session
+            ]
+        )
+    if draw(st.booleans()):  # one session after the other, as most come in
+        return [part for of_session in found for part in of_session]
+    mixed: list[Part] = []
+    while any(found):
+        mixed.append(draw(st.sampled_from([one for one in found if one])).pop(0))
+    return mixed
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_what_is_copied_is_what_a_rebuild_gives(
+    empty: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("merged")
+    number = data.draw(st.integers(1, 3))
+    all_parts = data.draw(parts(number))
+    paths = [Path(shutil.copy(empty, folder / f"{place}.db")) for place in range(number)]
+    for place, path in enumerate(paths):
+        with unsafe(path) as source:
+            for part in all_parts:
+                if place in part.sources:
+                    append(source, part.events)
+                    if part.is_projected:
+                        bring_up_to_date(source)
+    with unsafe(Path(shutil.copy(empty, folder / "all.db"))) as store:
+        copied = 0
+        for path in data.draw(st.lists(st.sampled_from(paths), max_size=2)) + paths:
+            with mock.patch.object(
+                session_copies.SessionCopier, "_copy_projections", autospec=True,
+                side_effect=session_copies.SessionCopier._copy_projections,
+            ) as copying:  # fmt: skip
+                assert merge(store, path).conflicting == ()
+            copied += copying.call_count
+            assert_what_is_current_is_right(store)
+            if data.draw(st.booleans()):
+                bring_up_to_date(store)
+        event(f"projections were copied {min(copied, 3)} times")
+        bring_up_to_date(store)
+        assert_what_is_current_is_right(store)
+        for part in all_parts:
+            if not part.sources:
+                append(store, part.events)
+                with mock.patch.object(projections, "keep_checkpoints", wraps=extending.keep_checkpoints) as kept:
+                    bring_up_to_date(store)
+                event(f"went on from copied checkpoints: {not kept.called}")
+                assert_what_is_current_is_right(store)
+        keys = store.select("SELECT session, process, seq FROM events")
+        assert sorted(keys) == sorted((one.session, one.process, one.seq) for part in all_parts for one in part.events)
+    assert [finding for finding in verify(folder / "all.db") if finding.what.endswith(("trigger", "projection"))] == []
