@@ -6,7 +6,7 @@ transaction open on the file, and opens none before it is closed.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,14 +16,30 @@ from ledger.adapters import schema
 from ledger_parquet.lake_files import imported
 from ledger_parquet.tables import EVENTS, arrow_schema
 
-_ROWS_A_BATCH: Final = 20_000
+_ROWS_A_BATCH: Final = 16_384
 _WAIT_MS: Final = 30_000
 _TYPED: Final = {"string": "''", "double": "0.0"}
 """A value of each type, as SQL. Of the others it is 0."""
-_OF_ALL_SESSIONS: Final = ("findings", "cache_key_changes")
-"""Views that look at all sessions, however few are asked for: they are evaluated once."""
+_OF_ALL_SESSIONS: Final = ("cache_key_changes", "findings")
+"""Views that look at all sessions, however few are asked for: they are evaluated once, the second from the
+first."""
 _BY_KEY: Final = ", t.process, t.seq"
-"""The order of events within a session. Other rows come as they were inserted: in the timeline's order."""
+"""The order of events within a session. Other rows come in the order of the table's index by session."""
+_INTERVALS: Final = "intervals"
+_JOINED_INTERVALS: Final = """
+    main.projected_intervals t
+    LEFT JOIN main.events b ON b.session = t.session AND b.process = t.process AND b.seq = t.start_seq
+    LEFT JOIN main.events e ON e.session = t.session AND e.process = t.process AND e.seq = t.stop_seq
+"""
+"""What the view `intervals` looks up for each column by itself, looked up once a row."""
+_OF_JOINED_INTERVALS: Final = {
+    "error": "e.error",
+    "data": """
+        CASE WHEN b.data IS NULL AND e.data IS NULL THEN '{}'
+        ELSE json_patch(coalesce(b.data, '{}'), coalesce(e.data, '{}')) END
+    """,
+}
+_NANOSECONDS: Final = 1e9
 
 
 class LedgerSession(NamedTuple):
@@ -48,7 +64,7 @@ class LedgerTables:
             uri = f"{path.absolute().as_uri()}?mode=ro"
             self._database: Final = imported("adbc_driver_sqlite").connect(uri)
             self._connection: Final = self._adbc.AdbcConnection(self._database)
-        self._copied: set[str] = set()
+        self._has_all_sessions = False
         self._run(f"PRAGMA busy_timeout = {_WAIT_MS}")
         self._run("CREATE TEMP TABLE wanted (session TEXT PRIMARY KEY) WITHOUT ROWID")
 
@@ -86,14 +102,16 @@ class LedgerTables:
     def batches(self, table: str) -> Iterator[Any]:
         """Yield the wanted sessions' rows of a table as pyarrow.RecordBatch, by session."""
         of_table = arrow_schema(table)
-        columns = ", ".join(f"t.{name}" for name in of_table.names)
+        derived = _derived_seconds(of_table)
+        read = [(name, kind) for name, kind in _types(of_table) if name not in derived]
+        relation, expressions = self._readable(table)
+        columns = ", ".join(expressions.get(name, f"t.{name}") for name, _ in read)
         # The driver takes a column's type from the first rows, where there may be none but NULLs.
-        typed = ", ".join(f"{_TYPED.get(str(kind), '0')} AS {name}" for name, kind in _types(of_table))
+        typed = ", ".join(f"{_TYPED.get(str(kind), '0')} AS {name}" for name, kind in read)
         order = _BY_KEY if table == EVENTS else ""
         query = f"""
             SELECT {typed} UNION ALL SELECT * FROM (
-                SELECT {columns} FROM temp.wanted w CROSS JOIN {self._readable(table)} t
-                    ON t.session = w.session
+                SELECT {columns} FROM temp.wanted w CROSS JOIN {relation} WHERE t.session = w.session
                 ORDER BY w.session{order} LIMIT -1
             )
         """
@@ -104,17 +122,37 @@ class LedgerTables:
                 found = batch.slice(skipped)
                 skipped = 0
                 if found.num_rows:
-                    yield found.cast(of_table)
+                    yield self._as_in_table(found, of_table, derived)
 
-    def _readable(self, table: str) -> str:
+    def _as_in_table(self, batch: Any, of_table: Any, derived: Mapping[str, str]) -> Any:
+        compute = imported("pyarrow.compute")
+        columns: dict[str, Any] = dict(zip(batch.schema.names, batch.columns, strict=True))
+        for seconds, ns in derived.items():
+            # As SQLite does: the nearest double, where there is none for a large number.
+            doubles = compute.cast(columns[ns], "double", safe=False)
+            columns[seconds] = compute.divide(doubles, self._arrow.scalar(_NANOSECONDS))
+        typed = [columns[name].cast(kind) for name, kind in _types(of_table)]
+        return self._arrow.RecordBatch.from_arrays(typed, schema=of_table)
+
+    def _readable(self, table: str) -> tuple[str, Mapping[str, str]]:
+        """Return what to read a table from, as `t`, and the columns that are not just read."""
+        if table == _INTERVALS:
+            return _JOINED_INTERVALS, _OF_JOINED_INTERVALS
         if table not in _OF_ALL_SESSIONS:
-            return f"main.{table}"
-        if table not in self._copied:
-            columns = ", ".join(schema()[table].columns)
-            self._run(f"CREATE TEMP TABLE all_{table} AS SELECT {columns} FROM main.{table}")
-            self._run(f"CREATE INDEX temp.all_{table}_by_session ON all_{table} (session)")
-            self._copied.add(table)
-        return f"temp.all_{table}"
+            return f"main.{table} t", {}
+        if not self._has_all_sessions:
+            for each in _OF_ALL_SESSIONS:
+                self._copy_of_all_sessions(each)
+            self._has_all_sessions = True
+        return f"temp.{table} t", {}
+
+    def _copy_of_all_sessions(self, view: str) -> None:
+        """Keep a view's rows as a table, of the same name: views that are made after it read that."""
+        [(made_by,)] = self._rows(f"SELECT sql FROM main.sqlite_schema WHERE name = '{view}'")
+        self._run(made_by.replace(f"CREATE VIEW {view}", f"CREATE TEMP VIEW {view}_of_all", 1))
+        columns = ", ".join(schema()[view].columns)
+        self._run(f"CREATE TEMP TABLE {view} AS SELECT {columns} FROM temp.{view}_of_all")
+        self._run(f"CREATE INDEX temp.{view}_by_session ON {view} (session)")
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         with self._errors_translated(), self._statement(query) as statement:
@@ -151,6 +189,12 @@ class LedgerTables:
             if "locked" in reason:
                 raise LedgerLocked(f"{self.path}: locked by another process; try again") from error
             raise LedgerError(f"{self.path}: can't be read: {reason}") from error
+
+
+def _derived_seconds(of_table: Any) -> dict[str, str]:
+    """Return the columns that are another one in seconds, each with that in nanoseconds."""
+    names = {name: f"{name.removesuffix('s')}ns" for name in of_table.names if f"_{name}".endswith("_s")}
+    return {name: ns for name, ns in names.items() if ns in of_table.names}
 
 
 def _types(of_table: Any) -> Iterator[tuple[str, Any]]:

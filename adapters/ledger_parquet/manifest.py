@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -11,6 +13,8 @@ from ledger import LedgerError
 LAKE_FORMAT: Final = 1
 """The version of the layout and the manifests. A change that old readers can't read makes it 2; 1 stays
 readable."""
+
+_ID_BYTES: Final = 16
 
 
 class PartSession(BaseModel):
@@ -57,6 +61,14 @@ class Manifest(BaseModel):
     sessions: tuple[PartSession, ...]
     files: dict[str, PartFile]
     """By table."""
+
+
+def part_id(date: str | None, replaces: Sequence[str], files: Mapping[str, PartFile]) -> str:
+    """Return a part's id, made from its date, from what it replaces, and from what its files contain."""
+    hasher = hashlib.blake2b(digest_size=_ID_BYTES)
+    for text in (date or "", *replaces, *(f"{name}={file.sha256}" for name, file in files.items())):
+        hasher.update(f"{text}\n".encode())
+    return hasher.hexdigest()
 
 
 class _Format(BaseModel):

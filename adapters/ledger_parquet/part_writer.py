@@ -1,26 +1,25 @@
-"""Writes the Parquet files of one part: one a table, in row groups of one size, and the manifest last."""
+"""Writes the Parquet files of one part: one a table, in row groups of one size."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from ledger import __version__
-from ledger_parquet.lake_files import data_path, imported
-from ledger_parquet.manifest import LAKE_FORMAT, Manifest, PartFile, PartSession
-from ledger_parquet.staging import Staging
+from ledger_parquet.lake_files import imported
+from ledger_parquet.manifest import LAKE_FORMAT, PartFile, PartSession
 from ledger_parquet.tables import arrow_schema, table_names
-from ledger_parquet.worker import Worker
+from ledger_parquet.writer_thread import WriterThread
 
 _ROWS_A_GROUP: Final = 65_536
-"""Some 10 MB of events, before they are compressed."""
+"""Some 16 MB of events, before they are compressed."""
 _COMPRESSION: Final = "zstd"
 _LEVEL: Final = 1
+_OF_INTEGERS: Final = "DELTA_BINARY_PACKED"
+"""The encoding of integers: most are times and numbers that grow. Texts have dictionaries."""
 _READ_BYTES: Final = 1 << 20
-_ID_BYTES: Final = 16
 METADATA: Final = "compile_ledger."
 """The prefix of the keys in a file's metadata."""
 
@@ -38,6 +37,8 @@ class TableWriter:
             of_table.with_metadata({f"{METADATA}{name}": text for name, text in metadata.items()}),
             compression=_COMPRESSION,
             compression_level=_LEVEL,
+            use_dictionary=[field.name for field in of_table if str(field.type) == "string"],
+            column_encoding={field.name: _OF_INTEGERS for field in of_table if str(field.type) == "int64"},
         )
         self._schema: Final = of_table
         self._waiting: list[Any] = []
@@ -69,32 +70,44 @@ class TableWriter:
         self._waiting, self._waiting_rows = rest.to_batches(), rest.num_rows
 
 
-class PartWriter:
-    """The files of a part that is being written."""
+class PartContents(NamedTuple):
+    """A part whose files are written, and not in the lake yet."""
 
-    def __init__(
-        self, staging: Staging, date: str | None, versions: Mapping[str, int], replaces: Sequence[str]
-    ) -> None:
-        self._staging: Final = staging
+    date: str | None
+    versions: Mapping[str, int]
+    sessions: tuple[PartSession, ...]
+    files: dict[str, PartFile]
+    """By table."""
+    folder: str
+    """Where the files are, as `<table>.parquet`."""
+
+    def path(self, table: str) -> Path:
+        """Return where the file of a table is."""
+        return _file(Path(self.folder), table)
+
+
+class PartWriter:
+    """The files of a part that is being written into a folder."""
+
+    def __init__(self, folder: Path, date: str | None, versions: Mapping[str, int]) -> None:
+        self._folder: Final = folder
         self._date: Final = date
         self._versions: Final = dict(versions)
-        self._replaces: Final = tuple(sorted(replaces))
         self._sessions: list[PartSession] = []
-        self._worker: Final = Worker()
+        self._thread: Final = WriterThread()
         metadata = {name: str(version) for name, version in versions.items()}
         metadata |= {"lake_format": str(LAKE_FORMAT), "date": date or ""}
         self._tables: Final = {
-            table: TableWriter(table, staging.folder / f"{table}.parquet", metadata)
-            for table in table_names()
+            table: TableWriter(table, _file(folder, table), metadata) for table in table_names()
         }
 
     def add(self, table: str, batch: Any) -> None:
         """Add rows of a table; each table's come by session."""
-        self._worker.do(self._tables[table].add, batch)
+        self._thread.do(self._tables[table].add, batch)
 
     def do(self, call: Callable[..., object], *arguments: object) -> None:
         """Have something done in the thread that writes, after all that was added."""
-        self._worker.do(call, *arguments)
+        self._thread.do(call, *arguments)
 
     def add_session(self, session: PartSession) -> None:
         """Note that a session is in this part, whole."""
@@ -102,37 +115,22 @@ class PartWriter:
 
     def abandon(self) -> None:
         """Throw away what was written."""
-        self._worker.close()
+        self._thread.close()
         for table in self._tables.values():
             table.abandon()
             table.path.unlink(missing_ok=True)
 
-    def commit(self) -> Manifest:
-        """Put the files where they belong, then the manifest, by which they count."""
-        self._worker.finish()
-        self._worker.close()
+    def finish(self) -> PartContents:
+        """Close the files."""
+        self._thread.finish()
+        self._thread.close()
         files = {table: writer.close() for table, writer in self._tables.items()}
-        manifest = Manifest(
-            lake_format=LAKE_FORMAT,
-            part=self._id(files),
-            date=self._date,
-            written_by=__version__,
-            replaces=self._replaces,
-            sessions=tuple(sorted(self._sessions, key=lambda each: each.session)),
-            files=files,
-            **self._versions,
-        )
-        for table, writer in self._tables.items():
-            self._staging.publish(writer.path, data_path(table, self._date, manifest.part))
-        self._staging.commit(manifest)
-        return manifest
+        sessions = tuple(sorted(self._sessions, key=lambda each: each.session))
+        return PartContents(self._date, self._versions, sessions, files, str(self._folder))
 
-    def _id(self, files: Mapping[str, PartFile]) -> str:
-        """Return an id that is made from the content, and from what it replaces."""
-        hasher = hashlib.blake2b(digest_size=_ID_BYTES)
-        for text in (self._date or "", *self._replaces, *(f"{name}={files[name].sha256}" for name in files)):
-            hasher.update(f"{text}\n".encode())
-        return hasher.hexdigest()
+
+def _file(folder: Path, table: str) -> Path:
+    return folder / f"{table}.parquet"
 
 
 def sha256_of(path: str | os.PathLike[str], system: Any = None) -> str:

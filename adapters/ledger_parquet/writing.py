@@ -1,27 +1,24 @@
-"""Writes a ledger's sessions into a lake: one new part for each date, nothing for what is there already."""
+"""Writes a ledger's sessions into a lake: new parts for each date, nothing for what is there already."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-from ledger_parquet.digest import EventsDigest, comparable
+from ledger_parquet.digest import comparable
+from ledger_parquet.jobs import Context, CopyPart, DigestEvents, Progress
 from ledger_parquet.lake import Lake
 from ledger_parquet.ledger_tables import LedgerSession, LedgerTables
 from ledger_parquet.manifest import Manifest, PartSession
-from ledger_parquet.part_reader import PartReader, by_session, session_batches
+from ledger_parquet.part_reader import PartReader, session_batches
 from ledger_parquet.part_writer import PartWriter
+from ledger_parquet.plans import EVENTS_A_PART, in_groups, plan_parts
 from ledger_parquet.staging import Staging
-from ledger_parquet.tables import EVENTS, table_names
+from ledger_parquet.tables import EVENTS
+from ledger_parquet.worker_processes import runner
 
-_EVENTS_A_READING: Final = 50_000
-"""Read in one transaction; writers of the ledger wait for it."""
 _DATE_LENGTH: Final = len("2026-11-28")
-
-Progress = Callable[[int], None]
-"""Called with numbers of events."""
 
 
 class Written(NamedTuple):
@@ -45,43 +42,69 @@ class _Known(NamedTuple):
 
 
 def write_sessions(
-    tables: LedgerTables, sessions: Sequence[str], lake: Lake, progress: Progress = lambda _: None
+    tables: LedgerTables,
+    sessions: Sequence[str],
+    lake: Lake,
+    progress: Progress = lambda _: None,
+    processes: int | None = None,
 ) -> Written:
     """Bring sessions of a ledger into a lake, whole. Raises LedgerError.
 
-    Each date is committed by itself. What a killed call has committed is there, the rest is as it was.
+    Each part is committed by itself, in order. What a killed call has committed is there, the rest is as it
+    was. `processes` is how many share the work; the files are the same with any number. None means as many as
+    pay off.
     """
     versions = tables.versions()
-    wanted = {each.session: each for each in tables.sessions() if each.session in set(sessions)}
+    names = set(sessions)
+    wanted = [each for each in tables.sessions() if each.session in names]
     known = {
         each.session: _Known(part, each)
         for part in lake.parts
         for each in part.sessions
-        if each.session in wanted
+        if each.session in names
     }
-    done = Written()
-    by_date: dict[str | None, list[LedgerSession]] = {}
-    for each in wanted.values():
-        found = known.get(each.session)
-        if found is None:
-            date = each.started_at[:_DATE_LENGTH] or None
-        elif _is_unchanged(tables, each, found):
-            progress(each.event_count)
-            done = done._replace(unchanged=done.unchanged + 1)
-            continue
-        elif not _has_all(tables, lake, each.session, found):
-            done = done._replace(refused=(*done.refused, each.session))
-            continue
-        else:
-            # It stays on the date on which it is, whatever is known of its start by now.
-            date = found.part.date
-        by_date.setdefault(date, []).append(each)
-    with Staging(lake.filesystem, lake.root) as staging:
-        for date, new in sorted(by_date.items(), key=lambda item: item[0] or ""):
-            replaced = {found.part.part: found.part for each in new if (found := known.get(each.session))}
-            events = _write_part(staging, tables, lake, date, versions, new, replaced, progress)
-            done = done._replace(written=done.written + len(new), events=done.events + events)
-    return done
+    context = Context(tables, lake, progress)
+    with runner(context, sum(each.event_count for each in wanted), processes) as run:
+        digests: dict[str, str] = {}
+        unchanged: set[str] = set()
+        here_too = [each for each in wanted if _has_as_many(each, known)]
+        checks = [DigestEvents(tuple(group)) for group in in_groups(here_too, EVENTS_A_PART)]
+        for check, found in zip(checks, run(checks), strict=True):
+            digests |= found
+            for each in check.sessions:
+                there = known[each.session].there
+                if found[each.session] == there.digest and there.reducer_version >= each.reducer_version:
+                    unchanged.add(each.session)
+                    progress(each.event_count)
+        refused: list[str] = []
+        by_date: dict[str | None, list[LedgerSession]] = {}
+        for each in wanted:
+            if each.session in unchanged:
+                continue
+            if (of_lake := known.get(each.session)) is None:
+                date = each.started_at[:_DATE_LENGTH] or None
+            else:
+                # It stays on the date on which it is, whatever is known of its start by now.
+                date = of_lake.part.date
+                is_same = digests.get(each.session) == of_lake.there.digest
+                if not is_same and not _has_all(tables, lake, each.session, of_lake):
+                    refused.append(each.session)
+                    continue
+            by_date.setdefault(date, []).append(each)
+        plans = plan_parts(by_date, {session: of_lake.part for session, of_lake in known.items()})
+        events = 0
+        with Staging(lake.filesystem, lake.root) as staging:
+            copies = [CopyPart(plan, versions, str(staging.part_folder())) for plan in plans]
+            for plan, contents in zip(plans, run(copies), strict=True):
+                part = staging.commit(contents, plan.replaces)
+                counts = {each.session: each.event_count for each in part.sessions}
+                events += sum(counts[each.session] for each in plan.sessions)
+    return Written(sum(len(plan.sessions) for plan in plans), len(unchanged), events, tuple(refused))
+
+
+def _has_as_many(session: LedgerSession, known: Mapping[str, _Known]) -> bool:
+    found = known.get(session.session)
+    return found is not None and found.there.event_count == session.event_count
 
 
 def drop_duplicates(lake: Lake, versions: Mapping[str, int]) -> None:
@@ -110,7 +133,7 @@ def _rank(part: Manifest, session: str) -> tuple[int, str, str]:
 def _write_without(
     staging: Staging, lake: Lake, part: Manifest, versions: Mapping[str, int], dropped: set[str]
 ) -> None:
-    writer = PartWriter(staging, part.date, versions, [part.part, *part.replaces])
+    writer = PartWriter(staging.part_folder(), part.date, versions)
     try:
         with closing(PartReader(lake, part)) as reader:
             for each in part.sessions:
@@ -120,19 +143,7 @@ def _write_without(
     except BaseException:
         writer.abandon()
         raise
-    writer.commit()
-
-
-def _is_unchanged(tables: LedgerTables, session: LedgerSession, known: _Known) -> bool:
-    if known.there.reducer_version < session.reducer_version:
-        return False  # derived anew
-    if known.there.event_count != session.event_count:
-        return False
-    digest = EventsDigest()
-    with tables.at_one_moment([session.session]):
-        for batch in tables.batches(EVENTS):
-            digest.add(comparable(batch))
-    return digest.hexdigest() == known.there.digest
+    staging.commit(writer.finish(), [part.part, *part.replaces])
 
 
 def _has_all(tables: LedgerTables, lake: Lake, session: str, known: _Known) -> bool:
@@ -155,90 +166,3 @@ def _event_rows(batches: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
         first = (columns.pop("process"), columns.pop("seq"))
         del columns["id"]
         yield from zip(*first, *columns.values(), strict=True)
-
-
-def _write_part(
-    staging: Staging,
-    tables: LedgerTables,
-    lake: Lake,
-    date: str | None,
-    versions: Mapping[str, int],
-    new: Sequence[LedgerSession],
-    replaced: Mapping[str, Manifest],
-    progress: Progress,
-) -> int:
-    """Write a part with the new sessions, and with the others of the parts that it replaces."""
-    names = {each.session for each in new}
-    order: list[tuple[str, str, LedgerSession | PartSession]] = [(each.session, "", each) for each in new]
-    order += [
-        (each.session, part.part, each)
-        for part in replaced.values()
-        for each in part.sessions
-        if each.session not in names
-    ]
-    order.sort(key=lambda item: item[:2])
-    replaces = {name for part in replaced.values() for name in (part.part, *part.replaces)}
-    writer = PartWriter(staging, date, versions, list(replaces))
-    readers = {name: PartReader(lake, part) for name, part in replaced.items()}
-    try:
-        for origin, items in groupby(order, key=lambda item: item[1]):
-            if origin:
-                for session, _, each in items:
-                    readers[origin].take(session, writer.add)
-                    assert isinstance(each, PartSession)
-                    writer.add_session(each)
-                continue
-            for batch in _readings([each for *_, each in items if isinstance(each, LedgerSession)]):
-                _copy(tables, batch, writer)
-                progress(sum(each.event_count for each in batch))
-    except BaseException:
-        writer.abandon()
-        raise
-    finally:
-        for reader in readers.values():
-            reader.close()
-    written = writer.commit()
-    return sum(each.event_count for each in written.sessions if each.session in names)
-
-
-def _digest(digests: Mapping[str, EventsDigest], batch: Any) -> None:
-    for session, rows in by_session(comparable(batch)):
-        digests[session].add(rows)
-
-
-def _readings(sessions: Sequence[LedgerSession]) -> Iterator[list[LedgerSession]]:
-    """Yield sessions in groups that are small enough to be read at one moment; a large one is alone."""
-    group: list[LedgerSession] = []
-    events = 0
-    for each in sessions:
-        if group and events + each.event_count > _EVENTS_A_READING:
-            yield group
-            group, events = [], 0
-        group.append(each)
-        events += each.event_count
-    if group:
-        yield group
-
-
-def _copy(tables: LedgerTables, sessions: Sequence[LedgerSession], writer: PartWriter) -> None:
-    """Copy all rows of some sessions."""
-    digests = {each.session: EventsDigest() for each in sessions}
-    with tables.at_one_moment(list(digests)):
-        for table in table_names():
-            for batch in tables.batches(table):
-                writer.add(table, batch)
-                if table == EVENTS:
-                    writer.do(_digest, digests, batch)
-    for each in sessions:
-        writer.do(_note, writer, each, digests[each.session])
-
-
-def _note(writer: PartWriter, session: LedgerSession, digest: EventsDigest) -> None:
-    writer.add_session(
-        PartSession(
-            session=session.session,
-            event_count=digest.event_count,
-            digest=digest.hexdigest(),
-            reducer_version=session.reducer_version,
-        )
-    )

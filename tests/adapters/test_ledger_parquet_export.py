@@ -23,7 +23,7 @@ from ledger.storage.merging import merge
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.store import Store
 from ledger.testing import SessionBuilder
-from ledger_parquet import Lake, leftovers, part_writer, writing
+from ledger_parquet import Lake, jobs, leftovers, part_writer
 from ledger_parquet.exporter import ParquetExporter
 from ledger_parquet.ledger_tables import LedgerTables
 from ledger_parquet.manifest import LAKE_FORMAT
@@ -90,7 +90,7 @@ def test_rows_are_sorted_by_session_in_groups_of_a_bounded_size(
 def test_the_bytes_do_not_depend_on_how_the_ledger_is_read(
     four: Path, lake_of_four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "_EVENTS_A_READING", 1)
+    monkeypatch.setattr(jobs, "_EVENTS_A_READING", 1)
     monkeypatch.setattr("ledger_parquet.ledger_tables._ROWS_A_BATCH", 7)
     exported(four, tmp_path / "lake")
     assert valid_bytes(tmp_path / "lake") == valid_bytes(lake_of_four)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
-_AHEAD: Final = 4
-"""Batches that wait, some 10 MB each at most."""
+_AHEAD: Final = 1
+"""Batches that wait, some 5 MB each at most."""
 
 
-class Worker:
+class WriterThread:
     """One thread. What a call raises is raised by one of those that follow, at the latest by `finish`."""
 
     def __init__(self) -> None:
