@@ -8,6 +8,8 @@ all but the events that say it themselves.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from ledger_parquet.lake_files import imported
@@ -16,39 +18,54 @@ from ledger_parquet.tables import EVENTS, arrow_schema
 _DERIVED: Final = ("id",)
 _SAYING_WALL_TIME: Final = ("session_started", "process_joined")
 _BYTES: Final = 16
+_Bytes = Callable[[int, int], memoryview]
 
 
 class EventsDigest:
     """The digest of events that come in batches, in order."""
 
     def __init__(self) -> None:
-        self._columns: Final = {
-            name: (_hasher(), _hasher()) for name in arrow_schema(EVENTS).names if name not in _DERIVED
-        }
+        self._hashers: Final = [(_hasher(), _hasher()) for _ in _columns()]
         self.event_count = 0
 
-    def add(self, batch: Any) -> None:
-        """Add a pyarrow.RecordBatch of events, prepared by `comparable`."""
-        self.event_count += batch.num_rows
-        compute = imported("pyarrow.compute")
-        for name, (shape, values) in self._columns.items():
-            column = batch.column(name)
-            if str(column.type) == "string":
-                lengths = compute.fill_null(compute.binary_length(column), -1)
-                shape.update(_fixed_width(lengths, 4))
-                values.update(_text(column.fill_null("") if column.null_count else column))
-            else:
-                shape.update(_fixed_width(compute.cast(compute.is_valid(column), "uint8"), 1))
-                values.update(_fixed_width(column.fill_null(0) if column.null_count else column, 8))
+    def add(self, events: ComparableEvents, start: int, end: int) -> None:
+        """Add some rows of a batch: those from `start` to before `end`."""
+        self.event_count += end - start
+        for (shapes, values), (of_shapes, of_values) in zip(events.columns, self._hashers, strict=True):
+            of_shapes.update(shapes(start, end))
+            of_values.update(values(start, end))
 
     def hexdigest(self) -> str:
         """Return the digest of all that was added."""
         whole = _hasher()
-        for name, hashers in self._columns.items():
+        for name, hashers in zip(_columns(), self._hashers, strict=True):
             whole.update(name.encode())
             for hasher in hashers:
                 whole.update(hasher.digest())
         return whole.hexdigest()
+
+
+class ComparableEvents:
+    """A pyarrow.RecordBatch of events, prepared for digests."""
+
+    def __init__(self, batch: Any) -> None:
+        prepared = comparable(batch)
+        self.columns: Final = [_streams(prepared.column(name)) for name in _columns()]
+
+
+@cache
+def _columns() -> tuple[str, ...]:
+    return tuple(name for name in arrow_schema(EVENTS).names if name not in _DERIVED)
+
+
+def _streams(column: Any) -> tuple[_Bytes, _Bytes]:
+    """Return the two streams of a column: functions that give the bytes of a range of rows."""
+    compute = imported("pyarrow.compute")
+    if str(column.type) == "string":
+        lengths = compute.fill_null(compute.binary_length(column), -1)
+        return _fixed_width(lengths, 4), _text(column.fill_null("") if column.null_count else column)
+    shapes = compute.cast(compute.is_valid(column), "uint8")
+    return _fixed_width(shapes, 1), _fixed_width(column.fill_null(0) if column.null_count else column, 8)
 
 
 def comparable(batch: Any) -> Any:
@@ -64,16 +81,14 @@ def _hasher() -> Any:
     return hashlib.blake2b(digest_size=_BYTES)
 
 
-def _fixed_width(column: Any, width: int) -> memoryview:
-    start = column.offset * width
-    return memoryview(column.buffers()[1])[start : start + len(column) * width]
+def _fixed_width(column: Any, width: int) -> _Bytes:
+    data, offset = memoryview(column.buffers()[1]), column.offset
+    return lambda start, end: data[(offset + start) * width : (offset + end) * width]
 
 
-def _text(column: Any) -> memoryview:
-    if not len(column):
-        return memoryview(b"")
+def _text(column: Any) -> _Bytes:
     _, offsets, data = column.buffers()
-    positions = memoryview(offsets).cast("i")
-    if data is None:
-        return memoryview(b"")
-    return memoryview(data)[positions[column.offset] : positions[column.offset + len(column)]]
+    if data is None or not len(column):
+        return lambda start, end: memoryview(b"")
+    places, texts, offset = memoryview(offsets).cast("i"), memoryview(data), column.offset
+    return lambda start, end: texts[places[offset + start] : places[offset + end]]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ledger import LedgerError, LedgerNotWritable, UnknownSession
 from ledger.adapters import EventRow, FolderExporter, FolderWritten
-from ledger_parquet.digest import EventsDigest, comparable
+from ledger_parquet.digest import ComparableEvents, EventsDigest
 from ledger_parquet.lake import Lake
 from ledger_parquet.ledger_tables import LedgerTables
 from ledger_parquet.leftovers import remove_leftovers
@@ -69,7 +69,7 @@ class ParquetExporter:
         digest = EventsDigest()
         with _errors_translated(folder):
             for batch in session_batches(lake, part, EVENTS, session):
-                digest.add(comparable(batch))
+                digest.add(ComparableEvents(batch), 0, batch.num_rows)
                 columns: list[list[Any]] = [batch.column(name).to_pylist() for name in EventRow._fields]
                 yield from map(EventRow._make, zip(*columns, strict=True))
         if digest.hexdigest() != there.digest:

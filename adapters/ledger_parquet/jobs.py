@@ -7,11 +7,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ledger_parquet.digest import EventsDigest, comparable
+from ledger_parquet.digest import ComparableEvents, EventsDigest
 from ledger_parquet.lake import Lake
 from ledger_parquet.ledger_tables import LedgerSession, LedgerTables
 from ledger_parquet.manifest import PartSession
-from ledger_parquet.part_reader import PartReader, by_session
+from ledger_parquet.part_reader import PartReader, runs_of_sessions
 from ledger_parquet.part_writer import PartContents, PartWriter
 from ledger_parquet.plans import PartPlan, in_groups
 from ledger_parquet.tables import EVENTS, table_names
@@ -111,8 +111,9 @@ def _copy(tables: LedgerTables, sessions: Sequence[LedgerSession], writer: PartW
 
 
 def _digest(digests: Mapping[str, EventsDigest], batch: Any) -> None:
-    for session, rows in by_session(comparable(batch)):
-        digests[session].add(rows)
+    events = ComparableEvents(batch)
+    for session, start, end in runs_of_sessions(batch):
+        digests[session].add(events, start, end)
 
 
 def _note(writer: PartWriter, session: LedgerSession, digest: EventsDigest) -> None:

@@ -131,8 +131,12 @@ class LedgerTables:
             # As SQLite does: the nearest double, where there is none for a large number.
             doubles = compute.cast(columns[ns], "double", safe=False)
             columns[seconds] = compute.divide(doubles, self._arrow.scalar(_NANOSECONDS))
-        typed = [columns[name].cast(kind) for name, kind in _types(of_table)]
+        typed = [self._compact(columns[name].cast(kind)) for name, kind in _types(of_table)]
         return self._arrow.RecordBatch.from_arrays(typed, schema=of_table)
+
+    def _compact(self, column: Any) -> Any:
+        """Return a copy without the room for more rows that the driver makes in each column."""
+        return self._arrow.concat_arrays([column, column.slice(0, 0)])
 
     def _readable(self, table: str) -> tuple[str, Mapping[str, str]]:
         """Return what to read a table from, as `t`, and the columns that are not just read."""

@@ -96,11 +96,16 @@ class _OpenedFile:
 
 def by_session(batch: Any) -> Iterator[tuple[str, Any]]:
     """Yield the rows of each session of a batch that is sorted by session, with its id."""
-    compute = imported("pyarrow.compute")
-    runs = compute.run_end_encode(batch.column("session"))
+    for session, start, end in runs_of_sessions(batch):
+        yield session, batch.slice(start, end - start)
+
+
+def runs_of_sessions(batch: Any) -> Iterator[tuple[str, int, int]]:
+    """Yield where the rows of each session of such a batch begin, and where they end."""
+    runs = imported("pyarrow.compute").run_end_encode(batch.column("session"))
     start = 0
     for end, session in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
-        yield session, batch.slice(start, end - start)
+        yield session, start, end
         start = end
 
 

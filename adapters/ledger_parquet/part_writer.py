@@ -13,8 +13,8 @@ from ledger_parquet.manifest import LAKE_FORMAT, PartFile, PartSession
 from ledger_parquet.tables import arrow_schema, table_names
 from ledger_parquet.writer_thread import WriterThread
 
-_ROWS_A_GROUP: Final = 65_536
-"""Some 16 MB of events, before they are compressed."""
+_ROWS_A_GROUP: Final = 32_768
+"""Some 8 MB of events, before they are compressed."""
 _COMPRESSION: Final = "zstd"
 _LEVEL: Final = 1
 _OF_INTEGERS: Final = "DELTA_BINARY_PACKED"

@@ -40,7 +40,10 @@ def main() -> None:
     asked: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_read, args=(asked,), daemon=True).start()
     gc.freeze()
-    imported("pyarrow").set_cpu_count(1)
+    arrow = imported("pyarrow")
+    arrow.set_cpu_count(1)
+    # Arrow's own one keeps twice the memory that is in use.
+    arrow.set_memory_pool(arrow.system_memory_pool())
     ledger, url = asked.get()
     context: Context | None = None
     while True:
