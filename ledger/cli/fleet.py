@@ -81,7 +81,8 @@ def fleet(
     if query is not None and name is not None:
         raise InvalidQuery("a query and --query NAME were both given; give one of them")
     chosen = Format.JSON if as_json else output_format
-    if is_list or (query is None and name is None):
+    is_asked = query is not None or name is not None
+    if is_list or (lake is None and not is_asked):
         print_rows(_listed(), chosen, is_paged=not no_pager)
         return
     if lake is None:
@@ -93,8 +94,13 @@ def fleet(
         with working(f"opening {lake}") as now:
             opened = held.enter_context(Fleet.open(lake, engine=engine, days=days, server=server))
             now(f"asking {engine}")
-            text = sys.stdin.read() if query == "-" else query
-            rows = opened.query(name) if name is not None else opened.rows(text or "")
+            if not is_asked:
+                rows = _listed()
+            elif name is not None:
+                rows = opened.query(name)
+            else:
+                rows = opened.rows(sys.stdin.read() if query == "-" else query or "")
+            rows = iter(rows)
             first = list(islice(rows, 1))  # what comes before it takes the time
         print_rows(chain(first, rows), chosen, is_paged=not no_pager)
 

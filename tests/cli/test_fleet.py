@@ -26,13 +26,13 @@ def run(*arguments: str, stdin: str | None = None) -> Result:
     return CliRunner().invoke(app, ["fleet", *arguments], input=stdin)
 
 
-def test_without_a_query_those_with_a_name_are_listed_and_no_lake_is_needed(lake: Path) -> None:
+def test_without_a_query_those_with_a_name_are_listed(lake: Path) -> None:
     listed = run("--list", "--json")
     assert listed.exit_code == 0
     names = [row["--query"] for row in json.loads(listed.stdout)]
     assert names[: len(fleet_queries())] == sorted(fleet_queries())
     assert "rank_skew" in names
-    assert run(str(lake), "--json").stdout == listed.stdout
+    assert run("--json").stdout == run(str(lake), "--json").stdout == listed.stdout
     assert dict(completion.lake_queries("starts_"))["starts_per_day"].startswith("How many starts")
     assert ("duckdb", "") in list(completion.fleet_engines("du"))
 
@@ -80,3 +80,11 @@ def test_no_lake_is_said_with_what_makes_one(tmp_path: Path) -> None:
     result = run(str(tmp_path / "none"), "SELECT 1")
     assert "there is no lake here; `compile-ledger export FILE --format parquet" in str(result.exception)
     assert "name the folder of Parquet files" in str(run("-q", "holes").exception)
+
+
+def test_without_a_query_too_a_lake_that_is_none_is_said_at_once(tmp_path: Path, lake: Path) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        found = run(str(folder))
+        assert (found.exit_code != 0, found.stdout) == (True, "")
+        assert f"{folder}: there is no lake here" in str(found.exception)
+    assert "no session from 2999-01-01" in str(run(str(lake), "--since", "2999-01-01").exception)

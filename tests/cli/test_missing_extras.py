@@ -66,5 +66,5 @@ def test_telling_a_difference_from_chance() -> None:
         "try: permutation_test([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])\n"
         "except MissingExtra as error: print(error)"
     )
-    shown = run(["scipy"], "\n" + program)
+    shown = run(["numpy"], "\n" + program)
     assert 'pip install "compile-ledger[stats]"' in shown.stdout, shown
