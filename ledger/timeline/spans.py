@@ -27,7 +27,16 @@ def hull_of(spans: Iterable[Span]) -> Span:
 
 def union_ns(spans: Iterable[tuple[int, int]]) -> int:
     """Return the length of the union of spans."""
-    return sum(span.stop_ns - span.start_ns for span in merged(spans))
+    length_ns = 0
+    reached_ns: int | None = None
+    for start_ns, stop_ns in sorted(spans):
+        if reached_ns is None or start_ns > reached_ns:
+            length_ns += stop_ns - start_ns
+            reached_ns = stop_ns
+        elif stop_ns > reached_ns:
+            length_ns += stop_ns - reached_ns
+            reached_ns = stop_ns
+    return length_ns
 
 
 def merged(spans: Iterable[tuple[int, int]]) -> list[Span]:

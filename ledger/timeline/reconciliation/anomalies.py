@@ -22,7 +22,8 @@ def _repeated_loads(evidence: Evidence) -> Iterator[Anomaly]:
     for claim in (claim for claims in evidence.additions.values() for claim in claims):
         for interval in evidence.named(claim):
             added[claim.process, interval.role, interval.component].append((claim, interval))
-    for (process, _, component), additions in sorted(added.items(), key=str):
+    for process, role, component in sorted(added, key=str):
+        additions = added[process, role, component]
         loads = [(claim, interval) for claim, interval in additions if _is_load(evidence, interval)]
         compiles = len(additions) - len(loads)
         if loads and compiles:

@@ -115,6 +115,7 @@ class _Clocks:
         self._evidence = evidence
         self._process = measured.process
         self._whole = sorted(measured.spans)
+        self._starts = [span.start_ns for span in self._whole]
         self.apart_ns = measured.uncertainty_ns / max(1, len(measured.intervals))
         """How well the time of one interval is known."""
         self._stops = sorted(
@@ -130,7 +131,7 @@ class _Clocks:
 
     def begin_ns(self, own: Span) -> int:
         """Return since when nothing else was counted, within the same compile."""
-        at = bisect_right(self._whole, own.start_ns, key=lambda span: span.start_ns) - 1
+        at = bisect_right(self._starts, own.start_ns) - 1
         if at < 0 or not self._whole[at].covers(own):
             return own.start_ns
         last = bisect_right(self._stops, own.start_ns) - 1

@@ -1,10 +1,12 @@
 """Why a claim differs from the measurement: one small rule for each cause of the vocabulary.
 
-A rule of an excess gets a stretch of time that the claimant counted more often than it was measured, one of a
-shortfall a stretch that was measured and not counted: both return the interval that shows the cause. A rule
-of remainders gets what is then left of the difference, and returns how much of it the cause explains. Rules
-are tried in the order of `CAUSES`, and the first that holds is the cause. So a new cause is a row there and a
-function here. `clock` and `cumulative` are called by name, before a number is laid over any time.
+A rule of an excess gets a stretch of time that the claimant counted more often than it was measured, and
+returns the interval that shows the cause. A rule of a shortfall, which is time that was measured and not
+counted, is asked once for all stretches alike. It returns which of the intervals around a stretch shows the
+cause, and holds where there is such an interval. A rule of remainders gets what is then left of the
+difference, and returns how much of it the cause explains. Rules are tried in the order of `CAUSES`, and the
+first that holds is the cause. So a new cause is a row there and a function here. `clock` and `cumulative` are
+called by name, before a number is laid over any time.
 """
 
 from collections import defaultdict
@@ -18,7 +20,8 @@ from ledger.timeline.reconciliation.covering import CountedPiece
 from ledger.timeline.reconciliation.evidence import Evidence, Taken, activity_of_claim, span_of
 from ledger.timeline.reconciliation.hulls import CLOCKS_APART_NS
 from ledger.timeline.reconciliation.matching import Match
-from ledger.timeline.reconciliation.stretches import Excess, Shortfall
+from ledger.timeline.reconciliation.stretches import Asked, Excess
+from ledger.timeline.reconciliation.surroundings import Around
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.spans import Span, hull_of
 from ledger.vocabulary import CAUSES, CauseName
@@ -57,7 +60,7 @@ class Explained(NamedTuple):
 
 
 ExcessRule = Callable[[Excess], Interval | None]
-ShortfallRule = Callable[[Shortfall], Interval | None]
+ShortfallRule = Callable[[Asked], Around | None]
 RemainderRule = Callable[[Remainder], Explained | None]
 _excess_rules: Final[dict[CauseName, ExcessRule]] = {}
 _shortfall_rules: Final[dict[CauseName, ShortfallRule]] = {}
@@ -121,27 +124,27 @@ def cumulative(carryover: Carryover) -> bool:
 
 
 @_rule_for("lost_on_failure", _shortfall_rules)
-def lost_on_failure(shortfall: Shortfall) -> Interval | None:
+def lost_on_failure(asked: Asked) -> Around | None:
     """The time of an attempt that failed, which its claimant never added."""
-    return shortfall.around.failed if shortfall.asked.is_never_added else None
+    return "failed" if asked.is_never_added else None
 
 
 @_rule_for("not_reported", _shortfall_rules)
-def not_reported(shortfall: Shortfall) -> Interval | None:
+def not_reported(asked: Asked) -> Around | None:
     """A mode, or a process, that reports 0."""
-    return shortfall.stage if shortfall.asked.is_zero else None
+    return "stage" if asked.is_zero else None
 
 
 @_rule_for("late", _shortfall_rules)
-def late(shortfall: Shortfall) -> Interval | None:
+def late(asked: Asked) -> Around | None:
     """What came after the engine was ready, when the number had been read already."""
-    return shortfall.around.outermost if shortfall.asked.is_late else None
+    return "outermost" if asked.is_late else None
 
 
 @_rule_for("omitted_stage", _shortfall_rules)
-def omitted_stage(shortfall: Shortfall) -> Interval | None:
+def omitted_stage(asked: Asked) -> Around | None:
     """Time inside that the claimant does not count."""
-    return shortfall.stage if shortfall.asked.is_shown else None
+    return "stage" if asked.is_shown else None
 
 
 @_rule_for("mixed_ranks", _remainder_rules)

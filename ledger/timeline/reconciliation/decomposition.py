@@ -53,6 +53,8 @@ def _shorter(piece: CoveredSpan, ns: int) -> CoveredSpan:
 
 def add_remainder(parts: Breakdown, remainder: Remainder) -> None:
     """Add what no stretch of time explains. What is within the rounding needs no other cause."""
+    if not remainder.ns:
+        return
     claim, measured = remainder.claim, remainder.measured
     is_within_rounding = rounding(remainder) is not None
     for cause, rule in OF_REMAINDERS:

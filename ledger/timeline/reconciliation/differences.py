@@ -32,6 +32,8 @@ class Measured(NamedTuple):
     """The measured time of a claim, in order."""
 
     union: Sequence[Span]
+    union_stops: Sequence[int]
+    """When those of the union end."""
     starts: Sequence[int]
     """When its spans begin."""
     reached: Sequence[int]
@@ -75,7 +77,7 @@ class Differences:
     def add(self, parts: Breakdown, claim: Claim, measured: Match, pieces: Sequence[CoveredSpan]) -> None:
         """Add the causes of a claim whose claimant counted these pieces."""
         laid = _Laid(self._evidence, self._shortfalls, claim, measured, pieces)
-        laid.add_to(parts, self._in_order(measured).union)
+        laid.add_to(parts, self._in_order(measured))
 
     def add_since_reading(self, parts: Breakdown, claim: Claim, measured: Match) -> None:
         """Add the causes of a claim of an accumulator of which nothing tells what it counted.
@@ -83,14 +85,14 @@ class Differences:
         It may have held all that was measured before it was read. What began later it has not.
         """
         read_ns = self._evidence.read_ns(claim, measured.process)
-        union, starts, reached = self._in_order(measured)
+        union, union_stops, starts, reached = self._in_order(measured)
         if read_ns is None or (held := bisect_left(starts, read_ns)) == len(starts):
             return
         laid = _Laid(self._evidence, self._shortfalls, claim, measured, ())
         first = 0
         if held:
             until_ns = reached[held - 1]
-            first = bisect_right(union, until_ns, key=lambda span: span.stop_ns)
+            first = bisect_right(union_stops, until_ns)
             # Next to where counting ended, what is no longer than an edge is known is left out.
             while first < len(union) and until_ns >= max(until_ns, union[first].start_ns) - laid.edge_ns:
                 rest = Span(max(until_ns, union[first].start_ns), union[first].stop_ns)
@@ -106,7 +108,9 @@ class Differences:
             spans = sorted(measured.spans)
             starts, stops = [span.start_ns for span in spans], [span.stop_ns for span in spans]
             union = [span for span in merged(spans) if span.start_ns < span.stop_ns]
-            found = self._measured[id(measured)] = Measured(union, starts, list(accumulate(stops, max)))
+            union_stops = [span.stop_ns for span in union]
+            found = Measured(union, union_stops, starts, list(accumulate(stops, max)))
+            self._measured[id(measured)] = found
         return found
 
 
@@ -158,9 +162,10 @@ class _Laid:
         # What was going on when a number was read began before that.
         return None if read_ns is None else ready_ns if ready_ns >= read_ns else self._next_boundary(read_ns)
 
-    def add_to(self, parts: Breakdown, union: Sequence[Span]) -> None:
-        """Add the causes to the parts of its difference, in order; `union` is that of the measured time."""
-        for found in self._regions(union):
+    def add_to(self, parts: Breakdown, measured: Measured) -> None:
+        """Add the causes to the parts of its difference, in order."""
+        union = measured.union
+        for found in self._regions(measured):
             if isinstance(found, Region):
                 for difference in self._swept(found):
                     if isinstance(difference, Uncounted):
@@ -198,8 +203,9 @@ class _Laid:
             self._reasons[asked] = self._shortfalls.of_accumulator(claim, measured, asked, self._unseen)
         return self._reasons[asked]
 
-    def _regions(self, union: Sequence[Span]) -> Iterator[Region | tuple[int, int]]:
+    def _regions(self, measured: Measured) -> Iterator[Region | tuple[int, int]]:
         """Yield the regions; between them, from where to where what was measured is not touched by any."""
+        union, union_stops = measured.union, measured.union_stops
         reaches = [_reach(piece) for piece in self._pieces]
         order = sorted(range(len(reaches)), key=lambda at: reaches[at].start_ns)
         margin_ns = int(self.edge_ns) + 1
@@ -207,7 +213,7 @@ class _Laid:
         while place < len(order):
             since_ns = reaches[order[place]].start_ns - margin_ns
             until_ns = since_ns
-            first = bisect_left(union, since_ns, touched, key=lambda span: span.stop_ns)
+            first = bisect_left(union_stops, since_ns, touched)
             if first > touched:
                 yield touched, first
             touched, within = first, list[int]()
@@ -230,6 +236,8 @@ class _Laid:
         # Zero nanoseconds, or less, are no time.
         pieces = [one for one in region.pieces if one.covered.span.start_ns < one.covered.span.stop_ns]
         pieces.sort(key=lambda piece: piece.covered.span.start_ns)
+        if [piece.covered.span for piece in pieces] == region.measured:
+            return
         covering = Covering(pieces, self._claim.role if self._is_accumulator else None)
         unshown = self._unshown(region.pieces)
         run = _Run(self.edge_ns, region.pieces, is_of_accumulator=self._is_accumulator)

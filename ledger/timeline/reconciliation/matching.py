@@ -66,10 +66,8 @@ class _Untaken:
     """The intervals that no earlier claim of a source took, by process, stage and part."""
 
     def __init__(self, evidence: Evidence) -> None:
-        self._all: defaultdict[tuple[str, str], list[Interval]] = defaultdict(list)
-        for process, intervals in evidence.of_process.items():
-            for interval in sorted(intervals, key=_end_of):
-                self._all[process, interval.stage].append(interval)
+        self._of_process = evidence.of_process
+        self._by_end: dict[str, defaultdict[str, list[Interval]]] = {}
         self._of_source: dict[tuple[str, str | None, str], defaultdict[_Part, _Row]] = {}
 
     def last(self, claim: Claim) -> list[Interval]:
@@ -90,10 +88,17 @@ class _Untaken:
         key = (claim.process, None if claim.counts == "addition" else claim.source, stage)
         if key not in self._of_source:
             rows = self._of_source[key] = defaultdict[_Part, _Row](_Row)
-            for interval in self._all[claim.process, stage]:
+            for interval in self._in_order(claim.process)[stage]:
                 for part in _parts_with(interval):
                     rows[part].append(interval)
         return self._of_source[key]
+
+    def _in_order(self, process: str) -> "defaultdict[str, list[Interval]]":
+        if process not in self._by_end:
+            by_end = self._by_end[process] = defaultdict[str, list[Interval]](list)
+            for interval in sorted(self._of_process.get(process, ()), key=_end_of):
+                by_end[interval.stage].append(interval)
+        return self._by_end[process]
 
 
 class _Row:
@@ -166,14 +171,13 @@ class _Lines:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self._starts = evidence.compile_starts
         self._last: dict[tuple[str, str, str | None], int] = {}
 
     def since_last(self, claim: Claim, intervals: Sequence[Interval]) -> Match:
         """Return the time from the first sign of this compile, after the last one claimed, to the stamp."""
         since_ns = self._last.get((claim.process, claim.source, claim.stage), 0)
         until_ns = max(span_of(interval).stop_ns for interval in intervals)
-        starts = self._starts[claim.process]
+        starts = self._evidence.compile_starts[claim.process]
         first = bisect_left(starts, since_ns)
         began_ns = min([*starts[first : first + 1], *(interval.start_ns for interval in intervals)])
         span = Span(began_ns, until_ns)
@@ -218,8 +222,11 @@ def _stated_to_ns(evidence: Evidence, intervals: Sequence[Interval]) -> int | No
 
     Where some overlap, only the stamps tell by how much.
     """
+    known = evidence.stated_resolution_ns
+    if not known:
+        return None
     timed = [interval for interval in intervals if interval.duration_ns]
-    stated = [evidence.stated_resolution_ns.get((interval.process, interval.interval)) for interval in timed]
+    stated = [known.get((interval.process, interval.interval)) for interval in timed]
     resolutions_ns = [resolution_ns for resolution_ns in stated if resolution_ns is not None]
     if not timed or len(resolutions_ns) < len(timed):
         return None

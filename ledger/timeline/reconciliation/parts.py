@@ -2,12 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import starmap
+from operator import attrgetter
+from typing import Final
 
 from ledger.timeline.records import Cause, Claim, Interval, IntervalKey
 from ledger.vocabulary import CauseName
 
 Part = tuple[CauseName, str | None]
 """A cause, and the stage that it shows in."""
+_key_of: Final = attrgetter(*IntervalKey._fields)
 
 
 class Breakdown:
@@ -15,18 +19,15 @@ class Breakdown:
 
     def __init__(self) -> None:
         self._ns: defaultdict[Part, int] = defaultdict(int)
-        self._shown_by: defaultdict[Part, dict[IntervalKey, None]] = defaultdict(dict)
+        self._shown_by: defaultdict[Part, dict[int, Interval]] = defaultdict(dict)
+        # By identity, since the whole of an interval takes long to hash; there is one of each.
 
     def add(self, cause: CauseName, stage: str | None, ns: int, shown_by: Iterable[Interval]) -> None:
-        """Add to what a cause explains."""
+        """Add to what a cause explains in a stage, with the intervals that show it."""
         self._ns[cause, stage] += ns
+        shown = self._shown_by[cause, stage]
         for interval in shown_by:
-            self._shown_by[cause, stage][IntervalKey(interval.process, interval.interval)] = None
-
-    def add_all(self, part: Part, ns: int, keys: Iterable[IntervalKey]) -> None:
-        """Add to what a cause explains in a stage, with what names the intervals that show it."""
-        self._ns[part] += ns
-        self._shown_by[part].update(dict.fromkeys(keys))
+            shown[id(interval)] = interval
 
     @property
     def ns(self) -> int:
@@ -43,5 +44,5 @@ class Breakdown:
         """Yield the parts as records."""
         for (cause, stage), ns in self._ns.items():
             if ns:
-                shown_by = tuple(self._shown_by[cause, stage])
+                shown_by = tuple(starmap(IntervalKey, map(_key_of, self._shown_by[cause, stage].values())))
                 yield Cause(claim.session, claim.process, claim.claim, cause, stage, ns, shown_by)

@@ -16,9 +16,9 @@ from ledger.timeline.reconciliation.causes import OF_SHORTFALL, innermost
 from ledger.timeline.reconciliation.evidence import Evidence, is_seen_by_all, span_of
 from ledger.timeline.reconciliation.matching import Match
 from ledger.timeline.reconciliation.parts import Breakdown, Part
-from ledger.timeline.reconciliation.stretches import Asked, Shortfall
+from ledger.timeline.reconciliation.stretches import Asked
 from ledger.timeline.reconciliation.surroundings import Surroundings
-from ledger.timeline.records import Claim, Interval, IntervalKey
+from ledger.timeline.records import Claim, Interval
 from ledger.timeline.spans import Span
 from ledger.vocabulary import CauseName
 
@@ -37,7 +37,7 @@ class _Sums(NamedTuple):
     """The entries of one cause and stage."""
 
     places: list[int]
-    keys: list[IntervalKey]
+    shown_by: list[Interval]
     """What shows each."""
     ns: list[int]
     """How long they are together, before each of them and after the last."""
@@ -49,13 +49,16 @@ class Reasons:
     def __init__(self, surroundings: Surroundings, asked: Asked, measured: Match) -> None:
         self._starts: Final = surroundings.starts
         self._found: Final[list[tuple[CauseName, Interval] | None]] = []
-        otherwise = innermost(measured.intervals)
-        for around in surroundings.around:
+        rules = _holding(surroundings, asked, innermost(measured.intervals))
+        for at, outermost in enumerate(surroundings.around["outermost"]):
             # Of an accumulator, nothing is measured where none of its intervals is around.
-            if around.outermost is None and asked.is_of_accumulator:
-                self._found.append(None)
-            else:
-                self._found.append(_why(Shortfall(asked, around, around.stage or otherwise)))
+            found = None
+            if outermost is not None or not asked.is_of_accumulator:
+                for cause, around in rules:
+                    if (shown_by := around[at]) is not None:
+                        found = cause, shown_by
+                        break
+            self._found.append(found)
 
     def of(self, span: Span) -> Iterator[Reason]:
         """Yield why a time is not counted, in order."""
@@ -83,7 +86,7 @@ class Reasons:
                 within.append((sums.places[begin], begin, end, part))
         for _, begin, end, part in sorted(within):
             sums = self._sums[part]
-            parts.add_all(part, sums.ns[begin] - sums.ns[end], sums.keys[begin:end])
+            parts.add(*part, sums.ns[begin] - sums.ns[end], sums.shown_by[begin:end])
         _add(parts, self.of(Span(starts[past], span.stop_ns)))
 
     @cached_property
@@ -95,16 +98,24 @@ class Reasons:
                 cause, shown_by = found
                 of_part = sums[cause, shown_by.stage]
                 of_part.places.append(place)
-                of_part.keys.append(IntervalKey(shown_by.process, shown_by.interval))
+                of_part.shown_by.append(shown_by)
                 of_part.ns.append(of_part.ns[-1] + self._starts[place + 1] - self._starts[place])
         return sums
 
 
-def _why(shortfall: Shortfall) -> tuple[CauseName, Interval] | None:
+def _holding(
+    surroundings: Surroundings, asked: Asked, otherwise: Interval
+) -> list[tuple[CauseName, Sequence[Interval | None]]]:
+    """Return the causes that may hold, in order, each with what shows it at all times.
+
+    `otherwise` says best what went on where nothing does.
+    """
+    found: list[tuple[CauseName, Sequence[Interval | None]]] = []
     for cause, rule in OF_SHORTFALL:
-        if (shown_by := rule(shortfall)) is not None:
-            return cause, shown_by
-    return None
+        if (what := rule(asked)) is not None:
+            around = surroundings.around[what]
+            found.append((cause, [one or otherwise for one in around] if what == "stage" else around))
+    return found
 
 
 def _add(parts: Breakdown, reasons: Iterator[Reason]) -> None:

@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 from ledger.timeline.reconciliation.covering import Covering
 from ledger.timeline.reconciliation.evidence import Evidence
-from ledger.timeline.reconciliation.surroundings import Around
-from ledger.timeline.records import Claim, Interval
+from ledger.timeline.records import Claim
 from ledger.timeline.spans import Span
 
 
@@ -38,12 +37,3 @@ class Asked(NamedTuple):
     def is_never_added(self) -> bool:
         """Whether an accumulator does not hold it, and not because of its stage, as some say themselves."""
         return self.is_of_accumulator and not self.is_itemised
-
-
-class Shortfall(NamedTuple):
-    """Time that was measured, and is not counted."""
-
-    asked: Asked
-    around: Around
-    stage: Interval
-    """What says best what went on."""

@@ -1,32 +1,30 @@
 """What lies around each moment of a process: the intervals that say what went on there, and what failed.
 
 One pass over starts and stops. Intervals come by enclosure, so that of those that have begun and not stopped
-the last one is the innermost and the first one the outermost. They are kept in a stack and in a queue, which
+the last one is the innermost and the first one the outermost. They are kept in stacks and in queues, which
 drop what has stopped when it comes to their end.
 """
 
-from collections import Counter, deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections import deque
+from collections.abc import Collection, Sequence
+from itertools import groupby
+from typing import Final, Literal
 
 from ledger.timeline.records import Interval
 
 _BEFORE_ALL: Final = -(1 << 72)
 """Before every time that an event may have."""
+_NONE: Final = -1
+"""The place of no interval. It is before all others, and names the last item of a list."""
 
+Around = Literal["stage", "outermost", "failed"]
+"""What an interval is to the moments that it is around.
 
-class Around(NamedTuple):
-    """What is around some moments."""
-
-    stage: Interval | None
-    """What says best what went on: the innermost interval that is about a compile, else the innermost of all.
-
-    Only those of the roles of what the claim is compared with: other roles may compile in other threads.
-    """
-    outermost: Interval | None
-    """The outermost of the intervals that the claim is compared with."""
-    failed: Interval | None
-    """The outermost of those that failed."""
+`stage`: it says best what went on: the innermost interval that is about a compile, else the innermost of all.
+Only those of the roles of what the claim is compared with: other roles may compile in other threads.
+`outermost`: the outermost of the intervals that the claim is compared with.
+`failed`: the outermost of those that failed.
+"""
 
 
 class Surroundings:
@@ -41,83 +39,97 @@ class Surroundings:
         """
         self.starts: list[int] = [_BEFORE_ALL]
         """When what is around changes, in order."""
-        self.around: list[Around] = [Around(None, None, None)]
+        self.around: dict[Around, list[Interval | None]] = {
+            "stage": [None], "outermost": [None], "failed": [None],
+        }  # fmt: skip
         """What is around from each of these on, up to the next one."""
-        places, stops = range(len(intervals)), [interval.stop_ns or 0 for interval in intervals]
-        coming = [place for place in places if intervals[place].start_ns < stops[place]]
-        stopping = sorted(coming, key=stops.__getitem__, reverse=True)
-        coming.reverse()
+        starts = [interval.start_ns for interval in intervals]
+        stops = [interval.stop_ns or 0 for interval in intervals]
         stages, outermost, failed = _Stages(stops, roles), _Outermost(stops), _Outermost(stops)
-        moments = {stops[place] for place in coming} | {intervals[place].start_ns for place in coming}
-        now: tuple[int | None, int | None, int | None] = (None, None, None)
-        for at_ns in sorted(moments):
-            while stopping and stops[stopping[-1]] <= at_ns:
-                stopped = intervals[stopping.pop()]
-                if stopped.interval in compared:
-                    stages.compared[stopped.role] -= 1
-            while coming and (started := intervals[coming[-1]]).start_ns <= at_ns:
-                place = coming.pop()
-                stages.add(place, started)
-                if started.interval in compared:
-                    stages.compared[started.role] += 1
-                    outermost.add(place)
+        add_stage, add_outermost, add_failed = (column.append for column in self.around.values())
+        or_none = [*intervals, None]
+        begun = 0
+        now = (_NONE, _NONE, _NONE)
+        # The starts are in order already, and the stops nearly so. A set of them would not be.
+        for at_ns, _ in groupby(sorted(starts + stops)):
+            while begun < len(starts) and starts[begun] <= at_ns:
+                started = intervals[begun]
+                is_compared = started.interval in compared
+                stages.add(begun, started, is_compared=is_compared)
+                if is_compared:
+                    outermost.add(begun)
                     if started.outcome == "failed":
-                        failed.add(place)
+                        failed.add(begun)
+                begun += 1
             before, now = now, (stages.at(at_ns), outermost.at(at_ns), failed.at(at_ns))
             if now != before:
-                self.starts.append(at_ns)
                 stage, first, first_failed = now
-                self.around.append(
-                    Around(
-                        None if stage is None else intervals[stage],
-                        None if first is None else intervals[first],
-                        None if first_failed is None else intervals[first_failed],
-                    )
-                )
+                self.starts.append(at_ns)
+                add_stage(or_none[stage])
+                add_outermost(or_none[first])
+                add_failed(or_none[first_failed])
 
 
 class _Stages:
-    """The open intervals of some roles, and of which of these the claim is compared with one that is open.
+    """The intervals that say best what went on.
 
-    Intervals are told by their places: the greater one is further inside.
+    While intervals that a claim is compared with are open, those of their roles do, and otherwise those of
+    all its roles.
     """
 
     def __init__(self, stops: Sequence[int], roles: Collection[str | None]) -> None:
         self._stops = stops
         self._roles = roles
-        self._of_role: dict[str | None, list[int]] = {role: [] for role in roles}
-        self._of_compile: dict[str | None, list[int]] = {role: [] for role in roles}
-        self.compared: Counter[str | None] = Counter()
+        self._of_all_roles = _Innermost(stops)
+        self._of_role = {role: _Innermost(stops) for role in roles} if len(roles) > 1 else {}
+        self._compared: dict[str | None, _Outermost] = {}
 
-    def add(self, place: int, interval: Interval) -> None:
-        if interval.role in self._roles:
-            self._of_role[interval.role].append(place)
-            if interval.activity == "compile":
-                self._of_compile[interval.role].append(place)
+    def add(self, place: int, interval: Interval, *, is_compared: bool) -> None:
+        role = interval.role
+        if role not in self._roles:
+            return
+        is_of_compile = interval.activity == "compile"
+        self._of_all_roles.add(place, is_of_compile)
+        if self._of_role:
+            self._of_role[role].add(place, is_of_compile)
+            if is_compared:
+                self._compared.setdefault(role, _Outermost(self._stops)).add(place)
 
-    def at(self, at_ns: int) -> int | None:
-        roles = self._roles
-        if len(roles) > 1:
-            self.compared = +self.compared
-            roles = self.compared or roles
-        found = self._innermost(self._of_compile, roles, at_ns)
-        return self._innermost(self._of_role, roles, at_ns) if found is None else found
+    def at(self, at_ns: int) -> int:
+        if self._compared:
+            compared = self._compared.items()
+            self._compared = {role: of_role for role, of_role in compared if of_role.at(at_ns) != _NONE}
+            if self._compared:
+                return max(self._of_role[role].at(at_ns) for role in self._compared)[1]
+        return self._of_all_roles.at(at_ns)[1]
 
-    def _innermost(
-        self, open_: Mapping[str | None, list[int]], roles: Iterable[str | None], at_ns: int
-    ) -> int | None:
-        innermost = None
-        for role in roles:
-            stack = open_[role]
-            while stack and self._stops[stack[-1]] <= at_ns:
-                stack.pop()
-            if stack and (innermost is None or stack[-1] > innermost):
-                innermost = stack[-1]
-        return innermost
+
+class _Innermost:
+    """The innermost of open intervals, told by their places: the greater one is further inside."""
+
+    def __init__(self, stops: Sequence[int]) -> None:
+        self._stops = stops
+        self._of_compile: list[int] = []
+        self._others: list[int] = []
+
+    def add(self, place: int, is_of_compile: bool) -> None:
+        (self._of_compile if is_of_compile else self._others).append(place)
+
+    def at(self, at_ns: int) -> tuple[bool, int]:
+        """Return whether one is about a compile, and the innermost one of these, else of all."""
+        stops, stack = self._stops, self._of_compile
+        while stack and stops[stack[-1]] <= at_ns:
+            stack.pop()
+        if stack:
+            return True, stack[-1]
+        stack = self._others
+        while stack and stops[stack[-1]] <= at_ns:
+            stack.pop()
+        return False, stack[-1] if stack else _NONE
 
 
 class _Outermost:
-    """The outermost of intervals that come by enclosure, told by their places."""
+    """The outermost of open intervals, told by their places: the smaller one is further outside."""
 
     def __init__(self, stops: Sequence[int]) -> None:
         self._stops = stops
@@ -126,10 +138,8 @@ class _Outermost:
     def add(self, place: int) -> None:
         self._begun.append(place)
 
-    def at(self, at_ns: int) -> int | None:
-        begun = self._begun
-        while begun:
-            if self._stops[begun[0]] > at_ns:
-                return begun[0]
+    def at(self, at_ns: int) -> int:
+        begun, stops = self._begun, self._stops
+        while begun and stops[begun[0]] <= at_ns:
             begun.popleft()
-        return None
+        return begun[0] if begun else _NONE
