@@ -61,10 +61,11 @@ lint: install
 bench: install
 	$(BIN)/python tests/benchmarks/run.py
 
-# A thousand faults in system calls, three times over; a part of it is in `make test`.
+# A thousand faults in system calls, three times over, and 200 kills of export, archive, restore and merge each;
+# a part of it is in `make test`.
 faults: install
 	$(BIN)/python -m tests.faults.run --injections 1000 --seed 1 2 3
-	ARCHIVE_KILLS=50 $(BIN)/python -m pytest -q -m slow tests/interchange/test_archiving.py
+	ARCHIVE_KILLS=200 $(BIN)/python -m pytest -n 2 -m slow tests/interchange/test_archiving.py
 
 # Takes what the hooks rest on from the sources of torch, transformers, Triton and each vLLM again (32 wheels, 3 GB).
 compat: install

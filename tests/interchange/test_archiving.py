@@ -1,12 +1,10 @@
 """Sessions moved out of a ledger into a lake and back: whole, verified, and never in neither place."""
 
-import json
 import os
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -24,6 +22,7 @@ from ledger.storage.archiving import remove_sessions
 from ledger.storage.record_rows import TABLES
 from ledger.storage.verification import verify
 from ledger.testing import SessionBuilder
+from tests.support.killed_commands import Killer
 from tests.support.lakes import exported, valid_bytes
 from tests.support.small_ledgers import write_sessions
 
@@ -230,44 +229,28 @@ def test_another_event_under_the_same_key_is_refused_and_nothing_restored(
 
 
 KILLS = int(os.environ.get("ARCHIVE_KILLS", "6"))
-"""Of each command; `make faults` has 50 of each."""
-
-_KILLED = """
-import os, signal, sys, threading, time
-from ledger.cli import main
-sys.argv = ["compile-ledger", *sys.argv[2:]]
-import adbc_driver_sqlite, pyarrow.parquet, ledger_parquet.exporter, ledger.cli.archive, ledger.cli.export
-import ledger.cli.restore
-calls = 0
-nth = int(os.environ["KILL_AT"])
-def trace(frame, event, argument):
-    global calls
-    calls += 1
-    if calls == nth:
-        os.kill(os.getpid(), signal.SIGKILL)
-sys.setprofile(trace)
-threading.setprofile(trace)
-try:
-    main()
-finally:
-    sys.setprofile(None)
-    threading.setprofile(None)
-    with open(os.environ["CALLS"], "w") as file:
-        file.write(str(calls))
-"""
-"""Kills itself at a call, Python's or one of C's: each of the file system's, SQLite's and Arrow's is one."""
+"""Of each command; `make faults` has 200 of each."""
+SHARE = 25
+"""Kills of one test, so that several processes can share them."""
+SHARED_BY_TWO = {
+    "ledger_parquet.worker_processes._EVENTS_A_PROCESS": 1,
+    "ledger_parquet.worker_processes._MOST": 2,
+    "ledger_parquet.jobs._EVENTS_A_READING": 1,
+    "ledger_parquet.plans.EVENTS_A_PART": 20,
+}
+"""Lets two processes share even the export of a small ledger."""
 
 
-def kill_at(nth: int, folder: Path, *arguments: str) -> tuple[int, int]:
-    """Run a command that is killed at its nth call; return its exit code, and how many calls it made."""
-    calls = folder / "calls"
-    calls.unlink(missing_ok=True)
-    done = subprocess.run(
-        [sys.executable, "-c", _KILLED, "-", *arguments],
-        cwd=folder, capture_output=True, env={**os.environ, "KILL_AT": str(nth), "CALLS": str(calls)},
-    )  # fmt: skip
-    assert b"Traceback" not in done.stderr, done.stderr.decode()
-    return done.returncode, int(calls.read_text()) if calls.exists() else nth
+@pytest.fixture(scope="module")
+def killer() -> Iterator[Killer]:
+    with closing(Killer()) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def killer_of_two() -> Iterator[Killer]:
+    with closing(Killer(SHARED_BY_TWO)) as opened:
+        yield opened
 
 
 def state_of(folder: Path) -> dict[str, Any]:
@@ -289,19 +272,31 @@ def event_keys(path: Path) -> set[tuple[str, str, int]]:
         return set(connection.execute("SELECT session, process, seq FROM events"))
 
 
+EXPORT = ("export", "startup.db", "--format", "parquet", "-o", "lake")
+ARCHIVE = ("archive", "startup.db", "--older-than", "90d", "-o", "lake")
+RESTORE = ("restore", "lake", "a", "-o", "back.db")
+MERGE = ("merge", "startup.db", "-o", "back.db")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("export", "startup.db", "--format", "parquet", "-o", "lake"),
-        ("archive", "startup.db", "--older-than", "90d", "-o", "lake"),
-        ("restore", "lake", "a", "-o", "back.db"),
-        ("merge", "startup.db", "-o", "back.db"),
-    ],
-    ids=lambda arguments: arguments[0],
-)
+@pytest.mark.parametrize("share", range(-(-KILLS // SHARE)))
+@pytest.mark.parametrize("arguments", [EXPORT, ARCHIVE, RESTORE, MERGE], ids=lambda arguments: arguments[0])
 def test_a_command_that_is_killed_and_done_again_gives_the_same(
-    ledger: Path, tmp_path: Path, arguments: tuple[str, ...]
+    ledger: Path, tmp_path: Path, killer: Killer, arguments: tuple[str, ...], share: int
+) -> None:
+    kill_often(killer, ledger, tmp_path, arguments, share, min(SHARE, KILLS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", range(-(-KILLS // SHARE)))
+def test_an_export_by_several_processes_that_is_killed_and_done_again_gives_the_same(
+    ledger: Path, tmp_path: Path, killer_of_two: Killer, share: int
+) -> None:
+    kill_often(killer_of_two, ledger, tmp_path, EXPORT, share, max(2, min(SHARE, KILLS) // 4))
+
+
+def kill_often(
+    killer: Killer, ledger: Path, tmp_path: Path, arguments: tuple[str, ...], share: int, kills: int
 ) -> None:
     prepared = tmp_path / "prepared"
     prepared.mkdir()
@@ -313,26 +308,26 @@ def test_a_command_that_is_killed_and_done_again_gives_the_same(
     if arguments[0] == "restore":
         exported(ledger, prepared / "lake")
     whole = Path(shutil.copytree(prepared, tmp_path / "whole"))
-    code, calls = kill_at(-1, whole, *arguments)
-    assert code == 0
+    undisturbed = killer.run(whole, arguments)
+    assert undisturbed.code == 0, undisturbed.errors
+    calls = undisturbed.calls
     expected = state_of(whole)
-    assert json.dumps(sorted(expected["lake"])) != json.dumps([])
-    chance = random.Random(7)
+    assert expected["lake"]
+    chance = random.Random(f"{arguments[0]}/{share}")
     killed = 0
-    for number in range(KILLS):
+    for number in range(kills):
         folder = Path(shutil.copytree(prepared, tmp_path / f"{number}"))
         # Most of it is reading; what changes something comes last.
         nth = calls - int(chance.random() ** 2 * calls) if number % 2 else chance.randrange(calls) + 1
-        code, _ = kill_at(nth, folder, *arguments)
-        killed += code == -9
+        killed += killer.run(folder, arguments, nth).code == -9
         events = {name: event_keys(folder / name) for name in ("startup.db", "back.db")}
         if arguments[0] == "archive":
             has = {key[0] for key in events["startup.db"]}
             assert has in ({*_OLD, *_NEW}, {*_NEW}), "half of the sessions have been moved"
         if arguments[0] == "restore":
             assert len(events["back.db"]) in (0, _EVENTS), "half of a session was restored"
-        again, _ = kill_at(-1, folder, *arguments)
-        assert again == 0
+        again = killer.run(folder, arguments)
+        assert again.code == 0, f"killed at call {nth} of {calls}: {again.errors}"
         assert state_of(folder) == expected, f"killed at call {nth} of {calls}"
         shutil.rmtree(folder)
-    assert killed > KILLS // 2
+    assert killed > kills // 2
