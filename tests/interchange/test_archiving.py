@@ -22,7 +22,7 @@ from ledger.storage.archiving import remove_sessions
 from ledger.storage.record_rows import TABLES
 from ledger.storage.verification import verify
 from ledger.testing import SessionBuilder
-from tests.support.killed_commands import Killer
+from tests.support.killed_commands import NEVER, Killer
 from tests.support.lakes import exported, valid_bytes
 from tests.support.small_ledgers import write_sessions
 
@@ -308,7 +308,7 @@ def kill_often(
     if arguments[0] == "restore":
         exported(ledger, prepared / "lake")
     whole = Path(shutil.copytree(prepared, tmp_path / "whole"))
-    undisturbed = killer.run(whole, arguments)
+    undisturbed = killer.run(whole, arguments, NEVER)
     assert undisturbed.code == 0, undisturbed.errors
     calls = undisturbed.calls
     expected = state_of(whole)

@@ -29,7 +29,7 @@ class Ended(NamedTuple):
     code: int
     """Its exit code; less than 0 where a signal killed it."""
     calls: int
-    """How many calls it made, of Python's functions and of C's: SQLite's and Arrow's are among them."""
+    """How many calls it made, where they were counted, of Python's functions and of C's: SQLite's and Arrow's are among them."""
     errors: str
     """What it wrote to standard error."""
 
@@ -44,8 +44,8 @@ class Killer:
         )
         self._ask(dict(settings or {}))
 
-    def run(self, folder: Path, arguments: Sequence[str], kill_at: int = NEVER) -> Ended:
-        """Run a command in a folder; it kills itself at its nth call."""
+    def run(self, folder: Path, arguments: Sequence[str], kill_at: int | None = None) -> Ended:
+        """Run a command in a folder; it kills itself at its nth call. Without one, calls are not counted."""
         found = self._ask({"folder": str(folder), "arguments": [*arguments], "kill_at": kill_at})
         ended = Ended(*found)
         assert "Traceback" not in ended.errors, ended.errors
@@ -86,7 +86,7 @@ def main() -> None:
         if not child:
             _run(command, request, errors, calls)
         _, status = os.waitpid(child, 0)
-        made = int(calls.read_text()) if calls.exists() else request["kill_at"]
+        made = int(calls.read_text()) if calls.exists() else request["kill_at"] or 0
         print(json.dumps([os.waitstatus_to_exitcode(status), made, errors.read_text()]), flush=True)
 
 
@@ -108,8 +108,9 @@ def _run(command: Any, request: Mapping[str, Any], errors: Path, counted: Path) 
     sys.argv = ["compile-ledger", *request["arguments"]]
     code = 1
     try:
-        sys.setprofile(count)
-        threading.setprofile(count)
+        if kill_at is not None:
+            sys.setprofile(count)
+            threading.setprofile(count)
         try:
             command()
             code = 0
