@@ -44,10 +44,16 @@ class WallWatch:
 
     def stepped_ns(self) -> int | None:
         """Return how far it was set forward since the last call; None if it was not set."""
-        # A single reading can be wrong if something else ran between its two clock reads.
-        readings = [read_anchor() for _ in range(_READINGS)]
-        since, self._last = self._last, readings[-1]
-        apart = [(reading.wall_ns - since.wall_ns) - (reading.at_ns - since.at_ns) for reading in readings]
-        stepped_ns = min(apart, key=abs)
-        drifted_ns = _STEP_NS + (readings[-1].at_ns - since.at_ns) // _DRIFT
+        since = self._last
+
+        def apart_ns(reading: Anchor) -> int:
+            return (reading.wall_ns - since.wall_ns) - (reading.at_ns - since.at_ns)
+
+        # A single reading can be wrong if something else ran between its two clock reads: neither is it said,
+        # nor is the next one compared with it.
+        self._last = min(
+            (read_anchor() for _ in range(_READINGS)), key=lambda reading: abs(apart_ns(reading))
+        )
+        stepped_ns = apart_ns(self._last)
+        drifted_ns = _STEP_NS + (self._last.at_ns - since.at_ns) // _DRIFT
         return stepped_ns if abs(stepped_ns) > drifted_ns else None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final, NoReturn
 
-_WAIT_S: "Final" = 1.0
+WAIT_S: "Final" = 1.0
 """Longer than a write takes, but on a disk that does not answer."""
 
 
@@ -28,9 +28,9 @@ class _Obtained(dict[bool, None]):
 class Turns:
     """Makes the turns of one writer: contexts that raise Busy where they can't be entered."""
 
-    def __init__(self) -> None:
-        lock = RLock()
-        self.waiting = _turn(lock, map(lock.acquire, repeat(True), repeat(_WAIT_S)))
+    def __init__(self, lock: "RLock | None" = None) -> None:
+        lock = RLock() if lock is None else lock
+        self.waiting = _turn(lock, map(lock.acquire, repeat(True), repeat(WAIT_S)))
         """A turn that is waited for."""
         self.at_once = _turn(lock, map(lock.acquire, repeat(False)))
         """A turn for when somebody has waited in vain: not each event is to take as long."""

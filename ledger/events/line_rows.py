@@ -8,14 +8,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import SchemaValidator, core_schema
 
 from ledger.errors import InvalidEvent
-from ledger.events.models import (
-    INTEGER_LIMIT,
-    EventBase,
-    StageStarted,
-    StageStopped,
-    first_use,
-    parse_event,
-)
+from ledger.events.fork_guard import pydantic_guard
+from ledger.events.models import INTEGER_LIMIT, EventBase, StageStarted, StageStopped, parse_event
 from ledger.events.rows import EventRow, json_of, to_row
 
 _KIND_OF_STAGE: Final = b'"kind":"stage_st'
@@ -102,13 +96,16 @@ def _fields(model: type[EventBase]) -> SchemaValidator:
 
     Constant defaults are left out of it; a field whose default is made of others must be there.
     """
+    return pydantic_guard.call(_validator_of_fields, model)
+
+
+def _validator_of_fields(model: type[EventBase]) -> SchemaValidator:
     strict = ConfigDict(strict=True)
-    with first_use:
-        fields = {
-            name: core_schema.typed_dict_field(
-                TypeAdapter[Any](field.rebuild_annotation(), config=strict).core_schema,
-                required=name == "kind" or field.is_required() or field.default_factory is not None,
-            )
-            for name, field in model.model_fields.items()
-        }
-        return SchemaValidator(core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True))
+    fields = {
+        name: core_schema.typed_dict_field(
+            TypeAdapter[Any](field.rebuild_annotation(), config=strict).core_schema,
+            required=name == "kind" or field.is_required() or field.default_factory is not None,
+        )
+        for name, field in model.model_fields.items()
+    }
+    return SchemaValidator(core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True))

@@ -1,8 +1,7 @@
 """The events: frozen pydantic models, one union discriminated by `kind`."""
 
-import os
-import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -11,6 +10,7 @@ from pydantic_core import from_json, to_json
 
 from ledger.clock import Anchor, ClockDomain
 from ledger.errors import InvalidEvent
+from ledger.events.fork_guard import pydantic_guard
 from ledger.vocabulary import Counts, Outcome, Source, activity_of
 
 EVENT_FORMAT: Final = 1
@@ -200,25 +200,25 @@ _SAMPLES: Final[dict[str, dict[str, object]]] = {
     "session_ended": {"outcome": "completed"},
     "process_lost": {"lost": "-", "last_seq": 0},
 }
-# pydantic fills global caches, under locks of its own, where a model is built, validates or is dumped for the
-# first time. A child that is forked in the middle of that would wait for ever at its own first event, so the
-# fork waits instead, some 40 ms at most.
-first_use = threading.RLock()
-os.register_at_fork(
-    before=first_use.acquire, after_in_parent=first_use.release, after_in_child=first_use.release
-)
 
 
 @cache
 def warm_up_models() -> None:
-    """Do all that pydantic does at a first use, so that no fork meets it later."""
-    with first_use:
-        for model in EventBase.__subclasses__():
-            kind = str(model.model_fields["kind"].default)
-            fields = {"session": "-", "process": "-", "seq": 0, "at_ns": 0, **_SAMPLES.get(kind, {})}
-            event = model.model_validate(fields)
-            from_json(to_json(event.model_dump(mode="json"), inf_nan_mode="strings", serialize_unknown=True))
-            parse_event(to_line(event))
+    """Do all that pydantic does at a first use, so that no fork and no signal handler meets it later."""
+    pydantic_guard.call(_use_every_model)
+
+
+def _use_every_model() -> None:
+    for model in EventBase.__subclasses__():
+        kind = str(model.model_fields["kind"].default)
+        fields = {"session": "-", "process": "-", "seq": 0, "at_ns": 0, **_SAMPLES.get(kind, {})}
+        event = model.model_validate(fields)
+        from_json(to_json(event.model_dump(mode="json"), inf_nan_mode="strings", serialize_unknown=True))
+        event.model_dump_json(exclude_none=True, exclude={"kind"})
+        event.model_dump_json(exclude_none=True, include={"kind"})
+        parse_event(to_line(event))
+        with suppress(InvalidEvent):
+            parse_event({"kind": kind})
 
 
 def parse_event(event: Mapping[str, object] | str | bytes) -> Event:

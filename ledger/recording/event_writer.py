@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ledger.clock import Anchor, WallWatch, monotonic_ns
 from ledger.errors import InvalidEvent
+from ledger.events.fork_guard import pydantic_guard
 from ledger.events.models import (
     INTEGER_LIMIT,
     EventBase,
@@ -119,7 +120,7 @@ class EventWriter:
                 thread = lines.local.name
             except AttributeError:
                 thread = thread_name(lines.local)
-            about = self._described.get(described) or self._describe(described)
+            about = self._described.get(described) or pydantic_guard.call(self._describe, described)
             end = _END if data is None else data_field(data, self._secrets) + _END
             if parent is None or parent < lines.first_interval:
                 rest = b',%b,"thread":%b%b' % (about, thread, end)
@@ -301,7 +302,7 @@ class EventWriter:
                 child._write(model, fields, numbered)
             return
         try:
-            rest = self._rest_of_line(model, fields, numbered)
+            rest = pydantic_guard.call(self._rest_of_line, model, fields, numbered)
             with_id = WITH_ID % numbered.encode() if numbered else None
             lines.put(self._prefix(model), rest, None, with_id)
             self._has_written = True

@@ -8,6 +8,7 @@ from typing import Final, SupportsIndex, cast
 
 from pydantic_core import from_json, to_json
 
+from ledger.events.fork_guard import pydantic_guard
 from ledger.events.models import INTEGER_LIMIT
 from ledger_birth.accounting import NOT_RECORDED
 from ledger_birth.host_exceptions import is_hosts_own
@@ -34,14 +35,24 @@ def data_field(data: Mapping[str, object], secrets: Sequence[str] = ()) -> bytes
     plain = dict(data)
     if _may_have_secret(plain, secrets):
         plain = data_without_secrets(plain, secrets)
+    if all(map(_is_plain, plain.values())):
+        return _as_json(plain)
+    return pydantic_guard.call(_as_readable_json, plain)
+
+
+def _as_json(plain: dict[str, object]) -> bytes:
     try:
         text = to_json(plain, inf_nan_mode="strings", serialize_unknown=True)
     except ValueError:
         text = to_json(well_formed(plain), inf_nan_mode="strings")
-    if not all(map(_is_plain, plain.values())):
-        # It may be too deep, or have a number too long, to be read back: better to learn that now.
-        from_json(b'{"data":%b}' % text)
     return b',"data":' + text
+
+
+def _as_readable_json(plain: dict[str, object]) -> bytes:
+    text = _as_json(plain)
+    # It may be too deep, or have a number too long, to be read back: better to learn that now.
+    from_json(b"{%b}" % text[1:])
+    return text
 
 
 def _may_have_secret(data: Mapping[str, object], secrets: Sequence[str]) -> bool:

@@ -21,16 +21,24 @@ from ledger.recording.journal import journal_folder, journals
 from ledger.storage.collector import collect
 from ledger.storage.record_rows import TABLES
 from ledger.storage.store import Store
+from ledger.testing import SessionBuilder
 from ledger_birth.environment import FILE_VARIABLE, SESSION_VARIABLE
+from ledger_parquet import Lake
+from ledger_parquet.exporter import ParquetExporter
 from tests.support.golden_ledgers import unpacked
+from tests.support.lakes import exported, valid_bytes
 from tests.support.paths import DATA
+from tests.support.small_ledgers import write_sessions
 
 LEDGER: Final = "startup.db"
+LAKE: Final = "lake"
 _CODES: Final = (0, 1, 2)
 _STAGES: Final = 30
 _WRITERS: Final = 2
 _SESSION: Final = "20261128-120000-00000000"
 _OLD_SCHEMA: Final = 1
+_LONG_AGO_NS: Final = 1_600_000_000 * 10**9
+_FAR_OFF_NS: Final = 4_000_000_000 * 10**9
 
 
 class Operation(NamedTuple):
@@ -43,6 +51,10 @@ class Operation(NamedTuple):
     """Of `compile-ledger`, with paths relative to the folder; empty for the recorded program."""
     output: str | None = None
     """A file that is there whole or not at all."""
+    lake: str | None = None
+    """A folder of Parquet files, in which a session is whole or not at all."""
+    ledger: str = LEDGER
+    """What it writes into."""
 
 
 def run(operation: Operation, folder: Path) -> int:
@@ -68,7 +80,9 @@ def state(operation: Operation, folder: Path) -> dict[str, object]:
     if operation.output is not None:
         output = folder / operation.output
         found["output"] = output.read_bytes() if output.exists() else None
-    ledger = folder / LEDGER
+    if operation.lake is not None:
+        found["lake"] = valid_bytes(folder / operation.lake)
+    ledger = folder / operation.ledger
     if operation.arguments and ledger.exists():
         with closing(sqlite3.connect(ledger)) as connection:
             found["events"] = sorted(
@@ -93,6 +107,8 @@ def violations(operation: Operation, folder: Path, expected: dict[str, object], 
             if output.read_bytes() != expected["output"]:
                 yield "an unfinished output file"
             output.unlink()  # it is never written over
+    if operation.lake is not None:
+        yield from _unreadable(folder / operation.lake)
     if not operation.arguments:
         yield from _missing_events(folder)
         return
@@ -142,6 +158,15 @@ def _missing_events(folder: Path) -> Iterator[str]:
         yield f"acknowledged, and neither there nor counted: {sorted(lost)}"
 
 
+def _unreadable(lake: Path) -> Iterator[str]:
+    """Yield the sessions of a lake that can't be read, event by event."""
+    exporter = ParquetExporter()
+    for session in Lake.open_if_there(str(lake)).sessions():
+        events = sum(1 for _ in exporter.events(str(lake), session.session))
+        if events != session.event_count:
+            yield f"{session.session} has {events} events in the lake, and not {session.event_count}"
+
+
 def _nothing(folder: Path) -> None:
     """Leave the folder empty."""
 
@@ -179,6 +204,43 @@ def _two_ledgers(folder: Path) -> None:
     (folder / LEDGER).rename(folder / "two.db")
 
 
+def _ledger_and_journals(folder: Path) -> None:
+    """Leave a ledger to merge into, and another one whose journals wait."""
+    _collected(folder)
+    (folder / LEDGER).rename(folder / "into.db")
+    _journals(folder)
+    store = Store.open(folder / LEDGER)
+    store.close()
+
+
+def _some_sessions(folder: Path, stages: int = 3) -> None:
+    """Leave a ledger of two sessions that ended long ago, and of one that is yet to come."""
+    builders: list[SessionBuilder] = []
+    for name, wall_ns in (("old-1", _LONG_AGO_NS), ("old-2", _LONG_AGO_NS), ("new", _FAR_OFF_NS)):
+        builder = SessionBuilder(name)
+        builder.begin(0, wall_ns=wall_ns)
+        for number in range(stages):
+            interval = builder.start(number * 10, "torch_compile", role="encoder", source="monitor")
+            builder.stop(number * 10 + 5, interval)
+        builder.end(1_000)
+        builders.append(builder)
+    write_sessions(folder / LEDGER, *builders)
+
+
+def _lake(folder: Path) -> None:
+    """Leave a lake alone."""
+    _some_sessions(folder)
+    exported(folder / LEDGER, folder / LAKE)
+    (folder / LEDGER).unlink()
+
+
+def _grown(folder: Path) -> None:
+    """Leave a lake, and a ledger that has more of its sessions by now."""
+    _some_sessions(folder)
+    exported(folder / LEDGER, folder / LAKE)
+    _some_sessions(folder, stages=6)
+
+
 def _log(folder: Path) -> None:
     shutil.copy(next(iter(sorted((DATA / "logs").glob("*.log")))), folder / "vllm.log")
 
@@ -198,7 +260,15 @@ OPERATIONS: Final = (
     Operation("import", _log, ("import", "vllm.log", "-o", LEDGER)),
     Operation("export", _projected, ("export", LEDGER, "--format", "jsonl", "-o", "out.jsonl"), "out.jsonl"),
     Operation("chrome", _projected, ("export", LEDGER, "--format", "chrome", "-o", "out.json"), "out.json"),
+    Operation("redact", _projected, ("export", LEDGER, "--redact", "-o", "out.jsonl"), "out.jsonl"),
+    Operation("csv", _projected, ("export", LEDGER, "--format", "csv", "-o", "out.zip"), "out.zip"),
+    Operation("otlp", _projected, ("export", LEDGER, "--format", "otlp", "-o", "out.json"), "out.json"),
+    Operation("parquet", _some_sessions, ("export", LEDGER, "--format", "parquet", "-o", LAKE), lake=LAKE),
+    Operation("parquet, grown", _grown, ("export", LEDGER, "--format", "parquet", "-o", LAKE), lake=LAKE),
+    Operation("archive", _some_sessions, ("archive", LEDGER, "--older-than", "1d", "-o", LAKE), lake=LAKE),
+    Operation("restore", _lake, ("restore", LAKE, "old-1", "-o", LEDGER), lake=LAKE),
     Operation("page", _projected, ("report", LEDGER, "--html", "out.html"), "out.html"),
     Operation("merge", _two_ledgers, ("merge", "one.db", "two.db", "-o", LEDGER)),
+    Operation("merge journals", _ledger_and_journals, ("merge", LEDGER, "-o", "into.db"), ledger="into.db"),
     Operation("migrate", _old, ("migrate", LEDGER)),
 )

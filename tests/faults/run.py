@@ -1,155 +1,170 @@
 """Injects faults: `python -m tests.faults.run [--injections N] [--seed S …]`; at length by `make faults`.
 
 An injection is an operation with one fault in one system call, drawn at random: a kind is an operation and
-what became of the call. It prints how often each was tried, and what did not hold; the exit code is 1 where
-anything did not. Each injection has a process of its own, forked from this one, which has imported all of it.
+what became of the call. The same seed gives the same injections, however many workers there are. What did not
+hold is printed when it is found, with the command that injects the very same fault again; at the end comes
+how often each operation was tried. The exit code is 1 where anything did not hold.
+
+Each injection has a process and a folder of its own. The process is forked from a worker, which has imported
+all that the operations need: to import it anew each time took three quarters of the time.
 """
 
 import argparse
-import json
+import multiprocessing
 import os
-import random
-import shutil
-import signal
+import shlex
 import sys
 import tempfile
-import traceback
-from collections import Counter
-from collections.abc import Callable
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tests.faults.operations import OPERATIONS, Operation, run, state, violations
-from tests.faults.shim import ACTIONS, Action, arm, count, counted, preload_and_restart
+from tests.faults.injecting import Injection, Injector, Kind, Outcome
+from tests.faults.operations import OPERATIONS
+from tests.faults.shim import ACTIONS, preload_and_restart
 
-_SECONDS: Final = 60
-"""An operation that takes longer hangs."""
-
-
-class Kind(NamedTuple):
-    """An operation and what becomes of a call in it."""
-
-    operation: Operation
-    action: Action
+_MODULE: Final = "tests.faults.run"
+_TOLD_EACH_S: Final = 60.0
+"""How often a line is written where there is no terminal."""
 
 
 def main() -> int:
     """Draw and inject; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {_MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--injections", type=int, default=1_000, help="for each seed")
     parser.add_argument("--seed", type=int, nargs="+", default=[1])
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="at the same time")
+    parser.add_argument(
+        "--operation", nargs="+", choices=[each.name for each in OPERATIONS], help="only these"
+    )
+    parser.add_argument(
+        "--again", nargs=3, metavar=("OPERATION", "ACTION", "CALL"), help="this one, once; its repetition"
+    )
     options = parser.parse_args()
+    only = options.again[:1] if options.again else options.operation
+    operations = [each for each in OPERATIONS if not only or each.name in only]
+    console = Console(soft_wrap=True)
     with tempfile.TemporaryDirectory() as name:
-        faults = _Faults(Path(os.path.realpath(name)))
-        for seed in options.seed:
-            chance = random.Random(seed)
-            for number in range(options.injections):
-                faults.inject(number, chance)
-        faults.print_table(Console())
-        return 1 if faults.violations else 0
+        with console.status("preparing"):
+            injector = Injector(Path(os.path.realpath(name)), operations)
+        if options.again:
+            [operation] = operations
+            [action] = [each for each in ACTIONS if each.name == options.again[1]]
+            injections = [Injection(Kind(operation, action), int(options.again[2]))]
+        else:
+            injections = [each for seed in options.seed for each in injector.draw(seed, options.injections)]
+        summary = Summary(injections, console)
+        for injection, outcome in outcomes(injector, injections, options.workers):
+            summary.add(injection, outcome)
+        summary.close()
+    return 1 if summary.violations else 0
 
 
-class _Faults:
-    """Prepared folders, and what came of the injections."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._calls: dict[Kind, int] = {}
-        self._expected: dict[str, dict[str, object]] = {}
-        self._tried: Counter[Kind] = Counter()
-        self.violations: list[tuple[Kind, int, str]] = []
-        for operation in OPERATIONS:
-            self._prepare(operation)
-        self._kinds = [kind for kind, calls in self._calls.items() if calls]
-
-    def inject(self, number: int, chance: random.Random) -> None:
-        """Inject one fault: every kind in turn, at a random one of its calls."""
-        kind = self._kinds[number % len(self._kinds)]
-        nth = chance.randrange(self._calls[kind])
-        folder = self._copy(kind.operation)
-
-        def under_fault() -> str:
-            arm(folder, kind.action, nth)
-            return str(run(kind.operation, folder))
-
-        def check() -> str:
-            expected = self._expected[kind.operation.name]
-            return "; ".join(violations(kind.operation, folder, expected, int(code)))
-
-        self._tried[kind] += 1
-        code, trouble = _in_child(under_fault)
-        if not trouble:
-            found, trouble = _in_child(check)
-            trouble = trouble or found
-        if trouble:
-            self.violations.append((kind, nth, trouble))
-        shutil.rmtree(folder.parent)
-
-    def print_table(self, console: Console) -> None:
-        """Print what was tried, by operation, and each violation."""
-        table = Table("operation", "kinds", "injections", "violations")
-        for operation in OPERATIONS:
-            kinds = [kind for kind in self._tried if kind.operation is operation]
-            tried = sum(self._tried[kind] for kind in kinds)
-            broken = sum(kind.operation is operation for kind, _, _ in self.violations)
-            table.add_row(operation.name, str(len(kinds)), f"{tried:,}", str(broken))
-        table.add_section()
-        total = f"{sum(self._tried.values()):,}"
-        table.add_row("all", str(len(self._tried)), total, str(len(self.violations)))
-        for kind, nth, text in self.violations:
-            console.print(f"{kind.operation.name}, {kind.action.name} in call {nth}: {text}", markup=False)
-        console.print(table)
-
-    def _prepare(self, operation: Operation) -> None:
-        prepared = self._folder / "prepared" / operation.name
-        prepared.mkdir(parents=True)
-        _, trouble = _in_child(lambda: operation.prepare(prepared) or "")
-        assert not trouble, (operation.name, trouble)
-        folder = self._copy(operation)
-
-        def counts() -> str:
-            count(folder)
-            run(operation, folder)
-            return json.dumps([counted(action) for action in ACTIONS])
-
-        answer, trouble = _in_child(counts)
-        assert not trouble, (operation.name, trouble)
-        for action, calls in zip(ACTIONS, json.loads(answer), strict=True):
-            self._calls[Kind(operation, action)] = calls
-        self._expected[operation.name] = state(operation, folder)
-        shutil.rmtree(folder.parent)
-
-    def _copy(self, operation: Operation) -> Path:
-        folder = Path(tempfile.mkdtemp(dir=self._folder)) / "work"
-        shutil.copytree(self._folder / "prepared" / operation.name, folder)
-        return folder
-
-
-def _in_child(call: Callable[[], str]) -> tuple[str, str]:
-    """Return what a call returns in a forked process, -n where signal n ended it, and what it raised."""
-    ours, theirs = os.pipe()
-    if not (pid := os.fork()):
-        signal.alarm(_SECONDS)
+def outcomes(
+    injector: Injector, injections: Sequence[Injection], workers: int
+) -> Iterator[tuple[Injection, Outcome]]:
+    """Inject in several processes at the same time, and yield what came of it, as soon as it is known."""
+    global _injector
+    _injector = injector
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
         try:
-            answer = call(), ""
+            waiting = {pool.submit(_inject, *_names(each)): each for each in injections}
+            for done in as_completed(waiting):
+                yield waiting[done], done.result()
         except BaseException:
-            answer = "", traceback.format_exc()
-        os.write(theirs, json.dumps(answer).encode())
-        os._exit(0)
-    os.close(theirs)
-    with os.fdopen(ours) as pipe:
-        text = pipe.read()
-    _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        return str(-number), "hung" if number == signal.SIGALRM else ""
-    answer, trouble = json.loads(text)
-    return answer, trouble
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+_injector: Injector
+"""Of a worker, from the process that it was forked from."""
+
+
+def _names(injection: Injection) -> tuple[str, str, int]:
+    """Return what names an injection: an operation itself can't be sent to a worker."""
+    return injection.kind.operation.name, injection.kind.action.name, injection.nth
+
+
+def _inject(operation: str, action: str, nth: int) -> Outcome:
+    [kind] = [
+        kind for kind in _injector.kinds if (kind.operation.name, kind.action.name) == (operation, action)
+    ]
+    return _injector.inject(Injection(kind, nth))
+
+
+class Summary:
+    """How far it is, what did not hold, and a table at the end."""
+
+    def __init__(self, injections: Sequence[Injection], console: Console) -> None:
+        self._total: Final = len(injections)
+        self._kinds: Final = len({each.kind for each in injections})
+        self._tried: Final[Counter[Kind]] = Counter()
+        self._seconds: Final[defaultdict[str, float]] = defaultdict(float)
+        self.violations: Final[Counter[str]] = Counter()
+        """By operation."""
+        self._console: Final = console
+        self._progress: Final = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task: Final = self._progress.add_task("", total=self._total)
+        self._began: Final = time.monotonic()
+        self._told = self._began
+        self._say_how_far()
+        self._progress.start()
+
+    def add(self, injection: Injection, outcome: Outcome) -> None:
+        """Count an injection, and print at once what did not hold."""
+        operation = injection.kind.operation.name
+        self._tried[injection.kind] += 1
+        self._seconds[operation] += outcome.seconds
+        if outcome.trouble:
+            self.violations[operation] += 1
+            again = shlex.join(["python", "-m", _MODULE, "--again", *map(str, _names(injection))])
+            self._console.print(f"{again}\n    {outcome.trouble}", markup=False, highlight=False)
+        self._progress.advance(self._task)
+        self._say_how_far()
+
+    def close(self) -> None:
+        """Print the table."""
+        self._progress.stop()
+        table = Table("operation", "kinds", "injections", "violations", "seconds each")
+        for operation in dict.fromkeys(kind.operation.name for kind in self._tried):
+            kinds = [kind for kind in self._tried if kind.operation.name == operation]
+            tried = sum(self._tried[kind] for kind in kinds)
+            mean = self._seconds[operation] / tried
+            table.add_row(
+                operation, f"{len(kinds)}", f"{tried:,}", f"{self.violations[operation]}", f"{mean:.2f}"
+            )
+        table.add_section()
+        tried = self._tried.total()
+        mean = sum(self._seconds.values()) / max(tried, 1)
+        table.add_row("all", f"{len(self._tried)}", f"{tried:,}", f"{self.violations.total()}", f"{mean:.2f}")
+        self._console.print(table)
+        self._console.print(f"{time.monotonic() - self._began:.0f} s")
+
+    def _say_how_far(self) -> None:
+        text = f"{self._kinds} kinds, {self.violations.total()} violations"
+        self._progress.update(self._task, description=text)
+        now = time.monotonic()
+        if self._progress.disable and now - self._told > _TOLD_EACH_S:
+            self._told = now
+            tried = self._tried.total()
+            left_s = (now - self._began) / tried * (self._total - tried)
+            print(
+                f"{text}, {tried:,} of {self._total:,} injections, {left_s / 60:.0f} minutes left", flush=True
+            )
 
 
 if __name__ == "__main__":
-    preload_and_restart("tests.faults.run")
+    preload_and_restart(_MODULE)
     sys.exit(main())

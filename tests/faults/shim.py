@@ -48,6 +48,7 @@ def preload_and_restart(module: str) -> None:
     if (preloaded := os.environ.get("LD_PRELOAD", "")).endswith(_LIBRARY):
         os.unlink(preloaded)  # it is mapped by now
         os.rmdir(os.path.dirname(preloaded))
+        del os.environ["LD_PRELOAD"]  # programs that are started from here would look for it
         return
     library = Path(tempfile.mkdtemp()) / _LIBRARY
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(_SOURCE), "-ldl"], check=True)

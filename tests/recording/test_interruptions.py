@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 from ledger import GapNoted, MilestoneReached, ProcessLeft, Recorder, TotalClaimed
+from ledger.events.fork_guard import ForkGuard
+from ledger.recording import event_writer, line_encoding
 from ledger.storage import collector
 from ledger_birth import turns
 from tests.support.journals import events_in
 
 _HANGS_AFTER_S = 30
-_OURS = ("ledger.recording", "ledger_birth")
+_OURS = ("ledger.recording", "ledger.events.fork_guard", "ledger_birth")
 
 Call = Callable[[Recorder], object]
 """A call that makes one event, with "called" in it."""
@@ -176,7 +178,9 @@ def test_a_handler_at_any_place_loses_nothing(
     tmp_path: Path, call: Call, handler: Callable[[Recorder], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collector, "collect_own", lambda *_, **__: None)
-    monkeypatch.setattr(turns, "_WAIT_S", 0.001)
+    monkeypatch.setattr(turns, "WAIT_S", 0.001)
+    for module in (event_writer, line_encoding):
+        monkeypatch.setattr(module, "pydantic_guard", ForkGuard())
     number = 0
     while acknowledged_and_found(tmp_path / f"{number}.db", call, handler, number):
         number += 1
@@ -196,7 +200,9 @@ def test_a_handler_that_raises_at_any_place_gets_through_and_leaves_the_recorder
     tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collector, "collect_own", lambda *_, **__: None)
-    monkeypatch.setattr(turns, "_WAIT_S", 0.001)
+    monkeypatch.setattr(turns, "WAIT_S", 0.001)
+    for module in (event_writer, line_encoding):
+        monkeypatch.setattr(module, "pydantic_guard", ForkGuard())
     number, did_run = 0, True
     while did_run:
         path = tmp_path / f"{number}.db"

@@ -596,3 +596,40 @@ class TestSignals:
         assert exit_code(spawn(program)) == 0
         for number in range(100):
             assert milestones(self.check_counted(tmp_path / f"{number}.db"))[-1] == "second"
+
+
+@pytest.mark.parametrize("takes_long", ["claim", "stage"])
+def test_a_fork_waits_until_another_thread_has_encoded_its_event(
+    path: Path, spawn: Spawn, takes_long: str
+) -> None:
+    recorder = Recorder.open(path)
+    recorder.milestone("first")
+    begun, done = threading.Event(), threading.Event()
+
+    class Slow:
+        def __str__(self) -> str:
+            if threading.current_thread() is thread:
+                begun.set()
+                time.sleep(0.1)
+                done.set()
+            return "slow"
+
+    def record() -> None:
+        if takes_long == "claim":
+            recorder.claim(1.5, source="log", data={"slow": Slow()})
+        else:
+            recorder.start("dynamo", data={"slow": Slow()})
+
+    thread = threading.Thread(target=record)
+    thread.start()
+    begun.wait()
+
+    def child() -> None:
+        assert done.is_set()
+        recorder.milestone("of the child")
+
+    assert exit_code(spawn(child)) == 0
+    thread.join()
+    names = [event.name for event in events_in(path) if isinstance(event, MilestoneReached)]
+    assert sorted(names) == ["first", "of the child"]
+    recorder.close()

@@ -353,7 +353,7 @@ def _wait(pid: int) -> int | None:
     end, pause = time.monotonic() + HANGS_AFTER_S, 0.0005
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         if time.monotonic() > end:
-            os.kill(pid, signal.SIGUSR2)  # says where it hangs
+            os.killpg(pid, signal.SIGUSR2)  # says where it hangs, and where its children do
             time.sleep(1.0)
             os.killpg(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
