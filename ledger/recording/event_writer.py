@@ -80,8 +80,7 @@ class EventWriter:
         self.process: Final = lines.process
         self.info: Final = lines.said.info
         self.anchor: Final = Anchor(lines.at_ns, lines.wall_ns)
-        # A clock that only a test has goes with no other.
-        self._wall = WallWatch(self.anchor) if clock is monotonic_ns else None
+        self._wall = WallWatch(self.anchor) if clock is monotonic_ns else None  # a test's has no wall clock
         self._has_written = False
         self._reported: set[str] = set()
         self._failed = False

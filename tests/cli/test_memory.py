@@ -23,6 +23,19 @@ BYTES_EACH: Final = 1_000
 """Of those intervals, for what fills first and then grows no more. To hold them took 2,100 and more."""
 
 
+_COLLECT: Final = """
+import sys
+from pathlib import Path
+from ledger.recording.journal import journal_folder
+from ledger.storage.collector import collect
+from ledger.storage.store import Store
+
+store = Store.open(Path(sys.argv[1]))
+collect(store, journal_folder(store.path))
+store.close()
+"""
+
+
 @pytest.fixture(scope="module")
 def ledgers(tmp_path_factory: pytest.TempPathFactory) -> Mapping[int, Path]:
     """Return two ledgers that are collected and projected, by their events a process."""
@@ -35,10 +48,10 @@ def ledgers(tmp_path_factory: pytest.TempPathFactory) -> Mapping[int, Path]:
     return found
 
 
-def peak_bytes(arguments: list[str]) -> int:
-    """Run a command, and return the largest resident size that it had."""
+def peak_bytes(arguments: list[str], program: tuple[str, str] = ("-m", "ledger.cli")) -> int:
+    """Run a command, or another program, and return the largest resident size that it had."""
     with subprocess.Popen(
-        [sys.executable, "-m", "ledger.cli", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [sys.executable, *program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         assert process.stderr is not None
         said = process.stderr.read()
@@ -67,4 +80,15 @@ def test_memory_does_not_grow_with_the_session(
         peak_bytes([part.format(ledger=path, out=tmp_path / f"{events}.out") for part in arguments])
         for events, path in ledgers.items()
     )
+    assert (large - small) / MORE_INTERVALS < BYTES_EACH, f"{small / 1e6:.0f} MB, then {large / 1e6:.0f} MB"
+
+
+def test_memory_of_collecting_alone_does_not_grow_with_the_journals(tmp_path: Path) -> None:
+    """The command `collect` projects as well; a process that ends collects alone."""
+    peaks: list[int] = []
+    for events in (SMALL, LARGE):
+        ledger = tmp_path / f"{events}.db"
+        write_large_session(ledger, PROCESSES, events)
+        peaks.append(peak_bytes([str(ledger)], ("-c", _COLLECT)))
+    small, large = peaks
     assert (large - small) / MORE_INTERVALS < BYTES_EACH, f"{small / 1e6:.0f} MB, then {large / 1e6:.0f} MB"

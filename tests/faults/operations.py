@@ -60,13 +60,12 @@ class Operation(NamedTuple):
 def run(operation: Operation, folder: Path) -> int:
     """Do it in this process, which ends soon: return the exit code of the command."""
     os.chdir(folder)
-    if not operation.arguments:
-        return _record(folder)
     sys.argv = ["compile-ledger", *operation.arguments]
     out, err = StringIO(), StringIO()
+    code: object = 0
     with redirect_stdout(out), redirect_stderr(err):
         try:
-            main()
+            main() if operation.arguments else _record(folder)
         except SystemExit as ended:
             code = ended.code
     if "Traceback" in err.getvalue():
@@ -118,7 +117,7 @@ def violations(operation: Operation, folder: Path, expected: dict[str, object], 
     yield from (f"another {name}" for name in expected if found.get(name) != expected[name])
 
 
-def _record(folder: Path) -> int:
+def _record(folder: Path) -> None:
     """Record, and write down after each call that it has returned: what must be there afterwards."""
     acknowledged = os.open(
         folder.parent / f"{folder.name}.acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -129,7 +128,6 @@ def _record(folder: Path) -> int:
             recorder.milestone(f"milestone_{number}")
             os.write(acknowledged, b"m%d\n" % number)
     recorder.close()
-    return 0
 
 
 def _acknowledged(folder: Path) -> Path:

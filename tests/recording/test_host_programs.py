@@ -6,6 +6,7 @@ some seconds. With `--hypothesis-seed N` they are the same each time.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,9 +40,23 @@ FAILED_ONCE: dict[str, dict[str, Any]] = {
         "late": [],
         "ends": "terminate",
     },
+    # The handler raised while Python forgot a thread, and Python printed that.
+    "a signal handler that raises beside a thread that ends": {
+        "steps": [["thread", [], False], ["signal", [], True], ["thread", [], False], ["signal", [], True]],
+        "late": [],
+        "ends": "leave",
+    },
 }
 TIMES = 25
 """How often these are run: what befell them needs two threads to meet."""
+RAISED_WHERE_PYTHON_IGNORES_IT = re.compile(
+    r"Exception ignored in: <function WeakSet\..*\n"
+    r"Traceback \(most recent call last\):\n"
+    r"  File \".*_weakrefset\.py\", line .*, in _remove\n(?:    .*\n|\n)*"
+    r"  File \".*host_programs\.py\", line .*, in handle\n(?:    .*\n|\n)*"
+    r"(?:\S+\.)?Stop: ?\n"
+)
+"""A host's signal handler that comes while Python forgets a thread. Nothing of ours is in it."""
 COUNTED = ("events_not_written", "event_not_valid")
 
 number = st.integers(0, 20)
@@ -129,7 +144,7 @@ def check(path: Path) -> None:
     told = (path.parent / "acknowledged").read_text().splitlines()
     raised = [json.loads(line[1:]) for line in told if line.startswith("!")]
     assert raised == []
-    errors = (path.parent / "errors").read_text().splitlines()
+    errors = RAISED_WHERE_PYTHON_IGNORES_IT.sub("", (path.parent / "errors").read_text()).splitlines()
     assert [line for line in errors if not line.startswith("compile-ledger: ")] == []
     events = events_in(path)
     # A journal that was put back may be there twice; but no number has two events.
