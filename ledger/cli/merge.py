@@ -7,7 +7,7 @@ import typer
 
 from ledger.cli.console.options import AsJson
 from ledger.cli.console.printing import print_json
-from ledger.cli.console.progress import reading
+from ledger.cli.console.progress import reading, working
 from ledger.cli.console.terminal import echo
 from ledger.formatting import counted
 from ledger.storage import merging, projections
@@ -37,17 +37,22 @@ def merge(
 
     The same event twice is one event: a merge can be done again, and goes on where it was interrupted. The
     sources stay as they are. Another event under a key that is in use is refused and shown; the exit code is
-    then 1.
+    then 1. What is derived from a session is copied where one ledger has all of it, and derived again where
+    several have parts.
     """
-    sources = merging.ledgers_in(paths)
+    with working("looking for ledgers"):
+        sources = merging.ledgers_in(paths)
     total = merging.Merged()
     store = Store.open(output)
     try:
-        with reading("merging", sum(map(merging.number_of_events, sources))) as progress:
+        with reading("merging", sum(map(merging.size_of, sources))) as progress:
             for source in sources:
                 total = total.plus(merging.merge(store, source, progress))
-        projections.bring_up_to_date(store)
+        _derive(store)
         [(sessions,)] = store.select("SELECT count(*) FROM sessions")
+    except KeyboardInterrupt:
+        echo(f"interrupted: {output} keeps what was merged, the same command goes on from there", err=True)
+        raise
     finally:
         store.close()
     refused = [f"({row.session}, {row.process}, {row.seq})" for row in total.conflicting]
@@ -66,3 +71,21 @@ def merge(
             echo(f"refused: {more:,} more", err=True)
     if refused:
         raise typer.Exit(_SOME_REFUSED)
+
+
+def _derive(store: Store) -> None:
+    """Derive what was not copied, and show how far that is, in events."""
+    counts = {
+        session: int(str(store.select("SELECT count(*) FROM events WHERE session = ?", [session])[0][0]))
+        for session in projections.stale_sessions(store)
+    }
+    if not counts:
+        return
+    begun: list[str] = []
+    with reading("deriving", sum(counts.values())) as progress:
+
+        def begin(session: str) -> None:
+            progress(sum(counts.get(one, 0) for one in begun[-1:]))  # the one before is done
+            begun.append(session)
+
+        projections.bring_up_to_date(store, begin)

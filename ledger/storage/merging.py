@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from ledger.errors import LedgerError, LedgerMissing, NotALedger
-from ledger.recording.journal import journal_folder
+from ledger.recording.journal import journal_folder, journals
+from ledger.recording.journal import size_of as journal_size
 from ledger.storage.collector import collect
 from ledger.storage.ledger_files import SQLITE_HEADER, refuse_no_file
 from ledger.storage.merging_events import MERGED_WHOLE, Merged, merge_events
@@ -30,11 +31,12 @@ _COPY_REJECTED: Final = """
 _NUMBER: Final = """
     SELECT coalesce(sum(event_count), 0)
         + (
-            SELECT count(*) FROM events
-            WHERE id > (SELECT coalesce(max(last_event_id), 0) FROM projected_sessions)
+            SELECT count(*) FROM source.events
+            WHERE id > (SELECT coalesce(max(last_event_id), 0) FROM source.projected_sessions)
         )
-    FROM projected_sessions
+    FROM source.projected_sessions
 """
+"""How many events there are, without a look at each."""
 
 
 def ledgers_in(paths: list[Path]) -> list[Path]:
@@ -61,38 +63,53 @@ def ledgers_in(paths: list[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def size_of(source: Path) -> int:
+    """Return how many bytes the ledger at a path has, and its journals."""
+    sizes = [path.stat().st_size for path in (source,) if path.exists()]
+    return sum(sizes) + sum(map(journal_size, journals(journal_folder(source))))
+
+
 def merge(store: Store, source: Path, progress: Callable[[int], None] | None = None) -> Merged:
     """Add to a store what the ledger at a path has, and its journals; both stay as they are.
 
     Sessions of which the store has nothing yet are copied with their projections, where the source's are
     current. Of all others the events are added, and what is derived from them is stale until the store's
-    projections are brought up to date. `progress` is called with numbers of events that were looked at.
-    Raises LedgerError.
+    projections are brought up to date. `progress` is called with numbers of bytes that are done: `size_of`
+    all together. Raises LedgerError.
     """
     merged = Merged()
+    progress = progress or _no_progress
     if source.exists():
         with attached(store, source):
-            store.connection.execute(f"PRAGMA main.cache_size = -{_CACHE_KIB}")
-            copier = SessionCopier(store)
-            events, sessions = copier.copy(copier.new_sessions(), progress)
-            merged = merge_events(store, sessions, progress).plus(Merged(events))
-            copier.copy_projections(copier.unprojected(MERGED_WHOLE))
-            with store.transaction():
-                rejected = store.connection.execute(_COPY_REJECTED).rowcount
-            merged = merged.plus(Merged(rejected=rejected))
-    waiting = collect(store, journal_folder(source), remove=False)
+            merged = _merge_attached(store, source.stat().st_size, progress)
+    waiting = collect(store, journal_folder(source), remove=False, progress=progress)
     return merged.plus(Merged(waiting.events, waiting.duplicates, rejected=waiting.rejected))
 
 
-def number_of_events(source: Path) -> int:
-    """Return how many events the ledger at a path has, its journals aside. Raises LedgerError."""
-    if not source.exists():
-        return 0
-    store = Store.open_to_read(source)
-    try:
-        return int(str(store.select(_NUMBER)[0][0]))
-    finally:
-        store.close()
+def _merge_attached(store: Store, size: int, progress: Callable[[int], None]) -> Merged:
+    store.connection.execute(f"PRAGMA main.cache_size = -{_CACHE_KIB}")
+    [(number,)] = store.select(_NUMBER)
+    bytes_an_event = size / max(1, int(str(number)))
+    told = 0
+
+    def done(events: int) -> None:
+        nonlocal told
+        some = min(round(events * bytes_an_event), size - told)
+        told += some
+        progress(some)
+
+    copier = SessionCopier(store)
+    events, sessions = copier.copy(copier.new_sessions(), done)
+    merged = merge_events(store, sessions, done).plus(Merged(events))
+    copier.copy_projections(copier.unprojected(MERGED_WHOLE))
+    with store.transaction():
+        rejected = store.connection.execute(_COPY_REJECTED).rowcount
+    progress(size - told)
+    return merged.plus(Merged(rejected=rejected))
+
+
+def _no_progress(_: int) -> None:
+    """Tell nobody."""
 
 
 @contextmanager

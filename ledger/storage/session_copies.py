@@ -5,8 +5,8 @@ there in the other, is the same in both: its rows are copied table by table, not
 place in its ledger is moved with it: events get new ids, and intervals new rows.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple, cast
 
 from ledger.events.rows import EventRow
 from ledger.storage.checkpoint_rows import forget, moved_state
@@ -24,6 +24,11 @@ _STALE: Final = 0
 _CHOSEN: Final = """
     CREATE TEMP TABLE IF NOT EXISTS copied_sessions (place INTEGER PRIMARY KEY, session TEXT NOT NULL UNIQUE)
 """
+_CHECKPOINTS: Final = {
+    "checkpoint_sessions": ("session", "state"),
+    "checkpoint_moments": ("session", "at_ns", "unions"),
+}
+"""Of the tables of checkpoints, those that name no row of another table."""
 _WHOLE: Final = """
     SELECT c.session, count(*), min(s.id), max(s.id)
     FROM temp.copied_sessions c
@@ -44,6 +49,12 @@ _PROJECTED: Final = """
     FROM temp.copied_sessions c CROSS JOIN main.events e ON e.session = c.session
     GROUP BY c.place
 """
+_PROJECTED_AS_THERE: Final = """
+    INSERT INTO main.projected_sessions (session, last_event_id, event_count, reducer_version)
+    SELECT p.session, p.last_event_id + ?, p.event_count, p.reducer_version
+    FROM temp.copied_sessions c CROSS JOIN source.projected_sessions p ON p.session = c.session
+    ORDER BY c.place
+"""
 
 
 class WholeSession(NamedTuple):
@@ -62,7 +73,7 @@ class _Rows(NamedTuple):
 
     @property
     def is_one_range(self) -> bool:
-        """Whether no row of another session is between them."""
+        """Whether no row of another session is between them: read in a row, they keep their distances."""
         return self.last - self.first + 1 == self.number
 
 
@@ -108,9 +119,14 @@ class SessionCopier:
             with self._store.transaction():
                 chosen, rows = self._choose_whole(some, lambda one: not self._events_here(one.session))
                 self._mark_stale()
+                moved_by = self._store.last_id() + 1 - rows.first
                 with without_insert_guard(self._store, rows.number):
-                    self._copy_rows("events", EventRow._fields, rows=rows)
+                    self._insert("events", EventRow._fields, EventRow._fields, rows)
                 self._copy_projections()
+                if rows.is_one_range:
+                    self._run(_PROJECTED_AS_THERE, [moved_by])
+                else:
+                    self._run(_PROJECTED, [REDUCER_VERSION])
             events += rows.number
             copied.update(chosen)
             if progress:
@@ -128,6 +144,7 @@ class SessionCopier:
                     for table in TABLES:
                         self._run(f"DELETE FROM main.{table} WHERE session = ?", [session])
                 self._copy_projections()
+                self._run(_PROJECTED, [REDUCER_VERSION])
 
     def _current(self, condition: str, largest: int = 1 << 62) -> list[WholeSession]:
         if self._store.select("PRAGMA source.user_version") != [(SCHEMA_VERSION,)]:
@@ -184,54 +201,48 @@ class SessionCopier:
     def _copy_projections(self) -> None:
         for table, columns in TABLES.items():
             if table != "projected_intervals":
-                self._copy_rows(table, columns)
+                self._insert(table, columns, columns)
         moved_by = self._copy_intervals()
-        self._copy_rows("checkpoint_sessions", ("session", "state"))
-        self._copy_rows("checkpoint_moments", ("session", "at_ns", "unions"))
-        columns = ("session", "process", "at_ns", "first_row", "state")
-        self._copy_rows("checkpoint_cuts", columns, {"first_row": f"s.first_row + {moved_by}"})
+        for table, columns in _CHECKPOINTS.items():
+            self._insert(table, columns, columns)
+        columns = ("session", "process", "at_ns", "state", "first_row")
+        self._insert("checkpoint_cuts", columns, (*columns[:-1], f"first_row + {moved_by}"))
         states = self._store.select(
-            "SELECT s.session, s.process, s.state FROM temp.copied_sessions c "
-            "CROSS JOIN source.checkpoint_processes s ON s.session = c.session ORDER BY c.place, s.rowid"
+            f"SELECT s.session, s.process, s.state FROM {_rows_of('checkpoint_processes')} ORDER BY s.rowid"
         )
         moved = ((session, process, moved_state(str(text), moved_by)) for session, process, text in states)
         self._store.insert("main.checkpoint_processes", "session, process, state", moved)
-        self._run(_PROJECTED, [REDUCER_VERSION])
         self._run(
             "UPDATE main.versions SET reducer_version = ?1 WHERE reducer_version <> ?1", [REDUCER_VERSION]
         )
 
     def _copy_intervals(self) -> int:
         """Copy the intervals; return by how much their rows have moved."""
-        rows = self._rows("projected_intervals")
+        [row] = self._store.select(
+            "SELECT count(*), coalesce(min(s.rowid), 0), coalesce(max(s.rowid), 0) "
+            f"FROM {_rows_of('projected_intervals')}"
+        )
+        rows = _Rows._make(cast("tuple[int, int, int]", row))
+        columns = TABLES["projected_intervals"]
         moved_by = next_interval_row(self._store) - rows.first
-        columns = ("rowid", *TABLES["projected_intervals"])
-        self._copy_rows("projected_intervals", columns, {"rowid": f"s.rowid + {moved_by}"}, rows)
+        if rows.is_one_range:
+            self._insert("projected_intervals", columns, columns, rows)
+        else:
+            self._insert("projected_intervals", ("rowid", *columns), (f"rowid + {moved_by}", *columns))
         return moved_by
 
-    def _copy_rows(
-        self,
-        table: str,
-        columns: Sequence[str],
-        expressions: Mapping[str, str] | None = None,
-        rows: _Rows | None = None,
+    def _insert(
+        self, table: str, columns: Sequence[str], values: Sequence[str], rows: _Rows | None = None
     ) -> None:
-        """Copy the rows of a table that the chosen sessions have, in their order."""
-        rows = rows or self._rows(table)
-        if not rows.number:
-            return
-        if rows.is_one_range:
+        """Copy the rows of a table that the chosen sessions have, in the order in which each has them."""
+        if rows is not None and rows.is_one_range:
             chosen = f"source.{table} s WHERE s.rowid BETWEEN {rows.first} AND {rows.last} ORDER BY s.rowid"
         else:
             chosen = f"{_rows_of(table)} ORDER BY c.place, s.rowid"
-        values = ", ".join((expressions or {}).get(name, f"s.{name}") for name in columns)
-        self._run(f"INSERT INTO main.{table} ({', '.join(columns)}) SELECT {values} FROM {chosen}")
-
-    def _rows(self, table: str) -> _Rows:
-        [(number, first, last)] = self._store.select(
-            f"SELECT count(*), coalesce(min(s.rowid), 0), coalesce(max(s.rowid), 0) FROM {_rows_of(table)}"
+        self._run(
+            f"INSERT INTO main.{table} ({', '.join(columns)}) "
+            f"SELECT {', '.join(f's.{value}' for value in values)} FROM {chosen}"
         )
-        return _Rows(int(str(number)), int(str(first)), int(str(last)))
 
 
 def _rows_of(table: str) -> str:

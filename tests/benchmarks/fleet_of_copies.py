@@ -7,11 +7,11 @@ Deriving takes three quarters of the time that a fleet takes otherwise.
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from ledger.events.rows import EventRow
 from ledger.storage.checkpoint_rows import StoredProcess, keep_process, kept_processes
@@ -22,6 +22,7 @@ from tests.benchmarks import fleet_of_sessions as fleet
 
 _AT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 _NS: Final = 1_000_000_000
+"""Sessions begin at whole seconds: so the texts of their times can be moved exactly."""
 _OWN: Final = ("sessions", "processes", "projected_intervals")
 """The tables whose rows change with the session, or must be found again."""
 _COLUMNS: Final = ", ".join(EventRow._fields)
@@ -38,51 +39,56 @@ _EVENTS: Final = f"""
 """
 
 
-def write_starts(path: Path, per_template: int, seed: int) -> None:
-    """Write a ledger of the starts that sessions can be copies of, with its projections."""
-    kinds = [(name, is_slow) for name in sorted({*fleet.COLD, *fleet.WARM}) for is_slow in (False, True)]
-    names = [_start(name, is_slow, number) for name, is_slow in kinds for number in range(per_template)]
+class _Start(NamedTuple):
+    """What tells a start from others."""
+
+    template: str
+    is_slow: bool
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.template} {'slow' if self.is_slow else 'quick'} {self.number}"
+
+
+def write_starts(path: Path, per_template: int, numbers: Iterable[int], seed: int) -> None:
+    """Write a ledger of the starts that some sessions are copies of, with its projections."""
+    starts = sorted({_drawn(number, 1, per_template, seed)[0] for number in numbers})
     with fleet.unsafe_ledger(path) as store:
-        for start in names:
-            name, is_slow, _ = start.rsplit(" ", 2)
+        for start in starts:
             chance = random.Random(f"{seed}/{start}")
-            stretch = chance.lognormvariate(0, 0.25) * (fleet.SLOWER if is_slow == "slow" else 1.0)
-            real = fleet.template(name)
+            stretch = chance.lognormvariate(0, 0.25) * (fleet.SLOWER if start.is_slow else 1.0)
+            real = fleet.template(start.template)
             warp = fleet.TimeWarp(real, chance, stretch)
-            facts = fleet.Session(start, "", "", "", {}, fleet.FIRST_DAY_NS)
+            facts = fleet.Session(start.name, "", "", "", {}, fleet.FIRST_DAY_NS)
             with store.transaction():
                 store.append(sorted(fleet.rows_of(real, warp, facts), key=lambda row: row.at_ns))
         bring_up_to_date(store)
 
 
-def write_copies(starts: Path, path: Path, numbers: Sequence[int], hosts: int, seed: int) -> int:
+def write_copies(
+    starts: Path, per_template: int, path: Path, numbers: Sequence[int], hosts: int, seed: int
+) -> int:
     """Write the ledger of a host out of a ledger of starts; return how many events it has."""
     written = 0
     with fleet.unsafe_ledger(path) as store, closing(Store.open_to_read(starts)) as of_starts:
         store.connection.execute("ATTACH ? AS starts", [f"{starts.absolute().as_uri()}?mode=ro"])
-        per_template = 1 + max(
-            int(str(start).rpartition(" ")[2])
-            for (start,) in of_starts.select("SELECT session FROM sessions")
-        )
         for number in numbers:
-            chance = random.Random(f"{seed}/{number}")
-            real, release, facts = fleet.drawn_session(number, hosts, chance)
-            is_slow = release >= fleet.SLOWER_SINCE
-            start = _start(real.name, is_slow, chance.randrange(per_template))
+            start, facts = _drawn(number, hosts, per_template, seed)
             with store.transaction():
-                written += _copy(store, of_starts, start, facts)
+                written += _copy(store, of_starts, start.name, facts)
         store.connection.execute("DETACH starts")
     return written
 
 
-def _start(name: str, is_slow: bool, number: int) -> str:
-    return f"{name} {'slow' if is_slow else 'quick'} {number}"
+def _drawn(number: int, hosts: int, per_template: int, seed: int) -> tuple[_Start, fleet.Session]:
+    chance = random.Random(f"{seed}/{number}")
+    real, release, facts = fleet.drawn_session(number, hosts, chance)
+    return _Start(real.name, release >= fleet.SLOWER_SINCE, chance.randrange(per_template)), facts
 
 
 def _copy(store: Store, of_starts: Store, start: str, facts: fleet.Session) -> int:
     later_ns = facts.wall_ns - fleet.FIRST_DAY_NS
-    if later_ns % _NS:
-        raise ValueError("a session begins at a whole second, so that texts of times can be moved exactly")
     values = {
         "start": start,
         "session": facts.session,

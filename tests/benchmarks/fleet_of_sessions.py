@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
@@ -111,7 +112,7 @@ class Session(NamedTuple):
     boot_id: str
     versions: dict[str, str]
     wall_ns: int
-    """When it began."""
+    """When it began: a whole second."""
 
 
 def drawn_session(number: int, hosts: int, chance: random.Random) -> tuple[Template, int, Session]:
@@ -209,8 +210,8 @@ def write_fleet(
 
     with TemporaryDirectory(dir=folder) as temporary:
         of_starts = Path(temporary, "starts.db")
-        write_starts(of_starts, starts, seed)
-        return _written(partial(write_copies, of_starts), work, processes)
+        write_starts(of_starts, starts, chain.from_iterable(numbers for _, numbers, *_ in work), seed)
+        return _written(partial(write_copies, of_starts, starts), work, processes)
 
 
 def _written(write: Callable[..., int], work: Sequence[tuple[object, ...]], processes: int) -> int:

@@ -17,10 +17,19 @@ from typing import Final
 
 import pytest
 
-from ledger import Recorder
+from ledger import Event, Recorder
 from ledger.events.rows import to_row
 from ledger.recording.journal import journal_folder
-from ledger.storage import merging, projections
+from ledger.storage import (
+    extending,
+    extending_process,
+    extending_startup,
+    insert_guard,
+    merging,
+    merging_events,
+    projections,
+    session_copies,
+)
 from ledger.storage.store import Store
 from ledger.storage.verification import verify
 from tests.support.golden_ledgers import golden_events
@@ -31,23 +40,32 @@ pytestmark = pytest.mark.slow
 KILLS: Final = 200
 STEPS_BETWEEN: Final = 40
 """SQLite's steps between two looks at whether it is time to die."""
-IDS_A_STEP: Final = 9
+EVENTS_A_STEP: Final = 9
 """Events of a transaction: few, so that a merge of small ledgers has many."""
+LARGEST: Final = 20
+"""A session of more events is copied in such steps, and its projections after it."""
 
 
 @pytest.fixture
 def sources(tmp_path: Path) -> list[Path]:
-    """Ledgers that share events, one of which has a journal that waits and a line that is no event."""
+    """Ledgers that share events, one of which has a journal that waits and a line that is no event.
+
+    And two that have sessions of their own, projected: one after the other, and mixed.
+    """
     events = golden_events()
     folder = tmp_path / "sources"
     folder.mkdir()
-    paths = [folder / f"{number}.db" for number in range(2)]
-    for number, path in enumerate(paths):
-        with closing(Store.open(path)) as store, store.transaction():
-            # Every third event is in both.
-            store.append(
-                [to_row(event) for place, event in enumerate(events) if place % 2 == number or not place % 3]
-            )
+    paths = [folder / f"{number}.db" for number in range(4)]
+    for number, path in enumerate(paths[:2]):
+        # Every third event is in both.
+        write(path, [one for place, one in enumerate(events) if place % 2 == number or not place % 3])
+    names = [("a", "b", "c"), ("d", "e", "f")]
+    of_names = [
+        [[one.model_copy(update={"session": f"{one.session} {name}"}) for one in events] for name in some]
+        for some in names
+    ]
+    write(paths[2], [one for of_name in of_names[0] for one in of_name], is_projected=True)
+    write(paths[3], [one for at_once in zip(*of_names[1], strict=True) for one in at_once], is_projected=True)
     recorder = Recorder.open(folder / "live.db", label="live")
     for _ in range(20):
         with recorder.stage("torch_compile", role="encoder"):
@@ -58,7 +76,16 @@ def sources(tmp_path: Path) -> list[Path]:
     waiting = folder / "waiting"
     shutil.copytree(journal_folder(folder / "live.db"), journal_folder(waiting / "live.db"))
     recorder.close()
+    # What has no projections comes first: what is copied after it must not hide that.
     return [*paths, waiting / "live.db"]
+
+
+def write(path: Path, events: list[Event], *, is_projected: bool = False) -> None:
+    with closing(Store.open(path)) as store:
+        with store.transaction():
+            store.append(list(map(to_row, events)))
+        if is_projected:
+            projections.bring_up_to_date(store)
 
 
 def merge(into: Path, sources: list[Path], at_step: Callable[[], None] | None = None) -> None:
@@ -83,7 +110,13 @@ def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
 def test_a_merge_that_is_killed_and_done_again_is_whole(
     sources: list[Path], tmp_path: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(merging, "_IDS_A_STEP", IDS_A_STEP)
+    monkeypatch.setattr(merging_events, "_IDS_A_STEP", EVENTS_A_STEP)
+    monkeypatch.setattr(session_copies, "_EVENTS_A_STEP", EVENTS_A_STEP)
+    monkeypatch.setattr(session_copies, "_LARGEST", LARGEST)
+    monkeypatch.setattr(insert_guard, "_FEW", 2)
+    for module in (projections, extending_process, extending_startup):
+        monkeypatch.setattr(module, "SPACING", 1)
+    monkeypatch.setattr(extending, "_WORTH", 0)
     steps = 0
 
     def count() -> None:
@@ -92,7 +125,9 @@ def test_a_merge_that_is_killed_and_done_again_is_whole(
 
     merge(tmp_path / "undisturbed.db", sources, count)
     undisturbed = rows(tmp_path / "undisturbed.db")
-    assert len(undisturbed["events"]) > 80
+    assert len(undisturbed["events"]) > 250
+    assert len(undisturbed["projected_sessions"]) == 15
+    assert undisturbed["checkpoint_processes"]
     assert len(undisturbed["rejected_lines"]) == 1
     chance = random.Random(19)
     killed = attempts = 0

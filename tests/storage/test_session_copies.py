@@ -1,4 +1,4 @@
-"""Sessions copied with what is derived from them: as if it had been derived in the ledger that they came to."""
+"""Sessions copied with what is derived from them: as if it had been derived where they came to."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from ledger import Event
 from ledger.events.rows import to_row
 from ledger.storage import (
-    checkpoint_rows,
     extending,
     extending_process,
     extending_startup,
@@ -24,15 +23,12 @@ from ledger.storage import (
     session_copies,
 )
 from ledger.storage.interval_stream import stored_intervals
-from ledger.storage.merging import Merged, merge
+from ledger.storage.merging import merge
 from ledger.storage.projections import bring_up_to_date, differences, reduced_timeline, stale_sessions
 from ledger.storage.store import Store
 from ledger.storage.verification import verify
-from ledger.testing import SessionBuilder
-from tests.benchmarks.fleet_of_sessions import write_fleet
 from tests.support.growing_sessions import growing_sessions
 from tests.support.random_sessions import sessions
-from tests.support.small_ledgers import write_sessions
 
 
 @pytest.fixture(autouse=True)
@@ -154,10 +150,16 @@ def test_what_is_copied_is_what_a_rebuild_gives(
         for part in all_parts:
             if not part.sources:
                 append(store, part.events)
-                with mock.patch.object(projections, "keep_checkpoints", wraps=extending.keep_checkpoints) as kept:
+                with mock.patch.object(
+                    projections, "keep_checkpoints", wraps=extending.keep_checkpoints
+                ) as kept:
                     bring_up_to_date(store)
                 event(f"went on from copied checkpoints: {not kept.called}")
                 assert_what_is_current_is_right(store)
         keys = store.select("SELECT session, process, seq FROM events")
-        assert sorted(keys) == sorted((one.session, one.process, one.seq) for part in all_parts for one in part.events)
-    assert [finding for finding in verify(folder / "all.db") if finding.what.endswith(("trigger", "projection"))] == []
+        assert sorted(keys) == sorted(
+            (one.session, one.process, one.seq) for part in all_parts for one in part.events
+        )
+    assert [
+        finding for finding in verify(folder / "all.db") if finding.what.endswith(("trigger", "projection"))
+    ] == []
