@@ -14,7 +14,7 @@ from ledger_parquet.lake import Lake
 from ledger_parquet.ledger_tables import LedgerTables
 from ledger_parquet.leftovers import remove_leftovers
 from ledger_parquet.manifest import Manifest, PartSession
-from ledger_parquet.part_reader import session_batches
+from ledger_parquet.part_reader import TableReader
 from ledger_parquet.part_writer import sha256_of
 from ledger_parquet.tables import EVENTS
 from ledger_parquet.writing import drop_duplicates, write_sessions
@@ -59,28 +59,22 @@ class ParquetExporter:
             raise UnknownSession(f"{folder}: {problem} {name!r}; the last ones are {some}")
         return found[0]
 
-    def events(self, folder: str, session: str) -> Iterator[EventRow]:
-        """Yield a session's events, by process and seq. Raises UnknownSession, LedgerError.
+    def events(self, folder: str, sessions: Sequence[str]) -> Iterator[tuple[str, Iterator[EventRow]]]:
+        """Yield sessions, each with its events by process and seq. Raises UnknownSession, LedgerError.
 
-        After the last one they were all as they were written, or LedgerError is raised.
+        After the last event of a session all were as they were written, or LedgerError is raised.
         """
         lake = Lake.open(folder)
-        part, there = _place(lake, session)
-        digest = EventsDigest()
-        with _errors_translated(folder):
-            for batch in session_batches(lake, part, EVENTS, session):
-                digest.add(ComparableEvents(batch), 0, batch.num_rows)
-                columns: list[list[Any]] = [batch.column(name).to_pylist() for name in EventRow._fields]
-                yield from map(EventRow._make, zip(*columns, strict=True))
-        if digest.hexdigest() != there.digest:
-            raise LedgerError(f"{folder}: session {session} is not as it was written; export it again")
+        for part, of_part in _by_part(lake, sessions):
+            with _errors_translated(folder), closing(_reader(lake, part, of_part)) as reader:
+                for there in of_part:
+                    yield there.session, _event_rows(folder, there, reader)
 
     def check(self, folder: str, sessions: Sequence[str]) -> None:
         """Read every file of these sessions, and raise LedgerError where one is not as it was written."""
         lake = Lake.open(folder)
-        parts = {part.part: part for part in (_place(lake, session)[0] for session in sessions)}
         with _errors_translated(folder):
-            for part in parts.values():
+            for part, _ in _by_part(lake, sessions):
                 for table, file in part.files.items():
                     path = lake.checked_path(part, table)
                     if sha256_of(path, lake.filesystem) != file.sha256:
@@ -92,12 +86,27 @@ def exporter() -> FolderExporter:
     return ParquetExporter()
 
 
-def _place(lake: Lake, session: str) -> tuple[Manifest, PartSession]:
-    for part in lake.parts:
-        for each in part.sessions:
-            if each.session == session:
-                return part, each
-    raise UnknownSession(f"{lake.url}: no session {session!r}")
+def _by_part(lake: Lake, sessions: Sequence[str]) -> Iterator[tuple[Manifest, list[PartSession]]]:
+    """Yield the parts that have these sessions, each with those of them that it has, by id."""
+    wanted = set(sessions)
+    found = [(part, [each for each in part.sessions if each.session in wanted]) for part in lake.parts]
+    if missing := wanted - {each.session for _, of_part in found for each in of_part}:
+        raise UnknownSession(f"{lake.url}: no session {min(missing)!r}")
+    yield from ((part, of_part) for part, of_part in found if of_part)
+
+
+def _reader(lake: Lake, part: Manifest, of_part: Sequence[PartSession]) -> TableReader:
+    return TableReader(lake, part, EVENTS, [each.session for each in of_part])
+
+
+def _event_rows(folder: str, there: PartSession, reader: TableReader) -> Iterator[EventRow]:
+    digest = EventsDigest()
+    for batch in reader.take(there.session):
+        digest.add(ComparableEvents(batch), 0, batch.num_rows)
+        columns: list[list[Any]] = [batch.column(name).to_pylist() for name in EventRow._fields]
+        yield from map(EventRow._make, zip(*columns, strict=True))
+    if digest.hexdigest() != there.digest:
+        raise LedgerError(f"{folder}: session {there.session} is not as it was written; export it again")
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Any, Final
 
 from ledger_parquet.lake import Lake
@@ -18,13 +19,8 @@ def session_batches(lake: Lake, part: Manifest, table: str, session: str) -> Ite
 
     Raises LedgerError where the file is not as it was.
     """
-    with _OpenedFile(lake, part, table) as file:
-        groups = [group for group in range(file.num_row_groups) if _may_have(file, group, session)]
-        if groups:
-            for batch in file.iter_batches(_ROWS_A_BATCH, row_groups=groups):
-                for found, rows in by_session(_with_all_columns(batch, table)):
-                    if found == session:
-                        yield rows
+    with closing(TableReader(lake, part, table, [session])) as reader:
+        yield from reader.take(session)
 
 
 class PartReader:
@@ -33,7 +29,7 @@ class PartReader:
     def __init__(self, lake: Lake, part: Manifest) -> None:
         self._lake: Final = lake
         self._part: Final = part
-        self._tables: Final = {table: _TableReader(lake, part, table) for table in part.files}
+        self._tables: Final = {table: TableReader(lake, part, table) for table in part.files}
 
     def take(self, session: str, add: Callable[[str, Any], None]) -> None:
         """Give all rows of a session, by table; sessions before it are passed over for good."""
@@ -47,14 +43,21 @@ class PartReader:
             reader.close()
 
 
-class _TableReader:
-    def __init__(self, lake: Lake, part: Manifest, table: str) -> None:
+class TableReader:
+    """Goes once through a part's file of one table, session by session.
+
+    Where the sessions that will be asked for are given, only the row groups around them are read.
+    """
+
+    def __init__(self, lake: Lake, part: Manifest, table: str, sessions: Sequence[str] = ()) -> None:
         self._table: Final = table
+        self._sessions: Final = sessions
         self._opened: Final = _OpenedFile(lake, part, table)
         self._pieces: Final = self._read()
         self._next: tuple[str, Any] | None = None
 
     def take(self, session: str) -> Iterator[Any]:
+        """Yield a session's rows as pyarrow.RecordBatch; sessions before it are passed over for good."""
         while True:
             found, self._next = self._next or next(self._pieces, None), None
             if found is None:
@@ -67,10 +70,17 @@ class _TableReader:
 
     def _read(self) -> Iterator[tuple[str, Any]]:
         with self._opened as file:
-            for batch in file.iter_batches(_ROWS_A_BATCH):
+            groups = range(file.num_row_groups)
+            if self._sessions:
+                first, last = min(self._sessions), max(self._sessions)
+                groups = [group for group in groups if _may_have(file, group, first, last)]
+            if not groups:
+                return
+            for batch in file.iter_batches(_ROWS_A_BATCH, row_groups=list(groups)):
                 yield from by_session(_with_all_columns(batch, self._table))
 
     def close(self) -> None:
+        """Close the file."""
         self._pieces.close()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         self._opened.close()
 
@@ -121,9 +131,10 @@ def _with_all_columns(batch: Any, table: str) -> Any:
     return arrow.RecordBatch.from_arrays(columns, schema=arrow_schema(table))
 
 
-def _may_have(file: Any, group: int, session: str) -> bool:
+def _may_have(file: Any, group: int, first: str, last: str) -> bool:
+    """Tell whether a row group may have sessions from the first to the last one."""
     of_group = file.metadata.row_group(group)
     statistics = of_group.column(file.schema_arrow.get_field_index("session")).statistics
     if statistics is None or not statistics.has_min_max:
         return True
-    return statistics.min <= session <= statistics.max
+    return statistics.min <= last and first <= statistics.max

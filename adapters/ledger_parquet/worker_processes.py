@@ -29,6 +29,12 @@ _LOOK_S: Final = 0.2
 _START: Final = "import sys; sys.path[:] = sys.argv[1:]; from ledger_parquet.worker_main import main; main()"
 _RECORDING: Final = "COMPILE_LEDGER"
 """Where this variable is set, each interpreter records itself: a worker does not."""
+_ALLOCATING: Final = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+}
+"""Has glibc give the memory of a batch back at once: the next one is of another size."""
 
 Run = Callable[[Sequence[Job]], Iterator[Any]]
 """Does jobs, and yields their results in order."""
@@ -102,7 +108,7 @@ class _Worker:
             [sys.executable, "-c", _START, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={name: text for name, text in os.environ.items() if name != _RECORDING},
+            env={name: text for name, text in os.environ.items() if name != _RECORDING} | _ALLOCATING,
             start_new_session=True,  # Ctrl-C is for the process that started it, which ends it
         )
         self._first: Any = (context.tables.path, context.lake.url)

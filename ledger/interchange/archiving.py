@@ -52,22 +52,21 @@ def candidates(ledger: Ledger, age: timedelta, now: datetime | None = None) -> C
         return Candidates((), (), 0)
     waiting = {journal.stem for journal in journals(journal_folder(ledger.path))}
     live_sessions = {
-        str(row["session"])
-        for row in ledger.sql("SELECT session, process FROM processes")
-        if row["process"] in waiting
+        str(session)
+        for session, process in ledger.select("SELECT session, process FROM processes")
+        if process in waiting
     }
     old: list[str] = []
     live: list[str] = []
     undated = 0
-    for row in ledger.sql(
-        "SELECT session, coalesce(ended_at, started_at) AS at, outcome FROM sessions ORDER BY session"
+    for session, at, outcome in ledger.select(
+        "SELECT session, coalesce(ended_at, started_at), outcome FROM sessions ORDER BY session"
     ):
-        session = str(row["session"])
-        if row["at"] is None:
+        if at is None:
             undated += 1
-        elif datetime.fromisoformat(str(row["at"]).replace("Z", "+00:00")) < before:
-            is_live = row["outcome"] == _RUNNING or session in live_sessions
-            (live if is_live else old).append(session)
+        elif datetime.fromisoformat(str(at).replace("Z", "+00:00")) < before:
+            is_live = outcome == _RUNNING or session in live_sessions
+            (live if is_live else old).append(str(session))
     return Candidates(tuple(old), tuple(live), undated)
 
 
@@ -85,8 +84,8 @@ def check_archived(
     """
     exporter.check(folder, sessions)
     counts = dict.fromkeys(sessions, 0)
-    for session in sessions:
-        pairs = zip_longest(ledger.rows_by_key(session), exporter.events(folder, session))
+    for session, there_rows in exporter.events(folder, sessions):
+        pairs = zip_longest(ledger.rows_by_key(session), there_rows)
         while some := list(islice(pairs, _BATCH)):
             for here, there in some:
                 # The time on the wall is derived: a ledger that came first may have known it or not.
@@ -122,13 +121,16 @@ def restore(
     try:
         new = 0
         with gc_paused(), store.transaction():
-            for rows in _batches(exporter.events(folder, session)):
-                appended = store.append(rows)
-                if appended.conflicting:
-                    key = appended.conflicting[0][:3]
-                    raise ConflictingEvents(f"{path}: another event has the key {key}; nothing was restored")
-                new += appended.new
-                progress(len(rows))
+            for _, events in exporter.events(folder, [session]):
+                for rows in _batches(events):
+                    appended = store.append(rows)
+                    if appended.conflicting:
+                        key = appended.conflicting[0][:3]
+                        raise ConflictingEvents(
+                            f"{path}: another event has the key {key}; nothing was restored"
+                        )
+                    new += appended.new
+                    progress(len(rows))
         bring_up_to_date(store)
         return new
     finally:

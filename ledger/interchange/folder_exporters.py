@@ -48,10 +48,11 @@ class FolderExporter(Protocol):
         """
         ...
 
-    def events(self, folder: str, session: str) -> Iterator[EventRow]:
-        """Yield a session's events, by process and seq. Raises UnknownSession.
+    def events(self, folder: str, sessions: Sequence[str]) -> Iterator[tuple[str, Iterator[EventRow]]]:
+        """Yield sessions in the folder's order, each with its events by process and seq.
 
-        Raises LedgerError, after the last one at the latest, where they are not as they were written.
+        A session's events are read to the end before the next one is asked for. Raises UnknownSession, and,
+        after the last event of a session at the latest, LedgerError where they are not as they were written.
         """
         ...
 

@@ -385,7 +385,8 @@ def _comes_back(folder: Path, rows: list[EventRow], *, is_reduced: bool = True) 
     if names:
         done = ParquetExporter().write(folder / "a.db", names, str(folder / "lake"), lambda _: None)
         assert done.written == len(names)
-    found = [row for name in names for row in ParquetExporter().events(str(folder / "lake"), name)]
+    found = [row for _, rows in ParquetExporter().events(str(folder / "lake"), names) for row in rows]
+    found.sort(key=lambda row: row[:3])
     assert found == sorted(rows, key=lambda row: row[:3])
     shutil.rmtree(folder)
 

@@ -29,7 +29,7 @@ class Ended(NamedTuple):
     code: int
     """Its exit code; less than 0 where a signal killed it."""
     calls: int
-    """How many calls it made, where they were counted, of Python's functions and of C's: SQLite's and Arrow's are among them."""
+    """How many calls it made, where they were counted: of Python's functions and of C's, SQLite's too."""
     errors: str
     """What it wrote to standard error."""
 

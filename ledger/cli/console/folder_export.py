@@ -36,5 +36,5 @@ def export_showing(
 def event_count(ledger: Ledger, sessions: Sequence[str]) -> int:
     """Return how many events some sessions have."""
     wanted = set(sessions)
-    rows = ledger.sql("SELECT session, event_count FROM sessions")
-    return sum(int(str(row["event_count"])) for row in rows if row["session"] in wanted)
+    rows = ledger.select("SELECT session, event_count FROM sessions")
+    return sum(int(str(count)) for session, count in rows if session in wanted)
