@@ -61,17 +61,14 @@ class DuckDBEngine:
 
         files = self._tables.files(table)
         source, there = None, set[str]()
-        if files:
-            source = exp.func(
-                "read_parquet",
-                exp.Array(expressions=list(map(exp.Literal.string, files))),
-                exp.PropertyEQ(this=exp.to_identifier("union_by_name"), expression=exp.true()),
-                exp.PropertyEQ(this=exp.to_identifier("hive_partitioning"), expression=exp.false()),
-            )
         try:
-            if source is not None:
-                described = self._connection.execute(f"DESCRIBE SELECT * FROM {source.sql('duckdb')}")
-                there = {str(row[0]) for row in described.fetchall()}
+            if files:
+                raw = f"lake_{table}"
+                # By their names, every file would be opened once more to know its columns.
+                by_name = not self._tables.are_alike
+                found = self._connection.read_parquet(files, union_by_name=by_name, hive_partitioning=False)
+                found.create_view(raw)
+                source, there = exp.to_table(raw), set(found.columns)
             view = self._tables.select(table, source, there).sql("duckdb", identify=True)
             self._connection.execute(f'CREATE VIEW "{table}" AS {view}')
         except self._duckdb.Error as error:

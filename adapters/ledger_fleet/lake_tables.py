@@ -50,6 +50,11 @@ class LakeTables:
         """Return a table's files: paths of a local lake, else full URLs. Raises LedgerError."""
         return self._of_days.files(table)
 
+    @property
+    def are_alike(self) -> bool:
+        """Whether one version wrote all files, so that those of a table have the same columns."""
+        return len({(part.schema_version, part.written_by) for part in self._of_days.parts}) == 1
+
     def types(self, table: str) -> dict[str, str]:
         """Return the SQL type of each column of a table."""
         return {field.name: _TYPES[str(field.type)] for field in self._lake.schema(table)}

@@ -1,9 +1,14 @@
 -- One row for each session: when and where it started, of what, and how long it took to be ready.
-WITH readiness AS ( -- that it was ready for the first time
-    SELECT session, min(window) AS window
+WITH readiness AS ( -- the windows that ended with being ready, the first one first
+    SELECT
+        session,
+        window,
+        ended_by,
+        duration_ns,
+        unattributed_ns,
+        row_number() OVER (PARTITION BY session ORDER BY window) AS nth
     FROM startup_windows
     WHERE ended_by IN ('server_ready', 'engine_ready')
-    GROUP BY session
 ),
 hosts AS (
     SELECT session, host, row_number() OVER (PARTITION BY session ORDER BY started_at, process) AS nth
@@ -21,6 +26,11 @@ answers AS (
 commands AS ( -- from where the model is named on
     SELECT
         session,
+        label,
+        started_at,
+        outcome,
+        vllm_version,
+        torch_version,
         CASE
             WHEN instr(command, '"--model", "') > 0 THEN substr(command, instr(command, '"--model", "') + 12)
             WHEN instr(command, '"--model=') > 0 THEN substr(command, instr(command, '"--model=') + 9)
@@ -29,10 +39,6 @@ commands AS ( -- from where the model is named on
             WHEN instr(command, '"serve", "') > 0 THEN substr(command, instr(command, '"serve", "') + 10)
         END AS rest
     FROM sessions
-),
-models AS (
-    SELECT session, CASE WHEN rest NOT LIKE '-%' THEN substr(rest, 1, instr(rest, '"') - 1) END AS model
-    FROM commands
 )
 SELECT
     s.session,
@@ -41,7 +47,7 @@ SELECT
     s.started_at,
     s.outcome,
     h.host,
-    m.model,
+    CASE WHEN s.rest NOT LIKE '-%' THEN substr(s.rest, 1, instr(s.rest, '"') - 1) END AS model,
     s.vllm_version,
     s.torch_version,
     coalesce(
@@ -54,9 +60,7 @@ SELECT
     w.ended_by AS ready_by,
     w.duration_ns AS ready_ns,
     w.unattributed_ns
-FROM sessions s
-LEFT JOIN models m ON m.session = s.session
+FROM commands s
 LEFT JOIN hosts h ON h.session = s.session AND h.nth = 1
 LEFT JOIN answers a ON a.session = s.session
-LEFT JOIN readiness r ON r.session = s.session
-LEFT JOIN startup_windows w ON w.session = r.session AND w.window = r.window
+LEFT JOIN readiness w ON w.session = s.session AND w.nth = 1

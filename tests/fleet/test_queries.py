@@ -1,17 +1,21 @@
 """The queries over a lake: DuckDB has SQLite's rows, and plain Python has those of the fleet queries."""
 
 import re
+import shutil
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from ledger import InvalidQuery, LedgerError, saved_queries
 from ledger.fleet import Days, Fleet, fleet_queries
 from ledger.fleet.queries import query_over_lake
+from ledger_parquet import Lake
+from ledger_parquet.lake_files import data_path, manifest_path
 from tests.support.lake_in_sqlite import Rows, answer, in_sqlite, rows_of
 from tests.support.odd_lakes import odd_lake
 
@@ -299,6 +303,32 @@ def test_a_lake_whose_path_has_quotes_and_blanks_is_read(lake: Path, tmp_path: P
     odd.symlink_to(lake)
     with Fleet.open(str(odd)) as fleet:
         assert list(fleet.rows("SELECT count(*) AS n FROM sessions")) == [{"n": 73}]
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_a_column_that_files_of_another_version_lack_is_null_there_and_nowhere_else(
+    lake: Path, tmp_path: Path, place: int
+) -> None:
+    copy = Path(shutil.copytree(lake, tmp_path / "lake"))
+    part = Lake.open(str(copy)).parts[place]
+    file = copy / data_path("sessions", part.date, part.part)
+    older = pq.read_table(file, partitioning=None).drop_columns(["torch_version"])
+    pq.write_table(older, file)
+    files = {
+        **part.files,
+        "sessions": part.files["sessions"].model_copy(update={"bytes": file.stat().st_size}),
+    }
+    (copy / manifest_path(part.part)).write_text(
+        part.model_copy(update={"written_by": "older", "files": files}).model_dump_json()
+    )
+    without = {each.session for each in part.sessions}
+    text = "SELECT session, torch_version FROM sessions"
+    with Fleet.open(str(lake)) as whole, Fleet.open(str(copy)) as fleet:
+        expected = {row["session"]: row["torch_version"] for row in whole.rows(text)}
+        found = {row["session"]: row["torch_version"] for row in fleet.rows(text)}
+    assert any(expected[session] for session in without)
+    assert any(version for session, version in expected.items() if session not in without)
+    assert found == {one: None if one in without else version for one, version in expected.items()}
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,13 @@
 -- Which share of the time to ready did each stage have on each day?
-WITH of_start AS (
-    SELECT
-        st.day,
-        st.session,
-        b.activity,
-        coalesce(b.stage, '(unattributed)') AS stage,
-        sum(CAST(b.duration_ns AS DECIMAL(38, 0))) AS ns
-    FROM startup_breakdown b
-    JOIN starts st ON st.session = b.session AND st.window = b.window
-    GROUP BY st.day, st.session, b.activity, coalesce(b.stage, '(unattributed)')
+WITH of_window AS ( -- before it is joined: there are thousands of pieces in each
+    SELECT session, window, activity, coalesce(stage, '(unattributed)') AS stage, sum(duration_ns) AS ns
+    FROM startup_breakdown
+    GROUP BY session, window, activity, coalesce(stage, '(unattributed)')
+),
+of_start AS (
+    SELECT st.day, o.activity, o.stage, CAST(o.ns AS DECIMAL(38, 0)) AS ns
+    FROM of_window o
+    JOIN starts st ON st.session = o.session AND st.window = o.window
 ),
 of_day AS (
     SELECT day, count(*) AS starts, sum(CAST(ready_ns AS DECIMAL(38, 0))) AS ns

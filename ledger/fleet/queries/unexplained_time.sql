@@ -1,10 +1,14 @@
 -- Which time before ready is in no stage, between which stages does it lie, and in how many starts?
-WITH of_start AS (
-    SELECT st.session, b.after_stage, b.before_stage, sum(CAST(b.duration_ns AS DECIMAL(38, 0))) AS ns
-    FROM startup_breakdown b
-    JOIN starts st ON st.session = b.session AND st.window = b.window
-    WHERE b.interval IS NULL
-    GROUP BY st.session, b.after_stage, b.before_stage
+WITH of_window AS ( -- before it is joined: there are many holes in each
+    SELECT session, window, after_stage, before_stage, sum(duration_ns) AS ns
+    FROM startup_breakdown
+    WHERE interval IS NULL
+    GROUP BY session, window, after_stage, before_stage
+),
+of_start AS (
+    SELECT st.session, o.after_stage, o.before_stage, CAST(o.ns AS DECIMAL(38, 0)) AS ns
+    FROM of_window o
+    JOIN starts st ON st.session = o.session AND st.window = o.window
 ),
 ranked AS (
     SELECT
