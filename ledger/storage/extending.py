@@ -6,10 +6,9 @@ gives.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar, cast
 
-from ledger.events.models import SessionEnded
 from ledger.events.rows import from_row
 from ledger.storage.checkpoint_rows import (
     StoredProcess,
@@ -19,10 +18,16 @@ from ledger.storage.checkpoint_rows import (
     kept_processes,
     kept_session,
 )
-from ledger.storage.details import details_of
+from ledger.storage.completing import (
+    SessionParts,
+    complete,
+    ending_of,
+    is_beyond_range,
+    is_ended,
+    is_one_clock,
+)
 from ledger.storage.edited_rows import faults_of_edited_rows
 from ledger.storage.extending_process import (
-    INTERVAL_COLUMNS,
     NEVER,
     Grown,
     NewEvents,
@@ -30,36 +35,29 @@ from ledger.storage.extending_process import (
     ProcessExtension,
     read_stages,
 )
-from ledger.storage.extending_startup import PIECE_COLUMNS, StartupExtension, session_state
-from ledger.storage.record_rows import TABLES, interval_of, rows_of
+from ledger.storage.extending_startup import StartupExtension, session_state
 from ledger.storage.store import Store
 from ledger.timeline.checkpoints import (
     Checkpoints,
     ProcessCheckpoint,
     joined_anomalies,
 )
-from ledger.timeline.compilations import Compilations
 from ledger.timeline.log_neighbours import LOG
 from ledger.timeline.process_events import ProcessEvents, SessionEvents, by_process
-from ledger.timeline.process_lives import Lives, lives_of
+from ledger.timeline.process_lives import lives_of
 from ledger.timeline.records import (
     Anomaly,
-    Interval,
     RoleTotal,
     SourceTotal,
-    StartupPiece,
-    StartupWindow,
 )
-from ledger.timeline.reducer import REDUCER_VERSION, Reduced, put_together
+from ledger.timeline.reducer import REDUCER_VERSION
 from ledger.timeline.stage_events import StageCounts, StageEvents, counts_of
 from ledger.timeline.startup_windows import windows_of
-from ledger.timeline.timeline import Timeline, completed
-from ledger.timeline.totals import Group
+from ledger.timeline.timeline import Timeline
 
 NO_STAGE: Final = "kind NOT IN ('stage_started', 'stage_stopped')"
 _WORTH: Final = 2_000
 """A session of fewer starts and stops is projected as a whole: that takes no longer."""
-_KEPT_TABLES: Final = ("projected_intervals", "startup_breakdown")
 _Record = TypeVar("_Record", RoleTotal, SourceTotal, Anomaly)
 
 
@@ -70,17 +68,17 @@ def keep_checkpoints(
     parts = checkpoints.parts
     stage_events = sum(each.events.number for each in checkpoints.processes.values())
     has_log = any(interval.source == LOG for interval in timeline.intervals)
-    if stage_events < _WORTH or has_log or _is_beyond_range(timeline.anomalies):
+    if stage_events < _WORTH or has_log or is_beyond_range(timeline.anomalies):
         return
     lives = lives_of(parts)
-    if not _is_one_clock(lives):
+    if not is_one_clock(lives):
         return
     first_rows: dict[str, int] = {}
     for process in sorted(checkpoints.processes):
         first_rows[process] = next_row
         next_row += checkpoints.processes[process].intervals
-    is_ended = _is_ended(parts)
-    endings = {process: _ending(parts[process], is_ended) for process in checkpoints.processes}
+    has_ended = is_ended(parts)
+    endings = {process: ending_of(parts[process], is_ended=has_ended) for process in checkpoints.processes}
     keep_all(store, session, checkpoints, first_rows, endings)
     keep_session(store, session, session_state(lives, windows_of(parts, lives), timeline.startup_windows))
 
@@ -121,8 +119,6 @@ class _Extension:
             process: joined_anomalies(found, (NEVER,) * 3, None, 0)
             for process, found in self._stored("anomalies", Anomaly).items()
         }
-        self._windows: Sequence[StartupWindow] = ()
-        self._unions: Mapping[Group, int] = {}
 
     def _stored(self, table: str, kind: type[_Record]) -> dict[str, list[_Record]]:
         rows = self._store.select(
@@ -149,20 +145,22 @@ class _Extension:
                 part.add_counts(new[process].counts)
         self._check_number()
         lives = lives_of(self._parts)
-        if not _is_one_clock(lives):
+        if not is_one_clock(lives):
             raise NotSeparate
         grown = self._grown(new)
         bounds = windows_of(self._parts, lives)
         startup = StartupExtension(store, session, self._state, self._processes, lives, bounds)
-        self._windows, self._unions = startup.windows_and_unions(grown)
-        timeline = self._timeline()
-        if _is_beyond_range(timeline.anomalies):
-            raise NotSeparate
-        for table, columns in TABLES.items():
-            if table not in _KEPT_TABLES:
-                store.connection.execute(f"DELETE FROM {table} WHERE session = ?", [session])
-                store.insert(table, ", ".join(columns), rows_of(timeline, table))
-        keep_session(store, session, session_state(lives, bounds, self._windows))
+        windows, unions = startup.windows_and_unions(grown)
+        is_plain = all(each.checkpoint.is_plain for each in self._processes.values())
+        complete(
+            store,
+            session,
+            SessionParts(
+                self._others, self._parts, self._of_roles, self._of_sources, self._anomalies, unions, windows,
+                is_plain,
+            ),
+        )  # fmt: skip
+        keep_session(store, session, session_state(lives, bounds, windows))
 
     def _new_events(self) -> dict[str, NewEvents]:
         """Return what is new of each process's stages."""
@@ -185,10 +183,10 @@ class _Extension:
 
     def _grown(self, new: Mapping[str, NewEvents]) -> dict[str, Grown]:
         """Derive the intervals anew that may be other ones now, of each process that has such."""
-        is_ended = _is_ended(self._parts)
+        has_ended = is_ended(self._parts)
         grown: dict[str, Grown] = {}
         for process in sorted({*self._processes, *new}):
-            ending = _ending(self._parts[process], is_ended)
+            ending = ending_of(self._parts[process], is_ended=has_ended)
             kept = self._processes.get(process) or StoredProcess(
                 ProcessCheckpoint(0, StageCounts(), (), True), ()
             )
@@ -230,59 +228,3 @@ class _Extension:
         )
         if sum(part.event_count for part in self._parts.values()) != number:
             raise NotSeparate
-
-    def _timeline(self) -> Timeline:
-        from ledger.timeline.findings.evidence import Evidence
-        from ledger.timeline.findings.rules import looks_at_all
-        from ledger.timeline.reconciliation import Reconciled
-
-        def reduced(intervals: Iterable[Interval], pieces: Iterable[StartupPiece]) -> Reduced:
-            return put_together(
-                self._session, self._others, self._parts, intervals, _by_process(self._of_roles),
-                _by_process(self._of_sources), self._unions, _by_process(self._anomalies), self._windows,
-                pieces,
-            )  # fmt: skip
-
-        plain = reduced((), ())
-        is_plain = all(each.checkpoint.is_plain for each in self._processes.values())
-        nothing = Evidence(plain, Reconciled((), (), ()), Compilations((), ()))
-        if is_plain and not plain.claims and not looks_at_all(nothing):
-            return completed(plain)
-        return completed(reduced(self._all_intervals(), self._all_pieces()))
-
-    def _all_intervals(self) -> list[Interval]:
-        details = details_of(self._store, self._session)
-        rows = self._store.select(
-            f"SELECT {INTERVAL_COLUMNS} FROM projected_intervals WHERE session = ? ORDER BY process, rowid",
-            [self._session],
-        )
-        return [interval_of(cast("tuple[Any, ...]", row), details) for row in rows]
-
-    def _all_pieces(self) -> list[StartupPiece]:
-        rows = self._store.select(
-            f"SELECT {PIECE_COLUMNS} FROM startup_breakdown WHERE session = ? ORDER BY rowid",
-            [self._session],
-        )
-        return [StartupPiece._make(cast("tuple[Any, ...]", row)) for row in rows]
-
-
-def _by_process(records: Mapping[str, Iterable[_Record]]) -> list[_Record]:
-    return [record for process in sorted(records) for record in records[process]]
-
-
-def _is_ended(parts: Mapping[str, ProcessEvents]) -> bool:
-    return any(isinstance(event, SessionEnded) for part in parts.values() for event in part.others)
-
-
-def _is_one_clock(lives: Lives) -> bool:
-    """Tell whether all processes have one clock: else a new event may move the times of others."""
-    return bool(lives.processes) and not any(lives.offset_ns.values())
-
-
-def _ending(part: ProcessEvents, is_ended: bool) -> tuple[Any, ...]:
-    lost = part.seen_alive
-    return is_ended or part.is_over, part.last_ns, None if lost is None else tuple(lost)
-
-
-def _is_beyond_range(anomalies: Iterable[Anomaly]) -> bool:
-    return any(anomaly.what == "number_out_of_range" for anomaly in anomalies)

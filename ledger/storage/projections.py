@@ -12,6 +12,7 @@ from ledger.storage.details import details_of
 from ledger.storage.edited_rows import faults_of_edited_rows
 from ledger.storage.extending import NO_STAGE, is_extended, keep_checkpoints
 from ledger.storage.extending_process import SPACING, next_interval_row
+from ledger.storage.projecting_parts import is_projected_in_parts
 from ledger.storage.record_rows import TABLES, Row, rows_of, timeline_of
 from ledger.storage.store import Store
 from ledger.timeline.checkpoints import Checkpoints
@@ -137,7 +138,7 @@ def rebuild(store: Store, progress: Callable[[str], None] | None = None) -> list
 
 
 def _project(store: Store, session: str) -> None:
-    if is_extended(store, session):
+    if is_extended(store, session) or is_projected_in_parts(store, session):
         return
     checkpoints = Checkpoints(SPACING)
     timeline = _reduced(store, session, checkpoints)

@@ -341,7 +341,7 @@ class Store:
             while page := cursor.fetchmany(_ROWS_A_PAGE):
                 for column, values in zip(found, zip(*page, strict=True), strict=True):
                     is_number = isinstance(values[0], int)
-                    column.extend(values if is_number else [first(value, value) for value in values])
+                    column.extend(values if is_number else map(first, values, values))
         return found
 
     def select(self, sql: str, values: Iterable[object] = ()) -> list[tuple[object, ...]]:

@@ -5,7 +5,7 @@ processes (rules 2 and 3), for which their outermost intervals are enough; then 
 among all its intervals.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -15,6 +15,7 @@ from math import inf
 from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple
 
+from ledger.timeline.enclosure import stage_after
 from ledger.timeline.log_neighbours import LOG, LogNeighbours, Placed
 from ledger.timeline.process_events import ProcessEvents
 from ledger.timeline.process_lives import TICK_NS, Lives, ProcessLife, distances, lives_of
@@ -186,11 +187,7 @@ class _Lane:
 
     def stage_after(self, at_ns: int) -> str | None:
         """Return the stage of the interval that starts first from a moment on; of several the outermost."""
-        at = bisect_left(self.intervals, at_ns - self._offset_ns, key=attrgetter("start_ns"))
-        if at == len(self.intervals):
-            return None
-        past = bisect_right(self.intervals, self.intervals[at].start_ns, at, key=attrgetter("start_ns"))
-        return min(self.intervals[at:past], key=attrgetter("depth", "start_seq")).stage
+        return stage_after(self.intervals, at_ns - self._offset_ns)
 
     @cached_property
     def _by_stop(self) -> list[Interval]:

@@ -69,14 +69,20 @@ def beginning() -> Cut:
 
 
 def cuts_of(
-    stages: StageEvents, intervals: Sequence[Interval], odd: Anomalies, base: Cut, spacing: int
+    stages: StageEvents,
+    intervals: Sequence[Interval],
+    odd: Anomalies,
+    base: Cut,
+    spacing: int,
+    lasting: Sequence[Interval] = (),
 ) -> tuple[list[Cut], ProcessTotals]:
     """Return the cuts after another one, each so many intervals after the one before, and the totals in all.
 
     `stages`, `intervals` and `odd` have what begins, or else is found, from `base` on; `base` comes first in
-    the result, as these make it.
+    the result, as these make it. `lasting` are intervals before `base` that end only after it.
     """
-    places = [0, *_places(intervals, base.last_start_ns, spacing)]
+    reached_ns = max((one.stop_ns for one in lasting if one.stop_ns is not None), default=BEFORE_ALL)
+    places = [0, *_places(intervals, base.last_start_ns, reached_ns, spacing)]
     times = [base.at_ns, *(intervals[place].start_ns for place in places[1:])]
     totals = base.totals.ended()
     found = [base._replace(start_seq=intervals[0].start_seq)] if intervals else [base]
@@ -84,24 +90,64 @@ def cuts_of(
         some = intervals[place:past]
         totals.add(some)
         before = found[-1]
-        last = max(
-            (one for one in some if one.stop_ns is not None),
-            key=lambda one: (one.stop_ns, one.start_ns, one.start_seq),
-            default=None,
-        )
+        last_stopped = _last_stopped(some if place else [*lasting, *some], at_ns, before.last_stopped)
         found.append(
             Cut(
                 at_ns, base.number + past, intervals[past].start_seq, 0, before.largest_id,
-                some[-1].start_ns, last.stage if last else before.last_stopped, before.odd, totals.ended(),
+                some[-1].start_ns, last_stopped, before.odd, totals.ended(),
             )
         )  # fmt: skip
     totals.add(intervals[places[-1] :])
     return _with_events(found, stages, odd), totals
 
 
-def _places(intervals: Sequence[Interval], last_start_ns: int, spacing: int) -> list[int]:
+def _last_stopped(intervals: Iterable[Interval], until_ns: int, before: str | None) -> str | None:
+    """Return the stage of what stopped last until a time, `before` where none of these did."""
+    last, last_ns = None, BEFORE_ALL
+    for one in intervals:  # by start, and so by seq
+        if one.stop_ns is not None and last_ns <= one.stop_ns <= until_ns:
+            last, last_ns = one, one.stop_ns
+    return before if last is None else last.stage
+
+
+def advanced(
+    base: Cut,
+    stages: StageEvents,
+    intervals: Sequence[Interval],
+    odd: Anomalies,
+    until_ns: int,
+    lasting: Iterable[Interval],
+    totals: ProcessTotals,
+) -> Cut:
+    """Return what is known at a time up to which a process's events are these, as a cut that none need be.
+
+    `intervals` begin from `base` on, `lasting` began before and end after it; `totals` are of all.
+    """
+    starts, stops = stages
+    parents = (parent for parent in starts.parent if parent is not None)
+    counts = list(base.odd)
+    for anomaly, at_ns in zip(odd.found, odd.at_ns, strict=True):
+        counts[_PASS_OF[anomaly.what]] += at_ns >= base.at_ns
+    return Cut(
+        until_ns + 1,
+        base.number + len(intervals),
+        -1,
+        0,
+        max(
+            base.largest_id,
+            max(starts.interval, default=BEFORE_ALL),
+            max(stops.interval, default=BEFORE_ALL),
+            max(parents, default=BEFORE_ALL),
+        ),
+        intervals[-1].start_ns if intervals else base.last_start_ns,
+        _last_stopped([*lasting, *intervals], until_ns, base.last_stopped),
+        (counts[0], counts[1], counts[2]),
+        totals,
+    )
+
+
+def _places(intervals: Sequence[Interval], last_start_ns: int, reached_ns: int, spacing: int) -> list[int]:
     places: list[int] = []
-    reached_ns = BEFORE_ALL
     next_place = spacing
     for place, interval in enumerate(intervals):
         start_ns, stop_ns = interval.start_ns, interval.stop_ns
@@ -211,6 +257,43 @@ _stage, _source, _data_json = map(attrgetter, ("stage", "source", "data_json"))
 _TopLevel = tuple[int, int, Group]
 
 
+class Unions:
+    """Adds up the unions of the top-level intervals of all processes, and takes note of moments."""
+
+    def __init__(self, moment: Moment, spacing: int) -> None:
+        self._since_ns: Final = moment.at_ns
+        self._last_ns = moment.at_ns
+        self._spacing: Final = spacing
+        self._number = 0
+        """Of spans since the last moment."""
+        self._sums: Final = {group: Sum(union_ns=length) for group, length in moment.unions.items()}
+
+    def add(self, top_level: Iterable[_TopLevel]) -> list[Moment]:
+        """Add spans that end after the moment, by start; return further moments, each so many spans later."""
+        moments: list[Moment] = []
+        sums, since_ns = self._sums, self._since_ns
+        for start_ns, stop_ns, group in top_level:
+            if self._number >= self._spacing and start_ns > max(self._last_ns, 0):
+                moments.append(Moment(start_ns, self._lengths(start_ns)))
+                self._number, self._last_ns = 0, start_ns
+            total = sums.get(group)
+            if total is None:
+                total = sums[group] = Sum()
+            total.add(max(start_ns, since_ns), stop_ns)
+            self._number += 1
+        return moments
+
+    def _lengths(self, at_ns: int) -> dict[Group, int]:
+        return {
+            group: total.union_ns - max(0, total.reached_ns - at_ns) for group, total in self._sums.items()
+        }
+
+    @property
+    def lengths(self) -> dict[Group, int]:
+        """The length of each union."""
+        return {group: total.union_ns for group, total in self._sums.items()}
+
+
 def unions_since(
     moment: Moment, top_level: Iterable[_TopLevel], spacing: int
 ) -> tuple[dict[Group, int], list[Moment]]:
@@ -218,23 +301,9 @@ def unions_since(
 
     `top_level` are the spans that end after it, by start.
     """
-    unions = {group: Sum(union_ns=length) for group, length in moment.unions.items()}
-    moments: list[Moment] = []
-    last_ns = moment.at_ns
-    since = 0
-    for start_ns, stop_ns, group in top_level:
-        if since >= spacing and start_ns > max(last_ns, 0):
-            lengths = {
-                each: total.union_ns - max(0, total.reached_ns - start_ns) for each, total in unions.items()
-            }
-            moments.append(Moment(start_ns, lengths))
-            since, last_ns = 0, start_ns
-        total = unions.get(group)
-        if total is None:
-            total = unions[group] = Sum()
-        total.add(max(start_ns, moment.at_ns), stop_ns)
-        since += 1
-    return {group: total.union_ns for group, total in unions.items()}, moments
+    unions = Unions(moment, spacing)
+    moments = unions.add(top_level)
+    return unions.lengths, moments
 
 
 class Checkpoints:

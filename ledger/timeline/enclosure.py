@@ -62,6 +62,18 @@ def _by_later_stop(interval: Interval) -> tuple[bool, int, int]:
     return stop_ns is not None, -(stop_ns or 0), interval.start_seq
 
 
+def stage_after(intervals: Sequence[Interval], at_ns: int) -> str | None:
+    """Return the stage of the interval that starts first from a moment on; of several the outermost.
+
+    The intervals come by start.
+    """
+    at = bisect_left(intervals, at_ns, key=attrgetter("start_ns"))
+    if at == len(intervals):
+        return None
+    past = bisect_right(intervals, intervals[at].start_ns, at, key=attrgetter("start_ns"))
+    return min(intervals[at:past], key=attrgetter("depth", "start_seq")).stage
+
+
 def in_order(places: Sequence[int], starts: Sequence[int], stops: Sequence[int]) -> list[int]:
     """Return places in `starts` and `stops`, which come by start and seq, each after all that enclose it."""
     ordered = list(places)

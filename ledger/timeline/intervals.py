@@ -6,8 +6,9 @@ pass over them, which looks no further back than to what is still open.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from operator import lt
 
 from ledger.timeline import stage_data
@@ -26,10 +27,12 @@ def intervals_of(
     is_over: bool,
     last_ns: int,
     lost: Lost | None = None,
+    part: "Part | None" = None,
 ) -> tuple[list[Interval], Anomalies]:
     """Return the intervals of one process, by start, and what is odd about them.
 
-    `stages` are in their order; `last_ns` is the time of the process's last event.
+    `stages` are in their order; `last_ns` is the time of the process's last event. `part` says which of a
+    session these are, where they are not all.
     """
     stops, anomalies = stages.stops, Anomalies(session, process)
     begun = paired(stages.starts, stops, anomalies)
@@ -39,9 +42,15 @@ def intervals_of(
     order = _order(starts.at_ns, ends)
     enclosure = Enclosure([starts.at_ns[i] for i in order], [ends[i] for i in order])
     enclosing, depths = _enclosers(enclosure, order, starts.interval)
-    roles = _roles(order, begun, ends)
+    from_ancestors = _from_ancestors(begun, part.roles if part else ())
+    roles = _roles(order, begun, ends, from_ancestors)
     top_level = _top_level(order, ends, roles, starts.activity)
-    unattributed, self_times = _times_not_in_others(enclosure, order, begun, ends)
+    if part:
+        part.roles = from_ancestors
+        part.lasting = {
+            i for i, end in enumerate(ends) if end > part.until_ns or (i < part.begun and end != OPEN)
+        }
+    unattributed, self_times = _times_not_in_others(enclosure, order, begun, ends, part)
     intervals: list[Interval] = []
     stop: int | None
     for (
@@ -113,18 +122,25 @@ def _enclosers(
     return enclosing, depths
 
 
-def _roles(order: Sequence[int], begun: Begun, ends: Sequence[int]) -> Sequence[str | None]:
+def _from_ancestors(begun: Begun, known: Sequence[str | None]) -> list[str | None]:
+    """Rule 3: return each interval's own role, else its nearest ancestor's; those of the first are known."""
+    roles = list(known)
+    for given, parent in islice(zip(begun.starts.role, begun.parents, strict=True), len(known), None):
+        roles.append(given or (None if parent is None else roles[parent]))
+    return roles
+
+
+def _roles(
+    order: Sequence[int], begun: Begun, ends: Sequence[int], from_ancestors: Sequence[str | None]
+) -> Sequence[str | None]:
     """Rule 3: an interval's role is its own, else its nearest ancestor's, else its innermost encloser's.
 
     Of the enclosers, those of the same activity with a role of their own are looked at.
     """
-    roles: list[str | None] = []
+    if None not in from_ancestors:
+        return from_ancestors
+    roles = list(from_ancestors)
     starts = begun.starts
-    for given, parent in zip(starts.role, begun.parents, strict=True):
-        roles.append(given or (None if parent is None else roles[parent]))
-    if None not in roles:
-        return roles
-    from_ancestors = roles[:]
     # Of each activity, those with a role of their own that may still enclose something, and their stops,
     # negative so that they ascend: bisect then finds the last that reaches far enough.
     candidates: defaultdict[Activity, tuple[list[str], list[int]]] = defaultdict(lambda: ([], []))
@@ -161,7 +177,7 @@ def _top_level(
 
 
 def _times_not_in_others(
-    enclosure: Enclosure, order: Sequence[int], begun: Begun, ends: Sequence[int]
+    enclosure: Enclosure, order: Sequence[int], begun: Begun, ends: Sequence[int], part: "Part | None"
 ) -> tuple[list[int | None], list[int | None]]:
     """Rule 7: return each interval's unattributed time, and its self time."""
     begins, threads = begun.starts.at_ns, begun.starts.thread
@@ -169,6 +185,10 @@ def _times_not_in_others(
     for i, length in zip(order, enclosure.lengths, strict=True):
         if length is not None:
             unattributed[i] = ends[i] - begins[i] - length
+    if part:
+        for place, i in enumerate(order):
+            if i in part.lasting and enclosure.lengths[place] is not None:
+                part.enclosed_ns[i] = part.covered(enclosure.pieces(place), ends[i])
     self_times: list[int | None] = [None] * len(ends)
     strays = _strays(begun, ends)
     of_threads: defaultdict[str | None, list[int]] = defaultdict(list)
@@ -184,6 +204,11 @@ def _times_not_in_others(
                 if i in strays:
                     inside = _covered([*enclosure.pieces(place), *strays[i]], ends[i])
                     self_times[i] = ends[i] - begins[i] - inside
+        if part:
+            for place, i in enumerate(places):
+                if i in part.lasting:
+                    spans = chain(enclosure.pieces(place), strays.get(i, ()))
+                    part.inside_ns[i] = part.covered(spans, ends[i])
     return unattributed, self_times
 
 
@@ -206,6 +231,32 @@ def _strays(begun: Begun, ends: Sequence[int]) -> dict[int, list[tuple[int, int]
         own = [] if end == OPEN else [(begins[i], end)]
         strays.setdefault(parent, []).extend(merged(own + strays.get(i, [])))
     return strays
+
+
+@dataclass(slots=True)
+class Part:
+    """Says that events are those of a process from one time to another, besides what lasts from before.
+
+    And takes note of what lasts beyond it, by index, for the part that comes next.
+    """
+
+    since_ns: int
+    until_ns: int
+    begun: int
+    """How many intervals last from before: they stand first."""
+    roles: Sequence[str | None]
+    """Of each its own role, or its nearest ancestor's: at first of those that last from before."""
+    lasting: Set[int] = field(default_factory=set[int])
+    """The intervals of which more than this part is needed."""
+    enclosed_ns: dict[int, int] = field(default_factory=dict[int, int])
+    """How much of this part is covered by what each of them encloses, where that is anything."""
+    inside_ns: dict[int, int] = field(default_factory=dict[int, int])
+    """How much of it is none of its self time."""
+
+    def covered(self, spans: Iterable[tuple[int, int]], limit: int) -> int:
+        """Return the length of the union of spans, as far as it is in this part and before a limit."""
+        within = [(max(start, self.since_ns), end) for start, end in spans if end > self.since_ns]
+        return _covered(within, min(limit, self.until_ns))
 
 
 def _covered(spans: list[tuple[int, int]], limit: int) -> int:

@@ -90,6 +90,8 @@ class StageEvents(NamedTuple):
         """Return these, and then others."""
         if not self.starts.seq and not self.stops.seq:
             return others
+        if not others.starts.seq and not others.stops.seq:
+            return self
         return StageEvents(
             Starts._make([*a, *b] for a, b in zip(self.starts, others.starts, strict=True)),
             Stops._make([*a, *b] for a, b in zip(self.stops, others.stops, strict=True)),
@@ -131,8 +133,12 @@ class StageCounts(NamedTuple):
 
 def counts_of(stages: StageEvents) -> StageCounts:
     """Return the counts of starts and stops."""
-    seqs, times = (*stages.starts.seq, *stages.stops.seq), (*stages.starts.at_ns, *stages.stops.at_ns)
-    return StageCounts(len(seqs), min(times), max(times), max(seqs)) if seqs else StageCounts()
+    counts = StageCounts()
+    for events in stages:
+        if events.seq:
+            number = len(events.seq)
+            counts = counts.plus(StageCounts(number, min(events.at_ns), max(events.at_ns), max(events.seq)))
+    return counts
 
 
 class Lost(NamedTuple):

@@ -2,7 +2,8 @@
 
 The early version, without a breakdown, compilations or findings, is taken out of this repository's
 history. DuckDB computes the role totals alone, out of the same rows, fetched by Python: what any reducer in
-Python has to begin with.
+Python has to begin with. The floor is what any projection has to do besides reducing: fetch those rows, and
+insert the rows of all derived tables.
 """
 
 import json
@@ -23,6 +24,7 @@ from reduce_once import PROCESS, SESSION, fill
 from ledger import Ledger
 from ledger.events.rows import EventRow
 from ledger.storage.projections import rebuild
+from ledger.storage.record_rows import TABLES
 from ledger.storage.store import Store
 from ledger.timeline.stage_events import Starts, Stops
 
@@ -58,14 +60,21 @@ def main() -> None:
                 then.append(_reduce_once(early, _INTERVALS))
         seconds = min(each["seconds"] for each in now)
         fewer_s = min(_reduce_once(_HERE.parents[1], _FEWER)["seconds"] for _ in range(rounds(3)))
-        fetch_s, duckdb_s, totals_ms = _in_duckdb(folder / "startup.db")
+        fetch_s, duckdb_s, insert_s, totals_ms = _others(folder)
     print(Figure("time", seconds, "s"))
     print(Figure("per event", seconds / _INTERVALS / 2 * 1e6, "us"))
+    early_s = min((each["seconds"] for each in then), default=0.0)
     if then:
-        early_s = min(each["seconds"] for each in then)
         print(Figure(f"time of {_EARLY}", early_s, "s"))
         print(Goal(f"time against {_EARLY}", seconds / early_s, 0.35, "x"))
     print(Figure("fetching the rows", fetch_s, "s"))
+    print(Figure("inserting the derived rows", insert_s, "s"))
+    floor_s = fetch_s + insert_s
+    print(Figure("floor per event: fetching and inserting", floor_s / _INTERVALS / 2 * 1e6, "us"))
+    if then:
+        print(Figure(f"floor against {_EARLY}", floor_s / early_s, "x"))
+    print(Figure("floor against fetching and DuckDB", floor_s / (fetch_s + duckdb_s), "x"))
+    print(Figure("time against the floor", seconds / floor_s, "x"))
     print(Figure("DuckDB's totals out of them", duckdb_s, "s"))
     print(Goal("time against fetching and DuckDB", seconds / (fetch_s + duckdb_s), 1.2, "x"))
     growth = seconds / fewer_s * _FEWER / _INTERVALS
@@ -96,11 +105,12 @@ def _reduce_once(checkout: Path, intervals: int) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def _in_duckdb(path: Path) -> tuple[float, float, float]:
-    """Return the seconds of fetching, those of DuckDB, and the milliseconds of a projected total."""
+def _others(folder: Path) -> tuple[float, float, float, float]:
+    """Return the seconds of fetching, of DuckDB and of inserting, and the milliseconds of a total."""
     import duckdb
     import pyarrow
 
+    path = folder / "startup.db"
     store = Store.open(path)
     fill(store, EventRow, _INTERVALS)
 
@@ -126,12 +136,34 @@ def _in_duckdb(path: Path) -> tuple[float, float, float]:
 
     found, duckdb_s = _timed(totals)
     rebuild(store)
+    insert_s = _seconds_of_inserting(store, folder / "floor.db")
     store.close()
     with Ledger.open(path) as ledger:
         query = "SELECT activity, total_ns FROM role_totals WHERE session = ?"
         [expected] = ledger.sql(query, [SESSION])
         assert found == [tuple(expected.values())], (found, expected)
-        return fetch_s, duckdb_s, per_call_us(lambda: ledger.sql(query, [SESSION]), 100) / 1e3
+        return fetch_s, duckdb_s, insert_s, per_call_us(lambda: ledger.sql(query, [SESSION]), 100) / 1e3
+
+
+def _seconds_of_inserting(store: Store, path: Path) -> float:
+    """Insert the rows of all derived tables, as they are, into those of an empty ledger."""
+    rows = {
+        table: store.select(f"SELECT {', '.join(columns)} FROM {table} ORDER BY rowid")
+        for table, columns in TABLES.items()
+    }
+    other = Store.open(path)
+
+    def inserted() -> None:
+        with other.transaction():
+            for table, columns in TABLES.items():
+                marks = ", ".join("?" * len(columns))
+                other.connection.executemany(
+                    f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows[table]
+                )
+
+    _, seconds = _timed(inserted)
+    other.close()
+    return seconds
 
 
 def _timed(call: Callable[[], Any]) -> tuple[Any, float]:

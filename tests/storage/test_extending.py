@@ -1,6 +1,7 @@
 """What is projected bit by bit, as events come in, is what a rebuild gives, wherever they were cut apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from unittest import mock
 
@@ -10,7 +11,15 @@ from hypothesis import strategies as st
 
 from ledger import Event
 from ledger.events.rows import to_row
-from ledger.storage import extending, extending_process, extending_startup, projections
+from ledger.storage import (
+    completing,
+    extending,
+    extending_process,
+    extending_startup,
+    projecting_parts,
+    projections,
+    steps,
+)
 from ledger.storage.interval_stream import stored_intervals
 from ledger.storage.projections import bring_up_to_date, differences, rebuild, reduced_timeline
 from ledger.storage.record_rows import TABLES
@@ -27,6 +36,7 @@ def _keeping_all() -> Iterator[None]:
         mock.patch.object(extending_process, "SPACING", 1),
         mock.patch.object(extending_startup, "SPACING", 1),
         mock.patch.object(projections, "SPACING", 1),
+        mock.patch.object(projecting_parts, "SPACING", 1),
     ):
         yield
 
@@ -60,6 +70,17 @@ def rebuilt_tables(store: Store) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
+@contextmanager
+def steps_of(number: int | None) -> Generator[None]:
+    """What is projected as a whole is so in steps of so many events, where that can be: never if None."""
+    number = number or steps.STEP
+    with mock.patch.object(steps, "STEP", number), mock.patch.object(steps, "SAMPLE", max(1, number // 3)):
+        yield
+
+
+STEPS = st.sampled_from([None, 2, 7, 20])
+
+
 def projected_in_parts(parts: Sequence[Sequence[Event]], *, each: bool) -> tuple[Store, int]:
     """A ledger in memory that got events part by part, and how often it was extended."""
     store = Store.in_memory()
@@ -89,26 +110,34 @@ def arrivals(draw: st.DrawFn) -> list[list[Event]]:
     return [events[a:b] for a, b in pairwise(bounds) if a < b]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(arrivals())
-def test_any_session_is_projected_part_by_part_as_at_once(parts: list[list[Event]]) -> None:
-    store, extended = projected_in_parts(parts, each=True)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(arrivals(), STEPS)
+def test_any_session_is_projected_part_by_part_as_at_once(
+    parts: list[list[Event]], number: int | None
+) -> None:
+    with steps_of(number):
+        store, extended = projected_in_parts(parts, each=True)
     event(f"extended {min(extended, 3)} times")
     store.close()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(growing_sessions())
-def test_a_growing_session_is_projected_part_by_part_as_at_once(parts: list[list[Event]]) -> None:
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@given(growing_sessions(), STEPS)
+def test_a_growing_session_is_projected_part_by_part_as_at_once(
+    parts: list[list[Event]], number: int | None
+) -> None:
     with (
         mock.patch.object(extending_process, "cuts_of", wraps=extending_process.cuts_of) as cuts_of,
-        mock.patch.object(extending, "completed", wraps=extending.completed) as completed,
+        mock.patch.object(completing, "completed", wraps=completing.completed) as completed,
+        mock.patch.object(projecting_parts, "complete", wraps=projecting_parts.complete) as in_steps,
+        steps_of(number),
     ):
         store, extended = projected_in_parts(parts, each=True)
     event(f"extended {min(extended, 3)} times")
     went_on = sum(call.args[3].at_ns > 0 for call in cuts_of.call_args_list)
     event(f"went on from a cut {min(went_on, 3)} times")
     event(f"without all intervals {any(not call.args[0].intervals for call in completed.call_args_list)}")
+    event(f"as a whole in steps {in_steps.called}")
     store.close()
 
 
@@ -163,6 +192,21 @@ def test_what_was_open_for_long_encloses_all_of_it_once_it_has_stopped() -> None
     assert extended == 1
     [(deepest,)] = store.select("SELECT max(depth) FROM projected_intervals")
     assert deepest == 2
+    store.close()
+
+
+@pytest.mark.parametrize("number", [2, 20, 100])
+def test_a_session_in_steps_is_what_it_is_at_once(number: int) -> None:
+    tape = Tape(events=units(60))
+    tape.stop(0, 1_000)  # so that one interval is around all of the others
+    store = Store.in_memory()
+    added(store, tape.events)
+    at_once = tables(store)
+    reading_all = mock.patch.object(projections, "timeline_of_stored", side_effect=AssertionError)
+    with steps_of(number), reading_all:
+        rebuild(store)
+    for table, rows in at_once.items():
+        assert tables(store)[table] == rows, table
     store.close()
 
 

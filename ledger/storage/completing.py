@@ -1,0 +1,118 @@
+"""Derives what all processes of a session and its claims give together, once its intervals are projected."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+from ledger.events.models import Event, SessionEnded
+from ledger.storage.details import details_of
+from ledger.storage.extending_process import INTERVAL_COLUMNS, NotSeparate
+from ledger.storage.extending_startup import PIECE_COLUMNS
+from ledger.storage.record_rows import TABLES, interval_of, rows_of
+from ledger.storage.store import Store
+from ledger.timeline.compilations import Compilations
+from ledger.timeline.process_events import ProcessEvents
+from ledger.timeline.process_lives import Lives
+from ledger.timeline.records import (
+    Anomaly,
+    Interval,
+    RoleTotal,
+    SourceTotal,
+    StartupPiece,
+    StartupWindow,
+)
+from ledger.timeline.reducer import Reduced, put_together
+from ledger.timeline.timeline import Timeline, completed
+from ledger.timeline.totals import Group
+
+_KEPT_TABLES: Final = ("projected_intervals", "startup_breakdown")
+_Record = TypeVar("_Record", RoleTotal, SourceTotal, Anomaly)
+
+
+class SessionParts(NamedTuple):
+    """What a session's rows are derived from, besides those of its intervals and its pieces."""
+
+    others: Sequence[Event]
+    """What is no start or stop."""
+    processes: Mapping[str, ProcessEvents]
+    of_roles: Mapping[str, Sequence[RoleTotal]]
+    """By process, as the next two."""
+    of_sources: Mapping[str, Sequence[SourceTotal]]
+    anomalies: Mapping[str, Sequence[Anomaly]]
+    unions: Mapping[Group, int]
+    windows: Sequence[StartupWindow]
+    is_plain: bool
+    """Whether its intervals are of no interest to more than the totals and the breakdown."""
+
+
+def complete(store: Store, session: str, parts: SessionParts) -> None:
+    """Project all tables of a session but those of its intervals and pieces, which are there.
+
+    Raises NotSeparate where a number of the session is beyond 64 bits.
+    """
+    timeline = _timeline(store, session, parts)
+    if is_beyond_range(timeline.anomalies):
+        raise NotSeparate
+    for table, columns in TABLES.items():
+        if table not in _KEPT_TABLES:
+            store.connection.execute(f"DELETE FROM {table} WHERE session = ?", [session])
+            store.insert(table, ", ".join(columns), rows_of(timeline, table))
+
+
+def _timeline(store: Store, session: str, parts: SessionParts) -> Timeline:
+    """Return a session's timeline: without intervals and pieces where nothing but these tables needs them."""
+    from ledger.timeline.findings.evidence import Evidence
+    from ledger.timeline.findings.rules import looks_at_all
+    from ledger.timeline.reconciliation import Reconciled
+
+    def reduced(intervals: Iterable[Interval], pieces: Iterable[StartupPiece]) -> Reduced:
+        return put_together(
+            session, parts.others, parts.processes, intervals, _by_process(parts.of_roles),
+            _by_process(parts.of_sources), parts.unions, _by_process(parts.anomalies), parts.windows, pieces,
+        )  # fmt: skip
+
+    plain = reduced((), ())
+    nothing = Evidence(plain, Reconciled((), (), ()), Compilations((), ()))
+    if parts.is_plain and not plain.claims and not looks_at_all(nothing):
+        return completed(plain)
+    return completed(reduced(_all_intervals(store, session), _all_pieces(store, session)))
+
+
+def _by_process(records: Mapping[str, Iterable[_Record]]) -> list[_Record]:
+    return [record for process in sorted(records) for record in records[process]]
+
+
+def _all_intervals(store: Store, session: str) -> list[Interval]:
+    details = details_of(store, session)
+    rows = store.select(
+        f"SELECT {INTERVAL_COLUMNS} FROM projected_intervals WHERE session = ? ORDER BY process, rowid",
+        [session],
+    )
+    return [interval_of(cast("tuple[Any, ...]", row), details) for row in rows]
+
+
+def _all_pieces(store: Store, session: str) -> list[StartupPiece]:
+    rows = store.select(
+        f"SELECT {PIECE_COLUMNS} FROM startup_breakdown WHERE session = ? ORDER BY rowid", [session]
+    )
+    return [StartupPiece._make(cast("tuple[Any, ...]", row)) for row in rows]
+
+
+def is_ended(parts: Mapping[str, ProcessEvents]) -> bool:
+    """Tell whether a session of such processes has ended."""
+    return any(isinstance(event, SessionEnded) for part in parts.values() for event in part.others)
+
+
+def is_one_clock(lives: Lives) -> bool:
+    """Tell whether all processes have one clock: else a new event may move the times of others."""
+    return bool(lives.processes) and not any(lives.offset_ns.values())
+
+
+def ending_of(part: ProcessEvents, *, is_ended: bool) -> tuple[Any, ...]:
+    """Return what decides over a process's open intervals: whether it is over, its last event, its loss."""
+    lost = part.seen_alive
+    return is_ended or part.is_over, part.last_ns, None if lost is None else tuple(lost)
+
+
+def is_beyond_range(anomalies: Iterable[Anomaly]) -> bool:
+    """Tell whether a number is beyond 64 bits."""
+    return any(anomaly.what == "number_out_of_range" for anomaly in anomalies)

@@ -1,0 +1,293 @@
+"""Projects a long session part by part, in the order of time, so that its size does not show in the memory.
+
+Each part's rows are written before the next part is read. The stops of what is open where a part ends are
+looked for first: near by, else in all that is left.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Final, cast
+
+from ledger.events.models import Event
+from ledger.events.rows import from_row
+from ledger.storage.checkpoint_rows import (
+    StoredCut,
+    StoredProcess,
+    forget,
+    keep_cuts,
+    keep_moments,
+    keep_process,
+    keep_session,
+)
+from ledger.storage.completing import SessionParts, complete, ending_of, is_ended, is_one_clock
+from ledger.storage.edited_rows import faults_of_edited_rows
+from ledger.storage.extending import NO_STAGE
+from ledger.storage.extending_process import (
+    INTERVAL_COLUMNS,
+    SPACING,
+    NotSeparate,
+    next_interval_row,
+    read_stages,
+)
+from ledger.storage.extending_startup import session_state
+from ledger.storage.record_rows import TABLES
+from ledger.storage.startup_parts import StartupParts
+from ledger.storage.steps import Seqs, is_long, steps_of
+from ledger.storage.store import Store
+from ledger.storage.whole_rows import WHOLE
+from ledger.timeline.checkpoints import BEFORE_ALL, Moment, ProcessCheckpoint, Unions, top_level_of
+from ledger.timeline.process_events import ProcessEvents, SessionEvents, by_process
+from ledger.timeline.process_lives import lives_of
+from ledger.timeline.process_parts import NotInParts, PartReduced, ProcessParts
+from ledger.timeline.records import Interval, StartupWindow
+from ledger.timeline.reducer import REDUCER_VERSION
+from ledger.timeline.stage_events import StageCounts, StageEvents, Stop, counts_of
+from ledger.timeline.startup_windows import windows_of
+
+_STOPPED: Final = "stage_stopped"
+_STAGE_ROWS: Final = " OR ".join(f"(kind = '{kind}' AND {whole})" for kind, whole in WHOLE.items())
+_ROWS_AT_ONCE: Final = 1_000
+_NEAR: Final = 20_000
+"""How many stops are looked at before all of them are."""
+_MOST_LASTING: Final = 10_000
+"""SQLite takes no more values in a statement than three times as many."""
+
+
+def is_projected_in_parts(store: Store, session: str) -> bool:
+    """Project a session part by part; return False where it is short, or must be projected as a whole.
+
+    So must a session of several clocks, one that was read from a log, one whose events are not numbered in
+    the order of time, one in which an interval was abandoned, and one with numbers beyond 64 bits.
+    """
+    if not is_long(store, session):
+        return False
+    forget(store, session)
+    for table in TABLES:
+        store.connection.execute(f"DELETE FROM {table} WHERE session = ?", [session])
+    try:
+        with faults_of_edited_rows(store):
+            _Projection(store, session).project()
+    except (NotInParts, NotSeparate):
+        forget(store, session)
+        return False
+    return True
+
+
+class _Rows:
+    """Where a process's intervals stand in their table: by their place among them."""
+
+    def __init__(self) -> None:
+        self._places: Final[list[int]] = []
+        self._rows: Final[list[int]] = []
+
+    def add(self, place: int, row: int) -> None:
+        """Take note that the intervals from a place on stand from a row on."""
+        self._places.append(place)
+        self._rows.append(row)
+
+    def row(self, place: int) -> int:
+        """Return the row of an interval."""
+        at = bisect_right(self._places, place) - 1
+        return self._rows[at] + place - self._places[at]
+
+
+class _Projection:
+    """Projects one session, within a transaction, of whose rows there are none."""
+
+    def __init__(self, store: Store, session: str) -> None:
+        self._store: Final = store
+        self._session: Final = session
+        self._steps: Final = steps_of(store, session)
+        self._rows: Final[dict[str, _Rows]] = {}
+        self._counts: Final[dict[str, StageCounts]] = {}
+        self._is_over: Final[dict[str, bool]] = {}
+        self._lasting: Final[dict[str, list[list[int]]]] = {}
+        """By process and step, the numbers of the stops of what begins there and stops later."""
+        self._unions: Final = Unions(Moment(BEFORE_ALL, {}), SPACING)
+
+    def project(self) -> None:
+        """Project it. Raises NotInParts or NotSeparate where that can't be done in parts."""
+        store, session = self._store, self._session
+        others = [from_row(row) for row in store.rows(session, NO_STAGE)]
+        names = self._steps[-1].seqs
+        parts = by_process(SessionEvents(dict.fromkeys(names, StageEvents.of((), ())), others))
+        has_ended = is_ended(parts)
+        for process, counts in self._expected(parts).items():
+            parts[process].add_counts(counts)
+        lives = lives_of(parts)
+        if not is_one_clock(lives):
+            raise NotSeparate
+        endings = {process: ending_of(part, is_ended=has_ended) for process, part in parts.items()}
+        self._is_over.update((process, has_ended or part.is_over) for process, part in parts.items())
+        processes = {
+            process: ProcessParts(
+                session, process, is_over=self._is_over[process], last_ns=part.last_ns,
+                lost=part.seen_alive, spacing=SPACING,
+            )
+            for process, part in sorted(parts.items())
+        }  # fmt: skip
+        bounds = windows_of(parts, lives)
+        startup = StartupParts(store, session, lives, bounds)
+        for number, step in enumerate(self._steps):
+            reduced = {process: self._reduce(process, each, number) for process, each in processes.items()}
+            self._keep_moments(reduced)
+            startup.take(reduced, step.until_ns, is_last=step is self._steps[-1])
+        if any(part.stage_events != self._counts[process].number for process, part in parts.items()):
+            raise NotSeparate  # somebody edited the file
+        windows = startup.windows()
+        self._note_projected()
+        self._complete(others, parts, processes, windows)
+        for process, each in processes.items():
+            unstopped = [one._replace(place=self._rows[process].row(one.place)) for one in each.unstopped]
+            checkpoint = ProcessCheckpoint(each.number, self._counts[process], unstopped, each.is_plain)
+            keep_process(store, session, process, StoredProcess(checkpoint, endings[process]))
+        keep_session(store, session, session_state(lives, bounds, windows))
+
+    def _expected(self, parts: Mapping[str, ProcessEvents]) -> dict[str, StageCounts]:
+        """Return what is known of each process's starts and stops before they are read."""
+        found: dict[str, StageCounts] = {}
+        for process in self._steps[-1].seqs:
+            rows = self._store.select(
+                """
+                SELECT count(*), min(seq), max(seq) FROM events WHERE session = ? AND process = ?
+                """,
+                [self._session, process],
+            )
+            [(number, first, last)] = cast("list[tuple[int, int, int]]", rows)
+            ends = self._store.select(
+                "SELECT at_ns FROM events WHERE session = ? AND process = ? AND seq IN (?, ?) ORDER BY seq",
+                [self._session, process, first, last],
+            )
+            times = [at_ns for (at_ns,) in cast("list[tuple[int]]", ends)]
+            number -= len(parts[process].others)
+            found[process] = StageCounts(number, times[0], times[-1], last) if number else StageCounts()
+        return found
+
+    def _reduce(self, process: str, parts: ProcessParts, number: int) -> PartReduced:
+        """Reduce a step of a process, and write down its intervals and cuts."""
+        step = self._steps[number]
+        seqs = step.seqs.get(process, Seqs(0, -1))
+        stages = read_stages(
+            self._store, self._session, process, "seq BETWEEN ? AND ?", (seqs.first, seqs.last)
+        ).in_order()
+        self._counts[process] = self._counts.get(process, StageCounts()).plus(counts_of(stages))
+        place = parts.number
+        reduced = parts.take(stages, self._stops_after(process, stages, number), step.until_ns)
+        row = next_interval_row(self._store)
+        rows = self._rows.setdefault(process, _Rows())
+        rows.add(place, row)
+        width = len(TABLES["projected_intervals"])
+        inserted = (one[:width] for one in reduced.intervals)
+        self._store.insert("projected_intervals", INTERVAL_COLUMNS, inserted)
+        self._store.connection.executemany(
+            "UPDATE projected_intervals SET self_ns = ?, unattributed_ns = ? WHERE rowid = ?",
+            [(one.self_ns, one.unattributed_ns, rows.row(at)) for at, one in reduced.finished],
+        )
+        cuts = (StoredCut(cut, rows.row(cut.number)) for cut in reduced.cuts)
+        keep_cuts(self._store, self._session, process, cuts)
+        return reduced
+
+    def _stops_after(self, process: str, stages: StageEvents, number: int) -> dict[int, Stop]:
+        """Return the stops, by interval, of what begins in a step and stops after it."""
+        if process not in self._lasting:
+            missing = set(stages.starts.interval).difference(stages.stops.interval)
+            if not missing:
+                return {}
+            seqs = self._near(process, missing, self._steps[number].seqs[process].last)
+            if seqs is not None:
+                return self._stops(process, seqs)
+            self._lasting[process] = self._look_ahead(process)
+        return self._stops(process, self._lasting[process][number])
+
+    def _near(self, process: str, missing: set[int], after_seq: int) -> list[int] | None:
+        """Return the numbers of the stops of some intervals; None where not all are near by."""
+        cursor = self._store.connection.execute(
+            f"""
+            SELECT interval, seq FROM events
+            WHERE session = ? AND process = ? AND seq > ? AND kind = 'stage_stopped' AND {WHOLE[_STOPPED]}
+            ORDER BY seq LIMIT ?
+            """,
+            [self._session, process, after_seq, _NEAR],
+        )
+        found: list[int] = []
+        while missing and (page := cursor.fetchmany(_ROWS_AT_ONCE)):
+            for interval, seq in page:
+                if interval in missing:
+                    missing.remove(interval)
+                    found.append(seq)
+        cursor.close()
+        return None if missing else found
+
+    def _look_ahead(self, process: str) -> list[list[int]]:
+        """Return, by step, the numbers of the stops of what begins in it and stops after it."""
+        lasts = [step.seqs[process].last for step in self._steps]
+        begun: dict[int, int] = {}  # what is open, with the step in which it began
+        lasting: list[list[int]] = [[] for _ in lasts]
+        at = 0
+        cursor = self._store.connection.execute(
+            f"""
+            SELECT kind, seq, interval FROM events
+            WHERE session = ? AND process = ? AND ({_STAGE_ROWS}) ORDER BY seq
+            """,
+            [self._session, process],
+        )
+        while page := cursor.fetchmany(_ROWS_AT_ONCE):
+            for kind, seq, interval in page:
+                while seq > lasts[at]:
+                    at += 1
+                if kind != _STOPPED:
+                    begun.setdefault(interval, at)
+                elif (step := begun.pop(interval, at)) != at:
+                    lasting[step].append(seq)
+        if begun and self._is_over[process]:
+            raise NotInParts  # it ends with the last event of its descendants
+        return lasting
+
+    def _stops(self, process: str, seqs: Sequence[int]) -> dict[int, Stop]:
+        """Return stops by their numbers, each by its interval."""
+        if not seqs:
+            return {}
+        if len(seqs) > _MOST_LASTING:
+            raise NotInParts
+        condition = f"seq IN ({', '.join('?' * len(seqs))})"
+        columns = self._store.columns(self._session, process, _STOPPED, Stop._fields, condition, seqs)
+        stops = map(Stop._make, zip(*columns, strict=True))
+        return {stop.interval: stop for stop in stops}
+
+    def _keep_moments(self, reduced: Mapping[str, PartReduced]) -> None:
+        intervals: Iterable[Interval] = chain.from_iterable(each.intervals for each in reduced.values())
+        keep_moments(self._store, self._session, self._unions.add(top_level_of(intervals)))
+
+    def _note_projected(self) -> None:
+        self._store.connection.execute(
+            """
+            INSERT OR REPLACE INTO projected_sessions (session, last_event_id, event_count, reducer_version)
+            SELECT session, max(id), count(*), ? FROM events WHERE session = ? GROUP BY session
+            """,
+            [REDUCER_VERSION, self._session],
+        )
+
+    def _complete(
+        self,
+        others: Sequence[Event],
+        parts: Mapping[str, ProcessEvents],
+        processes: Mapping[str, ProcessParts],
+        windows: Sequence[StartupWindow],
+    ) -> None:
+        session = self._session
+        totals = {process: each.totals() for process, each in processes.items()}
+        complete(
+            self._store,
+            session,
+            SessionParts(
+                others,
+                parts,
+                {process: each.role_totals(session, process) for process, each in totals.items()},
+                {process: each.source_totals(session, process) for process, each in totals.items()},
+                {process: each.anomalies for process, each in processes.items()},
+                self._unions.lengths,
+                windows,
+                all(each.is_plain for each in processes.values()),
+            ),
+        )
