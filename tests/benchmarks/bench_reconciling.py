@@ -13,7 +13,7 @@ from ledger import Event
 from ledger.gc_pause import gc_paused
 from ledger.timeline.reconciliation import reconcile
 from ledger.timeline.reducer import Reduced, reduce_session
-from tests.support.many_claims import KINDS, in_one_total
+from tests.support.many_claims import KINDS, in_one_total, in_running_totals
 from tests.support.many_processes import chained, side_by_side
 
 _SIZES = (1_250, 5_000)
@@ -24,7 +24,7 @@ _ROUNDS = 3
 def main() -> None:
     """Reconcile each kind at two sizes, and a long total; reduce sessions of many processes."""
     print(f"Reconciling {_SIZES[1]:,} claims with {_SIZES[1]:,} intervals")
-    for kind in KINDS:
+    for kind in (*KINDS, in_running_totals):
         name = kind.__name__.replace("_", " ")
         small_s, large_s = (_seconds(_reconciling(reduce_session(kind(size)))) for size in _SIZES)
         print(Figure(f"claims {name}", large_s, "s"))

@@ -1,5 +1,6 @@
 """A start is cold since a part of the cache's key changed: known by a look at the start before."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -119,6 +120,35 @@ def test_the_start_before_is_one_with_the_same_component() -> None:
         "cache_empty",
         "cache_key_changed",
     ]
+
+
+def test_findings_of_a_warm_start_cost_no_more_in_a_ledger_of_many() -> None:
+    few, many = (
+        _steps_of_findings([event for number in range(count) for event in start(number, m=A, cache="hit")])
+        for count in (4, 64)
+    )
+    assert many < 1.5 * few
+
+
+def _steps_of_findings(events: list[Event]) -> int:
+    """Return how many steps of its machine SQLite takes for the findings of `s3`, once it is found."""
+    with MemoryLedger(events) as ledger:
+        return _steps(ledger, lambda: ledger.findings("s3")) - _steps(ledger, lambda: ledger.session("s3"))
+
+
+def _steps(ledger: Ledger, ask: Callable[[], object]) -> int:
+    number = 0
+
+    def count() -> int:
+        nonlocal number
+        number += 1
+        return 0
+
+    connection = ledger._store.connection
+    connection.set_progress_handler(count, 1)
+    ask()
+    connection.set_progress_handler(None, 1)
+    return number
 
 
 @pytest.mark.parametrize("changes", [{}, {"code_hash": "0" * 64}, {"env": "0" * 12}])

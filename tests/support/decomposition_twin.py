@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Final, NamedTuple, TypeVar
 
 from ledger.timeline.enclosure import by_enclosure
-from ledger.timeline.reconciliation.carryover import Number, carried_over
+from ledger.timeline.reconciliation.carryover import CarryOver, Number
 from ledger.timeline.reconciliation.causes import Remainder, clock, rounding
-from ledger.timeline.reconciliation.coverage import CoveredSpan, counted, is_itemised
+from ledger.timeline.reconciliation.coverage import Coverage, CoveredSpan, is_itemised
 from ledger.timeline.reconciliation.decomposition import add_remainder
 from ledger.timeline.reconciliation.evidence import Evidence, span_of
 from ledger.timeline.reconciliation.hulls import unproven
@@ -78,7 +78,7 @@ class _Stretch(NamedTuple):
 def decompose(evidence: Evidence, claim: Claim, measured: Match, before: Sequence[Number]) -> Breakdown:
     """Split a claim's difference; `before` are the numbers of its kind that its claimant reported before."""
     parts = Breakdown()
-    pieces = counted(evidence, claim, measured)
+    pieces = Coverage(evidence).counted(claim, measured)
     additions = len(pieces or ())
     difference_ns = claim.claimed_ns - measured.ns
     remainder = Remainder(claim, evidence, measured, difference_ns, max(1, additions), additions > 0)
@@ -89,7 +89,7 @@ def decompose(evidence: Evidence, claim: Claim, measured: Match, before: Sequenc
     if pieces is None:
         pieces = _taken_as_measured(evidence, claim, measured)
     if measured.spans and pieces is not None and _is_apart(claim, measured, pieces):
-        pieces, again = carried_over(evidence, claim, measured, pieces, before)
+        pieces, again = CarryOver(evidence, claim, measured, before).cut_off(pieces)
         for number in again:
             parts.add("cumulative", number.intervals[-1].stage, number.ns, number.intervals)
         _add_stretches(parts, evidence, claim, measured, pieces)

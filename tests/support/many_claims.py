@@ -74,6 +74,29 @@ def of_one_length(number: int) -> list[Event]:
     return builder.events
 
 
+def in_running_totals(number: int) -> list[Event]:
+    """One accumulator, which is read after each ten additions, and twice as often in the end.
+
+    What each claim leaves out is shown by all that comes after it, so that what all of them say grows as the
+    square of their number.
+    """
+    builder = _begun()
+    for place in range(number):
+        stop_ns = place * 20 * _MS + 10 * _MS
+        whole = builder.start(stop_ns - 10 * _MS, "torch_compile", source="monitor")
+        builder.stop(stop_ns, whole)
+        builder.claim(
+            stop_ns, 10 * _MS + place % 2_000, source="monitor", counts="addition", interval=whole,
+            resolution_ns=1,
+        )  # fmt: skip
+        if place % 10 == 9:
+            held_ns = (place + 1) * 10 * _MS
+            builder.claim(stop_ns, held_ns, source="engine", counts="total", resolution_ns=1)
+    for place in range(number // 5):
+        builder.claim(_LAST_NS, number * 10 * _MS - place, source="engine", counts="total", resolution_ns=1)
+    return builder.events
+
+
 KINDS: Final[tuple[Callable[[int], list[Event]], ...]] = (
     of_components, of_roles, of_one_whole, in_one_total, of_one_length,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Random sessions with claims of every kind, close to what they are about."""
+"""Random sessions with claims of every kind, close to what they are about; or of accumulators alone."""
 
 from typing import Any
 
@@ -67,4 +67,44 @@ def _process(draw: st.DrawFn, name: str) -> list[Event]:
             interval=draw(st.sampled_from(ids)) if is_named else None, resolution_ns=draw(_RESOLUTIONS),
             text=draw(st.sampled_from([None, "took"])), data=data or None,
         )  # fmt: skip
+    return builder.events
+
+
+@st.composite
+def sessions_of_running_totals(draw: st.DrawFn) -> list[Event]:
+    """Return the events of a process that reads its accumulators again and again, while it adds to them."""
+    builder = SessionBuilder(process="p")
+    builder.begin(host="host")
+    longest_ns = draw(st.sampled_from([12, 10_000_000]))
+    roles, resolutions = draw(_ROLES), draw(st.sampled_from([[None], [1], [0, 8]]))
+    sources = draw(st.sampled_from([["monitor"], ["monitor", "torch"]]))
+    lengths, seldom_off = st.integers(0, longest_ns), st.sampled_from([0, 0, 0, 1, -1, 3, longest_ns])
+    at_ns = held_ns = 0
+    for _ in range(draw(st.integers(1, 12))):
+        start_ns = max(0, at_ns + draw(st.sampled_from([1, 4, longest_ns, 0, -3])))
+        stop_ns = start_ns + draw(lengths)
+        known: dict[str, Any] = {
+            "source": draw(st.sampled_from(sources)),
+            "role": draw(st.sampled_from(roles)),
+        }
+        interval = builder.start(start_ns, "torch_compile", **known)
+        builder.stop(stop_ns, interval, draw(st.sampled_from(["completed", "completed", "failed"])))
+        at_ns = max(at_ns, stop_ns)
+        if draw(_OFTEN):
+            number_ns = stop_ns - start_ns + draw(seldom_off)
+            builder.claim(
+                max(0, stop_ns + draw(seldom_off)), number_ns, counts="addition", interval=interval,
+                resolution_ns=draw(st.sampled_from(resolutions)), **known,
+                data={"range": "x"} if longest_ns == 12 and not draw(st.integers(0, 5)) else None,
+            )  # fmt: skip
+            held_ns += number_ns
+        for _ in range(draw(st.integers(0, 2))):
+            builder.claim(
+                max(0, at_ns + draw(seldom_off)), held_ns + draw(seldom_off), source="engine",
+                counts=draw(st.sampled_from(["total", "total", "ranks"])),
+                role=draw(st.sampled_from([None, *roles])),
+                resolution_ns=draw(st.sampled_from(resolutions)),
+            )  # fmt: skip
+    if draw(_OFTEN):
+        builder.milestone(draw(st.integers(0, at_ns)), "engine_ready")
     return builder.events

@@ -11,13 +11,14 @@ in between; or a sum that was never set to 0. Nothing else can have been counted
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ledger.timeline.reconciliation.causes import Carryover, cumulative
 from ledger.timeline.reconciliation.coverage import CoveredSpan
 from ledger.timeline.reconciliation.evidence import Evidence, span_of
 from ledger.timeline.reconciliation.matching import Match
+from ledger.timeline.reconciliation.parts import Breakdown
 from ledger.timeline.records import Claim, Interval
 from ledger.timeline.spans import Span, hull_of
 
@@ -66,34 +67,82 @@ class CarriedOver(NamedTuple):
     again: list[Number]
 
 
-def carried_over(
-    evidence: Evidence, claim: Claim, measured: Match, pieces: Sequence[CoveredSpan], before: Sequence[Number]
-) -> CarriedOver:
-    """Cut off what reaches back too far; `before` are the numbers of its kind that came before a claim."""
-    found = CarriedOver([], [])
-    clocks = _Clocks(evidence, measured, pieces)
-    is_accumulator = claim.counts in ("total", "ranks")
-    last: dict[str | None, Number] = {}
-    for piece in pieces:
-        intervals = clocks.intervals_of(piece)
-        if piece.is_sum or piece.range is not None or not intervals:
-            found.pieces.append(piece)
-            continue
-        start_ns, stop_ns = piece.span
-        own, role = hull_of(map(span_of, intervals)), intervals[-1].role
-        number = Number(stop_ns - start_ns, claim.resolution_ns or 0, intervals, own)
-        begin_ns = own.start_ns
-        if is_accumulator:
-            before = [other for key in (None, role) if (other := last.get(key)) and other.is_before(number)]
-            begin_ns = clocks.begin_ns(own)
-            last[None] = last[role] = number
-        if begin_ns - start_ns > clocks.apart_ns:
-            # A number that has another one in it, or that nothing explains, has no time of its own before.
-            tolerance_ns = clocks.apart_ns * len(intervals)
-            begin_ns, again = _again(number, start_ns, before, (own.start_ns, begin_ns), tolerance_ns)
-            found.again.extend(again)
-        found.pieces.append(piece._replace(span=Span(max(start_ns, begin_ns), stop_ns)))
-    return found
+class CarryOver:
+    """Cuts off what reaches back too far, of what one claimant counted, or of what several counted alike."""
+
+    def __init__(self, evidence: Evidence, claim: Claim, measured: Match, before: Sequence[Number]) -> None:
+        """`before` are the numbers of its kind that came before a claim of intervals."""
+        self._evidence = evidence
+        self._process = measured.process
+        self._before = before
+        self._is_accumulator = claim.counts in ("total", "ranks")
+        self._resolution_ns = claim.resolution_ns or 0
+        self._apart_ns = measured.uncertainty_ns / max(1, len(measured.intervals))
+        """How well the time of one interval is known."""
+        self._whole = sorted(measured.spans)
+        self._starts = [span.start_ns for span in self._whole]
+        self._stops: list[int] = []
+        """When the intervals of what was counted so far ended, in order."""
+        self._last_start_ns: int | None = None
+        self._last: dict[str | None, Number] = {}
+
+    def goes_on_with(self, pieces: Sequence[CoveredSpan]) -> bool:
+        """Tell whether what was cut off so far would have been cut off with these pieces as well."""
+        last_start_ns = self._last_start_ns
+        if last_start_ns is None:
+            return True
+        of_pieces = map(self._intervals_of, pieces)
+        return all(_stop_of(intervals) > last_start_ns for intervals in of_pieces if intervals)
+
+    def cut_off(self, pieces: Sequence[CoveredSpan]) -> CarriedOver:
+        """Return what some pieces are without that; they come after those of the calls before."""
+        found = CarriedOver([], [])
+        all_intervals = list(map(self._intervals_of, pieces))
+        self._stops += [_stop_of(intervals) for intervals in all_intervals if intervals]
+        self._stops.sort()
+        for piece, intervals in zip(pieces, all_intervals, strict=True):
+            if piece.is_sum or piece.range is not None or not intervals:
+                found.pieces.append(piece)
+                continue
+            start_ns, stop_ns = piece.span
+            own, role = hull_of(map(span_of, intervals)), intervals[-1].role
+            number = Number(stop_ns - start_ns, self._resolution_ns, intervals, own)
+            begin_ns, before = own.start_ns, self._before
+            if self._is_accumulator:
+                last = (self._last.get(key) for key in (None, role))
+                before = [other for other in last if other is not None and other.is_before(number)]
+                begin_ns = self._begin_ns(own)
+                self._last[None] = self._last[role] = number
+                self._last_start_ns = max(own.start_ns, self._last_start_ns or own.start_ns)
+            if begin_ns - start_ns > self._apart_ns:
+                # A number with another one in it, or that nothing explains, has no time of its own before.
+                tolerance_ns = self._apart_ns * len(intervals)
+                begin_ns, again = _again(number, start_ns, before, (own.start_ns, begin_ns), tolerance_ns)
+                found.again.extend(again)
+            found.pieces.append(piece._replace(span=Span(max(start_ns, begin_ns), stop_ns)))
+        return found
+
+    def _intervals_of(self, piece: CoveredSpan) -> tuple[Interval, ...]:
+        found = (self._evidence.by_id.get((self._process, number)) for number in piece.intervals)
+        return tuple(interval for interval in found if interval is not None)
+
+    def _begin_ns(self, own: Span) -> int:
+        """Return since when nothing else was counted, within the same compile."""
+        at = bisect_right(self._starts, own.start_ns) - 1
+        if at < 0 or not self._whole[at].covers(own):
+            return own.start_ns
+        last = bisect_right(self._stops, own.start_ns) - 1
+        return max(self._whole[at].start_ns, self._stops[last] if last >= 0 else 0)
+
+
+def _stop_of(intervals: Iterable[Interval]) -> int:
+    return max(span_of(interval).stop_ns for interval in intervals)
+
+
+def add_again(parts: Breakdown, numbers: Iterable[Number]) -> None:
+    """Add what is counted once more to the parts of a difference."""
+    for number in numbers:
+        parts.add("cumulative", number.intervals[-1].stage, number.ns, number.intervals)
 
 
 def _again(
@@ -106,33 +155,3 @@ def _again(
             if cumulative(Carryover(begin_ns - start_ns, other.ns, tolerance_ns + roundings_ns)):
                 return begin_ns, [other]
     return begins_ns[0], []
-
-
-class _Clocks:
-    """When the clocks of a claim's numbers may have begun to run."""
-
-    def __init__(self, evidence: Evidence, measured: Match, pieces: Sequence[CoveredSpan]) -> None:
-        self._evidence = evidence
-        self._process = measured.process
-        self._whole = sorted(measured.spans)
-        self._starts = [span.start_ns for span in self._whole]
-        self.apart_ns = measured.uncertainty_ns / max(1, len(measured.intervals))
-        """How well the time of one interval is known."""
-        self._stops = sorted(
-            max(span_of(interval).stop_ns for interval in intervals)
-            for intervals in map(self.intervals_of, pieces)
-            if intervals
-        )
-
-    def intervals_of(self, piece: CoveredSpan) -> tuple[Interval, ...]:
-        """Return the intervals that something was counted for."""
-        found = (self._evidence.by_id.get((self._process, number)) for number in piece.intervals)
-        return tuple(interval for interval in found if interval is not None)
-
-    def begin_ns(self, own: Span) -> int:
-        """Return since when nothing else was counted, within the same compile."""
-        at = bisect_right(self._starts, own.start_ns) - 1
-        if at < 0 or not self._whole[at].covers(own):
-            return own.start_ns
-        last = bisect_right(self._stops, own.start_ns) - 1
-        return max(self._whole[at].start_ns, self._stops[last] if last >= 0 else 0)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ledger.timeline.reconciliation.evidence import Evidence, span_of
+from ledger.timeline.reconciliation.evidence import Accumulator, Evidence, span_of
 from ledger.timeline.reconciliation.hulls import Hull, claimed_hull
 from ledger.timeline.reconciliation.matching import Match
 from ledger.timeline.records import Claim, Interval
@@ -26,27 +26,51 @@ class CoveredSpan(NamedTuple):
     """Whether the claimant adds intervals up, rather than looking at a clock twice."""
 
 
-def counted(evidence: Evidence, claim: Claim, measured: Match) -> list[CoveredSpan] | None:
-    """Return what a claimant had counted when its number was read; None where nothing tells that."""
-    if claim.claimed_ns == 0:
-        return []
-    if claim.counts in ("interval", "addition"):
-        if added_up := evidence.parts(claim):
-            return [CoveredSpan(span_of(part), (part.interval,), is_sum=True) for part in added_up]
-        if measured.hull is not None:
-            return [_of_hull(evidence, claim, measured.hull)]
-        return _one(evidence, claim, measured.intervals)
-    if is_itemised(evidence, claim):
-        pieces = [
-            *_items(evidence, claim, measured.process),
-            *_accumulated(evidence, claim, measured.process),
-        ]
-        when_read = [piece for piece in pieces if piece.span.stop_ns <= claim.at_ns]
-        return when_read if when_read or not pieces else None
-    additions = evidence.additions_to(claim, measured.process)
-    if not additions:
+class Coverage:
+    """What the claimants of a session counted."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._added: dict[Accumulator, _Added] = {}
+
+    def counted(self, claim: Claim, measured: Match) -> list[CoveredSpan] | None:
+        """Return what a claimant had counted when its number was read; None where nothing tells that."""
+        evidence = self._evidence
+        if claim.claimed_ns == 0:
+            return []
+        if claim.counts in ("interval", "addition"):
+            if added_up := evidence.parts(claim):
+                return [CoveredSpan(span_of(part), (part.interval,), is_sum=True) for part in added_up]
+            if measured.hull is not None:
+                return [_of_hull(evidence, claim, measured.hull)]
+            return _one(evidence, claim, measured.intervals)
+        if is_itemised(evidence, claim):
+            pieces = [
+                *_items(evidence, claim, measured.process),
+                *_accumulated(evidence, claim, measured.process),
+            ]
+            when_read = [piece for piece in pieces if piece.span.stop_ns <= claim.at_ns]
+            return when_read if when_read or not pieces else None
+        if number := len(evidence.additions_to(claim, measured.process)):
+            added = self._all_added(evidence.accumulator(claim, measured.process))
+            return added.pieces[: added.numbers[number - 1]]
         return _read_off_lines(claim, measured)
-    return [piece for addition in additions for piece in _addition(evidence, addition)]
+
+    def _all_added(self, accumulator: Accumulator) -> "_Added":
+        if accumulator not in self._added:
+            added = self._added[accumulator] = _Added([], [])
+            for addition in self._evidence.additions_of(accumulator):
+                added.pieces.extend(_addition(self._evidence, addition))
+                added.numbers.append(len(added.pieces))
+        return self._added[accumulator]
+
+
+class _Added(NamedTuple):
+    """What was added to an accumulator."""
+
+    pieces: list[CoveredSpan]
+    numbers: list[int]
+    """How many of the pieces there are up to each addition."""
 
 
 def _read_off_lines(claim: Claim, measured: Match) -> list[CoveredSpan] | None:

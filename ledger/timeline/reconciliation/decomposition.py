@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
-from ledger.timeline.reconciliation.carryover import Number, carried_over
+from ledger.timeline.reconciliation.carryover import CarryOver, Number, add_again
 from ledger.timeline.reconciliation.causes import OF_REMAINDERS, Remainder, clock, rounding
-from ledger.timeline.reconciliation.coverage import CoveredSpan, counted
-from ledger.timeline.reconciliation.differences import Differences, edge_of
+from ledger.timeline.reconciliation.coverage import Coverage, CoveredSpan
+from ledger.timeline.reconciliation.differences import Differences
 from ledger.timeline.reconciliation.evidence import Evidence
 from ledger.timeline.reconciliation.matching import Match
+from ledger.timeline.reconciliation.overlay import edge_of
 from ledger.timeline.reconciliation.parts import Breakdown
+from ledger.timeline.reconciliation.running_totals import RunningTotals
 from ledger.timeline.records import Claim
 from ledger.timeline.spans import Span
 
@@ -18,12 +20,14 @@ class Decomposition:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
+        self._coverage = Coverage(evidence)
         self._differences = Differences(evidence)
+        self._running = RunningTotals(evidence, self._differences)
 
     def of(self, claim: Claim, measured: Match, before: Sequence[Number]) -> Breakdown:
         """Split a claim's difference; `before` are the numbers of its kind that were reported before."""
         evidence, parts = self._evidence, Breakdown()
-        pieces = counted(evidence, claim, measured)
+        pieces = self._coverage.counted(claim, measured)
         additions = len(pieces or ())
         difference_ns = claim.claimed_ns - measured.ns
         remainder = Remainder(claim, evidence, measured, difference_ns, max(1, additions), additions > 0)
@@ -37,11 +41,13 @@ class Decomposition:
         elif is_rounding and evidence.parts(claim):
             pass  # where its parts lie within the whole is known no better than that
         elif measured.spans and _is_apart(claim, measured, pieces):
-            pieces, again = carried_over(evidence, claim, measured, pieces, before)
-            for number in again:
-                parts.add("cumulative", number.intervals[-1].stage, number.ns, number.intervals)
-            self._differences.add(parts, claim, measured, pieces)
-            remainder = remainder._replace(additions=remainder.additions + len(again))
+            again = self._running.add(parts, claim, measured, pieces)
+            if again is None:
+                own, numbers = CarryOver(evidence, claim, measured, before).cut_off(pieces)
+                add_again(parts, numbers)
+                self._differences.add(parts, claim, measured, own)
+                again = len(numbers)
+            remainder = remainder._replace(additions=remainder.additions + again)
         add_remainder(parts, remainder._replace(ns=difference_ns - parts.ns))
         return parts
 

@@ -44,6 +44,15 @@ class Pieces(NamedTuple):
 
 
 _NO_PIECES: Final = Pieces([], [], [])
+_NO_DATA: Final = ClaimData()
+
+
+class Accumulator(NamedTuple):
+    """An accumulator of a process: it has a name, or holds what is added of a role, or everything."""
+
+    process: str
+    name: str | None
+    role: str | None
 
 
 class Evidence:
@@ -57,8 +66,8 @@ class Evidence:
             if interval.stop_ns is not None:
                 self.of_process[interval.process].append(interval)
                 self.by_id[interval.process, interval.interval] = interval
-        # Two claims may have one id, so the whole claim is the key.
-        self._data = {claim: claim_data(claim) for claim in self.claims}
+        # Two claims may have one id, so the whole claim is the key. It takes long to hash.
+        self._data = {claim: claim_data(claim) for claim in self.claims if claim.data_json is not None}
         self.additions: defaultdict[str, list[Claim]] = defaultdict(list)
         """The claims of additions that name an interval, by process."""
         for claim in self.claims:
@@ -84,7 +93,7 @@ class Evidence:
 
     def data(self, claim: Claim) -> ClaimData:
         """Return what a claim's `data` says."""
-        return self._data[claim]
+        return _NO_DATA if claim.data_json is None else self._data[claim]
 
     def named(self, claim: Claim) -> list[Interval]:
         """Return the intervals that a claim names: those of its own process that have ended."""
@@ -93,32 +102,40 @@ class Evidence:
 
     def parts(self, claim: Claim) -> list[Interval]:
         """Return the intervals that a claim says it adds up: those of its own process that have ended."""
-        found = (self.by_id.get((claim.process, number)) for number in self._data[claim].parts)
+        found = (self.by_id.get((claim.process, number)) for number in self.data(claim).parts)
         return [interval for interval in found if interval is not None]
 
     def names(self, claim: Claim) -> Sequence[int]:
         """Return the ids of the intervals that a claim names, each once, recorded or not."""
-        return names_of(claim, self._data[claim])
+        return names_of(claim, self.data(claim))
 
     def additions_to(self, total: Claim, process: str) -> Sequence[Claim]:
         """Return what a process had added to an accumulator when it was read."""
-        accumulator, read_ns = self.data(total).accumulator, self.read_ns(total, process)
-        added = self._added.get((process, accumulator, total.role if accumulator is None else None), ())
+        read_ns, added = self.read_ns(total, process), self.additions_of(self.accumulator(total, process))
         if read_ns is None:
             return added
         return added[: bisect_right(added, read_ns, key=attrgetter("at_ns"))]
 
+    def accumulator(self, total: Claim, process: str) -> Accumulator:
+        """Return what tells an accumulator of a process, which a claim reads."""
+        accumulator = self.data(total).accumulator
+        return Accumulator(process, accumulator, total.role if accumulator is None else None)
+
+    def additions_of(self, accumulator: Accumulator) -> Sequence[Claim]:
+        """Return all that was added to an accumulator, in order."""
+        return self._added.get(accumulator, ())
+
     @cached_property
-    def _added(self) -> Mapping[tuple[str, str | None, str | None], Sequence[Claim]]:
+    def _added(self) -> Mapping[Accumulator, Sequence[Claim]]:
         """The additions of a process to each accumulator, of each role, and of all roles; in their order."""
-        found: defaultdict[tuple[str, str | None, str | None], list[Claim]] = defaultdict(list)
+        found: defaultdict[Accumulator, list[Claim]] = defaultdict(list)
         for process, claims in self.additions.items():
             for claim in claims:
                 accumulator = self.data(claim).accumulator
                 if accumulator is not None:
-                    found[process, accumulator, None].append(claim)
+                    found[Accumulator(process, accumulator, None)].append(claim)
                 for role in {None, claim.role}:
-                    found[process, None, role].append(claim)
+                    found[Accumulator(process, None, role)].append(claim)
         return found
 
     def top_level(self, process: str, activity: Activity, role: str | None) -> Sequence[Interval]:

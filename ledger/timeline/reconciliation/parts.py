@@ -29,6 +29,12 @@ class Breakdown:
         for interval in shown_by:
             shown[id(interval)] = interval
 
+    def add_all_of(self, other: "Breakdown") -> None:
+        """Add all that another one has."""
+        for part, ns in other._ns.items():
+            self._ns[part] += ns
+            self._shown_by[part].update(other._shown_by[part])
+
     @property
     def ns(self) -> int:
         """How much is explained."""

@@ -7,7 +7,7 @@ long time is the difference of two sums.
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -23,14 +23,6 @@ from ledger.timeline.spans import Span
 from ledger.vocabulary import CauseName
 
 _FEW: Final = 8
-
-
-class Reason(NamedTuple):
-    """Why a stretch of time is not counted."""
-
-    cause: CauseName
-    shown_by: Interval
-    length_ns: int
 
 
 class _Sums(NamedTuple):
@@ -60,25 +52,15 @@ class Reasons:
                         break
             self._found.append(found)
 
-    def of(self, span: Span) -> Iterator[Reason]:
-        """Yield why a time is not counted, in order."""
-        starts, at = self._starts, bisect_right(self._starts, span.start_ns) - 1
-        begin_ns = span.start_ns
-        while begin_ns < span.stop_ns:
-            end_ns = min(span.stop_ns, starts[at + 1]) if at + 1 < len(starts) else span.stop_ns
-            if (found := self._found[at]) is not None:
-                yield Reason(*found, end_ns - begin_ns)
-            begin_ns, at = end_ns, at + 1
-
     def add_to(self, parts: Breakdown, span: Span) -> None:
         """Add why a time is not counted to the parts of a difference."""
         starts = self._starts
         first, past = bisect_left(starts, span.start_ns), bisect_right(starts, span.stop_ns) - 1
         # Sums are worth while where much is added up.
         if past - first <= _FEW or past - first <= len(self._sums):
-            _add(parts, self.of(span))
+            self._add_each(parts, *span)
             return
-        _add(parts, self.of(Span(span.start_ns, starts[first])))
+        self._add_each(parts, span.start_ns, starts[first])
         within: list[tuple[int, int, int, Part]] = []
         for part, sums in self._sums.items():
             begin, end = bisect_left(sums.places, first), bisect_left(sums.places, past)
@@ -87,7 +69,16 @@ class Reasons:
         for _, begin, end, part in sorted(within):
             sums = self._sums[part]
             parts.add(*part, sums.ns[begin] - sums.ns[end], sums.shown_by[begin:end])
-        _add(parts, self.of(Span(starts[past], span.stop_ns)))
+        self._add_each(parts, starts[past], span.stop_ns)
+
+    def _add_each(self, parts: Breakdown, begin_ns: int, stop_ns: int) -> None:
+        starts, at = self._starts, bisect_right(self._starts, begin_ns) - 1
+        while begin_ns < stop_ns:
+            end_ns = min(stop_ns, starts[at + 1]) if at + 1 < len(starts) else stop_ns
+            if (found := self._found[at]) is not None:
+                cause, shown_by = found
+                parts.add(cause, shown_by.stage, begin_ns - end_ns, (shown_by,))
+            begin_ns, at = end_ns, at + 1
 
     @cached_property
     def _sums(self) -> Mapping[Part, _Sums]:
@@ -116,11 +107,6 @@ def _holding(
             around = surroundings.around[what]
             found.append((cause, [one or otherwise for one in around] if what == "stage" else around))
     return found
-
-
-def _add(parts: Breakdown, reasons: Iterator[Reason]) -> None:
-    for cause, shown_by, length_ns in reasons:
-        parts.add(cause, shown_by.stage, -length_ns, [shown_by])
 
 
 class Shortfalls:

@@ -48,11 +48,11 @@ class Surroundings:
         stages, outermost, failed = _Stages(stops, roles), _Outermost(stops), _Outermost(stops)
         add_stage, add_outermost, add_failed = (column.append for column in self.around.values())
         or_none = [*intervals, None]
-        begun = 0
+        begun, number = 0, len(intervals)
         now = (_NONE, _NONE, _NONE)
         # The starts are in order already, and the stops nearly so. A set of them would not be.
         for at_ns, _ in groupby(sorted(starts + stops)):
-            while begun < len(starts) and starts[begun] <= at_ns:
+            while begun < number and starts[begun] <= at_ns:
                 started = intervals[begun]
                 is_compared = started.interval in compared
                 stages.add(begun, started, is_compared=is_compared)

@@ -1,7 +1,9 @@
 """Claims are matched, and their differences taken apart, as by the slow twins, which look at everything."""
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,9 +17,9 @@ from ledger.timeline.reconciliation.matching import measure
 from ledger.timeline.reducer import reduce_session
 from tests.support import decomposition_twin, gpu_starts, matching_twin, recordings
 from tests.support.growth import assert_linear
-from tests.support.many_claims import KINDS
+from tests.support.many_claims import KINDS, in_running_totals
 from tests.support.paths import DATA
-from tests.support.random_claims import sessions_of_claims
+from tests.support.random_claims import sessions_of_claims, sessions_of_running_totals
 from tests.support.random_sessions import sessions
 from tests.support.reading_logs import read
 from tests.timeline.reconciliation.test_reconciliation_anything import SESSIONS
@@ -51,6 +53,15 @@ def test_claims_of_all_kinds_by_clocks_that_are_looked_at_together(events: list[
         for module in (causes, hulls, matching):
             patch.setattr(module, "CLOCKS_APART_NS", 2)
         patch.setattr(hulls, "_AROUND_NS", 2)
+        check(events)
+
+
+@given(sessions_of_running_totals())
+@settings(max_examples=200, deadline=None, suppress_health_check=SLOW)
+def test_accumulators_that_are_read_again_and_again(events: list[Event]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (causes, hulls, matching):
+            patch.setattr(module, "CLOCKS_APART_NS", 2)
         check(events)
 
 
@@ -101,3 +112,28 @@ def test_the_work_grows_as_the_session_does(kind: Callable[[int], list[Event]]) 
         return lambda: reconcile(reduced)
 
     assert_linear(work_on, 1_600)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, in_running_totals], ids=lambda kind: kind.__name__)
+def test_as_many_steps_as_the_session_is_long(kind: Callable[[int], list[Event]]) -> None:
+    """Counted, and not timed. What the causes say is not counted: each names all intervals that show it."""
+    assert _steps(kind(800)) < 5 * _steps(kind(200))
+
+
+def _steps(events: list[Event]) -> int:
+    """Return how many functions of the package are called to reconcile a session."""
+    reduced = reduce_session(events)
+    package = str(Path(causes.__file__).parent)
+    number = 0
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        nonlocal number
+        number += event == "call" and frame.f_code.co_filename.startswith(package)
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        reconcile(reduced)
+    finally:
+        sys.setprofile(before)
+    return number
