@@ -19,6 +19,7 @@ from ledger.reports.model import (
     Row,
 )
 from ledger.reports.terminal_table import table
+from ledger.timeline.records import Process
 
 UNATTRIBUTED_SHOWN: Final = 5
 _STARTUP_SHOWN: Final = 10
@@ -29,6 +30,8 @@ _SHOWN_NS: Final = 500_000
 _TEXT_SHOWN: Final = 50
 _ANOMALIES_SHOWN: Final = 10
 _FAILED_SHOWN: Final = 10
+_PROCESSES_SHOWN: Final = 100
+"""Of more processes, those come first of which there is something to say."""
 _AMOUNTS: Final = ("reported", "measured", "difference")
 _WIDE: Final = 250
 """From so many columns on a claim's causes are in its row; else they are below the table."""
@@ -187,28 +190,38 @@ def _print_unattributed(report: Report, console: Console) -> bool:
 
 def _print_sources(report: Report, console: Console) -> bool:
     section = report.sources
+    rows = section.rows
+    if len(rows) > _PROCESSES_SHOWN:
+        rows = sorted(rows, key=lambda row: -row.total.double_counted_ns)[:_PROCESSES_SHOWN]
     cells = [
         [
             process, total.role or NO_ROLE, total.activity, total.source, seconds(total.total_ns),
             seconds(total.naive_sum_ns), seconds(total.double_counted_ns),
         ]
-        for process, total in section.rows
+        for process, total in rows
     ]  # fmt: skip
     columns = ["process", "role", "activity", "source", "seconds", "added up", "counted more than once"]
-    return _print_table(columns, cells, section.title, console)
+    return _print_table(columns, cells, section.title, console, len(section.rows))
 
 
 def _print_processes(report: Report, console: Console) -> bool:
     section = report.processes
+    rows = section.rows
+    if len(rows) > _PROCESSES_SHOWN:
+        rows = sorted(rows, key=lambda row: _is_as_it_should_be(row.process))[:_PROCESSES_SHOWN]
     cells = [
         [
             name, process.pid, process.rank, process.outcome, in_stage, process.event_count,
             process.lost_events or None,
         ]
-        for name, process, in_stage in section.rows
+        for name, process, in_stage in rows
     ]  # fmt: skip
     columns = ["process", "pid", "rank", "outcome", "in stage", "events", "lost"]
-    return _print_table(columns, cells, section.title, console)
+    return _print_table(columns, cells, section.title, console, len(section.rows))
+
+
+def _is_as_it_should_be(process: Process) -> bool:
+    return process.outcome == "completed" and not process.lost_events
 
 
 def _print_failed(report: Report, console: Console) -> bool:

@@ -12,6 +12,7 @@ from ledger.reports.text import print_report
 from ledger.testing import MemoryLedger, SessionBuilder
 from tests.reports.test_html import kept
 from tests.support.gpu_starts import gpu_events
+from tests.support.many_processes import side_by_side
 
 SECOND = 1_000_000_000
 
@@ -81,6 +82,20 @@ def test_a_table_that_stops_says_how_many_rows_there_are() -> None:
     assert "Unattributed time (5 of 19)" in text
     assert "Failed stages (10 of 19)" in text
     assert "Totals by source\n" in "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def test_of_many_processes_a_hundred_are_shown_and_those_first_that_went_wrong() -> None:
+    events = side_by_side(150)
+    lost = [event for event in events if event.process != "process-000149" or event.kind != "process_left"]
+    ledger, text = MemoryLedger(lost), io.StringIO()
+    print_report(read_report(ledger, ledger.session()), Console(file=text, width=200), "sources", "processes")
+    lines = text.getvalue().splitlines()
+    assert [line.strip() for line in lines if " of 150)" in line] == [
+        "Totals by source (100 of 150)", "Processes (100 of 150)",
+    ]  # fmt: skip
+    processes = lines[lines.index(next(line for line in lines if line.startswith("Processes"))) :]
+    [first, second] = [line.split() for line in processes if "Worker" in line][:2]
+    assert (first[0], first[2], second[0]) == ("Worker_149", "running", "Worker_0")
 
 
 def test_causes_beyond_the_first_three_are_added_up() -> None:
