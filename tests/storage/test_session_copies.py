@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from ledger import Event
+from ledger.errors import LedgerError
 from ledger.events.rows import to_row
 from ledger.storage import (
+    checkpoint_rows,
     extending,
     extending_process,
     extending_startup,
@@ -25,8 +27,10 @@ from ledger.storage import (
 from ledger.storage.interval_stream import stored_intervals
 from ledger.storage.merging import merge
 from ledger.storage.projections import bring_up_to_date, differences, reduced_timeline, stale_sessions
-from ledger.storage.store import Store
+from ledger.storage.store import SCHEMA_VERSION, Store
 from ledger.storage.verification import verify
+from tests.benchmarks.fleet_of_sessions import write_fleet
+from tests.support.golden_ledgers import golden_events, unpacked
 from tests.support.growing_sessions import growing_sessions
 from tests.support.random_sessions import sessions
 
@@ -135,16 +139,13 @@ def test_what_is_copied_is_what_a_rebuild_gives(
     with unsafe(Path(shutil.copy(empty, folder / "all.db"))) as store:
         copied = 0
         for path in data.draw(st.lists(st.sampled_from(paths), max_size=2)) + paths:
-            with mock.patch.object(
-                session_copies.SessionCopier, "_copy_projections", autospec=True,
-                side_effect=session_copies.SessionCopier._copy_projections,
-            ) as copying:  # fmt: skip
+            with mock.patch.object(session_copies, "moved_state", wraps=checkpoint_rows.moved_state) as moved:
                 assert merge(store, path).conflicting == ()
-            copied += copying.call_count
+            copied += moved.call_count
             assert_what_is_current_is_right(store)
             if data.draw(st.booleans()):
                 bring_up_to_date(store)
-        event(f"projections were copied {min(copied, 3)} times")
+        event(f"checkpoints were copied {min(copied, 3)} times")
         bring_up_to_date(store)
         assert_what_is_current_is_right(store)
         for part in all_parts:
@@ -163,3 +164,49 @@ def test_what_is_copied_is_what_a_rebuild_gives(
     assert [
         finding for finding in verify(folder / "all.db") if finding.what.endswith(("trigger", "projection"))
     ] == []
+
+
+@pytest.mark.parametrize("schema", range(1, SCHEMA_VERSION))
+def test_what_an_older_version_derived_is_derived_again(schema: int, tmp_path: Path) -> None:
+    source = unpacked(schema, tmp_path / "old.db")
+    before = source.read_bytes()
+    with unsafe(tmp_path / "all.db") as store:
+        found = merge(store, source)
+        assert (found.events, found.rejected) == (len(golden_events()), 1)
+        assert stale_sessions(store) == ["killed", "nightly"]
+        bring_up_to_date(store)
+        assert_what_is_current_is_right(store)
+    assert source.read_bytes() == before
+
+
+def test_what_is_copied_later_hides_nothing_that_is_not_derived_yet(tmp_path: Path) -> None:
+    with unsafe(tmp_path / "stale.db") as source:
+        append(source, golden_events())
+    with unsafe(tmp_path / "current.db") as source:
+        append(source, [one.model_copy(update={"session": "other"}) for one in golden_events()[:29]])
+        bring_up_to_date(source)
+    with unsafe(tmp_path / "all.db") as store:
+        merge(store, tmp_path / "stale.db")
+        merge(store, tmp_path / "current.db")
+        assert stale_sessions(store) == ["killed", "nightly"]
+        [(left,)] = store.select("SELECT events_not_projected FROM ledger_info")
+        assert left == len(golden_events())
+
+
+def test_the_copies_of_a_fleet_are_what_a_rebuild_gives(tmp_path: Path) -> None:
+    write_fleet(tmp_path, sessions=2, hosts=1, starts=1)
+    assert [finding for finding in verify(tmp_path / "host-00.db") if finding.is_fault] == []
+
+
+def test_the_guard_of_inserts_is_back_after_an_error(tmp_path: Path) -> None:
+    with unsafe(tmp_path / "startup.db") as store:
+        append(store, golden_events())
+        with (
+            pytest.raises(ZeroDivisionError),
+            store.transaction(),
+            insert_guard.without_insert_guard(store, 9),
+        ):
+            raise ZeroDivisionError
+        with pytest.raises(LedgerError, match="this one is there already"), store.transaction():
+            store.connection.execute("INSERT OR REPLACE INTO events SELECT * FROM events LIMIT 1")
+    assert [finding for finding in verify(tmp_path / "startup.db") if finding.is_fault] == []
