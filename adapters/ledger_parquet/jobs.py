@@ -16,7 +16,7 @@ from ledger_parquet.part_writer import PartContents, PartWriter
 from ledger_parquet.plans import PartPlan, in_groups
 from ledger_parquet.tables import EVENTS, table_names
 
-_EVENTS_A_READING: Final = 50_000
+READING_EVENTS: Final = 50_000
 """Read in one transaction; writers of the ledger wait for it."""
 
 Progress = Callable[[int], None]
@@ -39,7 +39,7 @@ class DigestEvents(NamedTuple):
     def run(self, context: Context) -> dict[str, str]:
         """Return them by session. Raises LedgerError."""
         digests: dict[str, str] = {}
-        for group in in_groups(self.sessions, _EVENTS_A_READING):
+        for group in in_groups(self.sessions, READING_EVENTS):
             of_group = {each.session: EventsDigest() for each in group}
             with context.tables.at_one_moment(list(of_group)):
                 for batch in context.tables.batches(EVENTS):
@@ -92,7 +92,7 @@ def _in_order(plan: PartPlan) -> list[LedgerSession | PartSession]:
 
 
 def _copy_all(context: Context, sessions: Sequence[LedgerSession], writer: PartWriter) -> None:
-    for group in in_groups(sessions, _EVENTS_A_READING):
+    for group in in_groups(sessions, READING_EVENTS):
         _copy(context.tables, group, writer)
         context.progress(sum(each.event_count for each in group))
 

@@ -90,7 +90,7 @@ def test_rows_are_sorted_by_session_in_groups_of_a_bounded_size(
 def test_the_bytes_do_not_depend_on_how_the_ledger_is_read(
     four: Path, lake_of_four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "_EVENTS_A_READING", 1)
+    monkeypatch.setattr(jobs, "READING_EVENTS", 1)
     monkeypatch.setattr("ledger_parquet.ledger_tables._ROWS_A_BATCH", 7)
     exported(four, tmp_path / "lake")
     assert valid_bytes(tmp_path / "lake") == valid_bytes(lake_of_four)

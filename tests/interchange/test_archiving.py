@@ -236,7 +236,7 @@ SHARE = 25
 SHARED_BY_TWO = {
     "ledger_parquet.worker_processes._EVENTS_A_PROCESS": 1,
     "ledger_parquet.worker_processes._MOST": 2,
-    "ledger_parquet.jobs._EVENTS_A_READING": 1,
+    "ledger_parquet.jobs.READING_EVENTS": 1,
     "ledger_parquet.plans.EVENTS_A_PART": 20,
 }
 """Lets two processes share even the export of a small ledger."""

@@ -1,0 +1,147 @@
+"""Exporting a ledger of a fleet's sessions to Parquet, beside fetching the same rows alone.
+
+What is fetched is every row of every table, as Arrow, in one process: nothing that reads the ledger through
+SQLite takes less. Processor time is that of all processes together. Memory is what they have at once; pages
+that several share count once.
+
+    python tests/benchmarks/bench_exporting.py [LEDGER]
+"""
+
+import os
+import resource
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from measuring import Figure, Goal, rounds
+
+from ledger_parquet.jobs import READING_EVENTS
+from ledger_parquet.lake import Lake
+from ledger_parquet.ledger_tables import LedgerTables
+from ledger_parquet.plans import in_groups
+from ledger_parquet.tables import table_names
+from ledger_parquet.writing import write_sessions
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.benchmarks.fleet_of_sessions import write_ledger
+
+_SESSIONS: Final = int(os.environ.get("BENCH_SESSIONS", "400"))
+"""Of some 2,000 events each."""
+_PROCESSES: Final = 2
+_LOOK_S: Final = 0.05
+_MB: Final = 1e6
+
+
+class Took(NamedTuple):
+    """What something took."""
+
+    wall_s: float
+    processor_s: float
+
+
+def main() -> None:
+    """Measure each a few times; the fastest counts, of memory the most."""
+    with tempfile.TemporaryDirectory() as name:
+        if len(sys.argv) > 1:
+            path = Path(sys.argv[1])
+        else:
+            path = Path(name) / "host.db"
+            write_ledger(path, range(_SESSIONS), 1, 1)
+        with closing(LedgerTables(path)) as tables:
+            events = sum(each.event_count for each in tables.sessions())
+        print(f"Exporting {events:,} events to Parquet")
+        fetching = _best(lambda: _fetch(path))
+        print(
+            Figure("fetching the rows alone, processor time", _us(fetching.processor_s, events), "us/event")
+        )
+        alone = _best(lambda: _export(path, Path(name), 1))
+        print(Goal("one process, against fetching", alone.processor_s / fetching.processor_s, 1.6, "x"))
+        print(Figure("one process, processor time", _us(alone.processor_s, events), "us/event"))
+        with _memory_watched() as most_bytes:
+            shared = _best(lambda: _export(path, Path(name), _PROCESSES))
+        print(Figure("two processes, processor time", _us(shared.processor_s, events), "us/event"))
+        print(Goal("two processes, time on the wall", _us(shared.wall_s, events), 5.0, "us/event"))
+        print(Goal("two processes, memory", most_bytes() / _MB, 400, "MB"))
+
+
+def _fetch(path: Path) -> None:
+    with closing(LedgerTables(path)) as tables:
+        for group in in_groups(tables.sessions(), READING_EVENTS):
+            with tables.at_one_moment([each.session for each in group]):
+                for table in table_names():
+                    for _ in tables.batches(table):
+                        pass
+
+
+def _export(path: Path, folder: Path, processes: int) -> None:
+    with tempfile.TemporaryDirectory(dir=folder) as lake, closing(LedgerTables(path)) as tables:
+        sessions = [each.session for each in tables.sessions()]
+        done = write_sessions(tables, sessions, Lake.open_if_there(f"{lake}/lake"), processes=processes)
+        assert done.written == len(sessions)
+
+
+def _best(call: Callable[[], None]) -> Took:
+    return min((_took(call) for _ in range(rounds(3))), key=lambda took: took.wall_s)
+
+
+def _took(call: Callable[[], None]) -> Took:
+    wall_s, processor_s = time.perf_counter(), _processor_s()
+    call()
+    return Took(time.perf_counter() - wall_s, _processor_s() - processor_s)
+
+
+def _processor_s() -> float:
+    """Return the processor time of this process and of those that it started and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def _us(seconds: float, events: int) -> float:
+    return seconds / events * 1e6
+
+
+@contextmanager
+def _memory_watched() -> Generator[Callable[[], int]]:
+    """Yield a function that returns the most bytes that this process and its children had at once."""
+    most = 0
+    ended = threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not ended.wait(_LOOK_S):
+            most = max(most, sum(map(_own_bytes, [os.getpid(), *_children()])))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield lambda: most
+    finally:
+        ended.set()
+        watching.join()
+
+
+def _children() -> list[int]:
+    return [
+        int(pid)
+        for each in Path("/proc/self/task").iterdir()
+        for pid in (each / "children").read_text().split()
+    ]
+
+
+def _own_bytes(pid: int) -> int:
+    """Return the memory of a process: a page that others have too counts in part. 0 where it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+if __name__ == "__main__":
+    main()
