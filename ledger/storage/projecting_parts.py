@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final, cast
 
-from ledger.events.models import Event
+from ledger.events.models import Event, TotalClaimed
 from ledger.events.rows import from_row
 from ledger.storage.checkpoint_rows import (
     StoredCut,
@@ -44,6 +44,7 @@ from ledger.timeline.records import Interval, StartupWindow
 from ledger.timeline.reducer import REDUCER_VERSION
 from ledger.timeline.stage_events import StageCounts, StageEvents, Stop, counts_of
 from ledger.timeline.startup_windows import windows_of
+from ledger.vocabulary import ENGINE_READY, SERVER_READY
 
 _STOPPED: Final = "stage_stopped"
 _STAGE_ROWS: Final = " OR ".join(f"(kind = '{kind}' AND {whole})" for kind, whole in WHOLE.items())
@@ -58,7 +59,8 @@ def is_projected_in_parts(store: Store, session: str) -> bool:
     """Project a session part by part; return False where it is short, or must be projected as a whole.
 
     So must a session of several clocks, one that was read from a log, one whose events are not numbered in
-    the order of time, one in which an interval was abandoned, and one with numbers beyond 64 bits.
+    the order of time, one in which an interval was abandoned, and one with numbers beyond 64 bits. One whose
+    claims or findings need all intervals at once is projected sooner as a whole.
     """
     if not is_long(store, session):
         return False
@@ -128,9 +130,14 @@ class _Projection:
             for process, part in sorted(parts.items())
         }  # fmt: skip
         bounds = windows_of(parts, lives)
+        is_ready = any(each.ended_by in (ENGINE_READY, SERVER_READY) for each in bounds)
+        if is_ready or any(isinstance(event, TotalClaimed) for event in others):
+            raise NotInParts
         startup = StartupParts(store, session, lives, bounds)
         for number, step in enumerate(self._steps):
             reduced = {process: self._reduce(process, each, number) for process, each in processes.items()}
+            if number == 0 and not all(each.is_plain for each in processes.values()):
+                raise NotInParts
             self._keep_moments(reduced)
             startup.take(reduced, step.until_ns, is_last=step is self._steps[-1])
         if any(part.stage_events != self._counts[process].number for process, part in parts.items()):
