@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple, TypeVar
 
 from ledger.timeline.enclosure import by_enclosure
+from ledger.timeline.reconciliation.additions import AddedUp
 from ledger.timeline.reconciliation.carryover import CarryOver, Number
 from ledger.timeline.reconciliation.causes import Remainder, clock, rounding
 from ledger.timeline.reconciliation.coverage import Coverage, CoveredSpan, is_itemised
@@ -81,7 +82,9 @@ def decompose(evidence: Evidence, claim: Claim, measured: Match, before: Sequenc
     pieces = Coverage(evidence).counted(claim, measured)
     additions = len(pieces or ())
     difference_ns = claim.claimed_ns - measured.ns
-    remainder = Remainder(claim, evidence, measured, difference_ns, max(1, additions), additions > 0)
+    remainder = Remainder(
+        claim, evidence, AddedUp(evidence), measured, difference_ns, max(1, additions), additions > 0
+    )
     if not rounding(remainder) and (stepped := clock(remainder)) is not None and stepped.ns:
         # What a clock was set by is no time: the rest of the number is, and is laid over what was measured.
         parts.add("clock", claim.stage, stepped.ns, stepped.intervals)

@@ -97,6 +97,21 @@ def in_running_totals(number: int) -> list[Event]:
     return builder.events
 
 
+def in_running_maxima(number: int) -> list[Event]:
+    """The same of an engine's lines, which are of a whole, and too large: each of them looks at all ranks."""
+    builder = _begun()
+    for place in range(number):
+        stop_ns = place * 20 * _MS + 10 * _MS
+        whole = builder.start(stop_ns - 10 * _MS, "torch_compile", source="monitor")
+        builder.stop(stop_ns, whole)
+        builder.claim(stop_ns, 10 * _MS, source="monitor", counts="addition", interval=whole, resolution_ns=1)
+        builder.claim(stop_ns, 10 * _MS, source="engine", interval=whole, text="took")
+        if place % 10 == 9:
+            held_ns = (place + 1) * 10 * _MS
+            builder.claim(stop_ns, 7 * held_ns, source="engine", counts="ranks", text="took", resolution_ns=1)
+    return builder.events
+
+
 KINDS: Final[tuple[Callable[[int], list[Event]], ...]] = (
     of_components, of_roles, of_one_whole, in_one_total, of_one_length,
 )  # fmt: skip

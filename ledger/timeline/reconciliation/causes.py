@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from ledger.timeline.enclosure import by_enclosure
 from ledger.timeline.log_neighbours import LOG
+from ledger.timeline.reconciliation.additions import AddedUp
 from ledger.timeline.reconciliation.coverage import is_itemised
 from ledger.timeline.reconciliation.covering import CountedPiece
 from ledger.timeline.reconciliation.evidence import Evidence, Taken, activity_of_claim, span_of
@@ -40,6 +41,7 @@ class Remainder(NamedTuple):
 
     claim: Claim
     evidence: Evidence
+    added_up: AddedUp
     measured: Match
     ns: int
     additions: int
@@ -232,19 +234,13 @@ def _maxima(remainder: Remainder) -> _Maxima:
             for role, by_process in taken.items()
         }
         return {role: by_process for role, by_process in own.items() if by_process}
-    return _added(evidence, claim)
+    return _added(remainder)
 
 
-def _added(evidence: Evidence, claim: Claim) -> _Maxima:
+def _added(remainder: Remainder) -> _Maxima:
     """Return what each process had added to each accumulator when the claim was made."""
     found: defaultdict[str | None, dict[str, Taken]] = defaultdict(dict)
-    for process in evidence.ranks_of(claim):
-        by_accumulator: defaultdict[str | None, list[Claim]] = defaultdict(list)
-        for addition in evidence.additions_to(claim, process):
-            accumulator = evidence.data(addition).accumulator
-            by_accumulator[addition.role if accumulator is None else accumulator].append(addition)
-        for accumulator, additions in by_accumulator.items():
-            intervals = (interval for addition in additions for interval in evidence.named(addition))
-            added_ns = sum(addition.claimed_ns for addition in additions)
-            found[accumulator][process] = Taken(added_ns, tuple(intervals))
+    for process in remainder.evidence.ranks_of(remainder.claim):
+        for accumulator, taken in remainder.added_up.when_read(remainder.claim, process):
+            found[accumulator][process] = taken
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ledger.timeline.reconciliation.additions import AddedUp
 from ledger.timeline.reconciliation.carryover import CarryOver, Number, add_again
 from ledger.timeline.reconciliation.causes import OF_REMAINDERS, Remainder, clock, rounding
 from ledger.timeline.reconciliation.coverage import Coverage, CoveredSpan
@@ -20,6 +21,7 @@ class Decomposition:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
+        self._added_up = AddedUp(evidence)
         self._coverage = Coverage(evidence)
         self._differences = Differences(evidence)
         self._running = RunningTotals(evidence, self._differences)
@@ -30,7 +32,9 @@ class Decomposition:
         pieces = self._coverage.counted(claim, measured)
         additions = len(pieces or ())
         difference_ns = claim.claimed_ns - measured.ns
-        remainder = Remainder(claim, evidence, measured, difference_ns, max(1, additions), additions > 0)
+        remainder = Remainder(
+            claim, evidence, self._added_up, measured, difference_ns, max(1, additions), additions > 0
+        )
         is_rounding = rounding(remainder) is not None
         if not is_rounding and (stepped := clock(remainder)) is not None and stepped.ns:
             # What a clock was set by is no time. The rest is, and is laid over what was measured.

@@ -17,7 +17,7 @@ from ledger.timeline.reconciliation.matching import measure
 from ledger.timeline.reducer import reduce_session
 from tests.support import decomposition_twin, gpu_starts, matching_twin, recordings
 from tests.support.growth import assert_linear
-from tests.support.many_claims import KINDS, in_running_totals
+from tests.support.many_claims import KINDS, in_running_maxima, in_running_totals
 from tests.support.paths import DATA
 from tests.support.random_claims import sessions_of_claims, sessions_of_running_totals
 from tests.support.random_sessions import sessions
@@ -114,7 +114,9 @@ def test_the_work_grows_as_the_session_does(kind: Callable[[int], list[Event]]) 
     assert_linear(work_on, 1_600)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, in_running_totals], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [*KINDS, in_running_totals, in_running_maxima], ids=lambda kind: kind.__name__
+)
 def test_as_many_steps_as_the_session_is_long(kind: Callable[[int], list[Event]]) -> None:
     """Counted, and not timed. What the causes say is not counted: each names all intervals that show it."""
     assert _steps(kind(800)) < 5 * _steps(kind(200))
