@@ -43,7 +43,7 @@ def merge(
     with working("looking for ledgers"):
         sources = merging.ledgers_in(paths)
     total = merging.Merged()
-    store = Store.open(output)
+    store = Store.open(output, page_bytes=merging.PAGE_BYTES)
     try:
         with reading("merging", sum(map(merging.size_of, sources))) as progress:
             for source in sources:

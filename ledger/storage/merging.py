@@ -20,6 +20,8 @@ from ledger.storage.session_copies import SessionCopier
 from ledger.storage.store import Store, sqlite_errors_translated
 from ledger_birth.journal_writer import FOLDER_SUFFIX
 
+PAGE_BYTES: Final = 8_192
+"""Of a ledger that a merge creates: a tenth less work than with pages half as large."""
 _CACHE_KIB: Final = 65_536
 """Of pages: a step's fit, so that none is written twice."""
 _COPY_REJECTED: Final = """

@@ -58,16 +58,19 @@ class Store:
         self.is_writable: Final = is_writable
 
     @classmethod
-    def open(cls, path: Path, *, wait_s: float = _DEFAULT_WAIT_S) -> "Store":
+    def open(cls, path: Path, *, wait_s: float = _DEFAULT_WAIT_S, page_bytes: int | None = None) -> "Store":
         """Open the ledger at a path to write, and create or migrate it where need be.
 
-        Raises NotALedger, NewerLedger, LedgerDamaged, LedgerLocked, LedgerNotWritable or SQLiteTooOld.
+        A ledger that is created has pages of `page_bytes`, a power of two; else as SQLite likes. Raises
+        NotALedger, NewerLedger, LedgerDamaged, LedgerLocked, LedgerNotWritable or SQLiteTooOld.
         """
         _check_sqlite()
         refuse_no_file(path)
         with sqlite_errors_translated(path):
             store = cls(_connected(path, "rwc", wait_s), path, is_writable=True)
             try:
+                if page_bytes is not None:
+                    store.connection.execute(f"PRAGMA page_size = {page_bytes}")  # of a new file only
                 store._migrate()
             except BaseException:
                 store.close()

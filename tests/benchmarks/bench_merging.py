@@ -18,7 +18,7 @@ from fleet_of_sessions import write_fleet
 from measuring import Figure, Goal, peak_memory_mb, rounds
 
 from ledger.events.rows import EventRow
-from ledger.storage.merging import merge
+from ledger.storage.merging import PAGE_BYTES, merge
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.record_rows import TABLES
 from ledger.storage.store import Store
@@ -74,7 +74,7 @@ def main() -> None:
 
 def merged(into: Path, sources: list[Path]) -> None:
     """Merge as the command does."""
-    with closing(Store.open(into)) as store:
+    with closing(Store.open(into, page_bytes=PAGE_BYTES)) as store:
         for source in sources:
             merge(store, source)
         bring_up_to_date(store)

@@ -90,7 +90,7 @@ def write(path: Path, events: list[Event], *, is_projected: bool = False) -> Non
 
 def merge(into: Path, sources: list[Path], at_step: Callable[[], None] | None = None) -> None:
     """Merge as the command does."""
-    with closing(Store.open(into)) as store:
+    with closing(Store.open(into, page_bytes=merging.PAGE_BYTES)) as store:
         if at_step:
             store.connection.set_progress_handler(at_step, STEPS_BETWEEN)
         for source in sources:

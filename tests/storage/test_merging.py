@@ -17,9 +17,12 @@ from ledger.cli import app
 from ledger.errors import LedgerError, LedgerMissing
 from ledger.events.rows import to_row
 from ledger.recording.journal import journal_folder, journals
-from ledger.storage.merging import Merged, ledgers_in, merge
+from ledger.storage.archiving import remove_sessions
+from ledger.storage.merging import PAGE_BYTES, Merged, ledgers_in, merge
 from ledger.storage.store import Store
+from ledger.storage.verification import verify
 from ledger.testing import SessionBuilder
+from tests.benchmarks.fleet_of_sessions import write_ledger
 from tests.support.random_sessions import sessions
 from tests.support.small_ledgers import write_sessions
 
@@ -146,3 +149,19 @@ def test_a_ledger_is_not_merged_into_itself(tmp_path: Path) -> None:
     os.link(path, tmp_path / "b.db")
     with pytest.raises(LedgerError, match="name another file with -o"):
         merged(path, tmp_path / "b.db")
+
+
+def test_a_ledger_with_the_pages_of_a_merge_does_all_that_others_do(tmp_path: Path) -> None:
+    write_ledger(tmp_path / "host.db", range(2), 1, 1)
+    arguments = ["merge", str(tmp_path / "host.db"), "-o", str(tmp_path / "all.db")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    with closing(Store.open_to_read(tmp_path / "all.db")) as store:
+        assert store.select("PRAGMA page_size") == [(PAGE_BYTES,)]
+        with closing(store.copied_to_memory()) as copy:
+            assert copy.select("SELECT count(*) FROM events") == store.select("SELECT count(*) FROM events")
+        sessions = store.select("SELECT session, count(*) FROM events GROUP BY session ORDER BY session")
+    gone, stays = ((str(session), int(str(number))) for session, number in sessions)
+    remove_sessions(tmp_path / "all.db", dict([gone]))
+    assert [finding for finding in verify(tmp_path / "all.db") if finding.is_fault] == []
+    with closing(Store.open_to_read(tmp_path / "all.db")) as store:
+        assert store.select("SELECT session, count(*) FROM events GROUP BY session") == [stays]
