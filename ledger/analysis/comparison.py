@@ -191,6 +191,7 @@ def compare_times(
     )
     del chosen[max_tested:]
     chosen = [key for key in chosen if has_power(len(rows[key].a), len(rows[key].b), len(chosen))]
+    chosen.sort(key=lambda key: len(rows[key].all_ns))  # those of one size are tested at less cost
     tested = [rows[key].test() for key in chosen]
     corrected = holm([each.p for each in tested])
     found = {key: each._replace(p=p) for key, each, p in zip(chosen, tested, corrected, strict=True)}

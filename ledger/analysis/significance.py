@@ -15,6 +15,7 @@ tests depend on each other: the rows of one start-up are parts of one another.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import combinations, islice
 from math import comb
 from typing import Any, Final, NamedTuple
@@ -49,15 +50,15 @@ def permutation_test(a: Sequence[int], b: Sequence[int]) -> Found:
     if min(len(a), len(b)) < _MIN_PER_SIDE:
         raise ValueError(f"a set needs {_MIN_PER_SIDE} numbers or more")
     first, second = sorted((sorted(a), sorted(b)))
-    numpy: Any = _numpy()
+    numpy = _numpy()
     ranks = _doubled_ranks(numpy, [*first, *second])
     count = len(first)
     seen = int(_statistic(numpy, ranks[None], count)[0])
     splits = comb(len(ranks), count)
     is_exact = splits <= _RESAMPLES
     below = above = 0
-    for places in _batches(_all_splits(len(ranks), count) if is_exact else _some_splits(numpy, len(ranks))):
-        found = _statistic(numpy, ranks[numpy.array(places)], count)
+    for places in _all_splits(len(ranks), count) if is_exact else _some_splits(len(ranks)):
+        found = _statistic(numpy, ranks[places], count)
         below += int((found <= seen).sum())
         above += int((found >= seen).sum())
     # What was seen is a split too: it is among all, and is added to those that were drawn.
@@ -119,22 +120,39 @@ def _faster_half(numpy: Any, ranks: Any) -> tuple[Any, int]:
 
 
 def _all_splits(total: int, count: int) -> Iterator[Any]:
-    """Yield the places of the first set and then those of the second, for every way to choose them."""
+    """Yield the places of the first set and then those of the second, for every way to choose them.
+
+    They come as arrays, a split each row.
+    """
     everywhere = frozenset(range(total))
-    return ([*chosen, *everywhere.difference(chosen)] for chosen in combinations(range(total), count))
+    return _batches([*chosen, *everywhere.difference(chosen)] for chosen in combinations(range(total), count))
 
 
-def _some_splits(numpy: Any, total: int) -> Iterator[Any]:
-    random = numpy.random.default_rng(_SEED)
+def _some_splits(total: int) -> Iterator[Any]:
+    if total * _RESAMPLES <= _NUMBERS_AT_ONCE:
+        return iter([_kept_splits(total)])
+    return _batches(_drawn_splits(total))
+
+
+@lru_cache(maxsize=1)
+def _kept_splits(total: int) -> Any:
+    """Return all that are drawn for so many numbers: to draw them takes most of the time of a test."""
+    [splits] = _batches(_drawn_splits(total))
+    return splits
+
+
+def _drawn_splits(total: int) -> Iterator[Any]:
+    random: Any = _numpy().random.default_rng(_SEED)
     return (random.permutation(total) for _ in range(_RESAMPLES))
 
 
-def _batches(splits: Iterator[Any]) -> Iterator[list[Any]]:
+def _batches(splits: Iterator[Any]) -> Iterator[Any]:
+    numpy: Any = _numpy()
     for first in splits:
-        yield [first, *islice(splits, _NUMBERS_AT_ONCE // len(first))]
+        yield numpy.array([first, *islice(splits, max(0, _NUMBERS_AT_ONCE // len(first) - 1))])
 
 
-def _numpy() -> object:
+def _numpy() -> Any:
     try:
         import numpy
     except ImportError:

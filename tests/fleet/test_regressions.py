@@ -40,6 +40,22 @@ def test_a_version_that_is_slower_is_real_and_one_that_is_not_is_none() -> None:
     assert (same["label"], same["is_real"]) == ("b", 0)
 
 
+def test_one_version_that_is_slower_is_found_in_every_label_of_a_large_fleet() -> None:
+    rows = [
+        row
+        for label in range(40)
+        for number in range(4)
+        for row in samples(
+            f"{label:02}", f"vllm {number}", around((12 if number > 1 else 10) * S, 20, 4 * label + number)
+        )
+    ]
+    found = list(regressions(rows))
+    assert len(found) == 120
+    assert all(row["p"] is not None for row in found)
+    assert {(row["before"], row["after"]) for row in found if row["is_real"]} == {("vllm 1", "vllm 2")}
+    assert sum(row["is_real"] == 1 for row in found) == 40
+
+
 def test_what_became_faster_is_said_as_well() -> None:
     (row,) = regressions([*samples(None, "2", around(9 * S, 9, 1)), *samples(None, "1", around(5 * S, 9, 2))])
     assert (row["label"], row["before"], row["after"], row["verdict"], row["is_real"]) == (

@@ -17,5 +17,5 @@ WITH numbered AS (
 )
 SELECT label, model, cache, versions, first_at, session, ready_ns
 FROM numbered
-WHERE nth <= 30 -- the newest are enough for the test, which takes the longer the more there are
+WHERE nth <= 20 -- the newest are enough for the test, which takes the longer the more there are
 ORDER BY label, model, cache, first_at, versions, started_at, session

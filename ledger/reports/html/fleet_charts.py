@@ -57,7 +57,8 @@ def stages(rows: Rows, families: Mapping[str, str]) -> dict[str, Any]:
 def _day(rows: Rows) -> alt.X:
     days = sorted({str(row["day"]) for row in rows})
     every = -(-len(days) // _DAYS_NAMED)
-    axis = alt.Axis(labelAngle=0, values=days[::every] or days, title=None)
+    # On a narrow page even those that are named would lie over one another.
+    axis = alt.Axis(labelAngle=0, values=days[::every] or days, title=None, labelOverlap="greedy")
     return alt.X("day:O", sort=days, axis=axis, scale=alt.Scale(domain=days, paddingInner=0.2))
 
 
