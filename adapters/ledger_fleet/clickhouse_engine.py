@@ -10,6 +10,7 @@ Where the lake's files are decides how ClickHouse gets them:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +34,9 @@ _SETTINGS: Final[Mapping[str, int | str]] = {
 }
 _OBJECT_STORES: Final = ("s3://", "s3a://")
 _WEB: Final = ("http://", "https://")
+_FROM_HTTP: Final = re.compile(
+    r"^HTTP driver received HTTP status \d+, server response: | \(for url [^)]*\)$"
+)
 
 
 def open_engine(lake: str, days: Days, server: str | None) -> ClickHouseEngine:
@@ -170,4 +174,6 @@ def _one_of(names: list[str]) -> str:
 
 
 def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")
+    """Return ClickHouse's own words, without those of the client about the way that they took."""
+    said = _FROM_HTTP.sub("", str(error).strip().splitlines()[0])
+    return said.removesuffix(".")

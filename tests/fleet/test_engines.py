@@ -1,6 +1,7 @@
 """ClickHouse and Spark give DuckDB's rows, for every query: `make test-fleet` brings them.
 
-ClickHouse is `chdb`, its own engine in this process; Spark is started for these tests, and needs Java.
+ClickHouse is `chdb`, its own engine, in this process and behind ClickHouse's HTTP interface in another; Spark
+is started for these tests, and needs Java.
 """
 
 import json
@@ -11,6 +12,7 @@ import pytest
 
 from ledger import InvalidQuery, saved_queries
 from ledger.fleet import Fleet, fleet_queries
+from tests.support.clickhouse_over_http import clickhouse_server
 from tests.support.odd_lakes import odd_lake
 
 pytestmark = [
@@ -20,7 +22,8 @@ pytestmark = [
 ]
 
 QUERIES = {**fleet_queries(), **saved_queries()}
-ENGINES = ("clickhouse", "spark")
+OVER_HTTP = "clickhouse_over_http"
+ENGINES = ("clickhouse", OVER_HTTP, "spark")
 ON_SPARK = {*fleet_queries(), "components", "graph_breaks", "torch_against_torch", "who_says_what", "why"}
 """Spark takes seconds for each: of the saved ones, those that sqlglot has most to translate in."""
 
@@ -49,6 +52,12 @@ def other(
 
 
 def opened_engine(name: str, lake: Path) -> Iterator[Fleet]:
+    if name == OVER_HTTP:
+        with clickhouse_server() as server:
+            address = server.replace("http://", "http://default:@")
+            with Fleet.open(str(lake), engine="clickhouse", server=address) as fleet:
+                yield fleet
+        return
     with Fleet.open(str(lake), engine=name) as fleet:
         yield fleet
 
@@ -71,3 +80,5 @@ def test_what_an_engine_refuses_is_said_in_one_line(other: Fleet) -> None:
     with pytest.raises(InvalidQuery, match="nothing") as caught:
         list(other.rows("SELECT nothing FROM sessions"))
     assert len(str(caught.value).splitlines()) == 1
+    assert "HTTP" not in str(caught.value)
+    assert "http://" not in str(caught.value)
