@@ -5,6 +5,7 @@ looked for first: near by, else in all that is left.
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final, cast
@@ -49,8 +50,8 @@ from ledger.vocabulary import ENGINE_READY, SERVER_READY
 _STOPPED: Final = "stage_stopped"
 _STAGE_ROWS: Final = " OR ".join(f"(kind = '{kind}' AND {whole})" for kind, whole in WHOLE.items())
 _ROWS_AT_ONCE: Final = 1_000
-_NEAR: Final = 20_000
-"""How many stops are looked at before all of them are."""
+_FAR_LOOKS: Final = 2
+"""How often all that is left of a process is searched for some stops, before it is looked at for all."""
 _MOST_LASTING: Final = 10_000
 """SQLite takes no more values in a statement than three times as many."""
 
@@ -104,6 +105,7 @@ class _Projection:
         self._rows: Final[dict[str, _Rows]] = {}
         self._counts: Final[dict[str, StageCounts]] = {}
         self._is_over: Final[dict[str, bool]] = {}
+        self._far: Final = Counter[str]()
         self._lasting: Final[dict[str, list[list[int]]]] = {}
         """By process and step, the numbers of the stops of what begins there and stops later."""
         self._unions: Final = Unions(Moment(BEFORE_ALL, {}), SPACING)
@@ -197,34 +199,41 @@ class _Projection:
 
     def _stops_after(self, process: str, stages: StageEvents, number: int) -> dict[int, Stop]:
         """Return the stops, by interval, of what begins in a step and stops after it."""
-        if process not in self._lasting:
-            missing = set(stages.starts.interval).difference(stages.stops.interval)
-            if not missing:
-                return {}
-            seqs = self._near(process, missing, self._steps[number].seqs[process].last)
-            if seqs is not None:
-                return self._stops(process, seqs)
-            self._lasting[process] = self._look_ahead(process)
-        return self._stops(process, self._lasting[process][number])
+        if process in self._lasting:
+            return self._stops(process, self._lasting[process][number])
+        missing = set(stages.starts.interval).difference(stages.stops.interval)
+        if not missing:
+            return {}
+        last, near = self._last_seq(process, number), self._last_seq(process, number + 1)
+        found = self._stops_of(process, missing, last, near)
+        far = missing.difference(found)
+        if far:
+            self._far[process] += 1
+            if self._far[process] > _FAR_LOOKS:
+                self._lasting[process] = self._look_ahead(process)
+                return self._stops(process, self._lasting[process][number])
+            found |= self._stops_of(process, far, near, self._last_seq(process, len(self._steps)))
+            if self._is_over[process] and far.difference(found):
+                raise NotInParts  # it ends with the last event of its descendants
+        return found
 
-    def _near(self, process: str, missing: set[int], after_seq: int) -> list[int] | None:
-        """Return the numbers of the stops of some intervals; None where not all are near by."""
-        cursor = self._store.connection.execute(
-            f"""
-            SELECT interval, seq FROM events
-            WHERE session = ? AND process = ? AND seq > ? AND kind = 'stage_stopped' AND {WHOLE[_STOPPED]}
-            ORDER BY seq LIMIT ?
-            """,
-            [self._session, process, after_seq, _NEAR],
-        )
-        found: list[int] = []
-        while missing and (page := cursor.fetchmany(_ROWS_AT_ONCE)):
-            for interval, seq in page:
-                if interval in missing:
-                    missing.remove(interval)
-                    found.append(seq)
-        cursor.close()
-        return None if missing else found
+    def _last_seq(self, process: str, number: int) -> int:
+        """Return the last seq of a process in a step; in the last step where there are not so many."""
+        return self._steps[min(number, len(self._steps) - 1)].seqs[process].last
+
+    def _stops_of(self, process: str, intervals: set[int], after: int, until: int) -> dict[int, Stop]:
+        """Return the stops of some intervals whose seq is after one and not after another."""
+        if len(intervals) > _MOST_LASTING:
+            raise NotInParts
+        columns = self._store.columns(
+            self._session, process, _STOPPED, Stop._fields,
+            f"seq > ? AND seq <= ? AND interval IN ({', '.join('?' * len(intervals))})",
+            (after, until, *intervals),
+        )  # fmt: skip
+        found: dict[int, Stop] = {}
+        for stop in map(Stop._make, zip(*columns, strict=True)):
+            found.setdefault(stop.interval, stop)
+        return found
 
     def _look_ahead(self, process: str) -> list[list[int]]:
         """Return, by step, the numbers of the stops of what begins in it and stops after it."""
