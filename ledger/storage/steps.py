@@ -5,7 +5,9 @@ from typing import Final, NamedTuple, cast
 
 from ledger.storage.store import Store
 
-STEP: Final = 100_000
+LONG: Final = 100_000
+"""A session of so many events at most is projected as a whole: that takes less time."""
+STEP: Final = 50_000
 """How many events a step has, about."""
 SAMPLE: Final = 1_000
 """The time is looked at of every so many events of a process."""
@@ -28,9 +30,9 @@ class Step(NamedTuple):
 
 
 def is_long(store: Store, session: str) -> bool:
-    """Tell whether a session has more events than a step."""
+    """Tell whether a session is worth steps."""
     query = "SELECT 1 FROM events WHERE session = ? LIMIT 1 OFFSET ?"
-    return bool(store.select(query, [session, STEP]))
+    return bool(store.select(query, [session, LONG]))
 
 
 def steps_of(store: Store, session: str) -> list[Step]:

@@ -73,8 +73,11 @@ def rebuilt_tables(store: Store) -> dict[str, list[tuple[object, ...]]]:
 @contextmanager
 def steps_of(number: int | None) -> Generator[None]:
     """What is projected as a whole is so in steps of so many events, where that can be: never if None."""
-    number = number or steps.STEP
-    with mock.patch.object(steps, "STEP", number), mock.patch.object(steps, "SAMPLE", max(1, number // 3)):
+    with (
+        mock.patch.object(steps, "LONG", number or steps.LONG),
+        mock.patch.object(steps, "STEP", number or steps.STEP),
+        mock.patch.object(steps, "SAMPLE", max(1, (number or steps.SAMPLE) // 3)),
+    ):
         yield
 
 
