@@ -52,17 +52,16 @@ class Coverage:
             when_read = [piece for piece in pieces if piece.span.stop_ns <= claim.at_ns]
             return when_read if when_read or not pieces else None
         if number := len(evidence.additions_to(claim, measured.process)):
-            added = self._all_added(evidence.accumulator(claim, measured.process))
-            return added.pieces[: added.numbers[number - 1]]
+            return self._first_of(evidence.accumulator(claim, measured.process), number)
         return _read_off_lines(claim, measured)
 
-    def _all_added(self, accumulator: Accumulator) -> "_Added":
-        if accumulator not in self._added:
-            added = self._added[accumulator] = _Added([], [])
-            for addition in self._evidence.additions_of(accumulator):
-                added.pieces.extend(_addition(self._evidence, addition))
-                added.numbers.append(len(added.pieces))
-        return self._added[accumulator]
+    def _first_of(self, accumulator: Accumulator, number: int) -> list[CoveredSpan]:
+        """Return what so many additions to an accumulator cover, the first ones."""
+        pieces, numbers = self._added.setdefault(accumulator, _Added([], []))
+        for addition in self._evidence.additions_of(accumulator)[len(numbers) : number]:
+            pieces.extend(_addition(self._evidence, addition))
+            numbers.append(len(pieces))
+        return pieces[: numbers[number - 1]]
 
 
 class _Added(NamedTuple):

@@ -45,7 +45,8 @@ class Surroundings:
         """What is around from each of these on, up to the next one."""
         starts = [interval.start_ns for interval in intervals]
         stops = [interval.stop_ns or 0 for interval in intervals]
-        stages, outermost, failed = _Stages(stops, roles), _Outermost(stops), _Outermost(stops)
+        stages = _OfOneRole(stops, *roles) if len(roles) == 1 else _OfSeveralRoles(stops, roles)
+        outermost, failed = _Outermost(stops), _Outermost(stops)
         add_stage, add_outermost, add_failed = (column.append for column in self.around.values())
         or_none = [*intervals, None]
         begun, number = 0, len(intervals)
@@ -55,7 +56,7 @@ class Surroundings:
             while begun < number and starts[begun] <= at_ns:
                 started = intervals[begun]
                 is_compared = started.interval in compared
-                stages.add(begun, started, is_compared=is_compared)
+                stages.add(begun, started, is_compared)
                 if is_compared:
                     outermost.add(begun)
                     if started.outcome == "failed":
@@ -70,62 +71,71 @@ class Surroundings:
                 add_failed(or_none[first_failed])
 
 
-class _Stages:
-    """The intervals that say best what went on.
+class _OfOneRole:
+    """The intervals of one role, of which the innermost says best what went on: of those of compiles, if any.
 
-    While intervals that a claim is compared with are open, those of their roles do, and otherwise those of
+    They are told by their places: the greater one is further inside.
+    """
+
+    def __init__(self, stops: Sequence[int], role: str | None) -> None:
+        self._stops = stops
+        self._role = role
+        self._of_compile: list[int] = []
+        self._others: list[int] = []
+
+    def add(self, place: int, interval: Interval, is_compared: bool) -> None:
+        if interval.role == self._role:
+            self.push(place, interval)
+
+    def push(self, place: int, interval: Interval) -> None:
+        """Add one, of whichever role it is."""
+        (self._of_compile if interval.activity == "compile" else self._others).append(place)
+
+    def at(self, at_ns: int) -> int:
+        stops, stack = self._stops, self._of_compile
+        while stack and stops[stack[-1]] <= at_ns:
+            stack.pop()
+        if not stack:
+            stack = self._others
+            while stack and stops[stack[-1]] <= at_ns:
+                stack.pop()
+        return stack[-1] if stack else _NONE
+
+    def is_of_compile(self, place: int) -> bool:
+        """Tell whether the one that is innermost now is about a compile."""
+        return bool(self._of_compile) and self._of_compile[-1] == place
+
+
+class _OfSeveralRoles:
+    """The same of several roles.
+
+    While intervals that a claim is compared with are open, those of their roles count, and otherwise those of
     all its roles.
     """
 
     def __init__(self, stops: Sequence[int], roles: Collection[str | None]) -> None:
         self._stops = stops
-        self._roles = roles
-        self._of_all_roles = _Innermost(stops)
-        self._of_role = {role: _Innermost(stops) for role in roles} if len(roles) > 1 else {}
+        self._of_role = {role: _OfOneRole(stops, role) for role in roles}
+        self._of_all_roles = _OfOneRole(stops, None)
         self._compared: dict[str | None, _Outermost] = {}
 
-    def add(self, place: int, interval: Interval, *, is_compared: bool) -> None:
+    def add(self, place: int, interval: Interval, is_compared: bool) -> None:
         role = interval.role
-        if role not in self._roles:
-            return
-        is_of_compile = interval.activity == "compile"
-        self._of_all_roles.add(place, is_of_compile)
-        if self._of_role:
-            self._of_role[role].add(place, is_of_compile)
+        if role in self._of_role:
+            self._of_role[role].push(place, interval)
+            self._of_all_roles.push(place, interval)
             if is_compared:
                 self._compared.setdefault(role, _Outermost(self._stops)).add(place)
 
     def at(self, at_ns: int) -> int:
-        if self._compared:
-            compared = self._compared.items()
-            self._compared = {role: of_role for role, of_role in compared if of_role.at(at_ns) != _NONE}
-            if self._compared:
-                return max(self._of_role[role].at(at_ns) for role in self._compared)[1]
-        return self._of_all_roles.at(at_ns)[1]
-
-
-class _Innermost:
-    """The innermost of open intervals, told by their places: the greater one is further inside."""
-
-    def __init__(self, stops: Sequence[int]) -> None:
-        self._stops = stops
-        self._of_compile: list[int] = []
-        self._others: list[int] = []
-
-    def add(self, place: int, is_of_compile: bool) -> None:
-        (self._of_compile if is_of_compile else self._others).append(place)
-
-    def at(self, at_ns: int) -> tuple[bool, int]:
-        """Return whether one is about a compile, and the innermost one of these, else of all."""
-        stops, stack = self._stops, self._of_compile
-        while stack and stops[stack[-1]] <= at_ns:
-            stack.pop()
-        if stack:
-            return True, stack[-1]
-        stack = self._others
-        while stack and stops[stack[-1]] <= at_ns:
-            stack.pop()
-        return False, stack[-1] if stack else _NONE
+        compared = self._compared.items()
+        self._compared = {role: of_role for role, of_role in compared if of_role.at(at_ns) != _NONE}
+        if not self._compared:
+            return self._of_all_roles.at(at_ns)
+        of_roles = [self._of_role[role] for role in self._compared]
+        found = [(of_role.at(at_ns), of_role) for of_role in of_roles]
+        of_compile = [place for place, of_role in found if of_role.is_of_compile(place)]
+        return max(of_compile or [place for place, _ in found])
 
 
 class _Outermost:
