@@ -147,7 +147,8 @@ class Store:
     @property
     def schema_version(self) -> int:
         """The version of the schema that the file has."""
-        return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
+        with sqlite_errors_translated(self.path):
+            return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
 
     def check(self) -> int:
         """Return the file's schema version, 0 where it holds nothing yet.

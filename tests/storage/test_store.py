@@ -5,6 +5,7 @@ import os
 import sqlite3
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -378,3 +379,11 @@ class TestErrors:
         path.parent.mkdir(mode=0o700)
         Store.open(path).close()
         assert exit_code(spawn(program)) == 0
+
+
+def test_a_file_that_is_spoilt_while_it_is_open_is_said_in_one_line(path: Path) -> None:
+    Store.open(path).close()
+    with closing(Store.open_to_read(path)) as store:
+        path.write_bytes(b"spoilt" * 10_000)
+        with pytest.raises(LedgerError, match=r"startup\.db"):
+            _ = store.schema_version
