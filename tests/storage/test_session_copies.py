@@ -30,6 +30,7 @@ from ledger.storage.projections import bring_up_to_date, differences, reduced_ti
 from ledger.storage.store import SCHEMA_VERSION, Store
 from ledger.storage.verification import verify
 from tests.benchmarks.fleet_of_sessions import write_fleet
+from tests.storage.test_extending import units
 from tests.support.golden_ledgers import golden_events, unpacked
 from tests.support.growing_sessions import growing_sessions
 from tests.support.random_sessions import sessions
@@ -140,7 +141,14 @@ def test_what_is_copied_is_what_a_rebuild_gives(
         copied = 0
         for path in data.draw(st.lists(st.sampled_from(paths), max_size=2)) + paths:
             with mock.patch.object(session_copies, "moved_state", wraps=checkpoint_rows.moved_state) as moved:
-                assert merge(store, path).conflicting == ()
+                [(before,)] = store.select("SELECT count(*) FROM events")
+                found = merge(store, path)
+                [(after,)] = store.select("SELECT count(*) FROM events")
+                assert (found.conflicting, before, found.events) == (
+                    (),
+                    int(str(after)) - found.events,
+                    found.events,
+                )
             copied += moved.call_count
             assert_what_is_current_is_right(store)
             if data.draw(st.booleans()):
@@ -164,6 +172,47 @@ def test_what_is_copied_is_what_a_rebuild_gives(
     assert [
         finding for finding in verify(folder / "all.db") if finding.what.endswith(("trigger", "projection"))
     ] == []
+
+
+def test_a_copied_session_goes_on_from_its_checkpoints(tmp_path: Path) -> None:
+    """Rows of all of them stand elsewhere than in their ledgers, where they were mixed too."""
+    names = ("a", "b", "c")
+    of_names = {name: [one.model_copy(update={"session": name}) for one in units(12)] for name in names}
+    for path, some in ((tmp_path / "one.db", names[:1]), (tmp_path / "other.db", names[1:])):
+        with unsafe(path) as source:
+            for first, last in ((0, 40), (40, 60)):
+                for name in some:
+                    append(source, of_names[name][first:last])
+                    bring_up_to_date(source)
+    with unsafe(tmp_path / "all.db") as store:
+        for name in ("other.db", "one.db"):
+            merge(store, tmp_path / name)
+        assert stale_sessions(store) == []
+        kept = store.select(
+            """
+            SELECT c.session, i.session, i.process, i.start_seq = json_extract(c.state, '$[1]')
+            FROM checkpoint_cuts c LEFT JOIN projected_intervals i ON i.rowid = c.first_row
+            """
+        )
+        assert len(kept) > len(names)
+        assert all(row == (row[0], row[0], "p", 1) for row in kept)
+        unstopped = store.select(
+            """
+            SELECT c.session, i.session, i.interval = json_extract(u.value, '$[0]')
+            FROM checkpoint_processes c
+            JOIN json_each(c.state, '$[0][2]') u
+            LEFT JOIN projected_intervals i ON i.rowid = json_extract(u.value, '$[4]')
+            """
+        )
+        assert sorted(unstopped) == [(name, name, 1) for name in names]
+        for name in names:
+            append(store, of_names[name][60:])
+            with mock.patch.object(
+                projections, "keep_checkpoints", wraps=extending.keep_checkpoints
+            ) as whole:
+                bring_up_to_date(store)
+            assert not whole.called
+            assert_what_is_current_is_right(store)
 
 
 @pytest.mark.parametrize("schema", range(1, SCHEMA_VERSION))
