@@ -382,10 +382,12 @@ def _comes_back(folder: Path, rows: list[EventRow], *, is_reduced: bool = True) 
                              [(name, "running", 1, 1, "{}")])  # fmt: skip
         if is_reduced:
             bring_up_to_date(store)
+    found: list[EventRow] = []
     if names:
         done = ParquetExporter().write(folder / "a.db", names, str(folder / "lake"), lambda _: None)
         assert done.written == len(names)
-    found = [row for _, rows in ParquetExporter().events(str(folder / "lake"), names) for row in rows]
+        for _, events in ParquetExporter().events(str(folder / "lake"), names):
+            found += events
     found.sort(key=lambda row: row[:3])
     assert found == sorted(rows, key=lambda row: row[:3])
     shutil.rmtree(folder)
