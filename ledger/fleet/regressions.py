@@ -30,7 +30,8 @@ def regressions(samples: Iterable[Row]) -> Iterator[Row]:
     """Yield a row for each change of versions, from the rows of the query `regressions`, real changes first.
 
     `is_real` is 1 where it is no chance and large enough to matter, 0 where not, None where there are too few
-    starts to tell; `p` is corrected for the number of tests. Raises MissingExtra without scipy.
+    starts to tell, or more changes than are tested; `p` is corrected for the number of tests. Raises
+    MissingExtra without numpy.
     """
     found = compare_times(_pairs(samples), _MAX_TESTED)
     for change, difference in sorted(found.items(), key=_by_worth):
