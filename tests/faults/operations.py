@@ -160,7 +160,7 @@ def _unreadable(lake: Path) -> Iterator[str]:
     """Yield the sessions of a lake that can't be read, event by event."""
     exporter = ParquetExporter()
     for session in Lake.open_if_there(str(lake)).sessions():
-        events = sum(1 for _ in exporter.events(str(lake), session.session))
+        events = sum(sum(1 for _ in rows) for _, rows in exporter.events(str(lake), [session.session]))
         if events != session.event_count:
             yield f"{session.session} has {events} events in the lake, and not {session.event_count}"
 
