@@ -8,17 +8,15 @@ what they have at once, where pages that several share count once.
 """
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from measuring import Figure, Goal, rounds
+from measuring import Figure, Goal, fastest
 
 from ledger_parquet.jobs import READING_EVENTS
 from ledger_parquet.lake import Lake
@@ -37,13 +35,6 @@ _LOOK_S: Final = 0.2
 _MB: Final = 1e6
 
 
-class Took(NamedTuple):
-    """What something took."""
-
-    wall_s: float
-    processor_s: float
-
-
 def main() -> None:
     """Measure each a few times; the fastest counts, of memory the most."""
     with tempfile.TemporaryDirectory() as name:
@@ -55,15 +46,15 @@ def main() -> None:
         with closing(LedgerTables(path)) as tables:
             events = sum(each.event_count for each in tables.sessions())
         print(f"Exporting {events:,} events to Parquet")
-        fetching = _best(lambda: _fetch(path))
+        fetching = fastest(lambda: _fetch(path))
         print(
             Figure("fetching the rows alone, processor time", _us(fetching.processor_s, events), "us/event")
         )
-        alone = _best(lambda: _export(path, Path(name)))
+        alone = fastest(lambda: _export(path, Path(name)))
         print(Goal("one process, against fetching", alone.processor_s / fetching.processor_s, 1.6, "x"))
         print(Figure("one process, processor time", _us(alone.processor_s, events), "us/event"))
         most_bytes: list[int] = []
-        command = _best(lambda: most_bytes.append(_command(path, Path(name))))
+        command = fastest(lambda: most_bytes.append(_command(path, Path(name))))
         print(Figure("the command, processor time", _us(command.processor_s, events), "us/event"))
         print(Goal("the command, time on the wall", _us(command.wall_s, events), 5.0, "us/event"))
         print(Goal("the command, memory of its processes", max(most_bytes) / _MB, 400, "MB"))
@@ -98,22 +89,6 @@ def _command(path: Path, folder: Path) -> int:
             time.sleep(_LOOK_S)
         assert running.returncode == 0
         return most
-
-
-def _best(call: Callable[[], None]) -> Took:
-    return min((_took(call) for _ in range(rounds(3))), key=lambda took: took.wall_s)
-
-
-def _took(call: Callable[[], None]) -> Took:
-    wall_s, processor_s = time.perf_counter(), _processor_s()
-    call()
-    return Took(time.perf_counter() - wall_s, _processor_s() - processor_s)
-
-
-def _processor_s() -> float:
-    """Return the processor time of this process and of those that it started and that have ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def _us(seconds: float, events: int) -> float:

@@ -13,16 +13,15 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import duckdb
 from fleet_lake import write_lake
 from fleet_of_sessions import write_ledger
-from measuring import Figure, Goal, rounds
+from measuring import Figure, Goal, Took, fastest
 
 from ledger import saved_queries
 from ledger.fleet import Fleet, fleet_queries
@@ -32,12 +31,6 @@ from ledger_parquet import Lake
 
 _SESSIONS, _COPIES, _HOSTS = 200, 50, 50
 _LIMIT_S: Final = 2.0
-_ROUNDS: Final = 3
-
-
-class _Taken(NamedTuple):
-    wall_s: float
-    processor_s: float
 
 
 def main() -> None:
@@ -50,10 +43,10 @@ def main() -> None:
         with Fleet.open(url) as fleet, duckdb.connect() as by_hand:
             for name in sys.argv[1:] or (*fleet_queries(), *saved_queries()):
                 command = [sys.executable, "-m", "ledger.cli", "fleet", url, "--query", name, "--json"]
-                cold = _fastest(lambda command=command: _run(command))
-                warm = _fastest(lambda name=name: list(fleet.query(name)), is_warm=True)
+                cold = fastest(lambda command=command: _run(command))
+                warm = _warm(lambda name=name: list(fleet.query(name)))
                 counts = _counts(lake, name)
-                count = _fastest(lambda counts=counts: by_hand.execute(counts).fetchall(), is_warm=True)
+                count = _warm(lambda counts=counts: by_hand.execute(counts).fetchall())
                 print(Goal(f"{name}, cold", cold.wall_s, _LIMIT_S, "s"))
                 print(Figure(f"{name}, cold, processor", cold.processor_s, "s"))
                 print(Figure(f"{name}, warm", warm.wall_s, "s"))
@@ -91,17 +84,10 @@ def _run(command: list[str]) -> None:
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
 
 
-def _fastest(call: Callable[[], object], *, is_warm: bool = False) -> _Taken:
-    """Return what the fastest of some calls took; where it is to be warm, one more comes before them."""
-    if is_warm:
-        call()
-    taken: list[_Taken] = []
-    for _ in range(rounds(_ROUNDS)):
-        before, start = os.times(), time.perf_counter()
-        call()
-        wall_s, after = time.perf_counter() - start, os.times()
-        taken.append(_Taken(wall_s, sum(after[:4]) - sum(before[:4])))
-    return _Taken(min(each.wall_s for each in taken), min(each.processor_s for each in taken))
+def _warm(call: Callable[[], object]) -> Took:
+    """Return what the fastest of some calls took after a first one."""
+    call()
+    return fastest(call)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _ROUNDS_AT_MOST: Final = int(os.environ.get("BENCH_ROUNDS", "100"))
 _NUMBER: Final = r"(-?[\d.]+(?:e[-+]\d+)?)"
@@ -66,6 +66,31 @@ def per_call_us(call: Callable[[], object], calls: int, most_rounds: int = 7) ->
             call()
         best = min(best, time.perf_counter() - start)
     return best / calls * 1e6
+
+
+class Took(NamedTuple):
+    """What something took."""
+
+    wall_s: float
+    processor_s: float
+    """Of this process and of those that it started and that have ended."""
+
+
+def fastest(call: Callable[[], object], most_rounds: int = 3) -> Took:
+    """Return the least time on the wall, and the least processor time, of some calls."""
+    taken = [_took(call) for _ in range(rounds(most_rounds))]
+    return Took(min(each.wall_s for each in taken), min(each.processor_s for each in taken))
+
+
+def _took(call: Callable[[], object]) -> Took:
+    wall_s, processor_s = time.perf_counter(), _processor_s()
+    call()
+    return Took(time.perf_counter() - wall_s, _processor_s() - processor_s)
+
+
+def _processor_s() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def peak_memory_mb() -> float:
