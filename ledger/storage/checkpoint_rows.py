@@ -17,7 +17,13 @@ from ledger.timeline.checkpoints import (
 from ledger.timeline.stage_events import StageCounts
 from ledger.timeline.totals import ProcessTotals
 
-_TABLES: Final = ("checkpoint_sessions", "checkpoint_processes", "checkpoint_cuts", "checkpoint_moments")
+CHECKPOINT_TABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "checkpoint_sessions": ("session", "state"),
+    "checkpoint_processes": ("session", "process", "state"),
+    "checkpoint_cuts": ("session", "process", "at_ns", "first_row", "state"),
+    "checkpoint_moments": ("session", "at_ns", "unions"),
+}
+"""With the columns of each. `first_row`, and a process's state, name rows of the table of intervals."""
 
 
 class StoredCut(NamedTuple):
@@ -37,7 +43,7 @@ class StoredProcess(NamedTuple):
 
 def forget(store: Store, session: str | None = None) -> None:
     """Throw away what is kept of a session, or of all of them."""
-    for table in _TABLES:
+    for table in CHECKPOINT_TABLES:
         if session is None:
             store.connection.execute(f"DELETE FROM {table}")
         else:

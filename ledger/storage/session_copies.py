@@ -5,11 +5,11 @@ there in the other, is the same in both: its rows are copied table by table, not
 place in its ledger is moved with it: events get new ids, and intervals new rows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, cast
 
 from ledger.events.rows import EventRow
-from ledger.storage.checkpoint_rows import forget, moved_state
+from ledger.storage.checkpoint_rows import CHECKPOINT_TABLES, forget, moved_state
 from ledger.storage.extending_process import next_interval_row
 from ledger.storage.insert_guard import without_insert_guard
 from ledger.storage.record_rows import TABLES
@@ -24,11 +24,6 @@ _STALE: Final = 0
 _CHOSEN: Final = """
     CREATE TEMP TABLE IF NOT EXISTS copied_sessions (place INTEGER PRIMARY KEY, session TEXT NOT NULL UNIQUE)
 """
-_CHECKPOINTS: Final = {
-    "checkpoint_sessions": ("session", "state"),
-    "checkpoint_moments": ("session", "at_ns", "unions"),
-}
-"""Of the tables of checkpoints, those that name no row of another table."""
 _WHOLE: Final = """
     SELECT c.session, count(*), min(s.id), max(s.id)
     FROM temp.copied_sessions c
@@ -203,10 +198,10 @@ class SessionCopier:
             if table != "projected_intervals":
                 self._insert(table, columns, columns)
         moved_by = self._copy_intervals()
-        for table, columns in _CHECKPOINTS.items():
-            self._insert(table, columns, columns)
-        columns = ("session", "process", "at_ns", "state", "first_row")
-        self._insert("checkpoint_cuts", columns, (*columns[:-1], f"first_row + {moved_by}"))
+        moved_row = {"first_row": f"first_row + {moved_by}"}
+        for table, columns in CHECKPOINT_TABLES.items():
+            if table != "checkpoint_processes":
+                self._insert(table, columns, [moved_row.get(name, name) for name in columns])
         states = self._store.select(
             f"SELECT s.session, s.process, s.state FROM {_rows_of('checkpoint_processes')} ORDER BY s.rowid"
         )
@@ -249,14 +244,13 @@ def _rows_of(table: str) -> str:
     return f"temp.copied_sessions c CROSS JOIN source.{table} s ON s.session = c.session"
 
 
-def _steps(sessions: Sequence[WholeSession]) -> Iterator[list[WholeSession]]:
-    some: list[WholeSession] = []
-    number = 0
+def _steps(sessions: Sequence[WholeSession]) -> list[list[WholeSession]]:
+    steps: list[list[WholeSession]] = []
+    events = 0
     for one in sessions:
-        if some and number + one.events > _EVENTS_A_STEP:
-            yield some
-            some, number = [], 0
-        some.append(one)
-        number += one.events
-    if some:
-        yield some
+        events += one.events
+        if not steps or events > _EVENTS_A_STEP:
+            steps.append([])
+            events = one.events
+        steps[-1].append(one)
+    return steps

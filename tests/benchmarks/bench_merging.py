@@ -18,6 +18,7 @@ from fleet_of_sessions import write_fleet
 from measuring import Figure, Goal, peak_memory_mb, rounds
 
 from ledger.events.rows import EventRow
+from ledger.storage.checkpoint_rows import CHECKPOINT_TABLES
 from ledger.storage.merging import PAGE_BYTES, merge
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.record_rows import TABLES
@@ -32,10 +33,7 @@ _TABLES: Final = {
     "events": EventRow._fields,
     **TABLES,
     "projected_sessions": ("session", "last_event_id", "event_count", "reducer_version"),
-    "checkpoint_sessions": ("session", "state"),
-    "checkpoint_processes": ("session", "process", "state"),
-    "checkpoint_cuts": ("session", "process", "at_ns", "first_row", "state"),
-    "checkpoint_moments": ("session", "at_ns", "unions"),
+    **CHECKPOINT_TABLES,
 }
 
 
