@@ -7,6 +7,7 @@ looked for first: near by, else in all that is left.
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Final, cast
 
@@ -34,7 +35,7 @@ from ledger.storage.extending_process import (
 from ledger.storage.extending_startup import session_state
 from ledger.storage.record_rows import TABLES
 from ledger.storage.startup_parts import StartupParts
-from ledger.storage.steps import Seqs, is_long, steps_of
+from ledger.storage.steps import Seqs, Step, is_long, steps_of
 from ledger.storage.store import Store
 from ledger.storage.whole_rows import WHOLE
 from ledger.timeline.checkpoints import BEFORE_ALL, Moment, ProcessCheckpoint, Unions, top_level_of
@@ -101,7 +102,6 @@ class _Projection:
     def __init__(self, store: Store, session: str) -> None:
         self._store: Final = store
         self._session: Final = session
-        self._steps: Final = steps_of(store, session)
         self._rows: Final[dict[str, _Rows]] = {}
         self._counts: Final[dict[str, StageCounts]] = {}
         self._is_over: Final[dict[str, bool]] = {}
@@ -110,15 +110,21 @@ class _Projection:
         """By process and step, the numbers of the stops of what begins there and stops later."""
         self._unions: Final = Unions(Moment(BEFORE_ALL, {}), SPACING)
 
+    @cached_property
+    def _steps(self) -> list[Step]:
+        return steps_of(self._store, self._session)
+
     def project(self) -> None:
         """Project it. Raises NotInParts or NotSeparate where that can't be done in parts."""
         store, session = self._store, self._session
         others = [from_row(row) for row in store.rows(session, NO_STAGE)]
-        names = self._steps[-1].seqs
+        if any(isinstance(event, TotalClaimed) for event in others):
+            raise NotInParts
+        names = store.processes(session)
         parts = by_process(SessionEvents(dict.fromkeys(names, StageEvents.of((), ())), others))
         has_ended = is_ended(parts)
-        for process, counts in self._expected(parts).items():
-            parts[process].add_counts(counts)
+        for process in names:
+            parts[process].add_counts(self._expected(process, len(parts[process].others)))
         lives = lives_of(parts)
         if not is_one_clock(lives):
             raise NotSeparate
@@ -132,8 +138,7 @@ class _Projection:
             for process, part in sorted(parts.items())
         }  # fmt: skip
         bounds = windows_of(parts, lives)
-        is_ready = any(each.ended_by in (ENGINE_READY, SERVER_READY) for each in bounds)
-        if is_ready or any(isinstance(event, TotalClaimed) for event in others):
+        if any(each.ended_by in (ENGINE_READY, SERVER_READY) for each in bounds):
             raise NotInParts
         startup = StartupParts(store, session, lives, bounds)
         for number, step in enumerate(self._steps):
@@ -153,25 +158,21 @@ class _Projection:
             keep_process(store, session, process, StoredProcess(checkpoint, endings[process]))
         keep_session(store, session, session_state(lives, bounds, windows))
 
-    def _expected(self, parts: Mapping[str, ProcessEvents]) -> dict[str, StageCounts]:
-        """Return what is known of each process's starts and stops before they are read."""
-        found: dict[str, StageCounts] = {}
-        for process in self._steps[-1].seqs:
-            rows = self._store.select(
-                """
-                SELECT count(*), min(seq), max(seq) FROM events WHERE session = ? AND process = ?
-                """,
-                [self._session, process],
-            )
-            [(number, first, last)] = cast("list[tuple[int, int, int]]", rows)
-            ends = self._store.select(
-                "SELECT at_ns FROM events WHERE session = ? AND process = ? AND seq IN (?, ?) ORDER BY seq",
-                [self._session, process, first, last],
-            )
-            times = [at_ns for (at_ns,) in cast("list[tuple[int]]", ends)]
-            number -= len(parts[process].others)
-            found[process] = StageCounts(number, times[0], times[-1], last) if number else StageCounts()
-        return found
+    def _expected(self, process: str, others: int) -> StageCounts:
+        """Return what is known of a process's starts and stops before they are read."""
+        rows = self._store.select(
+            "SELECT count(*), min(seq), max(seq) FROM events WHERE session = ? AND process = ?",
+            [self._session, process],
+        )
+        [(number, first, last)] = cast("list[tuple[int, int, int]]", rows)
+        if number == others:
+            return StageCounts()
+        ends = self._store.select(
+            "SELECT at_ns FROM events WHERE session = ? AND process = ? AND seq IN (?, ?) ORDER BY seq",
+            [self._session, process, first, last],
+        )
+        times = [at_ns for (at_ns,) in cast("list[tuple[int]]", ends)]
+        return StageCounts(number - others, times[0], times[-1], last)
 
     def _reduce(self, process: str, parts: ProcessParts, number: int) -> PartReduced:
         """Reduce a step of a process, and write down its intervals and cuts."""
