@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, nullcontext
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -58,9 +59,10 @@ class CopyPart(NamedTuple):
     def run(self, context: Context) -> PartContents:
         """Write them. Raises LedgerError, OSError."""
         plan = self.plan
-        writer = PartWriter(Path(self.folder), plan.date, self.versions)
-        reader = plan.replaced and PartReader(context.lake, plan.replaced)
-        try:
+        with (
+            closing(PartReader(context.lake, plan.replaced)) if plan.replaced else nullcontext() as reader,
+            PartWriter(Path(self.folder), plan.date, self.versions) as writer,
+        ):
             for is_new, items in groupby(_in_order(plan), key=lambda each: isinstance(each, LedgerSession)):
                 if is_new:
                     _copy_all(context, [each for each in items if isinstance(each, LedgerSession)], writer)
@@ -70,12 +72,6 @@ class CopyPart(NamedTuple):
                     assert isinstance(each, PartSession)
                     reader.take(each.session, writer.add)
                     writer.add_session(each)
-        except BaseException:
-            writer.abandon()
-            raise
-        finally:
-            if reader is not None:
-                reader.close()
         return writer.finish()
 
 

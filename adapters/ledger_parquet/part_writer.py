@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, NamedTuple
 
 from ledger_parquet.lake_files import imported
@@ -87,7 +88,7 @@ class PartContents(NamedTuple):
 
 
 class PartWriter:
-    """The files of a part that is being written into a folder."""
+    """The files of a part that is being written into a folder: thrown away where its block raises."""
 
     def __init__(self, folder: Path, date: str | None, versions: Mapping[str, int]) -> None:
         self._folder: Final = folder
@@ -113,8 +114,14 @@ class PartWriter:
         """Note that a session is in this part, whole."""
         self._sessions.append(session)
 
-    def abandon(self) -> None:
-        """Throw away what was written."""
+    def __enter__(self) -> PartWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            return
         self._thread.close()
         for table in self._tables.values():
             table.abandon()

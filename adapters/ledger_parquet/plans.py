@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ledger_parquet.ledger_tables import LedgerSession
@@ -70,19 +70,14 @@ def _events_then(plan: PartPlan, more: Sequence[LedgerSession]) -> int:
     return kept + sum(each.event_count for each in (*plan.sessions, *more))
 
 
-def in_groups(sessions: Sequence[LedgerSession], events: int) -> list[list[LedgerSession]]:
-    """Return sessions in groups of no more events than that; a larger one is alone."""
-    return list(_groups(sessions, events))
-
-
-def _groups(sessions: Sequence[LedgerSession], most: int) -> Iterator[list[LedgerSession]]:
-    group: list[LedgerSession] = []
+def in_groups(sessions: Sequence[LedgerSession], most: int) -> list[list[LedgerSession]]:
+    """Return sessions in groups of at most so many events; a larger one is alone."""
+    groups: list[list[LedgerSession]] = []
     events = 0
     for each in sessions:
-        if group and events + each.event_count > most:
-            yield group
-            group, events = [], 0
-        group.append(each)
         events += each.event_count
-    if group:
-        yield group
+        if not groups or events > most:
+            groups.append([])
+            events = each.event_count
+        groups[-1].append(each)
+    return groups

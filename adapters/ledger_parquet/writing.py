@@ -133,16 +133,14 @@ def _rank(part: Manifest, session: str) -> tuple[int, str, str]:
 def _write_without(
     staging: Staging, lake: Lake, part: Manifest, versions: Mapping[str, int], dropped: set[str]
 ) -> None:
-    writer = PartWriter(staging.part_folder(), part.date, versions)
-    try:
-        with closing(PartReader(lake, part)) as reader:
-            for each in part.sessions:
-                if each.session not in dropped:
-                    reader.take(each.session, writer.add)
-                    writer.add_session(each)
-    except BaseException:
-        writer.abandon()
-        raise
+    with (
+        closing(PartReader(lake, part)) as reader,
+        PartWriter(staging.part_folder(), part.date, versions) as writer,
+    ):
+        for each in part.sessions:
+            if each.session not in dropped:
+                reader.take(each.session, writer.add)
+                writer.add_session(each)
     staging.commit(writer.finish(), [part.part, *part.replaces])
 
 

@@ -13,12 +13,11 @@ Rows = Sequence[Mapping[str, object]]
 _HEIGHT: Final = 240
 _FONT: Final = "system-ui, sans-serif"
 _PERCENTILES: Final = {"p50": "var(--role-1)", "p90": "var(--role-2)", "p99": "var(--differs)"}
-PERCENTILES: Final = tuple(_PERCENTILES)
 _DAYS_NAMED: Final = 12
 
 
 def trend(rows: Rows) -> dict[str, Any]:
-    """Return the specification of lines; a row has `day`, `which` of PERCENTILES, `seconds` and `tip`."""
+    """Return the specification of lines; a row has `day`, `which` (p50, p90, p99), `seconds` and `tip`."""
     chart = alt.Chart(alt.NamedData(name="trend"))
     scale = alt.Scale(domain=list(_PERCENTILES), range=list(_PERCENTILES.values()))
     x, y = _day(rows), alt.Y("seconds:Q", title="seconds to ready", scale=alt.Scale(zero=True))
