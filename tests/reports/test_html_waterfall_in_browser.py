@@ -54,6 +54,11 @@ def waterfall(page: Page, side: str = "a") -> Locator:
     return page.locator(f"#{side}-waterfall")
 
 
+def wait_until_drawn(page: Page) -> None:
+    """Wait for the next frame: in it all that was asked for is drawn anew, with new elements."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+
+
 def lane(page: Page, name: str) -> Locator:
     return waterfall(page).get_by_role("button", name=name)
 
@@ -353,6 +358,7 @@ def test_hostile_names_in_the_first_steps_do_nothing(opened: Open, name: str) ->
     page = opened(name)
     page.locator(".findings a").first.click()
     expect(page.locator(".marked")).to_contain_text("Marked: ")
+    wait_until_drawn(page)
     bar = waterfall(page).locator("rect.stage").first
     bar.hover(force=True)
     expect(page.locator(".tip")).to_be_visible()
@@ -427,6 +433,7 @@ def test_what_a_page_has_not_one_by_one_is_drawn_below_the_rest_and_no_interval(
     before = page.url
     for _ in range(4):
         page.get_by_role("button", name="Zoom into the waterfall").click()
+    wait_until_drawn(page)
     block = waterfall(page).locator("rect.family-other[data-number='1']").first
     block.hover(force=True)
     expect(page.locator(".tip")).to_contain_text(
