@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from ledger import Recorder
 from ledger.clock import monotonic_ns
 from ledger_birth.line_writer import WITH_ID
+from ledger_birth.thread_names import thread_name
 
 _CALLS = 500
 _ROUNDS = 70
@@ -99,7 +100,7 @@ def _parts(folder: Path) -> list[tuple[str, float]]:
     assert writer is not None
     lines, described = writer.lines, ("torch_compile", "monitor", None, "encoder", "Qwen2_5_VisionBlock")
     mark = writer._mark
-    thread, with_id = lines.thread_name(), WITH_ID % b"interval"
+    thread, with_id = thread_name(lines.local), WITH_ID % b"interval"
     writer.start(described, 2, None)
     variable: ContextVar[object] = ContextVar("variable", default=None)
 
