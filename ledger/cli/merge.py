@@ -11,6 +11,7 @@ from ledger.cli.console.progress import reading, working
 from ledger.cli.console.terminal import echo
 from ledger.formatting import counted
 from ledger.storage import merging, projections
+from ledger.storage.merge_output import merge_output
 from ledger.storage.store import Store
 
 _REFUSED_SHOWN: Final = 3
@@ -42,19 +43,15 @@ def merge(
     """
     with working("looking for ledgers"):
         sources = merging.ledgers_in(paths)
-    total = merging.Merged()
-    store = Store.open(output, page_bytes=merging.PAGE_BYTES)
     try:
-        with reading("merging", sum(map(merging.size_of, sources))) as progress:
-            for source in sources:
-                total = total.plus(merging.merge(store, source, progress))
-        _derive(store)
-        [(sessions,)] = store.select("SELECT count(*) FROM sessions")
+        with merge_output(output) as store:
+            with reading("merging", sum(map(merging.size_of, sources))) as progress:
+                total = merging.merge_all(store, sources, progress)
+            _derive(store)
+            [(sessions,)] = store.select("SELECT count(*) FROM sessions")
     except KeyboardInterrupt:
-        echo(f"interrupted: {output} keeps what was merged, the same command goes on from there", err=True)
+        echo("interrupted: what was merged is kept, the same command goes on from there", err=True)
         raise
-    finally:
-        store.close()
     refused = [f"({row.session}, {row.process}, {row.seq})" for row in total.conflicting]
     if as_json:
         counts = {**total._asdict(), "conflicting": refused}

@@ -19,7 +19,8 @@ from measuring import Figure, Goal, peak_memory_mb, rounds
 
 from ledger.events.rows import EventRow
 from ledger.storage.checkpoint_rows import CHECKPOINT_TABLES
-from ledger.storage.merging import PAGE_BYTES, merge
+from ledger.storage.merge_output import merge_output
+from ledger.storage.merging import merge_all
 from ledger.storage.projections import bring_up_to_date
 from ledger.storage.record_rows import TABLES
 from ledger.storage.store import Store
@@ -72,9 +73,8 @@ def main() -> None:
 
 def merged(into: Path, sources: list[Path]) -> None:
     """Merge as the command does."""
-    with closing(Store.open(into, page_bytes=PAGE_BYTES)) as store:
-        for source in sources:
-            merge(store, source)
+    with merge_output(into) as store:
+        merge_all(store, sources)
         bring_up_to_date(store)
 
 

@@ -18,7 +18,8 @@ from ledger.errors import LedgerError, LedgerMissing
 from ledger.events.rows import to_row
 from ledger.recording.journal import journal_folder, journals
 from ledger.storage.archiving import remove_sessions
-from ledger.storage.merging import PAGE_BYTES, Merged, ledgers_in, merge
+from ledger.storage.merge_output import PAGE_BYTES
+from ledger.storage.merging import Merged, ledgers_in, merge
 from ledger.storage.store import Store
 from ledger.storage.verification import verify
 from ledger.testing import SessionBuilder
