@@ -19,6 +19,11 @@ class Accounting:
     no hole. A signal handler may come in the middle of its thread's turn, and write as well.
     """
 
+    __slots__ = (
+        "_given_up", "_turns", "accounted", "has_warned", "is_behind", "not_written", "seq", "settled",
+        "turn", "warnings",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self._turns = Turns()
         self.turn = self._turns.waiting

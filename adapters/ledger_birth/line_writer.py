@@ -28,9 +28,6 @@ _OPEN_AGAIN_AFTER_NS: "Final" = 1_000_000_000
 _LOOK_AGAIN_AFTER_NS: "Final" = 10_000_000
 """How often a journal is looked after: somebody may have removed or replaced it."""
 
-WITH_ID: "Final" = b'%%b%%d,"at_ns":%%d,"%b":%%d%%b'
-"""How a line looks that has an id of its own: its beginning, number and time; the id; the rest."""
-
 _next_intervals: "dict[tuple[str, str], int]" = {}
 """By ledger and session, the lowest id of which no interval was here, nor in its parent before the fork."""
 
@@ -44,6 +41,12 @@ _PROCESS_EXIT: "Final" = b'"stage":"process_exit","source":"python","activity":"
 
 class LineWriter(Accounting):
     """Writes the lines of one process. Nothing is opened before the first event."""
+
+    __slots__ = (
+        "_in_journal", "_journals", "_key", "_leaves_later", "_lost_journal", "_opening", "_outcomes",
+        "_retry_at_ns", "at_ns", "child", "clock", "first_interval", "is_closed", "journal", "local",
+        "look_at_ns", "pid", "process", "said", "target", "wall_ns",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -78,18 +81,21 @@ class LineWriter(Accounting):
         self._outcomes = "completed", "completed"
         """How the process left, and how its session ended."""
         self._retry_at_ns = 0
-        key = b'"session":%b,"process":%b,"seq":' % (json_text(target.session), json_text(self.process))
-        self._key = key
-        self.start_prefix = b'{"kind":"stage_started",' + key
-        self.stop_prefix = b'{"kind":"stage_stopped",' + key
+        key = b'"session":%b,"process":%b' % (json_text(target.session), json_text(self.process))
+        self._key = key.replace(b"%", b"%%")
+
+    def template(self, kind: str) -> bytes:
+        """Return how the lines of a kind begin, with places for an event's number and its time."""
+        return b'{"kind":"%b",%b,"seq":%%d,"at_ns":%%d' % (kind.encode(), self._key)
 
     def put(
-        self, prefix: bytes, rest: bytes, at_ns: "int | None" = None, with_id: "bytes | None" = None
+        self, template: bytes, rest: "bytes | int", at_ns: "int | None" = None, has_id: bool = False
     ) -> int:
         """Write the next event's line, of now or of `at_ns`, and return its number, or NOT_RECORDED.
 
-        `with_id` is how a line looks that has its number once more, as an id: `WITH_ID`. What can't be
-        written is counted. All that may fail comes before the number is taken.
+        `template` is the line with places for the event's number, its time, its id where it `has_id`, which
+        is its number as well, and `rest`. What can't be written is counted. All that may fail comes before
+        the number is taken.
         """
         try:
             with self.turn:
@@ -100,11 +106,11 @@ class LineWriter(Accounting):
                     return NOT_RECORDED
                 accounted = self.accounted
                 number = seq = next(self.seq)
-                if with_id is None:
-                    line = b'%b%d,"at_ns":%d%b' % (prefix, seq, now_ns, rest)
-                else:
+                if has_id:
                     number += self.first_interval
-                    line = with_id % (prefix, seq, now_ns, number, rest)
+                    line = template % (seq, now_ns, number, rest)
+                else:
+                    line = template % (seq, now_ns, rest)
                 try:
                     # As `append` does, which is a call more.
                     if journal.torn:
@@ -135,7 +141,7 @@ class LineWriter(Accounting):
         seq = next(self.seq)
         if counted:
             text += b',"%b":%d' % (counted, seq + 1)
-        return b'{"kind":"%b",%b%d,"at_ns":%d%b}\n' % (kind.encode(), self._key, seq, at_ns, text)
+        return self.template(kind) % (seq, at_ns) + text + b"}\n"
 
     def opened(self) -> "JournalWriter | None":
         """In a turn: return the journal, in its place; None where there is none to write to."""
@@ -363,8 +369,8 @@ class LineWriter(Accounting):
         """Return the process's end as a failed stage without a length: what ended it, and in which words."""
         at_ns, seq = self.clock(), next(self.seq)
         interval = self.first_interval + seq
-        start = b'%b%d,"at_ns":%d,"interval":%d,%b,"thread":%b}\n' % (
-            self.start_prefix, seq, at_ns, interval, _PROCESS_EXIT, thread_name(self.local),
+        start = self.template("stage_started") % (seq, at_ns) + b',"interval":%d,%b,"thread":%b}\n' % (
+            interval, _PROCESS_EXIT, thread_name(self.local),
         )  # fmt: skip
         fields: dict[str, Plain] = {
             "interval": interval, "outcome": "failed", "error": failure.error, "data": failure.data,

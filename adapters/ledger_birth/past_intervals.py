@@ -46,7 +46,8 @@ def write_intervals(lines: "LineWriter", intervals: "Sequence[PastInterval]") ->
         return
     begun: list[PastInterval] = []
     try:
-        thread = thread_name(lines.local)
+        thread, started = thread_name(lines.local), lines.template("stage_started")
+        stopped = lines.template("stage_stopped")
         with lines.turn:
             if (journal := lines.opened()) is None:
                 return
@@ -58,14 +59,14 @@ def write_intervals(lines: "LineWriter", intervals: "Sequence[PastInterval]") ->
                     one.interval = lines.first_interval + seq
                     parent = None if one.parent is None else one.parent.interval
                     number += 1
-                    text += b'%b%d,"at_ns":%d,"interval":%d,%b,"thread":%b%b}\n' % (
-                        lines.start_prefix, seq, one.start_ns, one.interval, one.fields, thread,
+                    text += started % (seq, one.start_ns) + b',"interval":%d,%b,"thread":%b%b}\n' % (
+                        one.interval, one.fields, thread,
                         b"" if parent is None or parent < 0 else b',"parent":%d' % parent,
                     )  # fmt: skip
                 if one.stop_ns is not None and one.interval >= 0:
                     number += 1
-                    text += b'%b%d,"at_ns":%d,"interval":%d%b' % (
-                        lines.stop_prefix, next(lines.seq), one.stop_ns, one.interval,
+                    text += stopped % (next(lines.seq), one.stop_ns) + b',"interval":%d%b' % (
+                        one.interval,
                         _COMPLETED if one.error is None else _FAILED % json_text(one.error),
                     )  # fmt: skip
             if not text:

@@ -25,21 +25,29 @@ class _Obtained(dict[bool, None]):
         raise Busy("another thread's turn does not end")
 
 
+_OBTAINED: "Final" = _Obtained({True: None}).__getitem__
+"""Takes a lock's answer. Raises Busy where it was not obtained."""
+
+
 class Turns:
     """Makes the turns of one writer: contexts that raise Busy where they can't be entered."""
 
     def __init__(self, lock: "RLock | None" = None) -> None:
         lock = RLock() if lock is None else lock
-        self.waiting = _turn(lock, map(lock.acquire, repeat(True), repeat(WAIT_S)))
+        # Between obtaining the lock and the body there must be nothing of Python's, such as a call that
+        # returns: a signal handler could raise there, and nobody would release the lock. So what `__enter__`
+        # calls is made of what Python has in C: it asks for the lock, and looks up what was answered.
+        had_at_once = map(lock.acquire, repeat(False))
+        waited_for = map(_OBTAINED, map(lock.acquire, repeat(True), repeat(WAIT_S)))
+        # Asking without a limit of time is cheaper, and nearly always enough.
+        self.waiting = _turn(
+            lock, map(next, map({True: repeat(None), False: waited_for}.__getitem__, had_at_once))
+        )
         """A turn that is waited for."""
-        self.at_once = _turn(lock, map(lock.acquire, repeat(False)))
+        self.at_once = _turn(lock, map(_OBTAINED, had_at_once))
         """A turn for when somebody has waited in vain: not each event is to take as long."""
 
 
-def _turn(lock: RLock, answers: "Iterator[bool]") -> "AbstractContextManager[None]":
-    # Between obtaining the lock and the body there must be nothing of Python's, such as a call that returns:
-    # a signal handler could raise there, and nobody would release the lock. So `__enter__` is made of what
-    # Python has in C: it asks for the lock, and looks up what was answered.
-    enter = map(_Obtained({True: None}).__getitem__, answers).__next__
-    turn = type("Turn", (), {"__slots__": (), "__enter__": enter, "__exit__": lock.__exit__})
+def _turn(lock: RLock, entries: "Iterator[None]") -> "AbstractContextManager[None]":
+    turn = type("Turn", (), {"__slots__": (), "__enter__": entries.__next__, "__exit__": lock.__exit__})
     return turn()  # pyright: ignore[reportReturnType]

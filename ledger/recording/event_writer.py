@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from _thread import _local  # pyright: ignore[reportPrivateUsage]
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
@@ -30,7 +31,7 @@ from ledger_birth import process_exit
 from ledger_birth.accounting import NOT_RECORDED
 from ledger_birth.host_exceptions import is_hosts_own
 from ledger_birth.json_text import json_text
-from ledger_birth.line_writer import HOOK_MISSING, WITH_ID, LineWriter
+from ledger_birth.line_writer import HOOK_MISSING, LineWriter
 from ledger_birth.secrets_hidden import data_without_secrets, hide_secrets, values_of_secret_variables
 from ledger_birth.self_description import Target
 from ledger_birth.thread_names import thread_name
@@ -42,14 +43,12 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("ledger")
 _DESCRIPTIONS_KEPT: Final = 10_000
 """Hosts have hundreds of stages; a host that makes names up without end must not fill the memory."""
+_TEMPLATES_KEPT: Final = 1_000
+"""The same, in each thread."""
 
 NOT_VALID: Final = "event_not_valid"
 _WARNINGS_OF_INVALID: Final = 100
 _LONGEST_DETAIL: Final = 500
-_WITH_INTERVAL: Final = WITH_ID % b"interval"
-_END: Final = b"}\n"
-_COMPLETED: Final = b',"interval":%d,"outcome":"completed"}\n'
-_FAILED: Final = b',"interval":%d,"outcome":"failed"}\n'
 _KEYS: Final = ("session", "process", "seq", "at_ns", "kind")
 
 _Text = TypeVar("_Text")
@@ -60,6 +59,11 @@ Description = tuple[str, str, str | None, str | None, str | None]
 
 class EventWriter:
     """One process's part of a session. Nothing is opened before the first event."""
+
+    __slots__ = (
+        "_child", "_completed", "_described", "_failed", "_has_written", "_mark", "_of_thread", "_reported",
+        "_secrets", "_stopped", "_wall", "anchor", "clock", "info", "lines", "process", "settings",
+    )  # fmt: skip
 
     def __init__(self, settings: Settings, clock: Callable[[], int] = monotonic_ns) -> None:
         self.settings = settings
@@ -87,9 +91,10 @@ class EventWriter:
         self._described: dict[Description, bytes] = {}
         self._secrets = values_of_secret_variables()
         """The values of variables that are named as secrets: no text has them."""
-        self._start_prefix = lines.start_prefix
-        self._stop_prefix = lines.stop_prefix
-        self._prefixes: dict[type[EventBase], bytes] = {}
+        self._of_thread = _local()
+        """Has the calling thread's `templates` of starts, by what they describe."""
+        self._stopped = lines.template("stage_stopped") + b"%b"
+        self._completed = lines.template("stage_stopped") + b',"interval":%d,"outcome":"completed"}\n'
         self._child: EventWriter | None = None
         self._mark: Final = fork_mark()
 
@@ -112,22 +117,16 @@ class EventWriter:
             child = self._of_child()
             return NOT_RECORDED if child is None else child.start(described, parent, data, at_ns)
         try:
-            # A parent that was not recorded, or is another process's, has a lower id.
-            if parent is not None and (type(parent) is not int or not NOT_RECORDED <= parent < INTEGER_LIMIT):
-                parent = interval_id(parent)
+            if at_ns is not None:
+                at_ns = moment(at_ns)
             try:
-                thread = lines.local.name
-            except AttributeError:
-                thread = thread_name(lines.local)
-            about = self._described.get(described) or pydantic_guard.call(self._describe, described)
-            end = _END if data is None else data_field(data, self._secrets) + _END
-            if parent is None or parent < lines.first_interval:
-                rest = b',%b,"thread":%b%b' % (about, thread, end)
+                within, other = self._of_thread.templates[described]
+            except (AttributeError, KeyError):
+                within, other = self._templates(described)
+            if data is None and type(parent) is int and lines.first_interval <= parent < INTEGER_LIMIT:
+                number = lines.put(within, parent, at_ns, has_id=True)
             else:
-                rest = b',%b,"thread":%b,"parent":%d%b' % (about, thread, parent, end)
-            number = lines.put(
-                self._start_prefix, rest, None if at_ns is None else moment(at_ns), _WITH_INTERVAL
-            )
+                number = lines.put(other, self._end_of_start(parent, data), at_ns, has_id=True)
             self._has_written = True
             return number
         except BaseException as error:
@@ -155,14 +154,12 @@ class EventWriter:
         try:
             at_ns = self.clock() if at_ns is None else moment(at_ns)
             first = lines.first_interval
-            if (type(interval) is not int or interval < first) and (
-                interval := interval_id(interval)
-            ) < first:
-                return  # it was not recorded, or is one of the process that this was forked from
-            if interval >= INTEGER_LIMIT:
+            if type(interval) is not int or not first <= interval < INTEGER_LIMIT:
                 interval = interval_id(interval)
-            if error is None and data is None:
-                rest = (_COMPLETED if outcome == "completed" else _FAILED) % interval
+                if interval < first:
+                    return  # it was not recorded, or is one of the process that this was forked from
+            if outcome == "completed" and error is None and data is None:
+                lines.put(self._completed, interval, at_ns)
             else:
                 rest = b',"interval":%d,"outcome":"%b"%b%b}\n' % (
                     interval,
@@ -170,7 +167,7 @@ class EventWriter:
                     b"" if error is None else b',"error":' + json_text(self._without_secrets(error)),
                     b"" if data is None else data_field(data, self._secrets),
                 )
-            lines.put(self._stop_prefix, rest, at_ns)
+                lines.put(self._stopped, rest, at_ns)
         except BaseException as problem:
             if self._is_thrown_in("stage_stopped", problem):
                 raise
@@ -302,8 +299,8 @@ class EventWriter:
             return
         try:
             rest = pydantic_guard.call(self._rest_of_line, model, fields, numbered)
-            with_id = WITH_ID % numbered.encode() if numbered else None
-            lines.put(self._prefix(model), rest, None, with_id)
+            own_id = b',"%b":%%d' % numbered.encode() if numbered else b""
+            lines.put(lines.template(_kind(model)) + own_id + b"%b", rest, has_id=bool(numbered))
             self._has_written = True
         except BaseException as error:
             if self._is_thrown_in(_kind(model), error):
@@ -332,15 +329,32 @@ class EventWriter:
         text = event.model_dump_json(exclude_none=True, exclude={*_KEYS, *own_ids}).encode()[1:]
         rest = b",%b\n" % text if text != b"}" else b"}\n"
         ids = b"".join(b',"%b":0' % name.encode() for name in own_ids)
-        parse_event(b'%b0,"at_ns":0%b%b' % (self._prefix(model), ids, rest))
+        parse_event(self.lines.template(_kind(model)) % (0, 0) + ids + rest)
         return rest
 
-    def _prefix(self, model: type[EventBase]) -> bytes:
-        """Return how the lines of a kind begin, up to the event's number."""
-        if (prefix := self._prefixes.get(model)) is None:
-            kind = b'"kind":"%b"' % _kind(model).encode()
-            prefix = self._prefixes[model] = self._start_prefix.replace(b'"kind":"stage_started"', kind, 1)
-        return prefix
+    def _templates(self, described: Description) -> tuple[bytes, bytes]:
+        """Return how a stage's starts look in this thread: those that have a parent and no data, and others.
+
+        For `LineWriter.put`: the first ends with a place for the parent, the second with one for all that is
+        left. They are kept.
+        """
+        about = self._described.get(described) or pydantic_guard.call(self._describe, described)
+        thread = thread_name(self.lines.local)
+        fields = b',%b,"thread":%b' % (about, thread)
+        template = self.lines.template("stage_started") + b',"interval":%d' + fields.replace(b"%", b"%%")
+        templates: dict[Description, tuple[bytes, bytes]] = vars(self._of_thread).setdefault("templates", {})
+        if len(templates) >= _TEMPLATES_KEPT:
+            templates.clear()
+        both = templates[described] = template + b',"parent":%d}\n', template + b"%b"
+        return both
+
+    def _end_of_start(self, parent: int | None, data: Mapping[str, object] | None) -> bytes:
+        """Return what a start says after its thread."""
+        end = b"}\n" if data is None else data_field(data, self._secrets) + b"}\n"
+        # A parent that was not recorded, or is another process's, has a lower id.
+        if parent is None or (parent := interval_id(parent)) < self.lines.first_interval:
+            return end
+        return b',"parent":%d%b' % (parent, end)
 
     def _describe(self, described: Description) -> bytes:
         names = ("stage", "source", "activity", "role", "component")
@@ -373,7 +387,7 @@ class EventWriter:
                 self._reported.add(detail)
                 lines.warn(f"an event is not valid: {detail}")
             rest = b',"what":"%b","count":1,"detail":%b}\n' % (NOT_VALID.encode(), json_text(detail))
-            lines.put(self._prefix(GapNoted), rest)
+            lines.put(lines.template(_kind(GapNoted)) + b"%b", rest)
         except BaseException as problem:
             lines.account()
             lines.not_written += 1

@@ -14,8 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from ledger import Recorder
 from ledger.clock import monotonic_ns
-from ledger_birth.line_writer import WITH_ID
-from ledger_birth.thread_names import thread_name
+from ledger.recording.recorder import DISABLED
 
 _CALLS = 500
 _ROUNDS = 70
@@ -98,11 +97,15 @@ def _parts(folder: Path) -> list[tuple[str, float]]:
     recorder.start("engine_init", source="engine")
     writer = recorder.writer
     assert writer is not None
-    lines, described = writer.lines, ("torch_compile", "monitor", None, "encoder", "Qwen2_5_VisionBlock")
-    mark = writer._mark
-    thread, with_id = thread_name(lines.local), WITH_ID % b"interval"
-    writer.start(described, 2, None)
+    lines, mark = writer.lines, writer._mark
+    stage, source, role, component = "torch_compile", "monitor", _NAMES["role"], _NAMES["component"]
+    writer.start((stage, source, None, role, component), 2, None)
+    of_thread = writer._of_thread
     variable: ContextVar[object] = ContextVar("variable", default=None)
+
+    def arguments() -> None:
+        DISABLED.start("torch_compile", source="monitor", parent=2, **_NAMES)
+        DISABLED.stop(2)
 
     def clock() -> None:
         monotonic_ns()
@@ -113,10 +116,9 @@ def _parts(folder: Path) -> list[tuple[str, float]]:
         variable.get()
 
     def encoding() -> None:
-        rest = b',%b,"thread":%b%b%b}\n' % (writer._described[described], thread, b',"parent":%d' % 2, b"")
-        _ = with_id % (lines.start_prefix, 12345, 1234567890123, 12345, rest)
-        rest = b',"interval":%d,"outcome":"%b"%b%b}\n' % (12345, b"completed", b"", b"")
-        _ = b'%b%d,"at_ns":%d%b' % (lines.stop_prefix, 12346, 1234567890123, rest)
+        within, _ = of_thread.templates[stage, source, None, role, component]
+        _ = within % (12345, 1234567890123, 12345, 2)
+        _ = writer._completed % (12346, 1234567890123, 12345)
 
     def lock() -> None:
         with lines.turn:
@@ -130,7 +132,8 @@ def _parts(folder: Path) -> list[tuple[str, float]]:
 
     nothing = per_call_us(lambda: None, _CALLS, _ROUNDS)
     parts = [
-        ("reading the clock", clock), ("context variables", context), ("encoding", encoding),
+        ("calls with these arguments", arguments), ("reading the clock", clock),
+        ("context variables", context), ("encoding", encoding),
         ("the lock", lock), ("whether it was forked", process),
     ]  # fmt: skip
     measured = [(name, per_call_us(part, _CALLS, _ROUNDS) - nothing) for name, part in parts]

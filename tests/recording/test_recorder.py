@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from types import ModuleType
 from unittest import mock
 
@@ -31,6 +32,7 @@ from ledger import (
     TotalClaimed,
 )
 from ledger.clock import monotonic_ns
+from ledger.recording import event_writer
 from ledger.recording.settings import versions
 from ledger_birth.environment import FILE_VARIABLE, SESSION_VARIABLE
 from tests.support.collecting import collected
@@ -99,6 +101,52 @@ class TestWhatIsWritten:
         assert (first.parent, second.parent) == (None, outer)
         assert (first_stop.outcome, first_stop.data) == ("completed", {"cache": "miss"})
         assert (second_stop.outcome, second_stop.error) == ("failed", "ValueError")
+
+    def test_a_percent_sign_stands_for_itself_wherever_it_comes_from(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(FILE_VARIABLE, str(path))
+        monkeypatch.setenv(SESSION_VARIABLE, "50%d-%b%%")
+        with Recorder.from_environment() as recorder:
+            recorder.stop(recorder.start("%d", role="%b", component="100%", data={"%s": "%"}), error="%r")
+            recorder.claim(1, source="log", text="%d of %")
+            recorder.stop(recorder.start("%d", parent=recorder.start("%%")))
+            recorder.milestone("%(name)s")
+            events = events_in(path)
+        assert {event.session for event in events} == {"50%d-%b%%"}
+        first, second, third = (event for event in events if isinstance(event, StageStarted))
+        assert (first.stage, first.role, first.component, first.data) == ("%d", "%b", "100%", {"%s": "%"})
+        assert (second.stage, third.stage, third.parent) == ("%%", "%d", second.interval)
+        [error] = [event.error for event in events if isinstance(event, StageStopped) and event.error]
+        [text] = [event.text for event in events if isinstance(event, TotalClaimed)]
+        [name] = [event.name for event in events if isinstance(event, MilestoneReached)]
+        assert (error, text, name) == ("%r", "%d of %", "%(name)s")
+
+    def test_more_stages_than_a_thread_keeps_are_each_written_as_they_are(
+        self, path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(event_writer, "_TEMPLATES_KEPT", 3)
+        names = [f"stage_{number % 5}" for number in range(12)]
+        for name in names:
+            recorder.start(name)
+        started = [event for event in recorded(path) if isinstance(event, StageStarted)]
+        assert [event.stage for event in started] == names
+        assert recorder.writer is not None
+        assert len(recorder.writer._of_thread.templates) <= 3
+
+    def test_a_stage_that_several_threads_begin_has_each_ones_name(
+        self, path: Path, recorder: Recorder
+    ) -> None:
+        recorder.start("dynamo")
+        for name in ("first", "second"):
+            thread = Thread(target=recorder.start, args=("dynamo",), name=name)
+            thread.start()
+            thread.join()
+        recorder.start("dynamo")
+        threads = [event.thread for event in recorded(path) if isinstance(event, StageStarted)]
+        assert [str(thread).split("-")[0] for thread in threads] == [
+            "MainThread", "first", "second", "MainThread",
+        ]  # fmt: skip
 
     def test_the_parent_is_the_innermost_open_stage(self, path: Path, recorder: Recorder) -> None:
         with recorder.stage("engine_init") as outer:

@@ -1,5 +1,6 @@
 """What is projected bit by bit, as events come in, is what a rebuild gives, wherever they were cut apart."""
 
+import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -124,7 +125,11 @@ def test_any_session_is_projected_part_by_part_as_at_once(
     store.close()
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=int(os.environ.get("GROWING_SESSIONS", "250")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(growing_sessions(), STEPS)
 def test_a_growing_session_is_projected_part_by_part_as_at_once(
     parts: list[list[Event]], number: int | None
