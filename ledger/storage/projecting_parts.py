@@ -6,7 +6,7 @@ looked for first: near by, else in all that is left.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cached_property
 from itertools import chain
 from typing import Final, cast
@@ -53,6 +53,7 @@ _STAGE_ROWS: Final = " OR ".join(f"(kind = '{kind}' AND {whole})" for kind, whol
 _ROWS_AT_ONCE: Final = 1_000
 _FAR_LOOKS: Final = 2
 """How often all that is left of a process is searched for some stops, before it is looked at for all."""
+_NEVER: Final = (-1, -1)
 _MOST_LASTING: Final = 10_000
 """SQLite takes no more values in a statement than three times as many."""
 
@@ -200,11 +201,11 @@ class _Projection:
 
     def _stops_after(self, process: str, stages: StageEvents, number: int) -> dict[int, Stop]:
         """Return the stops, by interval, of what begins in a step and stops after it."""
-        if process in self._lasting:
-            return self._stops(process, self._lasting[process][number])
-        missing = set(stages.starts.interval).difference(stages.stops.interval)
+        missing = _unstopped(stages)
         if not missing:
             return {}
+        if process in self._lasting:
+            return self._stops(process, self._lasting[process][number], missing)
         last, near = self._last_seq(process, number), self._last_seq(process, number + 1)
         found = self._stops_of(process, missing, last, near)
         far = missing.difference(found)
@@ -212,7 +213,7 @@ class _Projection:
             self._far[process] += 1
             if self._far[process] > _FAR_LOOKS:
                 self._lasting[process] = self._look_ahead(process)
-                return self._stops(process, self._lasting[process][number])
+                return self._stops(process, self._lasting[process][number], missing)
             found |= self._stops_of(process, far, near, self._last_seq(process, len(self._steps)))
             if self._is_over[process] and far.difference(found):
                 raise NotInParts  # it ends with the last event of its descendants
@@ -261,8 +262,8 @@ class _Projection:
             raise NotInParts  # it ends with the last event of its descendants
         return lasting
 
-    def _stops(self, process: str, seqs: Sequence[int]) -> dict[int, Stop]:
-        """Return stops by their numbers, each by its interval."""
+    def _stops(self, process: str, seqs: Sequence[int], intervals: Set[int]) -> dict[int, Stop]:
+        """Return stops by their numbers, those of some intervals, each by its interval."""
         if not seqs:
             return {}
         if len(seqs) > _MOST_LASTING:
@@ -270,7 +271,7 @@ class _Projection:
         condition = f"seq IN ({', '.join('?' * len(seqs))})"
         columns = self._store.columns(self._session, process, _STOPPED, Stop._fields, condition, seqs)
         stops = map(Stop._make, zip(*columns, strict=True))
-        return {stop.interval: stop for stop in stops}
+        return {stop.interval: stop for stop in stops if stop.interval in intervals}
 
     def _keep_moments(self, reduced: Mapping[str, PartReduced]) -> None:
         intervals: Iterable[Interval] = chain.from_iterable(each.intervals for each in reduced.values())
@@ -308,3 +309,16 @@ class _Projection:
                 all(each.is_plain for each in processes.values()),
             ),
         )
+
+
+def _unstopped(stages: StageEvents) -> set[int]:
+    """Return the intervals that begin among starts and stops in their order, and do not stop after that.
+
+    A stop that comes before the start of its interval is none of its. Of starts with one id the first counts.
+    """
+    starts, stops = stages
+    begun: dict[int, tuple[int, int]] = {}
+    for interval, at_ns, seq in zip(starts.interval, starts.at_ns, starts.seq, strict=True):
+        begun.setdefault(interval, (at_ns, seq))
+    last_stops = dict(zip(stops.interval, zip(stops.at_ns, stops.seq, strict=True), strict=True))
+    return {interval for interval, start in begun.items() if last_stops.get(interval, _NEVER) < start}

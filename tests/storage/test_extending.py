@@ -149,6 +149,24 @@ def test_a_growing_session_is_projected_part_by_part_as_at_once(
     store.close()
 
 
+@pytest.mark.parametrize("looks", [0, 2])
+def test_a_stop_before_its_start_hides_none_that_comes_in_a_later_step(looks: int) -> None:
+    tape = Tape()
+    tape.join(1, pid=1, host="one", boot_id="b")
+    tape.stop(1, 2)
+    tape.start(1, 2, stage="work", source="engine")
+    tape.start(2, 2, stage="work", source="engine")
+    tape.stop(2, 2)
+    for number in range(3, 8):
+        tape.span(number, 2 * number, 2 * number + 1, stage="work", source="engine")
+    tape.stop(1, 20)
+    with mock.patch.object(projecting_parts, "_FAR_LOOKS", looks), steps_of(4):
+        store, _ = projected_in_parts([tape.events], each=True)
+    [(stop_ns,)] = store.select("SELECT stop_ns FROM projected_intervals WHERE interval = 1")
+    assert stop_ns == 20
+    store.close()
+
+
 def units(number: int) -> list[Event]:
     """A process in a stage that stays open, with units of work in it, one after the other."""
     tape = Tape()
