@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ledger.durations import three_places
 from ledger.formatting import printable
+from ledger.reports.table_rows import Column, RowsTable
 
 NO_TERMINAL_WIDTH: Final = 1_000
 """Of what is printed to a file or a pipe: nothing is cut there, or wrapped."""
@@ -28,7 +29,7 @@ def table(
 
     In a `width` texts are cut, those of the widest columns first; without one they are folded where needed.
     """
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = _empty(title)
     columns = list(map(printable, columns))
     texts = [_column([row[place] for row in rows]) for place in range(len(columns))]
     are_numbers = [all(map(_is_number, column)) for column in texts]
@@ -66,10 +67,20 @@ def _fitted(widths: list[int], are_numbers: Sequence[bool], available: int) -> l
     return widths
 
 
-def table_of(rows: Sequence[Mapping[str, object]], title: str | None = None) -> Table:
-    """Return a table of dictionaries that have the same keys."""
-    columns = list(rows[0]) if rows else []
-    return table(columns, [list(row.values()) for row in rows], title)
+def table_of(rows: Sequence[Mapping[str, object]]) -> RowsTable:
+    """Return the table of any number of dictionaries, at least one, that have the same keys."""
+    columns = zip(*(row.values() for row in rows), strict=True)
+    return RowsTable(
+        _empty,
+        [
+            Column(printable(name), texts, "right" if all(map(_is_number, texts)) else "left")
+            for name, texts in zip(rows[0], map(_column, columns), strict=True)
+        ],
+    )
+
+
+def _empty(title: str | None = None) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def _column(values: Sequence[object]) -> list[str]:
