@@ -23,6 +23,8 @@ _TYPED: Final = {"string": "''", "double": "0.0"}
 _OF_ALL_SESSIONS: Final = ("cache_key_changes", "findings")
 """Views that look at all sessions, however few are asked for: they are evaluated once, the second from the
 first."""
+_PROCESS_NAMES: Final = "process_names"
+"""A view whose window functions SQLite evaluates for all sessions, however few are joined with it."""
 _BY_KEY: Final = ", t.process, t.seq"
 """The order of events within a session. Other rows come in the order of the table's index by session."""
 _INTERVALS: Final = "intervals"
@@ -65,6 +67,7 @@ class LedgerTables:
             self._database: Final = imported("adbc_driver_sqlite").connect(uri)
             self._connection: Final = self._adbc.AdbcConnection(self._database)
         self._has_all_sessions = False
+        self._has_process_names = False
         self._run(f"PRAGMA busy_timeout = {_WAIT_MS}")
         self._run("CREATE TEMP TABLE wanted (session TEXT PRIMARY KEY) WITHOUT ROWID")
 
@@ -103,19 +106,7 @@ class LedgerTables:
         """Yield the wanted sessions' rows of a table as pyarrow.RecordBatch, by session."""
         of_table = arrow_schema(table)
         derived = _derived_seconds(of_table)
-        read = [(name, kind) for name, kind in _types(of_table) if name not in derived]
-        relation, expressions = self._readable(table)
-        columns = ", ".join(expressions.get(name, f"t.{name}") for name, _ in read)
-        # The driver takes a column's type from the first rows, where there may be none but NULLs.
-        typed = ", ".join(f"{_TYPED.get(str(kind), '0')} AS {name}" for name, kind in read)
-        order = _BY_KEY if table == EVENTS else ""
-        query = f"""
-            SELECT {typed} UNION ALL SELECT * FROM (
-                SELECT {columns} FROM temp.wanted w CROSS JOIN {relation} WHERE t.session = w.session
-                ORDER BY w.session{order} LIMIT -1
-            )
-        """
-        with self._errors_translated(), self._statement(query) as statement:
+        with self._errors_translated(), self._statement(self._query(table)) as statement:
             statement.set_options(**{"adbc.sqlite.query.batch_rows": str(_ROWS_A_BATCH)})
             skipped = 1
             for batch in self._executed(statement):
@@ -123,6 +114,23 @@ class LedgerTables:
                 skipped = 0
                 if found.num_rows:
                     yield self._as_in_table(found, of_table, derived)
+
+    def _query(self, table: str) -> str:
+        """Return the query for a table's rows, after a first one that says the types of its columns."""
+        of_table = arrow_schema(table)
+        derived = _derived_seconds(of_table)
+        read = [(name, kind) for name, kind in _types(of_table) if name not in derived]
+        relation, expressions = self._readable(table)
+        columns = ", ".join(expressions.get(name, f"t.{name}") for name, _ in read)
+        # The driver takes a column's type from the first rows, where there may be none but NULLs.
+        typed = ", ".join(f"{_TYPED.get(str(kind), '0')} AS {name}" for name, kind in read)
+        order = _BY_KEY if table == EVENTS else ""
+        return f"""
+            SELECT {typed} UNION ALL SELECT * FROM (
+                SELECT {columns} FROM temp.wanted w CROSS JOIN {relation} WHERE t.session = w.session
+                ORDER BY w.session{order} LIMIT -1
+            )
+        """
 
     def _as_in_table(self, batch: Any, of_table: Any, derived: Mapping[str, str]) -> Any:
         compute = imported("pyarrow.compute")
@@ -142,6 +150,11 @@ class LedgerTables:
         """Return what to read a table from, as `t`, and the columns that are not just read."""
         if table == _INTERVALS:
             return _JOINED_INTERVALS, _OF_JOINED_INTERVALS
+        if table == _PROCESS_NAMES:
+            if not self._has_process_names:
+                self._name_wanted_processes()
+                self._has_process_names = True
+            return f"temp.{table} t", {}
         if table not in _OF_ALL_SESSIONS:
             return f"main.{table} t", {}
         if not self._has_all_sessions:
@@ -150,9 +163,23 @@ class LedgerTables:
             self._has_all_sessions = True
         return f"temp.{table} t", {}
 
+    def _name_wanted_processes(self) -> None:
+        """Make the view of the names once more, over the processes of the wanted sessions alone."""
+        self._run(
+            """
+            CREATE TEMP VIEW processes AS
+            SELECT t.* FROM temp.wanted w CROSS JOIN main.processes t WHERE t.session = w.session
+            """
+        )
+        self._run(self._made_by(_PROCESS_NAMES).replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
+
+    def _made_by(self, view: str) -> str:
+        [(made_by,)] = self._rows(f"SELECT sql FROM main.sqlite_schema WHERE name = '{view}'")
+        return made_by
+
     def _copy_of_all_sessions(self, view: str) -> None:
         """Keep a view's rows as a table, of the same name: views that are made after it read that."""
-        [(made_by,)] = self._rows(f"SELECT sql FROM main.sqlite_schema WHERE name = '{view}'")
+        made_by = self._made_by(view)
         self._run(made_by.replace(f"CREATE VIEW {view}", f"CREATE TEMP VIEW {view}_of_all", 1))
         columns = ", ".join(schema()[view].columns)
         self._run(f"CREATE TEMP TABLE {view} AS SELECT {columns} FROM temp.{view}_of_all")

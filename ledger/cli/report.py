@@ -87,6 +87,10 @@ def report(
     _check_sections(sections or [])
     if against is not None and html is None:
         raise LedgerError("--against needs --html; to compare as text, use `compile-ledger diff A B`")
+    if html is not None or flame is not None:
+        from ledger.cli.console.pictures import refuse_pictures
+
+        refuse_pictures((html, flame), force=force)
     with open_ledger(file) as ledger:
         chosen = ledger.session(session)
         if html is not None or flame is not None:

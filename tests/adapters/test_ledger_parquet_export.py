@@ -27,6 +27,7 @@ from ledger_parquet import Lake, jobs, leftovers, part_writer
 from ledger_parquet.exporter import ParquetExporter
 from ledger_parquet.ledger_tables import LedgerTables
 from ledger_parquet.manifest import LAKE_FORMAT
+from ledger_parquet.tables import table_names
 from tests.support.lakes import exported, lake_rows, ledger_rows, small_ledger, valid_bytes
 from tests.support.paths import DATA
 from tests.support.random_sessions import sessions
@@ -54,6 +55,24 @@ def test_every_row_of_every_table_is_as_sql_gives_it(four: Path, lake_of_four: P
     assert expected["findings"]
     for table, rows in expected.items():
         assert found[table] == rows, table
+
+
+_SUBQUERIES = {f"(subquery-{number})" for number in range(1, 20)}
+_OVER_ALL = ("cache_key_changes", "findings")
+"""They compare each session with the one before: their rows are found once for all sessions."""
+
+
+def test_rows_of_some_sessions_are_looked_up_and_no_table_is_gone_through_for_them(four: Path) -> None:
+    with closing(LedgerTables(four)) as tables:
+        some = [each.session for each in tables.sessions()[:2]]
+        with tables.at_one_moment(some):
+            for table in set(table_names()) - {*_OVER_ALL}:
+                query = tables._query(table)  # pyright: ignore[reportPrivateUsage]
+                rows = tables._rows(f"EXPLAIN QUERY PLAN {query}")  # pyright: ignore[reportPrivateUsage]
+                details = [str(detail) for *_, detail in rows]
+                assert details
+                gone_through = [one for one in details if one.startswith("SCAN ")]
+                assert {one.split()[1] for one in gone_through} <= {"CONSTANT", "w", *_SUBQUERIES}, table
 
 
 def test_a_part_has_one_date_and_says_its_versions(four: Path, lake_of_four: Path) -> None:

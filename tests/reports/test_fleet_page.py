@@ -64,3 +64,14 @@ def test_a_page_that_is_there_is_not_overwritten(pages: dict[str, Path]) -> None
     page = pages["fleet"]
     found = CliRunner().invoke(app, ["report", "--fleet", str(page.parent / "lake"), "--html", str(page)])
     assert "already exists" in str(found.exception)
+
+
+def test_the_page_of_a_start_that_is_there_is_said_before_the_lake_is_asked(
+    pages: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "new-starts").mkdir()
+    (tmp_path / "new-starts" / "02.html").write_text("before")
+    monkeypatch.setattr("ledger.fleet.Fleet.query", lambda *_: pytest.fail("the lake was asked"))
+    lake = pages["fleet"].parent / "lake"
+    found = CliRunner().invoke(app, ["report", "--fleet", str(lake), "--html", str(tmp_path / "new.html")])
+    assert "02.html: already exists" in str(found.exception)

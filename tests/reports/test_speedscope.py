@@ -418,6 +418,8 @@ class TestReport:
         (tmp_path / "x.json").write_text("before")
         refused = (2, "", "compile-ledger: x.json: already exists; choose another name or use --force\n")
         assert run("--flame", "x.json") == refused
+        assert run("--flame", "x.json", "--html", "x.html") == refused
+        assert not (tmp_path / "x.html").exists(), "it is said before any work"
         assert (tmp_path / "x.json").read_text() == "before"
         assert run("--flame", "x.json", "--force")[0] == 0
         assert json.loads((tmp_path / "x.json").read_text())["name"] == "demo cold"

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ledger.cli.console.output_files import STANDARD_OUTPUT, refuse_existing, replacing
+from ledger.cli.console.output_files import STANDARD_OUTPUT, refuse_at_once, refuse_existing, replacing
 from ledger.cli.console.pictures import refuse_database
 from ledger.cli.console.progress import working
 from ledger.errors import LedgerError, LedgerNotWritable
@@ -31,6 +31,10 @@ def write_fleet_page(fleet: Fleet, lake: str, file: Path, *, force: bool) -> str
         raise LedgerError("the page of a fleet has others beside it; name a file")
     name = lake.rstrip("/").rsplit("/", 1)[-1] or lake
     folder = file.with_name(f"{file.stem}-starts")
+    if folder.is_dir():
+        for number in range(1, _PAGES + 1):
+            own = folder / _page_name(number)
+            refuse_at_once(own, partial(_refuse, own, force))
     pages: dict[str, str] = {}
     with replacing(file, partial(_refuse, file, force)) as opened, working("asking the lake") as now:
         answers = {query: list(fleet.query(query)) for query in QUERIES}
@@ -39,13 +43,17 @@ def write_fleet_page(fleet: Fleet, lake: str, file: Path, *, force: bool) -> str
             _make(folder)
         for number, session in enumerate(worst, 1):
             now(f"drawing start {number} of {len(worst)}")
-            own = folder / f"{number:02}.html"
+            own = folder / _page_name(number)
             with replacing(own, partial(_refuse, own, force)) as opened_start:
                 opened_start.write(_start_page(fleet, session).encode("utf-8", "replace"))
             pages[session] = f"{folder.name}/{own.name}"
         opened.write(fleet_page(name, answers, pages).encode("utf-8", "replace"))
     beside = f"; the pages of {counted(len(pages), 'start')} are in {folder}" if pages else ""
     return f"{file}: the fleet of {name}{beside}"
+
+
+def _page_name(number: int) -> str:
+    return f"{number:02}.html"
 
 
 def _start_page(fleet: Fleet, session: str) -> str:

@@ -58,6 +58,15 @@ def replacing(file: Path, refuse: Callable[[Path], None]) -> Generator[BinaryIO]
         raise LedgerNotWritable(f"{file}: can't be written ({error.strerror or error})") from error
 
 
+def refuse_at_once(file: Path, refuse: Callable[[Path], None]) -> None:
+    """Raise what `replacing` raises before anything is written, so that no work was done for nothing."""
+    if file == STANDARD_OUTPUT or (file.exists() and not file.is_file() and not file.is_dir()):
+        return
+    final = Path(os.path.realpath(file))
+    _refuse_folder(file, final)
+    refuse(final)
+
+
 def refuse_existing(file: Path, final: Path) -> None:
     """Raise LedgerError if the path to be written to, called `file`, exists."""
     if final.exists():

@@ -1,11 +1,11 @@
 """Writes a session's HTML page (`report --html`) and its flame graphs (`report --flame`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ledger.cli.console.output_files import refuse_existing, replacing
+from ledger.cli.console.output_files import refuse_at_once, refuse_existing, replacing
 from ledger.cli.console.progress import working
 from ledger.errors import LedgerError
 from ledger.formatting import counted, cut
@@ -18,6 +18,13 @@ from ledger.storage.ledger_files import SQLITE_HEADER
 _BYTES_PER_MB: Final = 1e6
 _NAME: Final = 80
 """Characters of a session's name to show in a sentence."""
+
+
+def refuse_pictures(files: Iterable[Path | None], *, force: bool) -> None:
+    """Raise LedgerError if one of these files can't be written: before a ledger is read for any of them."""
+    for file in files:
+        if file is not None:
+            refuse_at_once(file, partial(_refuse, file, force))
 
 
 def write_page(ledger: Ledger, sessions: Sequence[str], file: Path, *, force: bool) -> str:
