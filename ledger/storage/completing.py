@@ -1,6 +1,6 @@
 """Derives what all processes of a session and its claims give together, once its intervals are projected."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from ledger.events.models import Event, SessionEnded
@@ -21,10 +21,14 @@ from ledger.timeline.records import (
     StartupWindow,
 )
 from ledger.timeline.reducer import Reduced, put_together
-from ledger.timeline.timeline import Timeline, completed
+from ledger.timeline.timeline import Timeline, assembled, completed
 from ledger.timeline.totals import Group
+from ledger.timeline.unaffected import Dependencies, dependencies_of
 
 _KEPT_TABLES: Final = ("projected_intervals", "startup_breakdown")
+_OF_CLAIMS_AND_FINDINGS: Final = (
+    "claims", "reconciliation", "causes", "compilations", "graph_breaks", "projected_findings",
+)  # fmt: skip
 _Record = TypeVar("_Record", RoleTotal, SourceTotal, Anomaly)
 
 
@@ -44,18 +48,47 @@ class SessionParts(NamedTuple):
     """Whether its intervals are of no interest to more than the totals and the breakdown."""
 
 
-def complete(store: Store, session: str, parts: SessionParts) -> None:
+def complete(store: Store, session: str, parts: SessionParts) -> Dependencies:
     """Project all tables of a session but those of its intervals and pieces, which are there.
 
-    Raises NotSeparate where a number of the session is beyond 64 bits.
+    Return on what the rows depend. Raises NotSeparate where a number of the session is beyond 64 bits.
     """
     timeline = _timeline(store, session, parts)
+    _write(store, session, timeline, _KEPT_TABLES)
+    return dependencies_of(timeline)
+
+
+def complete_totals(store: Store, session: str, reduced: Reduced, of_claims: Sequence[Anomaly]) -> None:
+    """Project the same, where what is derived of claims and compiles, and all findings, are there as well.
+
+    `of_claims` are the anomalies of claims.
+    """
+    from ledger.timeline.reconciliation import Reconciled
+
+    timeline = assembled(reduced, Reconciled((), (), tuple(of_claims)), Compilations((), ()), ())
+    _write(store, session, timeline, (*_KEPT_TABLES, *_OF_CLAIMS_AND_FINDINGS))
+
+
+def _write(store: Store, session: str, timeline: Timeline, kept: Collection[str]) -> None:
     if is_beyond_range(timeline.anomalies):
         raise NotSeparate
     for table, columns in TABLES.items():
-        if table not in _KEPT_TABLES:
+        if table not in kept:
             store.connection.execute(f"DELETE FROM {table} WHERE session = ?", [session])
             store.insert(table, ", ".join(columns), rows_of(timeline, table))
+
+
+def reduced_of(
+    session: str,
+    parts: SessionParts,
+    intervals: Iterable[Interval] = (),
+    pieces: Iterable[StartupPiece] = (),
+) -> Reduced:
+    """Return what a session reduces to, of its parts: without intervals and pieces where none are given."""
+    return put_together(
+        session, parts.others, parts.processes, intervals, _by_process(parts.of_roles),
+        _by_process(parts.of_sources), parts.unions, _by_process(parts.anomalies), parts.windows, pieces,
+    )  # fmt: skip
 
 
 def _timeline(store: Store, session: str, parts: SessionParts) -> Timeline:
@@ -64,17 +97,11 @@ def _timeline(store: Store, session: str, parts: SessionParts) -> Timeline:
     from ledger.timeline.findings.rules import looks_at_all
     from ledger.timeline.reconciliation import Reconciled
 
-    def reduced(intervals: Iterable[Interval], pieces: Iterable[StartupPiece]) -> Reduced:
-        return put_together(
-            session, parts.others, parts.processes, intervals, _by_process(parts.of_roles),
-            _by_process(parts.of_sources), parts.unions, _by_process(parts.anomalies), parts.windows, pieces,
-        )  # fmt: skip
-
-    plain = reduced((), ())
+    plain = reduced_of(session, parts)
     nothing = Evidence(plain, Reconciled((), (), ()), Compilations((), ()))
     if parts.is_plain and not plain.claims and not looks_at_all(nothing):
         return completed(plain)
-    return completed(reduced(_all_intervals(store, session), _all_pieces(store, session)))
+    return completed(reduced_of(session, parts, _all_intervals(store, session), _all_pieces(store, session)))
 
 
 def _by_process(records: Mapping[str, Iterable[_Record]]) -> list[_Record]:

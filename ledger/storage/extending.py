@@ -21,10 +21,12 @@ from ledger.storage.checkpoint_rows import (
 from ledger.storage.completing import (
     SessionParts,
     complete,
+    complete_totals,
     ending_of,
     is_beyond_range,
     is_ended,
     is_one_clock,
+    reduced_of,
 )
 from ledger.storage.edited_rows import faults_of_edited_rows
 from ledger.storage.extending_process import (
@@ -47,15 +49,29 @@ from ledger.timeline.process_events import ProcessEvents, SessionEvents, by_proc
 from ledger.timeline.process_lives import lives_of
 from ledger.timeline.records import (
     Anomaly,
+    Process,
     RoleTotal,
     SourceTotal,
 )
-from ledger.timeline.reducer import REDUCER_VERSION
+from ledger.timeline.reducer import REDUCER_VERSION, Reduced
 from ledger.timeline.stage_events import StageCounts, StageEvents, counts_of
 from ledger.timeline.startup_windows import windows_of
 from ledger.timeline.timeline import Timeline
+from ledger.timeline.unaffected import (
+    OF_CLAIMS,
+    Dependencies,
+    are_claims_unaffected,
+    are_compilations_unaffected,
+    are_findings_unaffected,
+    are_looked_at,
+    dependencies_from_json,
+    dependencies_of,
+)
 
 NO_STAGE: Final = "kind NOT IN ('stage_started', 'stage_stopped')"
+_CLAIM: Final = "total_claimed"
+_CLAIMS: Final = f"{NO_STAGE} AND kind = '{_CLAIM}'"
+"""So said because there is an index of what is no start or stop."""
 _WORTH: Final = 2_000
 """A session of fewer starts and stops is projected as a whole: that takes no longer."""
 _Record = TypeVar("_Record", RoleTotal, SourceTotal, Anomaly)
@@ -80,7 +96,9 @@ def keep_checkpoints(
     has_ended = is_ended(parts)
     endings = {process: ending_of(parts[process], is_ended=has_ended) for process in checkpoints.processes}
     keep_all(store, session, checkpoints, first_rows, endings)
-    keep_session(store, session, session_state(lives, windows_of(parts, lives), timeline.startup_windows))
+    bounds, dependencies = windows_of(parts, lives), dependencies_of(timeline)
+    state = session_state(lives, bounds, timeline.startup_windows, dependencies)
+    keep_session(store, session, state)
 
 
 def is_extended(store: Store, session: str) -> bool:
@@ -110,15 +128,20 @@ class _Extension:
         self._state: Final = state
         self._last_id: Final = last_id
         self._processes: Final = kept_processes(store, session)
-        self._others: Final = [from_row(row) for row in store.rows(session, NO_STAGE)]
-        """What is no start or stop."""
+        rows = [*store.numbered_rows(session, f"{NO_STAGE} AND kind <> '{_CLAIM}'")]
+        self._others: Final = [from_row(row) for _, row in rows]
+        """What is no start or stop, and no claim."""
+        self._new_others: Final = [from_row(row) for number, row in rows if number > last_id]
         self._parts: Mapping[str, ProcessEvents] = {}
         self._of_roles: Final = self._stored("role_totals", RoleTotal)
         self._of_sources: Final = self._stored("source_totals", SourceTotal)
+        anomalies = self._stored("anomalies", Anomaly)
         self._anomalies: Final = {
-            process: joined_anomalies(found, (NEVER,) * 3, None, 0)
-            for process, found in self._stored("anomalies", Anomaly).items()
+            process: joined_anomalies(found, (NEVER,) * 3, None, 0) for process, found in anomalies.items()
         }
+        self._of_claims: Final = [
+            one for found in anomalies.values() for one in found if one.what in OF_CLAIMS
+        ]
 
     def _stored(self, table: str, kind: type[_Record]) -> dict[str, list[_Record]]:
         rows = self._store.select(
@@ -135,14 +158,16 @@ class _Extension:
         store, session = self._store, self._session
         self._note_projected()
         new = self._new_events()
-        self._parts = by_process(
-            SessionEvents(dict.fromkeys([*self._processes, *new], StageEvents.of((), ())), self._others)
-        )
+        of_claims = self._counts_of_claims()
+        names = dict.fromkeys([*self._processes, *new, *of_claims], StageEvents.of((), ()))
+        self._parts = by_process(SessionEvents(names, self._others))
         for process, part in self._parts.items():
             if (kept := self._processes.get(process)) is not None:
                 part.add_counts(kept.checkpoint.events)
             if process in new:
                 part.add_counts(new[process].counts)
+            if process in of_claims:
+                part.add_counts(of_claims[process])
         self._check_number()
         lives = lives_of(self._parts)
         if not is_one_clock(lives):
@@ -152,15 +177,63 @@ class _Extension:
         startup = StartupExtension(store, session, self._state, self._processes, lives, bounds)
         windows, unions = startup.windows_and_unions(grown)
         is_plain = all(each.checkpoint.is_plain for each in self._processes.values())
-        complete(
-            store,
-            session,
-            SessionParts(
-                self._others, self._parts, self._of_roles, self._of_sources, self._anomalies, unions, windows,
-                is_plain,
-            ),
+        parts = SessionParts(
+            self._others, self._parts, self._of_roles, self._of_sources, self._anomalies, unions, windows,
+            is_plain,
         )  # fmt: skip
-        keep_session(store, session, session_state(lives, bounds, windows))
+        dependencies = self._dependencies()
+        reduced = reduced_of(session, parts)
+        if startup.is_unchanged and dependencies and self._are_rest_kept(reduced, dependencies, grown):
+            complete_totals(store, session, reduced, self._of_claims)
+        else:
+            claims = [from_row(row) for row in store.rows(session, _CLAIMS)]
+            dependencies = complete(store, session, parts._replace(others=[*self._others, *claims]))
+        keep_session(store, session, session_state(lives, bounds, windows, dependencies))
+
+    def _dependencies(self) -> Dependencies | None:
+        kept = self._state.get("dependencies")
+        return None if kept is None else dependencies_from_json(kept)
+
+    def _counts_of_claims(self) -> dict[str, StageCounts]:
+        rows = self._store.select(
+            "SELECT process, count(*), min(at_ns), max(at_ns), max(seq) FROM events "
+            f"WHERE session = ? AND {_CLAIMS} GROUP BY +process",
+            [self._session],
+        )
+        return {process: StageCounts(*counts) for process, *counts in cast("list[tuple[Any, ...]]", rows)}
+
+    def _are_rest_kept(
+        self, reduced: Reduced, dependencies: Dependencies, grown: Mapping[str, Grown]
+    ) -> bool:
+        """Tell whether what is derived of claims and compiles, and all findings, stay as they are."""
+        from ledger.timeline.findings.processes import compared_processes
+
+        changes = {process: each.changes for process, each in grown.items()}
+        known = {process: each for process, each in changes.items() if each is not None}
+        if len(known) < len(changes) or are_looked_at(self._new_others) or self._has_new_claims():
+            return False
+        columns = Process._fields[: Process._fields.index("outcome")]
+        before = self._store.select(
+            f"SELECT {', '.join(columns)} FROM processes WHERE session = ? ORDER BY rowid", [self._session]
+        )
+        if [process[: len(columns)] for process in reduced.processes] != before:
+            return False
+        return (
+            are_claims_unaffected(dependencies, known)
+            and are_compilations_unaffected(known.values())
+            and are_findings_unaffected(
+                dependencies,
+                known.values(),
+                reduced.startup_windows,
+                reduced.processes,
+                reduced.milestones,
+                compared_processes(reduced.processes, reduced.milestones),
+            )
+        )
+
+    def _has_new_claims(self) -> bool:
+        query = f"SELECT 1 FROM events WHERE id > ? AND +session = ? AND kind = '{_CLAIM}' LIMIT 1"
+        return bool(self._store.select(query, [self._last_id, self._session]))
 
     def _new_events(self) -> dict[str, NewEvents]:
         """Return what is new of each process's stages."""
@@ -195,7 +268,7 @@ class _Extension:
                     self._store, self._session, process, self._parts[process], self._last_id
                 )
                 before = self._anomalies.get(process, ())
-                found = extension.derived(kept.checkpoint, new.get(process), ending, before)
+                found = extension.derived(kept, new.get(process), ending, before)
                 grown[process] = found
                 self._of_roles[process] = [*found.of_roles]
                 self._of_sources[process] = [*found.of_sources]

@@ -1,10 +1,11 @@
 """Derives the intervals of a process anew, from the last cut on before which nothing has changed."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Final, NamedTuple, cast
 
 from ledger.storage.checkpoint_rows import StoredCut, StoredProcess, cut_before, drop_cuts, keep_cuts
-from ledger.storage.record_rows import TABLES
+from ledger.storage.record_rows import TABLES, interval_of
 from ledger.storage.store import Store
 from ledger.timeline.checkpoints import (
     BEFORE_ALL,
@@ -16,11 +17,13 @@ from ledger.timeline.checkpoints import (
     joined_anomalies,
     unstopped_of,
 )
+from ledger.timeline.findings.subjects import CPU_WAIT_NS
 from ledger.timeline.intervals import intervals_of
 from ledger.timeline.log_neighbours import LOG
 from ledger.timeline.process_events import ProcessEvents
 from ledger.timeline.records import Anomaly, Interval, RoleTotal, SourceTotal
 from ledger.timeline.stage_events import StageCounts, StageEvents, Starts, Stops
+from ledger.timeline.unaffected import Changes
 
 SPACING: Final = 100
 """How many intervals lie between two cuts of a process at least."""
@@ -58,6 +61,8 @@ class Grown(NamedTuple):
     """Where the first of those that were derived anew stands in the table of intervals."""
     intervals: Sequence[Interval]
     """Those that were derived anew."""
+    changes: Changes | None
+    """How they differ from those that were there; None where nothing of the process stays as it is."""
 
 
 def read_stages(
@@ -93,7 +98,7 @@ class ProcessExtension:
 
     def derived(
         self,
-        kept: ProcessCheckpoint,
+        stored_process: StoredProcess,
         new: NewEvents | None,
         ending: tuple[Any, ...],
         before: Sequence[Anomaly],
@@ -103,6 +108,7 @@ class ProcessExtension:
         `ending` says whether it is over, `before` are its anomalies so far.
         """
         session, process, part = self._session, self._process, self._part
+        kept = stored_process.checkpoint
         is_over = bool(ending[0])
         stopped = set[int]() if new is None else set(new.stages.stops.interval)
         changed = [each.start_ns for each in kept.unstopped if is_over or each.interval in stopped]
@@ -119,6 +125,15 @@ class ProcessExtension:
         cuts, totals = cuts_of(stages, tail, odd, cut, SPACING)
         totals.add(open_ones)
         self._update_open(open_ones, {each.start_seq: each.place for each in still_open})
+        changes = None
+        if cut.at_ns != BEFORE_ALL:
+            waits = (CPU_WAIT_NS in text for text in chain(stages.starts.data, stages.stops.data) if text)
+            changes = _changes(self._rows_from(first_row), tail)._replace(
+                since_ns=cut.at_ns,
+                still_open=open_ones,
+                last_ns=stored_process.ending[1],
+                has_waits=any(waits),
+            )
         next_row = self._replace_rows(first_row, tail)
         drop_cuts(self._store, session, process, cut.at_ns)
         later = [each for each in cuts if each.at_ns != BEFORE_ALL]
@@ -140,7 +155,17 @@ class ProcessExtension:
             StoredProcess(checkpoint, ending),
             next_row,
             tail,
+            changes,
         )
+
+    def _rows_from(self, first_row: int) -> list[Interval]:
+        """Return the process's intervals from a row of their table on."""
+        rows = self._store.select(
+            f"SELECT {INTERVAL_COLUMNS} FROM projected_intervals "
+            "WHERE session = ? AND process = ? AND rowid >= ? ORDER BY rowid",
+            [self._session, self._process, first_row],
+        )
+        return [interval_of(cast("tuple[Any, ...]", row), {}) for row in rows]
 
     def _with_open(self, stages: StageEvents, still_open: Sequence[Unstopped]) -> StageEvents:
         """Return starts and stops, with the starts of what is open since before them, in their order."""
@@ -203,3 +228,13 @@ class ProcessExtension:
             (least_seq, kept.events.last_seq, since_ns, self._last_id),
         )  # fmt: skip
         return (before if new is None else before.plus(new.stages)).in_order()
+
+
+def _changes(before: Iterable[Interval], tail: Iterable[Interval]) -> Changes:
+    """Return how a process's intervals from a cut on differ from those that were there."""
+    number = len(TABLES["projected_intervals"])
+    there = {one[:number]: one for one in before}
+    after, same = list[Interval](), list[Interval]()
+    for one in tail:
+        (after if there.pop(one[:number], None) is None else same).append(one)
+    return Changes(list(there.values()), after, same)

@@ -19,6 +19,7 @@ from ledger.timeline.process_lives import Lives, distances
 from ledger.timeline.records import Interval, StartupPiece, StartupWindow
 from ledger.timeline.startup_windows import Bounds
 from ledger.timeline.totals import Group
+from ledger.timeline.unaffected import Dependencies
 
 PIECE_COLUMNS: Final = ", ".join(TABLES["startup_breakdown"])
 
@@ -42,6 +43,8 @@ class StartupExtension:
         self._processes: Final = processes
         self._lives: Final = lives
         self._bounds: Final = bounds
+        self.is_unchanged = False
+        """Whether all windows, and their pieces, are what they were."""
 
     def windows_and_unions(self, grown: Mapping[str, Grown]) -> tuple[list[StartupWindow], dict[Group, int]]:
         """Derive the time from command to ready anew, and the unions, from when on they may have changed."""
@@ -51,6 +54,7 @@ class StartupExtension:
         )
         bounds = self._bounds
         resumed = self._resumed(bounds, self._changed_ns(grown))
+        self.is_unchanged = not resumed and [list(each) for each in bounds] == self._state["windows"]
         since_ns = min([moment.at_ns, *(start_ns for start_ns, _, _ in resumed.values())])
         intervals, stopped_before = self._intervals_since(since_ns, grown)
         drop_moments(store, session, moment.at_ns)
@@ -203,9 +207,12 @@ def lives_state(lives: Lives) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def session_state(lives: Lives, bounds: Iterable[Bounds], windows: Iterable[StartupWindow]) -> object:
+def session_state(
+    lives: Lives, bounds: Iterable[Bounds], windows: Iterable[StartupWindow], dependencies: Dependencies
+) -> object:
     """Return what is to be kept of a session."""
     return {
+        "dependencies": list(dependencies),
         "lives": lives_state(lives),
         "windows": list(bounds),
         "unattributed_ns": [window.unattributed_ns for window in windows],

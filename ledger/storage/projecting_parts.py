@@ -46,6 +46,7 @@ from ledger.timeline.records import Interval, StartupWindow
 from ledger.timeline.reducer import REDUCER_VERSION
 from ledger.timeline.stage_events import StageCounts, StageEvents, Stop, counts_of
 from ledger.timeline.startup_windows import windows_of
+from ledger.timeline.unaffected import Dependencies
 from ledger.vocabulary import ENGINE_READY, SERVER_READY
 
 _STOPPED: Final = "stage_stopped"
@@ -152,12 +153,12 @@ class _Projection:
             raise NotSeparate  # somebody edited the file
         windows = startup.windows()
         self._note_projected()
-        self._complete(others, parts, processes, windows)
+        dependencies = self._complete(others, parts, processes, windows)
         for process, each in processes.items():
             unstopped = [one._replace(place=self._rows[process].row(one.place)) for one in each.unstopped]
             checkpoint = ProcessCheckpoint(each.number, self._counts[process], unstopped, each.is_plain)
             keep_process(store, session, process, StoredProcess(checkpoint, endings[process]))
-        keep_session(store, session, session_state(lives, bounds, windows))
+        keep_session(store, session, session_state(lives, bounds, windows, dependencies))
 
     def _expected(self, process: str, others: int) -> StageCounts:
         """Return what is known of a process's starts and stops before they are read."""
@@ -292,10 +293,10 @@ class _Projection:
         parts: Mapping[str, ProcessEvents],
         processes: Mapping[str, ProcessParts],
         windows: Sequence[StartupWindow],
-    ) -> None:
+    ) -> Dependencies:
         session = self._session
         totals = {process: each.totals() for process, each in processes.items()}
-        complete(
+        return complete(
             self._store,
             session,
             SessionParts(

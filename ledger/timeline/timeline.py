@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ledger.events.models import Event
 from ledger.formatting import counted
@@ -26,6 +27,10 @@ from ledger.timeline.records import (
     StartupWindow,
 )
 from ledger.timeline.reducer import Reduced, SessionEvents, reduce_session, reduce_stored
+
+if TYPE_CHECKING:
+    from ledger.timeline.compilations import Compilations
+    from ledger.timeline.reconciliation import Reconciled
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -102,13 +107,22 @@ def completed(reduced: Reduced) -> Timeline:
     from ledger.timeline.compilations import compilations_of
     from ledger.timeline.findings.evidence import Evidence
     from ledger.timeline.findings.rules import findings_of
-    from ledger.timeline.number_range import NumberRange
     from ledger.timeline.reconciliation import reconcile
 
     reconciled = reconcile(reduced)
     compiled = compilations_of(reduced.intervals, reduced.claims)
-    reduced = reduced._replace(anomalies=(*reduced.anomalies, *reconciled.anomalies))
-    findings = findings_of(Evidence(reduced, reconciled, compiled))
+    with_anomalies = reduced._replace(anomalies=(*reduced.anomalies, *reconciled.anomalies))
+    return assembled(
+        reduced, reconciled, compiled, findings_of(Evidence(with_anomalies, reconciled, compiled))
+    )
+
+
+def assembled(
+    reduced: Reduced, reconciled: "Reconciled", compiled: "Compilations", findings: tuple[Finding, ...]
+) -> Timeline:
+    """Return a timeline of what was derived, where numbers beyond 64 bits are told apart."""
+    from ledger.timeline.number_range import NumberRange
+
     numbers = NumberRange()
     windows = numbers.fit(reduced.startup_windows)
     # The pieces of a window lie within it.
@@ -119,7 +133,7 @@ def completed(reduced: Reduced) -> Timeline:
         session_totals=numbers.fit(reduced.session_totals),
         startup_windows=windows,
         startup_breakdown=pieces,
-        anomalies=numbers.fit(reduced.anomalies),
+        anomalies=numbers.fit((*reduced.anomalies, *reconciled.anomalies)),
     )
     timeline = Timeline(
         *fitted,

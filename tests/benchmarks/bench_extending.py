@@ -1,6 +1,7 @@
 """Projecting 1,000 new events of a session that grows: in one process and in eight, short and long.
 
-And in one that claims a total: what is held against it are all of the session's intervals.
+And in one that claims a total: what is held against it are all of the session's intervals. And in a start of
+ranks that was ready, with claims of every kind, whose events go on.
 """
 
 import os
@@ -12,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from growing import growing
+from growing import growing, growing_start
 from measuring import Figure, Goal, rounds
 
 from ledger.events.rows import EventRow
@@ -27,21 +28,22 @@ _AT_ONCE: Final = 20_000
 def main() -> None:
     """Measure the processor time of each projection, the median of several."""
     print(f"Projecting {_NEW:,} new events of a session of {_EVENTS:,}")
-    short_ms = _milliseconds(_EVENTS // 10, 1)
-    long_ms = _milliseconds(_EVENTS, 1)
+    short_ms = _milliseconds(_EVENTS // 10, growing(1))
+    long_ms = _milliseconds(_EVENTS, growing(1))
     print(Goal("new events of one process", long_ms, 50, "ms"))
     print(Goal("growth against a tenth of the session", long_ms / short_ms, 1.3, "x"))
-    print(Goal("new events of 8 processes", _milliseconds(_EVENTS // 10, 8), 50, "ms"))
-    claimed_ms = _milliseconds(_EVENTS // 10, 1, is_claimed=True)
+    print(Goal("new events of 8 processes", _milliseconds(_EVENTS // 10, growing(8)), 50, "ms"))
+    started_ms = _milliseconds(_EVENTS, growing_start(4))
+    print(Goal("new events of 4 ranks that were ready, with their claims", started_ms, 50, "ms"))
+    claimed_ms = _milliseconds(_EVENTS // 10, growing(1, is_claimed=True))
     print(Figure(f"new events of one process of {_EVENTS // 10:,} with a claim", claimed_ms, "ms"))
 
 
-def _milliseconds(number: int, processes: int, *, is_claimed: bool = False) -> float:
+def _milliseconds(number: int, events: Iterator[EventRow]) -> float:
     with tempfile.TemporaryDirectory() as name:
         store = Store.open(Path(name) / "startup.db")
         # The floor of inserting is another benchmark's: here events only have to be there.
         store.connection.execute("DROP TRIGGER events_no_replace")
-        events = growing(processes, is_claimed=is_claimed)
         while number:
             number -= _append(store, events, min(number, _AT_ONCE))
         bring_up_to_date(store)

@@ -25,7 +25,7 @@ from ledger.storage.interval_stream import stored_intervals
 from ledger.storage.projections import bring_up_to_date, differences, rebuild, reduced_timeline
 from ledger.storage.record_rows import TABLES
 from ledger.storage.store import Store
-from tests.support.growing_sessions import growing_sessions
+from tests.support.growing_sessions import growing_sessions, growing_starts
 from tests.support.random_sessions import Tape, sessions
 
 
@@ -164,6 +164,18 @@ def test_a_stop_before_its_start_hides_none_that_comes_in_a_later_step(looks: in
         store, _ = projected_in_parts([tape.events], each=True)
     [(stop_ns,)] = store.select("SELECT stop_ns FROM projected_intervals WHERE interval = 1")
     assert stop_ns == 20
+    store.close()
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@given(growing_starts())
+def test_a_start_with_claims_is_projected_part_by_part_as_at_once(parts: list[list[Event]]) -> None:
+    with mock.patch.object(extending, "complete_totals", wraps=extending.complete_totals) as kept:
+        store, extended = projected_in_parts(parts, each=True)
+    event(f"extended {min(extended, 3)} times")
+    has_claims = store.select("SELECT count(*) FROM claims")[0][0]
+    has_findings = store.select("SELECT count(*) FROM projected_findings")[0][0]
+    event(f"kept {min(kept.call_count, 3)} times: claims {bool(has_claims)}, findings {bool(has_findings)}")
     store.close()
 
 

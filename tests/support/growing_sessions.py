@@ -36,6 +36,23 @@ STEPS = [
 ]
 RARE = ["claim", "ready", "leave", "lose", "end_session"]
 
+START = [
+    *LOOKED_AT,
+    {"stage": "torch_compile", "source": "monitor", "role": "encoder", "component": "block"},
+    {"stage": "torch_compile", "source": "monitor", "role": "drafter"},
+    {"stage": "graph_compile", "source": "backend"},
+    {"stage": "aot_load", "source": "backend"},
+    {"stage": "model_load", "source": "engine"},
+]
+SERVING = [
+    *[{"stage": "serve", "source": "user", "activity": "work"}] * 4,
+    *[{"stage": "batch", "source": "engine", "activity": "work", "component": "c"}] * 3,
+    {"stage": "work", "source": "engine"},
+    {"stage": "compile_fx", "source": "torch"},
+]
+CLAIMED = ["torch_compile", "graph_compile", "model_load", "dynamo", "work", None]
+COUNTS = ["interval", "interval", "addition", "total", "total", "ranks"]
+
 
 class _Growing:
     """A session while it is written."""
@@ -45,6 +62,8 @@ class _Growing:
         self.tape = Tape()
         self._about = draw(st.sampled_from([PLAIN, PLAIN, PLAIN, LOOKED_AT]))
         self._now = 100
+        self._unit = 1
+        self._claims = 0
         self._next_id = 0
         self._open: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         self._joined: list[str] = []
@@ -65,6 +84,36 @@ class _Growing:
             self._step(name, step, thread)
         return self.tape.events
 
+    def write_start(self) -> list[Event]:
+        """Return its events, by time: of a start with claims of every kind, and of what came after ready."""
+        draw = self._draw
+        # A finding has a stake of a tenth of a second at least.
+        self._unit = draw(st.sampled_from([1, 50_000_000]))
+        names = draw(st.sampled_from([["p"], ["p", "q"], ["q", "p", "r"]]))
+        processes, threads = st.sampled_from(names), st.sampled_from(["main", "main", "other"])
+        pauses = st.sampled_from([0, 1, 1, 2, 40])
+        self._about = START
+        steps = ["span", "span", "span", "begin", "end", "claim_any", "claim_any"]
+        of_start = st.tuples(processes, st.sampled_from(steps), threads, pauses)
+        for name, step, thread, pause in draw(st.lists(of_start, min_size=3, max_size=25)):
+            self._now += pause * self._unit
+            self._step(name, step, thread)
+        for name in draw(st.sampled_from([[], names[:1], names])):
+            self._now += self._unit
+            self._step(name, "ready", "main")
+        self._about = SERVING
+        often = ["span"] * 16 + ["begin", "end", "begin", "end", "note"]
+        steps = often + draw(
+            st.sampled_from(
+                [[], [], ["claim_any"], ["claim_any", *RARE], ["stray_stop", "again", "far_parent"]]
+            )
+        )
+        serving = st.tuples(processes, st.sampled_from(steps), threads, pauses)
+        for name, step, thread, pause in draw(st.lists(serving, min_size=6, max_size=40)):
+            self._now += pause * self._unit
+            self._step(name, step, thread)
+        return self.tape.events
+
     def _step(self, name: str, step: str, thread: str) -> None:
         draw, tape = self._draw, self.tape
         tape.process = name
@@ -73,7 +122,7 @@ class _Growing:
         open_ones = self._open[name, thread]
         if step == "span":
             self._begin(open_ones, thread)
-            self._now += draw(st.sampled_from([0, 1, 3]))
+            self._now += draw(st.sampled_from([0, 1, 3])) * self._unit
             tape.stop(open_ones.pop(), self._now)
         elif step == "begin":
             self._begin(open_ones, thread)
@@ -96,7 +145,9 @@ class _Growing:
 
     def _rarely(self, name: str, step: str) -> None:
         tape = self.tape
-        if step == "claim":
+        if step == "claim_any":
+            self._claim()
+        elif step == "claim":
             tape.add(TotalClaimed, self._now, claim=self._next_id, source="engine", claimed_ns=7)
         elif step == "ready":
             tape.add(MilestoneReached, self._now, name="engine_ready")
@@ -106,6 +157,34 @@ class _Growing:
             tape.lose(self._now, lost=name, alive_ns=self._now + 5)
         elif step == "end_session":
             tape.add(SessionEnded, self._now, outcome="completed")
+
+    def _claim(self) -> None:
+        """Add a claim of any kind: of what was, of what is open, or of what is yet to come."""
+        draw = self._draw
+        ids = st.integers(0, self._next_id + 1)
+        counts = draw(st.sampled_from(COUNTS))
+        data = draw(
+            st.sampled_from(
+                [
+                    *[None] * 6,
+                    {"intervals": draw(st.lists(ids, max_size=3))},
+                    {"parts": draw(st.lists(ids, max_size=3))},
+                    {"adds_up": {"torch_compile": 2, "serve": 1}},
+                    {"within": [[draw(ids), 2 * self._unit]]},
+                    {"range": "x"},
+                ]
+            )
+        )
+        self._claims += 1
+        self.tape.add(
+            TotalClaimed, self._now, claim=self._claims, counts=counts,
+            source=draw(st.sampled_from(["monitor", "engine", "torch"])),
+            role=draw(st.sampled_from([None, None, "encoder", "model"])),
+            stage=draw(st.sampled_from(CLAIMED)),
+            claimed_ns=draw(st.integers(0, 9)) * self._unit, resolution_ns=draw(st.sampled_from([None, 2])),
+            interval=draw(ids) if draw(st.booleans()) else None,
+            text=draw(st.sampled_from([None, "took"])), data=data,
+        )  # fmt: skip
 
     def _join(self, name: str) -> None:
         number = len(self._joined)
@@ -135,4 +214,15 @@ def growing_sessions(draw: st.DrawFn) -> list[list[Event]]:
         event = events.pop(draw(st.integers(0, len(events) - 1)))
         events.insert(draw(st.integers(0, len(events))), event)
     places = sorted(draw(st.lists(st.integers(0, len(events)), min_size=1, max_size=8)))
+    return [events[a:b] for a, b in pairwise([0, *places, len(events)]) if a < b]
+
+
+@st.composite
+def growing_starts(draw: st.DrawFn) -> list[list[Event]]:
+    """Return a start with claims, and what came after it, in parts; now and then something comes late."""
+    events = _Growing(draw).write_start()
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
+        event = events.pop(draw(st.integers(0, len(events) - 1)))
+        events.insert(draw(st.integers(0, len(events))), event)
+    places = sorted(draw(st.lists(st.integers(len(events) // 3, len(events)), min_size=2, max_size=8)))
     return [events[a:b] for a, b in pairwise([0, *places, len(events)]) if a < b]

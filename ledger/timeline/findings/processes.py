@@ -1,8 +1,8 @@
 """Findings of processes that start beside each other: ranks that wait for one, and starts in a row."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise
 from statistics import median_high
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from ledger.timeline.findings.window_time import (
     within_windows,
     within_windows_ns,
 )
-from ledger.timeline.records import Interval, Process
+from ledger.timeline.records import Interval, Milestone, Process
 from ledger.timeline.spans import Span, merged, union_ns
 from ledger.vocabulary import ENGINE_READY, SERVER_READY, WAITING
 
@@ -45,7 +45,7 @@ def straggling_rank(evidence: Evidence) -> Iterator[Finding]:
     common: there only what they took counts, and there must be three.
     """
     outermost = _outermost_stages(evidence)
-    for ranks in _families(evidence):
+    for ranks in _families(evidence.reduced.processes):
         if len(ranks) < (2 if evidence.is_one_clock else _FEWEST_WITHOUT_A_CLOCK):
             continue
         stages = [outermost.get(rank.process, {}) for rank in ranks]
@@ -69,36 +69,48 @@ def serial_processes(evidence: Evidence) -> Iterator[Finding]:
     and hardly any time after that. The stake is the work of all of them in the start but for the longest
     one, which the others would have been beside.
     """
+    working = _working(evidence)
+    for in_row in _rows(evidence, working):
+        yield from _row(evidence, in_row, working)
+
+
+def _rows(evidence: Evidence, working: Mapping[str, Sequence[Span]]) -> Iterator[list[Process]]:
+    """Yield the processes that started one after the other."""
     if not evidence.is_one_clock:
         return
     ready = {one.process: one.at_ns for one in reversed(evidence.reduced.milestones) if one.name in _READY}
-    working = _working(evidence)
-    for siblings in _siblings(evidence, ready):
+    for siblings in _siblings(evidence.reduced.processes, ready):
         row = sorted(
             (one for one in siblings if working.get(one.process)), key=lambda one: working[one.process][0]
         )
-        chain = row[:1]
+        in_row = row[:1]
         for before, after in pairwise(row):
             if _is_after(evidence, before, after, working, ready):
-                chain.append(after)
-            elif len(chain) > 1:
+                in_row.append(after)
+            elif len(in_row) > 1:
                 break
             else:
-                chain = [after]
-        if len(chain) > 1:
-            yield from _row(evidence, chain, working)
+                in_row = [after]
+        if len(in_row) > 1:
+            yield in_row
 
 
-def are_compared(evidence: Evidence) -> bool:
-    """Tell whether there are processes whose outermost intervals these rules compare."""
-    ready = {one.process: one.at_ns for one in evidence.reduced.milestones if one.name in _READY}
-    return any(True for _ in _families(evidence)) or any(True for _ in _siblings(evidence, ready))
+def are_in_row(evidence: Evidence) -> bool:
+    """Tell whether some processes started one after the other, whether that matters or not."""
+    return any(True for _ in _rows(evidence, _working(evidence)))
 
 
-def _families(evidence: Evidence) -> Iterator[list[Process]]:
+def compared_processes(processes: Sequence[Process], milestones: Iterable[Milestone]) -> set[str]:
+    """Return the processes whose outermost intervals these rules compare."""
+    ready = {one.process: one.at_ns for one in milestones if one.name in _READY}
+    groups = chain(_families(processes), _siblings(processes, ready))
+    return {process.process for group in groups for process in group}
+
+
+def _families(processes: Iterable[Process]) -> Iterator[list[Process]]:
     """Yield the processes of each name that are ranks of one program: each has another rank."""
     families: defaultdict[str, list[Process]] = defaultdict(list)
-    for process in evidence.reduced.processes:
+    for process in processes:
         if process.rank is not None:
             families[family_of(process.name or "")].append(process)
     for ranks in families.values():
@@ -153,10 +165,10 @@ def _straggler(evidence: Evidence, late: Sequence[_Late], stake_ns: int, ranks: 
     )
 
 
-def _siblings(evidence: Evidence, ready: Mapping[str, int]) -> Iterator[list[Process]]:
+def _siblings(processes: Iterable[Process], ready: Mapping[str, int]) -> Iterator[list[Process]]:
     """Yield the processes of each name and parent that may all have started at once."""
     groups: defaultdict[tuple[str, int], list[Process]] = defaultdict(list)
-    for process in evidence.reduced.processes:
+    for process in processes:
         if process.parent_pid is not None and process.name:
             groups[family_of(process.name), process.parent_pid].append(process)
     for siblings in groups.values():
@@ -204,25 +216,25 @@ def _length(span: Span, start_ns: int, stop_ns: int) -> int:
 
 
 def _row(
-    evidence: Evidence, chain: Sequence[Process], working: Mapping[str, Sequence[Span]]
+    evidence: Evidence, in_row: Sequence[Process], working: Mapping[str, Sequence[Span]]
 ) -> Iterator[Finding]:
     """Yield the finding of processes that started one after the other, where it matters."""
-    in_chain = {one.process for one in chain}
+    names_in_row = {one.process for one in in_row}
     intervals: defaultdict[str, list[Interval]] = defaultdict(list)
     for one in evidence.reduced.intervals:
-        if one.process in in_chain and one.depth == 0 and one.stage != WAITING:
+        if one.process in names_in_row and one.depth == 0 and one.stage != WAITING:
             intervals[one.process].append(one)
-    taken_ns = [within_windows_ns(evidence, intervals[one.process]) for one in chain]
+    taken_ns = [within_windows_ns(evidence, intervals[one.process]) for one in in_row]
     named = longest_first(one for of_process in intervals.values() for one in of_process)[:MOST_INTERVALS]
     stake_ns = min(sum(taken_ns) - max(taken_ns), union_ns(within_windows(evidence, named)))
     if not evidence.matters(stake_ns):
         return
-    name = family_of(chain[0].name or "") or "unnamed"
+    name = family_of(in_row[0].name or "") or "unnamed"
     longest = max(taken_ns)
     yield evidence.finding(
         "serial_processes",
         stake_ns,
-        f"{counted(len(chain), name + ' process', name + ' processes')} started one after the other",
+        f"{counted(len(in_row), name + ' process', name + ' processes')} started one after the other",
         f"Start them at once: the longest alone takes {longest / 1e9:.1f} s",
         intervals=map(key_of, named),
         role=None,

@@ -12,7 +12,7 @@ from ledger.timeline.findings.kernels import kernels_compiled
 from ledger.timeline.findings.late_compiles import compiled_after_ready
 from ledger.timeline.findings.loaded import loaded_machine
 from ledger.timeline.findings.loading import slow_imports, slow_weights
-from ledger.timeline.findings.processes import are_compared, serial_processes, straggling_rank
+from ledger.timeline.findings.processes import compared_processes, serial_processes, straggling_rank
 from ledger.timeline.findings.unattributed import is_much_unattributed, unattributed_time
 from ledger.timeline.findings.wrong_claims import wrong_claim
 from ledger.vocabulary import ENGINE_READY, SERVER_READY
@@ -50,5 +50,5 @@ def looks_at_all(evidence: Evidence) -> bool:
     return (
         any(window.ended_by in (ENGINE_READY, SERVER_READY) for window in evidence.windows)
         or any(is_much_unattributed(evidence, window) for window in evidence.windows)
-        or are_compared(evidence)
+        or bool(compared_processes(evidence.reduced.processes, evidence.reduced.milestones))
     )
