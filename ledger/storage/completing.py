@@ -7,7 +7,7 @@ from ledger.events.models import Event, SessionEnded
 from ledger.storage.details import details_of
 from ledger.storage.extending_process import INTERVAL_COLUMNS, NotSeparate
 from ledger.storage.extending_startup import PIECE_COLUMNS
-from ledger.storage.record_rows import TABLES, interval_of, rows_of
+from ledger.storage.record_rows import TABLES, Details, EventKey, interval_of, rows_of
 from ledger.storage.store import Store
 from ledger.timeline.compilations import Compilations
 from ledger.timeline.process_events import ProcessEvents
@@ -24,11 +24,14 @@ from ledger.timeline.reducer import Reduced, put_together
 from ledger.timeline.timeline import Timeline, assembled, completed
 from ledger.timeline.totals import Group
 from ledger.timeline.unaffected import Dependencies, dependencies_of
+from ledger.vocabulary import IMPORT
 
 _KEPT_TABLES: Final = ("projected_intervals", "startup_breakdown")
 _OF_CLAIMS_AND_FINDINGS: Final = (
     "claims", "reconciliation", "causes", "compilations", "graph_breaks", "projected_findings",
 )  # fmt: skip
+_VISIBLE: Final = "(is_top_level = 1 OR source <> 'torch')"
+"""What `look_at_visible_alone` says, as SQL."""
 _Record = TypeVar("_Record", RoleTotal, SourceTotal, Anomaly)
 
 
@@ -94,32 +97,41 @@ def reduced_of(
 def _timeline(store: Store, session: str, parts: SessionParts) -> Timeline:
     """Return a session's timeline: without intervals and pieces where nothing but these tables needs them."""
     from ledger.timeline.findings.evidence import Evidence
-    from ledger.timeline.findings.rules import looks_at_all
+    from ledger.timeline.findings.rules import looks_at_all, looks_at_all_pieces
     from ledger.timeline.reconciliation import Reconciled
+    from ledger.timeline.reconciliation.evidence import look_at_visible_alone
 
     plain = reduced_of(session, parts)
     nothing = Evidence(plain, Reconciled((), (), ()), Compilations((), ()))
-    if parts.is_plain and not plain.claims and not looks_at_all(nothing):
-        return completed(plain)
-    return completed(reduced_of(session, parts, _all_intervals(store, session), _all_pieces(store, session)))
+    if parts.is_plain and not looks_at_all(nothing):
+        if not plain.claims:
+            return completed(plain)
+        if look_at_visible_alone(plain.claims):
+            return completed(reduced_of(session, parts, _intervals(store, session, {}, _VISIBLE)))
+    pieces = _pieces(store, session, "1" if looks_at_all_pieces(nothing) else f"stage = '{IMPORT}'")
+    intervals = _intervals(store, session, details_of(store, session))
+    return completed(reduced_of(session, parts, intervals, pieces))
 
 
 def _by_process(records: Mapping[str, Iterable[_Record]]) -> list[_Record]:
     return [record for process in sorted(records) for record in records[process]]
 
 
-def _all_intervals(store: Store, session: str) -> list[Interval]:
-    details = details_of(store, session)
+def _intervals(
+    store: Store, session: str, details: Mapping[EventKey, Details], condition: str = "1"
+) -> list[Interval]:
     rows = store.select(
-        f"SELECT {INTERVAL_COLUMNS} FROM projected_intervals WHERE session = ? ORDER BY process, rowid",
+        f"SELECT {INTERVAL_COLUMNS} FROM projected_intervals "
+        f"WHERE session = ? AND {condition} ORDER BY process, rowid",
         [session],
     )
     return [interval_of(cast("tuple[Any, ...]", row), details) for row in rows]
 
 
-def _all_pieces(store: Store, session: str) -> list[StartupPiece]:
+def _pieces(store: Store, session: str, condition: str) -> list[StartupPiece]:
     rows = store.select(
-        f"SELECT {PIECE_COLUMNS} FROM startup_breakdown WHERE session = ? ORDER BY rowid", [session]
+        f"SELECT {PIECE_COLUMNS} FROM startup_breakdown WHERE session = ? AND {condition} ORDER BY rowid",
+        [session],
     )
     return [StartupPiece._make(cast("tuple[Any, ...]", row)) for row in rows]
 

@@ -36,7 +36,8 @@ def main() -> None:
     started_ms = _milliseconds(_EVENTS, growing_start(4))
     print(Goal("new events of 4 ranks that were ready, with their claims", started_ms, 50, "ms"))
     claimed_ms = _milliseconds(_EVENTS // 10, growing(1, is_claimed=True))
-    print(Figure(f"new events of one process of {_EVENTS // 10:,} with a claim", claimed_ms, "ms"))
+    # Each of these events is a part of the total, which names all of its parts.
+    print(Figure(f"new events of one process of {_EVENTS // 10:,} in one claimed total", claimed_ms, "ms"))
 
 
 def _milliseconds(number: int, events: Iterator[EventRow]) -> float:

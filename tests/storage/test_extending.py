@@ -4,6 +4,7 @@ import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from ledger import Event
+from ledger.events.models import MilestoneReached, TotalClaimed
 from ledger.events.rows import to_row
 from ledger.storage import (
     completing,
@@ -26,7 +28,7 @@ from ledger.storage.projections import bring_up_to_date, differences, rebuild, r
 from ledger.storage.record_rows import TABLES
 from ledger.storage.store import Store
 from tests.support.growing_sessions import growing_sessions, growing_starts
-from tests.support.random_sessions import Tape, sessions
+from tests.support.random_sessions import SECOND, Tape, sessions
 
 
 @pytest.fixture(autouse=True)
@@ -170,7 +172,7 @@ def test_a_stop_before_its_start_hides_none_that_comes_in_a_later_step(looks: in
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(growing_starts())
 def test_a_start_with_claims_is_projected_part_by_part_as_at_once(parts: list[list[Event]]) -> None:
-    with mock.patch.object(extending, "complete_totals", wraps=extending.complete_totals) as kept:
+    with counting_kept() as kept:
         store, extended = projected_in_parts(parts, each=True)
     event(f"extended {min(extended, 3)} times")
     has_claims = store.select("SELECT count(*) FROM claims")[0][0]
@@ -191,6 +193,87 @@ def units(number: int) -> list[Event]:
         tape.span(3 * unit + 3, at + 3, at + 5, stage="step", source="engine", parent=3 * unit + 1)
         tape.stop(3 * unit + 1, at + 6)
     return tape.events
+
+
+def claimed_start(number: int) -> list[Event]:
+    """Two ranks that compiled, claimed what that took, and were ready; and units of other work after that."""
+    tape, about = Tape(), {"stage": "torch_compile", "source": "monitor", "role": "encoder"}
+    for rank, process in enumerate(("p", "q")):
+        tape.process = process
+        tape.join(1, pid=rank + 2, parent_pid=1, rank=rank, host="one", boot_id="b")
+        for compiled in range(4):
+            at = 100 + SECOND * compiled
+            tape.span(compiled, at, at + SECOND // 2, **about)
+            for counts in ("interval", "addition", "total", "ranks"):
+                named = {} if counts in ("total", "ranks") else {"interval": compiled}
+                tape.add(
+                    TotalClaimed, at + SECOND // 2, claim=len(tape.events), counts=counts,
+                    claimed_ns=SECOND // 4, **about, **named,
+                )  # fmt: skip
+        tape.add(MilestoneReached, 5 * SECOND, name="engine_ready")
+    for unit in range(number):
+        tape.process = "pq"[unit % 2]
+        at = 6 * SECOND + 10 * unit
+        tape.span(100 + 2 * unit, at, at + 9, stage="serve", source="user", activity="work")
+        tape.span(101 + 2 * unit, at + 1, at + 5, stage="batch", source="user", activity="work")
+    return tape.events
+
+
+@contextmanager
+def counting_kept() -> Generator[mock.Mock]:
+    """Count how often what is derived of claims and findings stays as it is."""
+    with mock.patch.object(extending, "complete_totals", wraps=extending.complete_totals) as kept:
+        yield kept
+
+
+def test_work_after_a_start_with_claims_leaves_its_claims_and_findings_alone() -> None:
+    events = claimed_start(40)
+    parts = [events[:-80], *(events[at : at + 8] for at in range(len(events) - 80, len(events), 8))]
+    with counting_kept() as kept:
+        store, _ = projected_in_parts(parts, each=True)
+    assert kept.call_count == len(parts) - 1
+    assert store.select("SELECT count(*) FROM reconciliation") == [(32,)]
+    assert store.select("SELECT count(*) FROM projected_findings WHERE finding = 'wrong_claim'") == [(1,)]
+    store.close()
+
+
+LATE_AND_LOOKED_AT = {
+    "a compile": [{"stage": "torch_compile", "source": "monitor", "role": "encoder"}],
+    "a compile of another role": [{"stage": "torch_compile", "source": "monitor", "role": "drafter"}],
+    "a frame": [{"stage": "dynamo", "source": "torch"}],
+    "an import": [{"stage": "import", "source": "python", "component": "a"}],
+    "what waited for a processor": [
+        {"stage": "serve", "source": "user", "activity": "work", "data": {"cpu_wait_ns": 5 * SECOND}}
+    ],
+}
+
+
+@pytest.mark.parametrize("about", LATE_AND_LOOKED_AT.values(), ids=LATE_AND_LOOKED_AT)
+def test_what_claims_or_findings_look_at_has_them_derived_anew(about: list[dict[str, Any]]) -> None:
+    tape = Tape(events=claimed_start(40))
+    before, number = [*tape.events], len(tape.events)
+    for place, each in enumerate(about):
+        at = 7 * SECOND + place
+        tape.span(1_000 + place, at, at + SECOND, process="p", **each)
+    with counting_kept() as kept:
+        store, extended = projected_in_parts([before, tape.events[number:]], each=True)
+    assert (extended, kept.call_count) == (1, 0)
+    store.close()
+
+
+@pytest.mark.parametrize("counts", ["interval", "total", "ranks"])
+def test_a_claim_that_comes_late_is_reconciled(counts: str) -> None:
+    tape = Tape(events=claimed_start(40))
+    before = [*tape.events]
+    tape.add(
+        TotalClaimed, 7 * SECOND, claim=999, counts=counts, source="engine", stage="torch_compile",
+        claimed_ns=SECOND,
+    )  # fmt: skip
+    with counting_kept() as kept:
+        store, _ = projected_in_parts([before, tape.events[-1:]], each=True)
+    assert not kept.called
+    assert store.select("SELECT count(*) FROM reconciliation WHERE claim = 999") == [(1,)]
+    store.close()
 
 
 def added(store: Store, events: Sequence[Event]) -> int:

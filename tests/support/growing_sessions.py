@@ -148,7 +148,12 @@ class _Growing:
         if step == "claim_any":
             self._claim()
         elif step == "claim":
-            tape.add(TotalClaimed, self._now, claim=self._next_id, source="engine", claimed_ns=7)
+            tape.add(
+                TotalClaimed, self._now, claim=self._next_id, source="engine",
+                counts=self._draw(st.sampled_from(["total", "total", "ranks", "interval"])),
+                claimed_ns=self._draw(st.sampled_from([7, 0])),
+                role=self._draw(st.sampled_from([None, None, "encoder", "model"])),
+            )  # fmt: skip
         elif step == "ready":
             tape.add(MilestoneReached, self._now, name="engine_ready")
         elif step == "leave":

@@ -69,17 +69,18 @@ def serial_processes(evidence: Evidence) -> Iterator[Finding]:
     and hardly any time after that. The stake is the work of all of them in the start but for the longest
     one, which the others would have been beside.
     """
-    working = _working(evidence)
-    for in_row in _rows(evidence, working):
+    for in_row, working in _rows(evidence):
         yield from _row(evidence, in_row, working)
 
 
-def _rows(evidence: Evidence, working: Mapping[str, Sequence[Span]]) -> Iterator[list[Process]]:
-    """Yield the processes that started one after the other."""
-    if not evidence.is_one_clock:
-        return
+def _rows(evidence: Evidence) -> Iterator[tuple[list[Process], Mapping[str, Sequence[Span]]]]:
+    """Yield the processes that started one after the other, with when each did something."""
     ready = {one.process: one.at_ns for one in reversed(evidence.reduced.milestones) if one.name in _READY}
-    for siblings in _siblings(evidence.reduced.processes, ready):
+    groups = list(_siblings(evidence.reduced.processes, ready))
+    if not groups or not evidence.is_one_clock:
+        return
+    working = _working(evidence)
+    for siblings in groups:
         row = sorted(
             (one for one in siblings if working.get(one.process)), key=lambda one: working[one.process][0]
         )
@@ -92,12 +93,12 @@ def _rows(evidence: Evidence, working: Mapping[str, Sequence[Span]]) -> Iterator
             else:
                 in_row = [after]
         if len(in_row) > 1:
-            yield in_row
+            yield in_row, working
 
 
 def are_in_row(evidence: Evidence) -> bool:
     """Tell whether some processes started one after the other, whether that matters or not."""
-    return any(True for _ in _rows(evidence, _working(evidence)))
+    return any(True for _ in _rows(evidence))
 
 
 def compared_processes(processes: Sequence[Process], milestones: Iterable[Milestone]) -> set[str]:

@@ -49,6 +49,11 @@ def looks_at_all(evidence: Evidence) -> bool:
     """
     return (
         any(window.ended_by in (ENGINE_READY, SERVER_READY) for window in evidence.windows)
-        or any(is_much_unattributed(evidence, window) for window in evidence.windows)
+        or looks_at_all_pieces(evidence)
         or bool(compared_processes(evidence.reduced.processes, evidence.reduced.milestones))
     )
+
+
+def looks_at_all_pieces(evidence: Evidence) -> bool:
+    """Tell whether a rule looks at more of the windows' pieces than those of imports."""
+    return any(is_much_unattributed(evidence, window) for window in evidence.windows)

@@ -316,6 +316,17 @@ def is_seen_by_all(interval: Interval) -> bool:
     return interval.source != "torch" or interval.is_top_level
 
 
+def look_at_visible_alone(claims: Iterable[Claim]) -> bool:
+    """Tell whether claims are compared with intervals that are seen by all, and with no others.
+
+    Such are totals of which nothing tells what was added up. torch's see all of its stages.
+    """
+    return all(
+        claim.counts in ("total", "ranks") and claim.source != "torch" and claim_data(claim).adds_up is None
+        for claim in claims
+    )
+
+
 def span_of(interval: Interval) -> Span:
     """Return the time of an interval that has ended."""
     assert interval.stop_ns is not None
