@@ -261,6 +261,103 @@ def test_what_claims_or_findings_look_at_has_them_derived_anew(about: list[dict[
     store.close()
 
 
+WORK: dict[str, Any] = {"stage": "serve", "source": "user", "activity": "work"}
+LOAD: dict[str, Any] = {"stage": "model_load", "source": "engine"}
+
+
+def reconciled_anew(tape: Tape, first: int) -> None:
+    """What comes after the first events changes rows of claims or findings, and is projected bit by bit."""
+    parts = [tape.events[:first], tape.events[first:]]
+    store, _ = projected_in_parts(parts[:1], each=True)
+    before = tables(store)
+    with store.transaction():
+        store.append([to_row(event) for event in parts[1]])
+    with mock.patch.object(projections, "keep_checkpoints", wraps=extending.keep_checkpoints) as whole:
+        bring_up_to_date(store)
+    assert not whole.called
+    assert_same_as_rebuilt(store)
+    after = tables(store)
+    assert any(before[table] != after[table] for table in ("reconciliation", "projected_findings"))
+    store.close()
+
+
+def test_a_total_grows_with_what_is_measured_for_it() -> None:
+    tape = Tape(events=claimed_start(0))
+    tape.process = "p"
+    tape.add(TotalClaimed, 5 * SECOND, claim=500, counts="total", source="engine", stage="model_load",
+             claimed_ns=SECOND)  # fmt: skip
+    tape.events += claimed_start(40)[len(claimed_start(0)) :]
+    tape.events = renumbered(tape.events)
+    first = len(tape.events)
+    tape.span(1_000, 7 * SECOND, 8 * SECOND, process="p", **LOAD)
+    reconciled_anew(tape, first)
+
+
+def test_a_maximum_grows_with_what_is_measured_in_another_process() -> None:
+    tape = Tape(events=claimed_start(0))
+    tape.add(TotalClaimed, 5 * SECOND, process="q", claim=500, counts="ranks", source="engine",
+             stage="model_load", claimed_ns=SECOND)  # fmt: skip
+    tape.events += claimed_start(40)[len(claimed_start(0)) :]
+    # Of several that claim maxima, each speaks of its own processes.
+    tape.events = renumbered(
+        [
+            one
+            for one in tape.events
+            if not (isinstance(one, TotalClaimed) and (one.process, one.counts) == ("p", "ranks"))
+        ]
+    )
+    first = len(tape.events)
+    tape.span(1_000, 7 * SECOND, 8 * SECOND, process="p", **LOAD)
+    reconciled_anew(tape, first)
+
+
+def test_a_claim_waits_for_the_interval_that_it_names() -> None:
+    tape = Tape(events=claimed_start(0))
+    tape.add(TotalClaimed, 5 * SECOND, process="p", claim=500, counts="interval", source="engine",
+             stage="serve", interval=1_000, claimed_ns=SECOND)  # fmt: skip
+    tape.events += claimed_start(40)[len(claimed_start(0)) :]
+    tape.events = renumbered(tape.events)
+    first = len(tape.events)
+    tape.span(1_000, 7 * SECOND, 8 * SECOND, process="p", **WORK)
+    reconciled_anew(tape, first)
+
+
+def test_a_claim_finds_an_interval_that_comes_late_into_the_ledger() -> None:
+    tape = Tape(events=claimed_start(40))
+    tape.add(TotalClaimed, 9 * SECOND, process="p", claim=500, counts="interval", source="engine",
+             stage="model_load", claimed_ns=SECOND)  # fmt: skip
+    first = len(tape.events)
+    tape.span(1_000, 7 * SECOND, 8 * SECOND, process="p", **LOAD)
+    reconciled_anew(tape, first)
+
+
+def test_a_rank_straggles_once_the_last_of_the_others_has_the_stage_too() -> None:
+    tape = Tape()
+    for rank, process in enumerate("pqrs"):
+        tape.process = process
+        tape.join(1, pid=rank + 2, parent_pid=1, rank=rank, host="one", boot_id="b")
+        tape.span(0, 10, SECOND // 2, **WORK)
+        if process != "s":
+            tape.span(1, SECOND, (4 if process == "p" else 2) * SECOND, **LOAD)
+        tape.add(MilestoneReached, 5 * SECOND, name="engine_ready")
+        for unit in range(20):
+            at = 6 * SECOND + 10 * unit
+            tape.span(100 + unit, at, at + 9, stage="batch", source="user", activity="work")
+    first = len(tape.events)
+    tape.span(1_000, 7 * SECOND, 7 * SECOND + 9, process="s", **LOAD)
+    reconciled_anew(tape, first)
+
+
+def renumbered(events: Sequence[Event]) -> list[Event]:
+    """The same events, numbered in their processes in the order in which they are here."""
+    numbers: dict[str, int] = {}
+    found: list[Event] = []
+    for one in events:
+        seq = numbers[one.process] = numbers.get(one.process, -1) + 1
+        found.append(one.model_copy(update={"seq": seq}))
+    return found
+
+
 @pytest.mark.parametrize("counts", ["interval", "total", "ranks"])
 def test_a_claim_that_comes_late_is_reconciled(counts: str) -> None:
     tape = Tape(events=claimed_start(40))
