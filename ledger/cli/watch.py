@@ -127,7 +127,7 @@ class _Watched:
         self._store: Store | None = None
         self._opened_inode: tuple[int, int] | None = None
         self._last_id = 0
-        """The last event id read from the ledger itself: those still in journals get new ids in each copy."""
+        """The last event id seen in the ledger itself: those still in journals get new ids in each copy."""
         self._last_seq: dict[str, int] = {}
         self.is_over = False
         self.is_copied = False
@@ -163,7 +163,8 @@ class _Watched:
         return self._store
 
     def _new_in(self, store: Store) -> list[EventRow]:
-        rows = list(store.numbered_rows(self._session, after_id=self._last_id))
+        newest_id = store.last_id()
+        rows = list(store.newer_rows(self._session, self._last_id))
         new = [row for _, row in rows if row.seq > self._last_seq.get(row.process, -1)]
         if any(row.kind in _ENDS for row in new):
             bring_up_to_date(store)
@@ -171,8 +172,8 @@ class _Watched:
             self.is_over = bool(store.select(query, [self._session]))
         for row in new:
             self._last_seq[row.process] = max(row.seq, self._last_seq.get(row.process, -1))
-        if rows and not self.is_copied:
-            self._last_id = rows[-1][0]
+        if not self.is_copied:
+            self._last_id = max(newest_id, rows[-1][0] if rows else 0)
         return new
 
 

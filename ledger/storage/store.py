@@ -281,15 +281,21 @@ class Store:
         """Yield a session's events as rows, as they came in; `condition` is SQL of ours, never a user's."""
         return (row for _, row in self.numbered_rows(session, condition))
 
-    def numbered_rows(
-        self, session: str, condition: str = "1", *, after_id: int = 0
-    ) -> Iterator[tuple[int, EventRow]]:
-        """Yield the same, each with its id in the ledger, from the one after `after_id` on."""
-        query = (
-            f"SELECT id, {_COLUMNS} FROM events "
-            f"WHERE session = ? AND id > ? AND {condition} ORDER BY id LIMIT ?"
-        )
-        last_id = after_id
+    def numbered_rows(self, session: str, condition: str = "1") -> Iterator[tuple[int, EventRow]]:
+        """Yield the same, each with its id in the ledger."""
+        return self._by_id(session, f"session = ? AND {condition}", 0)
+
+    def newer_rows(self, session: str, after_id: int) -> Iterator[tuple[int, EventRow]]:
+        """Yield a session's events whose ids are higher than one: at the cost of what came in since then."""
+        if not after_id:
+            # Whatever came before the session is not looked at, either.
+            query = "SELECT coalesce(min(id), 1) FROM events WHERE session = ?"
+            after_id = int(str(self.select(query, [session])[0][0])) - 1
+        # Without the plus, SQLite would go through an index of the whole session, and sort.
+        return self._by_id(session, "+session = ?", after_id)
+
+    def _by_id(self, session: str, condition: str, last_id: int) -> Iterator[tuple[int, EventRow]]:
+        query = f"SELECT id, {_COLUMNS} FROM events WHERE {condition} AND id > ? ORDER BY id LIMIT ?"
         # Page by page: a reader that stops half-way must not keep writers out.
         while page := self.select(query, [session, last_id, _ROWS_A_PAGE]):
             last_id = int(str(page[-1][0]))

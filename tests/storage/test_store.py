@@ -387,3 +387,29 @@ def test_a_file_that_is_spoilt_while_it_is_open_is_said_in_one_line(path: Path) 
         path.write_bytes(b"spoilt" * 10_000)
         with pytest.raises(LedgerError, match=r"startup\.db"):
             _ = store.schema_version
+
+
+def steps_of_reading_what_is_new(events: int) -> int:
+    """How many steps SQLite takes to find one new event of a session, in units of some."""
+    store, steps = Store.in_memory(), 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    keys = [("other", 0), *(("session", seq) for seq in range(events)), ("other", 1), ("session", events)]
+    rows = [milestone(seq, session=session) for session, seq in keys]
+    with store.transaction():
+        store.append(rows)
+    assert [row.seq for _, row in store.newer_rows("session", 0)] == [*range(events + 1)]
+    assert [row.seq for _, row in store.newer_rows("nobody", 0)] == []
+    store.connection.set_progress_handler(count, 10)
+    [(number, row)] = store.newer_rows("session", events + 1)
+    store.connection.set_progress_handler(None, 10)
+    assert (number, row) == (events + 3, rows[-1])
+    store.close()
+    return steps
+
+
+def test_reading_what_is_new_costs_what_it_is_and_not_what_the_session_is() -> None:
+    assert steps_of_reading_what_is_new(5_000) == steps_of_reading_what_is_new(500)
