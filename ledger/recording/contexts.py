@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from types import TracebackType
 
-    from ledger.recording.event_writer import Description, EventWriter
+    from ledger.recording.event_writer import EventWriter
     from ledger.recording.recorder import Recorder
+    from ledger.recording.start_templates import Description
 
 _Callable = TypeVar("_Callable", bound="Callable[..., object]")
 _Entry = TypeVar("_Entry", bound="_Entered")

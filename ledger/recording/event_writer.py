@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from _thread import _local  # pyright: ignore[reportPrivateUsage]
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
@@ -18,7 +17,6 @@ from ledger.events.models import (
     EventBase,
     GapNoted,
     MilestoneReached,
-    StageStarted,
     TotalClaimed,
     first_fault,
     parse_event,
@@ -26,6 +24,7 @@ from ledger.events.models import (
 from ledger.recording.fork_mark import fork_mark
 from ledger.recording.line_encoding import data_field, interval_id, moment, text_of, well_formed
 from ledger.recording.settings import Settings, describe_program
+from ledger.recording.start_templates import Description, StartTemplates
 from ledger.vocabulary import CLOCK_STEPPED, Outcome
 from ledger_birth import process_exit
 from ledger_birth.accounting import NOT_RECORDED
@@ -34,17 +33,12 @@ from ledger_birth.json_text import json_text
 from ledger_birth.line_writer import HOOK_MISSING, LineWriter
 from ledger_birth.secrets_hidden import data_without_secrets, hide_secrets, values_of_secret_variables
 from ledger_birth.self_description import Target
-from ledger_birth.thread_names import thread_name
 from ledger_birth.turns import Busy
 
 if TYPE_CHECKING:
     from ledger_birth.json_text import Plain
 
 _LOG: Final = logging.getLogger("ledger")
-_DESCRIPTIONS_KEPT: Final = 10_000
-"""Hosts have hundreds of stages; a host that makes names up without end must not fill the memory."""
-_TEMPLATES_KEPT: Final = 1_000
-"""The same, in each thread."""
 
 NOT_VALID: Final = "event_not_valid"
 _WARNINGS_OF_INVALID: Final = 100
@@ -53,16 +47,13 @@ _KEYS: Final = ("session", "process", "seq", "at_ns", "kind")
 
 _Text = TypeVar("_Text")
 
-Description = tuple[str, str, str | None, str | None, str | None]
-"""What a start says of its stage: stage, source, activity, role, component."""
-
 
 class EventWriter:
     """One process's part of a session. Nothing is opened before the first event."""
 
     __slots__ = (
-        "_child", "_completed", "_described", "_failed", "_has_written", "_mark", "_of_thread", "_reported",
-        "_secrets", "_stopped", "_wall", "anchor", "clock", "info", "lines", "process", "settings",
+        "_child", "_completed", "_failed", "_has_written", "_mark", "_of_thread", "_reported",
+        "_secrets", "_starts", "_stopped", "_wall", "anchor", "clock", "info", "lines", "process", "settings",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, clock: Callable[[], int] = monotonic_ns) -> None:
@@ -88,11 +79,10 @@ class EventWriter:
         self._has_written = False
         self._reported: set[str] = set()
         self._failed = False
-        self._described: dict[Description, bytes] = {}
         self._secrets = values_of_secret_variables()
         """The values of variables that are named as secrets: no text has them."""
-        self._of_thread = _local()
-        """Has the calling thread's `templates` of starts, by what they describe."""
+        self._starts: Final = StartTemplates(lines)
+        self._of_thread = self._starts.of_thread
         self._stopped = lines.template("stage_stopped") + b"%b"
         self._completed = lines.template("stage_stopped") + b',"interval":%d,"outcome":"completed"}\n'
         self._child: EventWriter | None = None
@@ -122,7 +112,7 @@ class EventWriter:
             try:
                 within, other = self._of_thread.templates[described]
             except (AttributeError, KeyError):
-                within, other = self._templates(described)
+                within, other = self._starts.make(described)
             if data is None and type(parent) is int and lines.first_interval <= parent < INTEGER_LIMIT:
                 number = lines.put(within, parent, at_ns, has_id=True)
             else:
@@ -332,22 +322,6 @@ class EventWriter:
         parse_event(self.lines.template(_kind(model)) % (0, 0) + ids + rest)
         return rest
 
-    def _templates(self, described: Description) -> tuple[bytes, bytes]:
-        """Return how a stage's starts look in this thread: those that have a parent and no data, and others.
-
-        For `LineWriter.put`: the first ends with a place for the parent, the second with one for all that is
-        left. They are kept.
-        """
-        about = self._described.get(described) or pydantic_guard.call(self._describe, described)
-        thread = thread_name(self.lines.local)
-        fields = b',%b,"thread":%b' % (about, thread)
-        template = self.lines.template("stage_started") + b',"interval":%d' + fields.replace(b"%", b"%%")
-        templates: dict[Description, tuple[bytes, bytes]] = vars(self._of_thread).setdefault("templates", {})
-        if len(templates) >= _TEMPLATES_KEPT:
-            templates.clear()
-        both = templates[described] = template + b',"parent":%d}\n', template + b"%b"
-        return both
-
     def _end_of_start(self, parent: int | None, data: Mapping[str, object] | None) -> bytes:
         """Return what a start says after its thread."""
         end = b"}\n" if data is None else data_field(data, self._secrets) + b"}\n"
@@ -355,20 +329,6 @@ class EventWriter:
         if parent is None or (parent := interval_id(parent)) < self.lines.first_interval:
             return end
         return b',"parent":%d%b' % (parent, end)
-
-    def _describe(self, described: Description) -> bytes:
-        names = ("stage", "source", "activity", "role", "component")
-        fields: dict[str, object] = {"session": "-", "process": "-", "seq": 0, "at_ns": 0, "interval": 0}
-        fields.update(pair for pair in zip(names, described, strict=True) if pair[1] is not None)
-        try:
-            event = StageStarted.model_validate(well_formed(fields))
-        except ValidationError as error:
-            raise InvalidEvent(first_fault(error)) from None
-        if len(self._described) >= _DESCRIPTIONS_KEPT:
-            self._described.clear()
-        text = event.model_dump_json(include=set(names), exclude_none=True).encode()[1:-1]
-        self._described[described] = text
-        return text
 
     def _is_thrown_in(self, kind: str, error: BaseException) -> bool:
         """Return whether an exception has to get through; of any other, say what it costs.

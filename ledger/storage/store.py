@@ -288,11 +288,9 @@ class Store:
     def newer_rows(self, session: str, after_id: int) -> Iterator[tuple[int, EventRow]]:
         """Yield a session's events whose ids are higher than one: at the cost of what came in since then."""
         if not after_id:
-            # Whatever came before the session is not looked at, either.
-            query = "SELECT coalesce(min(id), 1) FROM events WHERE session = ?"
-            after_id = int(str(self.select(query, [session])[0][0])) - 1
-        # Without the plus, SQLite would go through an index of the whole session, and sort.
-        return self._by_id(session, "+session = ?", after_id)
+            first = self.select("SELECT coalesce(min(id), 1) FROM events WHERE session = ?", [session])
+            after_id = int(str(first[0][0])) - 1
+        return self._by_id(session, "+session = ?", after_id)  # without the plus, SQLite sorts the session
 
     def _by_id(self, session: str, condition: str, last_id: int) -> Iterator[tuple[int, EventRow]]:
         query = f"SELECT id, {_COLUMNS} FROM events WHERE {condition} AND id > ? ORDER BY id LIMIT ?"

@@ -16,7 +16,7 @@ import pytest
 
 from ledger import GapNoted, MilestoneReached, ProcessLeft, Recorder, TotalClaimed
 from ledger.events.fork_guard import ForkGuard
-from ledger.recording import event_writer, line_encoding
+from ledger.recording import event_writer, line_encoding, start_templates
 from ledger.storage import collector
 from ledger_birth import turns
 from tests.support.journals import events_in
@@ -179,7 +179,7 @@ def test_a_handler_at_any_place_loses_nothing(
 ) -> None:
     monkeypatch.setattr(collector, "collect_own", lambda *_, **__: None)
     monkeypatch.setattr(turns, "WAIT_S", 0.001)
-    for module in (event_writer, line_encoding):
+    for module in (event_writer, line_encoding, start_templates):
         monkeypatch.setattr(module, "pydantic_guard", ForkGuard())
     number = 0
     while acknowledged_and_found(tmp_path / f"{number}.db", call, handler, number):
@@ -201,7 +201,7 @@ def test_a_handler_that_raises_at_any_place_gets_through_and_leaves_the_recorder
 ) -> None:
     monkeypatch.setattr(collector, "collect_own", lambda *_, **__: None)
     monkeypatch.setattr(turns, "WAIT_S", 0.001)
-    for module in (event_writer, line_encoding):
+    for module in (event_writer, line_encoding, start_templates):
         monkeypatch.setattr(module, "pydantic_guard", ForkGuard())
     number, did_run = 0, True
     while did_run:

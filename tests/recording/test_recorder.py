@@ -32,7 +32,7 @@ from ledger import (
     TotalClaimed,
 )
 from ledger.clock import monotonic_ns
-from ledger.recording import event_writer
+from ledger.recording import start_templates
 from ledger.recording.settings import versions
 from ledger_birth.environment import FILE_VARIABLE, SESSION_VARIABLE
 from tests.support.collecting import collected
@@ -125,7 +125,7 @@ class TestWhatIsWritten:
     def test_more_stages_than_a_thread_keeps_are_each_written_as_they_are(
         self, path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(event_writer, "_TEMPLATES_KEPT", 3)
+        monkeypatch.setattr(start_templates, "_TEMPLATES_KEPT", 3)
         names = [f"stage_{number % 5}" for number in range(12)]
         for name in names:
             recorder.start(name)
