@@ -28,6 +28,7 @@ from ledger_parquet.exporter import ParquetExporter
 from ledger_parquet.ledger_tables import LedgerTables
 from ledger_parquet.manifest import LAKE_FORMAT
 from ledger_parquet.tables import table_names
+from tests.benchmarks.fleet_lake import write_lake
 from tests.support.lakes import exported, lake_rows, ledger_rows, small_ledger, valid_bytes
 from tests.support.paths import DATA
 from tests.support.random_sessions import sessions
@@ -55,6 +56,23 @@ def test_every_row_of_every_table_is_as_sql_gives_it(four: Path, lake_of_four: P
     assert expected["findings"]
     for table, rows in expected.items():
         assert found[table] == rows, table
+
+
+@pytest.mark.parametrize("is_merged", [True, False])
+def test_the_lake_of_a_benchmark_has_so_many_copies_of_each_session(
+    lake_of_four: Path, tmp_path: Path, is_merged: bool
+) -> None:
+    small = Lake.open(str(lake_of_four)).sessions()
+    events = write_lake(lake_of_four, tmp_path / "large", copies=3, hosts=2, is_merged=is_merged)
+    large = Lake.open(str(tmp_path / "large"))
+    assert len(large.sessions()) == 3 * len(small)
+    assert (
+        sum(each.event_count for each in large.sessions())
+        == events
+        == 3 * sum(each.event_count for each in small)
+    )
+    hosts = pyarrow.parquet.read_table(large.files("processes"), columns=["host"]).column("host")
+    assert set(hosts.to_pylist()) == {"host-00", "host-01"}
 
 
 _SUBQUERIES = {f"(subquery-{number})" for number in range(1, 20)}

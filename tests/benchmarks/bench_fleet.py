@@ -1,6 +1,6 @@
 """Each fleet query and each saved query over a lake of 10,000 sessions, asked of DuckDB.
 
-Cold is `compile-ledger fleet LAKE --query NAME` as a user runs it, from the start of the process to its end;
+Cold is `compile-ledger fleet LAKE --query NAME` as a user runs it, a table, from the start of the process to its end;
 warm is the same query once more in a process that has asked it before. Beside them stands what DuckDB takes
 to count the rows of the tables that the query reads, in a query written by hand. Goals are the wall's;
 processor time, of all threads, says more on a busy machine.
@@ -42,7 +42,7 @@ def main() -> None:
         print(f"{len(sessions):,} sessions, {events:,} events, {len(lake.parts):,} files of each table")
         with Fleet.open(url) as fleet, duckdb.connect() as by_hand:
             for name in sys.argv[1:] or (*fleet_queries(), *saved_queries()):
-                command = [sys.executable, "-m", "ledger.cli", "fleet", url, "--query", name, "--json"]
+                command = [sys.executable, "-m", "ledger.cli", "fleet", url, "--query", name]
                 cold = fastest(lambda command=command: _run(command))
                 warm = _warm(lambda name=name: list(fleet.query(name)))
                 counts = _counts(lake, name)

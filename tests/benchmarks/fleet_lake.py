@@ -9,7 +9,7 @@ where one machine merges all ledgers and exports that.
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,10 +34,11 @@ class _Copy(NamedTuple):
 class _Unsynced(Staging):
     """Waits for no disk: a lake that is made for a benchmark is made again after a crash."""
 
-    def publish(self, file: Path, name: str) -> None:
-        target = Path(self._root) / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        file.replace(target)
+    def _publish(self, files: Mapping[Path, str]) -> None:
+        for file, name in files.items():
+            target = Path(self._root) / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(target)
 
 
 def write_lake(small: Path, folder: Path, copies: int, hosts: int = 50, *, is_merged: bool = False) -> int:
@@ -77,13 +78,14 @@ def _write_part(
     staging: Staging, of: Manifest, tables: dict[str, dict[str, Any]], copies: Iterable[_Copy]
 ) -> None:
     versions = {name: getattr(of, name) for name in ("schema_version", "event_format", "reducer_version")}
-    writer = PartWriter(staging, of.date, versions, ())
-    for copy in copies:
-        for table, sessions in tables.items():
-            if (rows := sessions.get(copy.of.session)) is not None:
-                writer.add(table, _renamed(rows, copy))
-        writer.do(writer.add_session, copy.of.model_copy(update={"session": copy.session}))
-    writer.commit()
+    with PartWriter(staging.part_folder(), of.date, versions) as writer:
+        for copy in copies:
+            for table, sessions in tables.items():
+                if (rows := sessions.get(copy.of.session)) is not None:
+                    writer.add(table, _renamed(rows, copy))
+            writer.add_session(copy.of.model_copy(update={"session": copy.session}))
+        contents = writer.finish()
+    staging.commit(contents)
 
 
 def _by_session(file: str) -> dict[str, Any]:
