@@ -1,9 +1,9 @@
 """Each fleet query and each saved query over a lake of 10,000 sessions, asked of DuckDB.
 
-Cold is `compile-ledger fleet LAKE --query NAME` as a user runs it, with a table for its output, from the start
-of the process to its end; warm is the same query once more in a process that has asked it before. Beside them stands
-what DuckDB takes to count the rows of the tables that the query reads, in a query written by hand. Goals are
-the wall's; processor time, of all threads, says more on a busy machine.
+Cold is `compile-ledger fleet LAKE --query NAME` as a user runs it, with a table for its output, from the
+start of the process to its end; warm is the same query once more in a process that has asked it before.
+Beside them stands what DuckDB takes to count the rows of the tables that the query reads, in a query written
+by hand. Goals are the wall's; processor time, of all threads, says more on a busy machine.
 
 The lake is made of 200 real starts, copied to 50 hosts (`fleet_lake`): it takes some minutes and 2 GB.
 $BENCH_LAKE names one that is there already, and arguments name the only queries to ask.
