@@ -57,7 +57,7 @@ class LakeTables:
 
     def types(self, table: str) -> dict[str, str]:
         """Return the SQL type of each column of a table."""
-        return {field.name: _TYPES[str(field.type)] for field in self._lake.schema(table)}
+        return {name: _TYPES[of_type] for name, of_type in self._lake.column_types(table).items()}
 
     def select(self, table: str, source: Expr | None, there: Collection[str]) -> Query:
         """Return the query that selects all columns of a table from where its files are read.

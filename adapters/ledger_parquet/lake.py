@@ -15,7 +15,7 @@ from ledger_parquet.lake_files import (
     is_local,
 )
 from ledger_parquet.manifest import Manifest, read_manifest, valid_parts
-from ledger_parquet.tables import arrow_schema, table_names
+from ledger_parquet.tables import arrow_schema, column_types, table_names
 
 
 class LakeSession(NamedTuple):
@@ -86,12 +86,20 @@ class Lake:
         """
         return arrow_schema(table)
 
+    def column_types(self, table: str) -> Mapping[str, str]:
+        """Return the Arrow type of each column of a table, by name: int64, double, bool or string.
+
+        They are those of `schema`, without pyarrow, whose import takes longer than many a query. Raises
+        LedgerError.
+        """
+        return column_types(table)
+
     def files(self, table: str) -> list[str]:
         """Return the Parquet files of a table that count, by date: paths of a local lake, else full URLs.
 
         Raises LedgerError for an unknown table, and where a file is missing or is not as long as it was.
         """
-        arrow_schema(table)
+        column_types(table)  # refuses an unknown one
         return [self._url(self.checked_path(part, table)) for part in self.parts if table in part.files]
 
     def sessions(self) -> list[LakeSession]:

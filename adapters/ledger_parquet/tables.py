@@ -12,6 +12,7 @@ metadata.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -43,18 +44,27 @@ def table_names() -> tuple[str, ...]:
 
 
 @cache
-def arrow_schema(table: str) -> Any:
-    """Return the pyarrow.Schema of a table, without metadata. Raises LedgerError, or MissingExtra."""
+def column_types(table: str) -> Mapping[str, str]:
+    """Return the Arrow type of each column of a table, by name: int64, double, bool or string.
+
+    Raises LedgerError for an unknown table.
+    """
     if table not in table_names():
         raise LedgerError(f"a lake has no table {table!r}; it has {', '.join(table_names())}")
+    return {column: _type_of(column) for column in schema()[table].columns}
+
+
+def _type_of(column: str) -> str:
+    if column == _SECONDS or column.endswith("_s"):
+        return "double"
+    if column.endswith("_ns") or column in _INTEGERS:
+        return "int64"
+    return "bool" if column in _BOOLEANS else "string"
+
+
+@cache
+def arrow_schema(table: str) -> Any:
+    """Return the pyarrow.Schema of a table, without metadata. Raises LedgerError, or MissingExtra."""
+    types = column_types(table)
     arrow = imported("pyarrow")
-    types = {_BOOLEANS: arrow.bool_(), _INTEGERS: arrow.int64()}
-
-    def of(column: str) -> Any:
-        if column == _SECONDS or column.endswith("_s"):
-            return arrow.float64()
-        if column.endswith("_ns"):
-            return arrow.int64()
-        return next((of_type for names, of_type in types.items() if column in names), arrow.string())
-
-    return arrow.schema([(column, of(column)) for column in schema()[table].columns])
+    return arrow.schema([(column, arrow.type_for_alias(of_type)) for column, of_type in types.items()])

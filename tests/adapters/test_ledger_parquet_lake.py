@@ -109,6 +109,7 @@ def test_the_tables_are_those_that_are_documented_with_a_type_for_each_column(tm
     assert set(documented) - set(lake.tables()) == {"rejected_lines", "ledger_info"}
     for table in lake.tables():
         assert lake.schema(table).names == list(documented[table].columns)
+        assert {field.name: str(field.type) for field in lake.schema(table)} == lake.column_types(table)
     assert lake.schema("intervals").field("start_ns").type == pyarrow.int64()
     assert lake.schema("intervals").field("is_top_level").type == pyarrow.bool_()
     assert lake.schema("sessions").field("started_at").type == pyarrow.string()

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,13 @@ def test_without_a_query_too_a_lake_that_is_none_is_said_at_once(tmp_path: Path,
         assert (found.exit_code != 0, found.stdout) == (True, "")
         assert f"{folder}: there is no lake here" in str(found.exception)
     assert "no session from 2999-01-01" in str(run(str(lake), "--since", "2999-01-01").exception)
+
+
+def test_a_query_needs_no_pyarrow_whose_import_takes_as_long(lake: Path) -> None:
+    script = (
+        "import sys; from ledger.cli import main; sys.argv = sys.argv[1:]\n"
+        "try: main()\n"
+        "finally: assert not {'pyarrow', 'pandas'} & {*sys.modules}"
+    )
+    command = [sys.executable, "-c", script, "compile-ledger", "fleet", str(lake), "-q", "stages_over_time"]
+    subprocess.run(command, check=True, capture_output=True)
