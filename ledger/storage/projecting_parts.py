@@ -35,7 +35,7 @@ from ledger.storage.extending_process import (
 from ledger.storage.extending_startup import session_state
 from ledger.storage.record_rows import TABLES
 from ledger.storage.startup_parts import StartupParts
-from ledger.storage.steps import Seqs, Step, is_long, steps_of
+from ledger.storage.steps import Seqs, Step, is_long, steps_of, times_of
 from ledger.storage.store import Store
 from ledger.storage.whole_rows import WHOLE
 from ledger.timeline.checkpoints import BEFORE_ALL, Moment, ProcessCheckpoint, Unions, top_level_of
@@ -151,6 +151,8 @@ class _Projection:
             startup.take(reduced, step.until_ns, is_last=step is self._steps[-1])
         if any(part.stage_events != self._counts[process].number for process, part in parts.items()):
             raise NotSeparate  # somebody edited the file
+        if not all(self._is_as_expected(process, part) for process, part in parts.items()):
+            raise NotInParts
         windows = startup.windows()
         self._note_projected()
         dependencies = self._complete(others, parts, processes, windows)
@@ -161,20 +163,21 @@ class _Projection:
         keep_session(store, session, session_state(lives, bounds, windows, dependencies))
 
     def _expected(self, process: str, others: int) -> StageCounts:
-        """Return what is known of a process's starts and stops before they are read."""
-        rows = self._store.select(
-            "SELECT count(*), min(seq), max(seq) FROM events WHERE session = ? AND process = ?",
-            [self._session, process],
-        )
-        [(number, first, last)] = cast("list[tuple[int, int, int]]", rows)
+        """Return what is expected of a process's starts and stops before they are read.
+
+        That its first event in time is among the first ones, and its last among the last.
+        """
+        values = [self._session, process]
+        query = "SELECT count(*), max(seq) FROM events WHERE session = ? AND process = ?"
+        [(number, last)] = cast("list[tuple[int, int]]", self._store.select(query, values))
         if number == others:
             return StageCounts()
-        ends = self._store.select(
-            "SELECT at_ns FROM events WHERE session = ? AND process = ? AND seq IN (?, ?) ORDER BY seq",
-            [self._session, process, first, last],
-        )
-        times = [at_ns for (at_ns,) in cast("list[tuple[int]]", ends)]
-        return StageCounts(number - others, times[0], times[-1], last)
+        return StageCounts(number - others, *times_of(self._store, self._session, process), last)
+
+    def _is_as_expected(self, process: str, part: ProcessEvents) -> bool:
+        """Tell, once all starts and stops are read, whether none is before or after what was expected."""
+        counts = self._counts[process]
+        return not counts.number or (part.first_ns <= counts.first_ns and counts.last_ns <= part.last_ns)
 
     def _reduce(self, process: str, parts: ProcessParts, number: int) -> PartReduced:
         """Reduce a step of a process, and write down its intervals and cuts."""

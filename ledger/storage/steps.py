@@ -52,6 +52,18 @@ def steps_of(store: Store, session: str) -> list[Step]:
     return [*steps, Step(end_ns, {each: Seqs(seq + 1, lasts[each]) for each, seq in reached.items()})]
 
 
+def times_of(store: Store, session: str, process: str) -> tuple[int, int]:
+    """Return when the first of a process's first events is, and the last of its last ones."""
+    times: list[int] = []
+    for order in ("ASC", "DESC"):
+        rows = store.select(
+            f"SELECT at_ns FROM events WHERE session = ? AND process = ? ORDER BY seq {order} LIMIT ?",
+            [session, process, SAMPLE],
+        )
+        times += [at_ns for (at_ns,) in cast("list[tuple[int]]", rows)]
+    return min(times), max(times)
+
+
 class _Sample(NamedTuple):
     seq: int
     at_ns: int

@@ -215,3 +215,16 @@ def test_sessions_of_which_nothing_is_kept_are_projected_all_the_same() -> None:
     added(store, events[-12:])
     assert_same_as_rebuilt(store)
     store.close()
+
+
+@pytest.mark.parametrize("others", [0, 2], ids=["among the first", "among others"])
+def test_an_event_from_before_its_process_joined_begins_the_window(others: int) -> None:
+    tape = Tape()
+    tape.join(1, pid=1, host="one", boot_id="b")
+    for number in range(others):
+        tape.span(number + 2, 2, 3, stage="work", source="engine")
+    tape.span(1, 0, 3, stage="work", source="engine")
+    with steps_of(2):
+        store, _ = projected_in_parts([tape.events], each=True)
+    assert store.select("SELECT start_ns FROM startup_windows") == [(0,)]
+    store.close()
