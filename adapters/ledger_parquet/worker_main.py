@@ -42,8 +42,6 @@ def main() -> None:
     gc.freeze()
     arrow = imported("pyarrow")
     arrow.set_cpu_count(1)
-    # Arrow's own one keeps twice the memory that is in use.
-    arrow.set_memory_pool(arrow.system_memory_pool())
     ledger, url = asked.get()
     context: Context | None = None
     while True:
