@@ -1,5 +1,6 @@
 """The command `merge`: brings ledgers of several hosts or runs into one."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,7 +12,7 @@ from ledger.cli.console.progress import reading, working
 from ledger.cli.console.terminal import echo
 from ledger.formatting import counted
 from ledger.storage import merging, projections
-from ledger.storage.merge_output import merge_output
+from ledger.storage.merge_output import merge_output, unfinished_output
 from ledger.storage.store import Store
 
 _REFUSED_SHOWN: Final = 3
@@ -43,10 +44,13 @@ def merge(
     """
     with working("looking for ledgers"):
         sources = merging.ledgers_in(paths)
+    if (unfinished := unfinished_output(output)) is not None:
+        echo(f"going on with {unfinished}, left by an interrupted merge; to begin anew, remove it", err=True)
     try:
-        with merge_output(output) as store:
-            with reading("merging", sum(map(merging.size_of, sources))) as progress:
-                total = merging.merge_all(store, sources, progress)
+        size = sum(map(merging.size_of, sources))
+        with reading("merging", size) as progress, merge_output(output) as store:
+            total = merging.merge_all(store, sources, progress)
+        with closing(Store.open(output)) as store:
             _derive(store)
             [(sessions,)] = store.select("SELECT count(*) FROM sessions")
     except KeyboardInterrupt:

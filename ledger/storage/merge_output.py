@@ -26,8 +26,8 @@ _NAME_SHOWN: Final = 50
 def merge_output(path: Path) -> Generator[Store]:
     """Yield the store to merge into: the ledger at a path, or what becomes it at the end.
 
-    After an error, too, what was merged is kept for the next merge. Raises as `Store.open` does, and
-    LedgerError where another process makes a ledger at the path meanwhile.
+    Of a new one nothing is left after an error. After Ctrl-C or a kill `unfinished_output` is. Raises as
+    `Store.open` does, and LedgerError where another process makes a ledger at the path meanwhile.
     """
     final = Path(os.path.realpath(path))
     unfinished = _unfinished(final)
@@ -43,12 +43,22 @@ def merge_output(path: Path) -> Generator[Store]:
             is_taken = os.path.lexists(final)
         if not is_taken:
             store.connection.execute("PRAGMA main.synchronous = OFF")
-            yield store
+            try:
+                yield store
+            except Exception:
+                unfinished.unlink(missing_ok=True)
+                raise
             _sync(store)
             _publish(unfinished, final, path)
             return
     with merge_output(path) as store:
         yield store
+
+
+def unfinished_output(path: Path) -> Path | None:
+    """Return the file with which an interrupted merge into a new ledger goes on; None where none is."""
+    unfinished = _unfinished(Path(os.path.realpath(path)))
+    return unfinished if unfinished is not None and unfinished.exists() else None
 
 
 def is_unfinished(path: Path) -> bool:

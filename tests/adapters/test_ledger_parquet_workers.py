@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,8 @@ def written(ledger: Path, lake: Path, processes: int | None) -> Written:
 def children() -> set[int]:
     found: set[int] = set()
     for thread in Path("/proc/self/task").iterdir():
-        found |= {int(pid) for pid in (thread / "children").read_text().split()}
+        with suppress(FileNotFoundError):  # the thread has ended meanwhile
+            found |= {int(pid) for pid in (thread / "children").read_text().split()}
     return found
 
 
@@ -123,7 +124,7 @@ def test_ctrl_c_ends_the_processes(ledger: Path, tmp_path: Path) -> None:
 
 _KILLED = """
 import os, signal, sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from ledger_parquet.lake import Lake
 from ledger_parquet.ledger_tables import LedgerTables

@@ -1,6 +1,7 @@
 """Where a merge writes to: a new ledger appears once it is complete, and what was interrupted goes on."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -8,7 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ledger.cli import app
 from ledger.errors import LedgerError
 from ledger.storage import merge_output as module
 from ledger.storage.merge_output import is_unfinished, merge_output
@@ -18,10 +21,6 @@ from ledger.storage.store import Store
 from ledger.testing import SessionBuilder
 from tests.support.processes import Spawn, exit_code
 from tests.support.small_ledgers import write_sessions
-
-
-class Stopped(Exception):
-    """What stops a merge in these tests."""
 
 
 @pytest.fixture
@@ -52,10 +51,10 @@ def merge(sources: list[Path], into: Path) -> None:
 
 
 def stop_after(sources: list[Path], into: Path) -> None:
-    """Merge some ledgers, then stop as Ctrl-C or an error does."""
-    with pytest.raises(Stopped), merge_output(into) as store:  # noqa: PT012
+    """Merge some ledgers, then stop as Ctrl-C does."""
+    with pytest.raises(KeyboardInterrupt), merge_output(into) as store:  # noqa: PT012
         merge_all(store, sources)
-        raise Stopped
+        raise KeyboardInterrupt
 
 
 def sessions_in(path: Path) -> int:
@@ -81,6 +80,33 @@ def test_what_was_merged_before_an_error_is_not_merged_again(sources: list[Path]
     with merge_output(into) as store:
         assert merge_all(store, sources[:2]).events == 0
         assert merge_all(store, sources).events > 0
+    assert list(into.parent.iterdir()) == [into]
+    assert sessions_in(into) == 3
+
+
+def test_after_an_error_nothing_is_left(sources: list[Path], into: Path) -> None:
+    sources[1].write_bytes(b"no ledger" * 100)
+    result = CliRunner().invoke(app, ["merge", *map(str, sources), "-o", str(into)])
+    assert result.exit_code != 0
+    assert list(into.parent.iterdir()) == []
+
+
+def test_the_command_says_that_it_goes_on_with_what_was_left(sources: list[Path], into: Path) -> None:
+    stop_after(sources[:2], into)
+    [unfinished] = into.parent.iterdir()
+    result = CliRunner().invoke(app, ["merge", *map(str, sources), "-o", str(into)])
+    assert result.exit_code == 0
+    assert f"going on with {unfinished}, left by an interrupted merge" in result.stderr
+    assert sessions_in(into) == 3
+
+
+def test_what_can_not_be_derived_is_merged_all_the_same(sources: list[Path], into: Path) -> None:
+    with closing(sqlite3.connect(sources[1])) as connection, connection:
+        connection.execute("DROP TRIGGER events_no_update")
+        connection.execute("UPDATE events SET body = '{' WHERE seq = 0")
+        connection.execute("DELETE FROM projected_sessions")
+    result = CliRunner().invoke(app, ["merge", *map(str, sources), "-o", str(into)])
+    assert result.exit_code != 0
     assert list(into.parent.iterdir()) == [into]
     assert sessions_in(into) == 3
 
