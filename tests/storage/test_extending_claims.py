@@ -122,23 +122,26 @@ def reconciled_anew(tape: Tape, first: int) -> None:
     store.close()
 
 
-def test_a_total_grows_with_what_is_measured_for_it() -> None:
+def claimed_before_serving(process: str, **claim: object) -> Tape:
+    """A start in which a process of the engine makes one more claim, and what it serves after that."""
     tape = Tape(events=claimed_start(0))
-    tape.process = "p"
-    tape.add(TotalClaimed, 5 * SECOND, claim=500, counts="total", source="engine", stage="model_load",
-             claimed_ns=SECOND)  # fmt: skip
+    tape.add(
+        TotalClaimed, 5 * SECOND, process=process, claim=500, source="engine", claimed_ns=SECOND, **claim
+    )
     tape.events += claimed_start(40)[len(claimed_start(0)) :]
     tape.events = renumbered(tape.events)
+    return tape
+
+
+def test_a_total_grows_with_what_is_measured_for_it() -> None:
+    tape = claimed_before_serving("p", counts="total", stage="model_load")
     first = len(tape.events)
     tape.span(1_000, 7 * SECOND, 8 * SECOND, process="p", **LOAD)
     reconciled_anew(tape, first)
 
 
 def test_a_maximum_grows_with_what_is_measured_in_another_process() -> None:
-    tape = Tape(events=claimed_start(0))
-    tape.add(TotalClaimed, 5 * SECOND, process="q", claim=500, counts="ranks", source="engine",
-             stage="model_load", claimed_ns=SECOND)  # fmt: skip
-    tape.events += claimed_start(40)[len(claimed_start(0)) :]
+    tape = claimed_before_serving("q", counts="ranks", stage="model_load")
     # Of several that claim maxima, each speaks of its own processes.
     tape.events = renumbered(
         [
@@ -153,11 +156,7 @@ def test_a_maximum_grows_with_what_is_measured_in_another_process() -> None:
 
 
 def test_a_claim_waits_for_the_interval_that_it_names() -> None:
-    tape = Tape(events=claimed_start(0))
-    tape.add(TotalClaimed, 5 * SECOND, process="p", claim=500, counts="interval", source="engine",
-             stage="serve", interval=1_000, claimed_ns=SECOND)  # fmt: skip
-    tape.events += claimed_start(40)[len(claimed_start(0)) :]
-    tape.events = renumbered(tape.events)
+    tape = claimed_before_serving("p", counts="interval", stage="serve", interval=1_000)
     first = len(tape.events)
     tape.span(1_000, 7 * SECOND, 8 * SECOND, process="p", **WORK)
     reconciled_anew(tape, first)

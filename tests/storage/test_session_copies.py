@@ -17,8 +17,6 @@ from ledger.events.rows import to_row
 from ledger.storage import (
     checkpoint_rows,
     extending,
-    extending_process,
-    extending_startup,
     insert_guard,
     merging_events,
     projections,
@@ -31,6 +29,7 @@ from ledger.storage.store import SCHEMA_VERSION, Store
 from ledger.storage.verification import verify
 from tests.benchmarks.fleet_of_sessions import write_fleet
 from tests.storage.test_extending import units
+from tests.support.extended import keeping_all
 from tests.support.golden_ledgers import golden_events, unpacked
 from tests.support.growing_sessions import growing_sessions
 from tests.support.random_sessions import sessions
@@ -40,10 +39,7 @@ from tests.support.random_sessions import sessions
 def _in_small_steps() -> Iterator[None]:
     """Cuts are kept of the smallest session, and few events make a step."""
     with (
-        mock.patch.object(extending, "_WORTH", 0),
-        mock.patch.object(extending_process, "SPACING", 1),
-        mock.patch.object(extending_startup, "SPACING", 1),
-        mock.patch.object(projections, "SPACING", 1),
+        keeping_all(),
         mock.patch.object(session_copies, "_EVENTS_A_STEP", 20),
         mock.patch.object(session_copies, "_LARGEST", 60),
         mock.patch.object(merging_events, "_IDS_A_STEP", 15),
